@@ -1,0 +1,4 @@
+//! Pikett agent: captures packets and logs, detects, ships.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Thresholds and learned baselines over events.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! HTTP API types and client.
+#![forbid(unsafe_code)]

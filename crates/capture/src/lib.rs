@@ -1,0 +1,2 @@
+//! Packets from capture files, libpcap and AF_PACKET.
+

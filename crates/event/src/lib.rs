@@ -1,0 +1,2 @@
+//! The common language of Pikett: events, batches, ids and the field dictionary.
+#![forbid(unsafe_code)]

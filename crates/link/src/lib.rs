@@ -1,0 +1,2 @@
+//! Agent to collector: protocol, mutual TLS, acknowledgements, spool.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! What every daemon needs: configuration, telemetry, shutdown, clock.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Sigma rules and correlations over events.
+#![forbid(unsafe_code)]

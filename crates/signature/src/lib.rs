@@ -1,0 +1,2 @@
+//! Suricata-language rules: parse, check, compile, scan.
+#![forbid(unsafe_code)]

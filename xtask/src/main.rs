@@ -1,0 +1,4 @@
+//! Development tasks: run, test, check, tidy, bench.
+#![forbid(unsafe_code)]
+
+fn main() {}
