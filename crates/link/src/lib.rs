@@ -4,7 +4,7 @@
 //! acknowledgements; [`server`] is the collector's end. An event leaves the spool only when the
 //! collector has it on disk. Nothing here knows what an event means.
 #![forbid(unsafe_code)]
-#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod client;
 pub mod enrol;

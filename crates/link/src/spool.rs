@@ -342,7 +342,7 @@ impl Spool {
         self.make_room(payload.len().saturating_add(note.len()))?;
         let content = Content { note: note.to_vec(), payload };
         let record = Record { boot: self.boot, first_seq, last_seq, offset: 0, length: 0 };
-        if let Err(error) = self.write(record, content) {
+        if let Err(error) = self.write(record, &content) {
             // What was written of it is unreadable and ignored; nothing goes behind it.
             self.writer = None;
             return Err(error);
@@ -351,7 +351,7 @@ impl Spool {
         Ok(())
     }
 
-    fn write(&mut self, record: Record, content: Content) -> Result<(), SpoolError> {
+    fn write(&mut self, record: Record, content: &Content) -> Result<(), SpoolError> {
         let roll = self.segments.back().is_none_or(|last| last.bytes >= self.limits.segment_bytes);
         if roll || self.writer.is_none() {
             self.sync()?;
@@ -365,7 +365,7 @@ impl Spool {
         let (Some(writer), Some(segment)) = (&mut self.writer, self.segments.back_mut()) else {
             return Err(SpoolError::Crypto);
         };
-        writer.append(segment, record, &content)
+        writer.append(segment, record, content)
     }
 
     fn make_room(&mut self, more: usize) -> Result<(), SpoolError> {

@@ -1,5 +1,5 @@
 //! Both ends of the link over loopback TLS: delivery, reconnection, refusal.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
