@@ -2,4 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod identity;
+pub mod logs;
+pub mod outbox;
 pub mod parse;
+pub mod privileges;
+pub mod report;
+pub mod run;

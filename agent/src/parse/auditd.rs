@@ -89,7 +89,7 @@ fn value(text: &str) -> (String, &str) {
 /// Hexadecimal text of at least two bytes that decodes to UTF-8 with at least one letter, else `None`.
 fn decode(word: &str) -> Option<String> {
     let upper = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
-    let looks = word.len() >= 8 && word.len() % 2 == 0 && word.bytes().all(upper);
+    let looks = word.len() >= 8 && word.len().is_multiple_of(2) && word.bytes().all(upper);
     if !looks || word.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }

@@ -146,10 +146,8 @@ fn pam(message: &str, entry: &mut Entry) -> bool {
         for word in rest.split([' ', ';']) {
             match word.split_once('=') {
                 Some(("user", user)) => entry.text("user.name", user),
-                Some(("rhost", host)) => {
-                    if !entry.address("src_ip", host) {
-                        entry.text("source.domain", host);
-                    }
+                Some(("rhost", host)) if !entry.address("src_ip", host) => {
+                    entry.text("source.domain", host);
                 }
                 _ => {}
             }

@@ -1,2 +1,1 @@
 //! Packets from capture files, libpcap and AF_PACKET.
-

@@ -11,6 +11,7 @@ mod fields;
 mod id;
 mod ledger;
 mod path;
+mod report;
 mod time;
 
 pub use batch::{Batch, Outcome, Receipt};
@@ -20,6 +21,7 @@ pub use fields::{FIELDS, Field, FieldType, by_name, canonical};
 pub use id::{AgentId, EventId, IdError};
 pub use ledger::{Hop, Ledger};
 pub use path::{flatten, get, set};
+pub use report::Report;
 pub use time::{TimeError, Timestamp};
 
 /// A JSON object with its keys in the order they were written.

@@ -20,7 +20,11 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
 use crate::pki;
+use crate::proto::EnrolRequest;
+use crate::proto::link_client::LinkClient;
 
 /// Longest wait for a connection, a read or a write during first contact.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,6 +72,15 @@ pub enum EnrolError {
         /// As given.
         host: String,
     },
+    /// The collector refuses the token, or fails.
+    #[error("the collector refuses to enrol this host: {reason}")]
+    Refused {
+        /// In the collector's words.
+        reason: String,
+    },
+    /// No key or request could be made.
+    #[error(transparent)]
+    Pki(#[from] pki::PkiError),
     /// TLS could not be set up at all.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
@@ -151,6 +164,62 @@ pub fn fetch_authority(
     found.map(|der| to_pem(&der)).ok_or_else(|| EnrolError::Untrusted {
         address,
         source: std::io::Error::other("the handshake verified no certificate"),
+    })
+}
+
+/// What an enrolled agent keeps.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// Identity given by the collector.
+    pub agent: String,
+    /// Its certificate, PEM.
+    pub certificate: String,
+    /// Its private key, PEM; made here and never sent.
+    pub key: service::Secret,
+    /// Certificate of the collector's authority, PEM.
+    pub authority: String,
+    /// Collectors as `host:port`, in order of preference.
+    pub collectors: Vec<String>,
+}
+
+/// Enrols `host` with the collector at `address` (host, port).
+///
+/// # Errors
+/// [`EnrolError`], in words for the administrator.
+pub async fn enrol(
+    (name, port): (&str, u16),
+    token: Token,
+    host: &str,
+) -> Result<Enrolled, EnrolError> {
+    let (owned, print) = (name.to_owned(), token.authority);
+    let fetched = tokio::task::spawn_blocking(move || fetch_authority(&owned, port, &print));
+    let refused = |reason: String| EnrolError::Refused { reason };
+    let authority = fetched.await.map_err(|error| refused(error.to_string()))??;
+    let (key, signing_request) = pki::agent_request()?;
+    let tls = ClientTlsConfig::new()
+        .domain_name(name.trim_start_matches('[').trim_end_matches(']'))
+        .ca_certificate(Certificate::from_pem(&authority));
+    let channel = Endpoint::from_shared(format!("https://{name}:{port}"))
+        .and_then(|endpoint| endpoint.connect_timeout(PATIENCE).tls_config(tls))
+        .map_err(|error| refused(error.to_string()))?
+        .connect()
+        .await
+        .map_err(|error| refused(error.to_string()))?;
+    let request = EnrolRequest {
+        token_id: token.id,
+        token_secret: token.secret.expose().to_owned(),
+        signing_request,
+        host: host.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let reply = LinkClient::new(channel).enrol(request).await;
+    let reply = reply.map_err(|status| refused(status.message().to_owned()))?.into_inner();
+    Ok(Enrolled {
+        agent: reply.agent,
+        certificate: reply.certificate,
+        key,
+        authority,
+        collectors: reply.collectors,
     })
 }
 

@@ -18,6 +18,7 @@ pub mod spool;
     missing_docs,
     unused_qualifications,
     clippy::clone_on_ref_ptr,
+    clippy::too_many_lines,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated code; documented in proto/link.proto"

@@ -90,6 +90,12 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Verdict> + Send;
     /// The agent's own report, JSON.
     fn report(&self, peer: &Peer, json: Vec<u8>) -> impl Future<Output = ()> + Send;
+    /// A host without a certificate presents a token; an error refuses it, in words it may see.
+    fn enrol(
+        &self,
+        request: proto::EnrolRequest,
+        address: Option<SocketAddr>,
+    ) -> impl Future<Output = Result<proto::EnrolReply, String>> + Send;
     /// The connection ended.
     fn goodbye(&self, peer: &Peer) -> impl Future<Output = ()> + Send;
 }
@@ -103,8 +109,8 @@ pub struct ServerIdentity {
     pub authority: String,
 }
 
-/// Serves agents on `listener` until `shutdown`. Only peers with a certificate of the authority
-/// get past the handshake; TLS 1.2 and 1.3 only.
+/// Serves agents on `listener` until `shutdown`. Shipping needs a certificate of the authority, a
+/// certificate of another one fails the handshake; TLS 1.2 and 1.3 only.
 ///
 /// # Errors
 /// When the certificates cannot be used or the listener fails.
@@ -118,6 +124,7 @@ pub async fn serve<H: Handler>(
     let tls = ServerTlsConfig::new()
         .identity(pair)
         .client_ca_root(Certificate::from_pem(&identity.authority))
+        .client_auth_optional(true)
         .timeout(GREETING);
     let stop = shutdown.clone();
     let service = LinkServer::new(Service { handler, shutdown })
@@ -180,6 +187,18 @@ impl<H: Handler> Link for Service<H> {
         let shutdown = self.shutdown.clone();
         tokio::spawn(connection.run(request.into_inner(), shutdown));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn enrol(
+        &self,
+        request: Request<proto::EnrolRequest>,
+    ) -> Result<Response<proto::EnrolReply>, Status> {
+        let address = request.remote_addr();
+        let mut request = request.into_inner();
+        request.host = short(&request.host);
+        request.version = short(&request.version);
+        let reply = self.handler.enrol(request, address).await;
+        reply.map(Response::new).map_err(Status::permission_denied)
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -54,6 +55,19 @@ impl Handler for Collector {
 
     async fn report(&self, _: &Peer, json: Vec<u8>) {
         self.reports.lock().unwrap().push(json);
+    }
+
+    async fn enrol(
+        &self,
+        request: proto::EnrolRequest,
+        _: Option<SocketAddr>,
+    ) -> Result<proto::EnrolReply, String> {
+        if request.token_secret != "s3cret" {
+            return Err("unknown or used token".into());
+        }
+        let collectors = vec!["c:1".to_owned()];
+        let certificate = request.signing_request;
+        Ok(proto::EnrolReply { agent: request.host, certificate, collectors })
     }
 
     async fn goodbye(&self, _: &Peer) {}
@@ -206,6 +220,46 @@ async fn rejected_batches_are_counted_and_not_sent_again() {
     let mut running = ship(pki.client(port, pki.now), &spool);
     until(&mut running, |status| status.rejected == 20).await;
     assert_eq!(spool.lock().pending(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enrolment_needs_the_token_and_the_right_collector() {
+    let (pki, collector) = (Pki::new(), Arc::new(Collector::default()));
+    let (port, _server) = start(&pki, 0, &collector).await;
+    let authority = pki::fingerprint(pki.authority.certificate()).unwrap();
+    let token = |secret: &str, authority| link::enrol::Token {
+        id: "t1".into(),
+        secret: Secret::new(secret.into()),
+        authority,
+    };
+    let at = ("127.0.0.1", port);
+    let enrolled = link::enrol::enrol(at, token("s3cret", authority), "web-1").await.unwrap();
+    assert_eq!((enrolled.agent.as_str(), enrolled.collectors[0].as_str()), ("web-1", "c:1"));
+    assert!(enrolled.certificate.contains("CERTIFICATE REQUEST"));
+    let wrong = link::enrol::enrol(at, token("guess", authority), "web-1").await.unwrap_err();
+    let expected = "the collector refuses to enrol this host: unknown or used token";
+    assert_eq!(wrong.to_string(), expected);
+    let other = link::enrol::enrol(at, token("s3cret", [0; 32]), "web-1").await.unwrap_err();
+    assert!(matches!(other, link::enrol::EnrolError::Untrusted { .. }), "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shipping_without_a_certificate_is_refused() {
+    let (pki, collector) = (Pki::new(), Arc::new(Collector::default()));
+    let (port, _server) = start(&pki, 0, &collector).await;
+    let tls = tonic::transport::ClientTlsConfig::new()
+        .domain_name("127.0.0.1")
+        .ca_certificate(tonic::transport::Certificate::from_pem(pki.authority.certificate()));
+    let channel = tonic::transport::Endpoint::from_shared(format!("https://127.0.0.1:{port}"))
+        .unwrap()
+        .tls_config(tls)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let frames = tokio_stream::iter(Vec::<proto::FromAgent>::new());
+    let status = proto::link_client::LinkClient::new(channel).ship(frames).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unauthenticated);
 }
 
 /// Ships with `config` for a while and returns the last error; nothing may be stored.
