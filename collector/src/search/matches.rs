@@ -1,7 +1,7 @@
 //! Whether one document in memory matches a query: for live tail, and as the reference the
 //! store's answers are tested against.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::Bound;
 
 use event::{Document, Timestamp};
 
@@ -114,8 +114,7 @@ impl<'a> Gathered<'a> {
                 self.any(field, |value| matches!(value, Value::Keyword(have) if wild.matches(have)))
             }
             Leaf::KeywordRange(field, low, high) => self.any(field, |value| {
-                let bounds = (low.as_ref(), high.as_ref());
-                matches!(value, Value::Keyword(have) if bounds.contains(&have.clone().into_owned()))
+                matches!(value, Value::Keyword(have) if within(low, high, &have.clone().into_owned()))
             }),
             Leaf::Words(field, phrase) => {
                 self.any(field, |value| matches!(value, Value::Text(text) if has_phrase(text, phrase)))
@@ -127,8 +126,7 @@ impl<'a> Gathered<'a> {
                 self.any(field, |value| matches!(value, Value::Number(have) if have == number))
             }
             Leaf::NumberRange(field, low, high) => self.any(field, |value| {
-                let bounds: (Bound<_>, Bound<_>) = (*low, *high);
-                matches!(value, Value::Number(have) if bounds.contains(have))
+                matches!(value, Value::Number(have) if within(low, high, have))
             }),
             Leaf::Ip(field, low, high) => {
                 self.any(field, |value| matches!(value, Value::Ip(ip) if (low..=high).contains(&ip)))
@@ -143,6 +141,20 @@ impl<'a> Gathered<'a> {
             Leaf::BareLike(wild) => self.bare.iter().any(|have| wild.matches(have)),
         }
     }
+}
+
+fn within<T: PartialOrd>(low: &Bound<T>, high: &Bound<T>, value: &T) -> bool {
+    let above = match low {
+        Bound::Unbounded => true,
+        Bound::Included(low) => value >= low,
+        Bound::Excluded(low) => value > low,
+    };
+    let below = match high {
+        Bound::Unbounded => true,
+        Bound::Included(high) => value <= high,
+        Bound::Excluded(high) => value < high,
+    };
+    above && below
 }
 
 fn has_phrase(text: &str, phrase: &[String]) -> bool {

@@ -215,6 +215,12 @@ pub enum SearchError {
         #[source]
         source: timespan::TimeSpanError,
     },
+    /// The values of this field cannot be grouped: it has no column.
+    #[error("cannot group by {field}; group by a keyword, number, address or short text field")]
+    Ungroupable {
+        /// Field as stored.
+        field: String,
+    },
     /// A limit of the request is out of bounds.
     #[error("{what} is {given}, at most {limit} is allowed")]
     Limit {

@@ -6,12 +6,12 @@
 //! Not here: the query language and its meaning, which are store-neutral and live in
 //! [`crate::search`]; users, alerts and schedules, which are state and not events.
 
-
+pub mod embedded;
 mod error;
 pub mod figures;
-
+pub mod index;
 pub mod key;
-
+pub mod log;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -22,6 +22,7 @@ use event::{AgentId, Document, Timestamp};
 
 use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
 
+pub use embedded::{Config, Embedded};
 pub use error::StoreError;
 pub use figures::{Figures, Problem, RetentionPolicy, RetentionReport};
 pub use key::Key;
