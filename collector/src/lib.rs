@@ -1,0 +1,5 @@
+//! Pikett collector as a library: the binary is a thin shell around these modules.
+#![forbid(unsafe_code)]
+
+pub mod search;
+pub mod store;
