@@ -59,10 +59,18 @@
 #![forbid(unsafe_code)]
 
 mod buffer;
+mod check;
+mod error;
+mod parse;
 mod protocol;
 mod view;
 
 pub use buffer::{Buffer, Sides};
+pub use check::{
+    rule::{Action, Tag, TagHost, TagMetric, Target},
+    vars::Variables,
+};
+pub use error::RuleError;
 pub use protocol::{AppProto, ProtoSet, Support};
 pub use view::{
     ChunkView, Direction, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number, PacketView,
