@@ -60,9 +60,13 @@
 
 mod buffer;
 mod check;
+mod compile;
 mod error;
+mod info;
+mod load;
 mod parse;
 mod protocol;
+mod scan;
 mod view;
 
 pub use buffer::{Buffer, Sides};
@@ -70,8 +74,14 @@ pub use check::{
     rule::{Action, Tag, TagHost, TagMetric, Target},
     vars::Variables,
 };
+pub use compile::{RuleSet, matcher::PrefilterStats};
 pub use error::RuleError;
+pub use info::RuleInfo;
+pub use load::{LoadOptions, Rejected, Report, Source};
 pub use protocol::{AppProto, ProtoSet, Support};
+pub use scan::{
+    FlowState, Match, MatchSource, Outcome, RuleId, Scan, ScanStats, Scope, Scratch, Tables, TxState, Verdict,
+};
 pub use view::{
     ChunkView, Direction, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number, PacketView,
     TcpFields, View,

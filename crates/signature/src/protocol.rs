@@ -104,6 +104,11 @@ impl AppProto {
         NAMES.iter().find(|(_, known)| *known == name).map(|(proto, _)| *proto)
     }
 
+    /// The protocol with that number.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        NAMES.iter().map(|(proto, _)| *proto).find(|proto| *proto as u8 == number)
+    }
+
     const fn bit(self) -> u64 {
         1 << (self as u8)
     }

@@ -91,10 +91,6 @@ impl Builder<'_, '_> {
                 self.in_base64 = Some(at);
             }
             "asn1" => self.asn1(text(name, value)?)?,
-            "ftpbounce" => {
-                none(name, value)?;
-                self.push(Item::FtpBounce);
-            }
             _ => return Ok(false),
         }
         Ok(true)

@@ -56,11 +56,6 @@ fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
                 "cannot stand with contents; use absent:or_else",
             ));
         }
-        for item in &block.items {
-            if matches!(item, Item::FtpBounce) && block.buffer != Buffer::Payload {
-                return Err(RuleError::misplaced("ftpbounce", "only on payload"));
-            }
-        }
     }
     Ok(())
 }

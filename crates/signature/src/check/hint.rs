@@ -80,7 +80,7 @@ const KNOWN: &[&str] = &[
 
 /// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
 const NOT_EVALUATED: &[&str] = &[
-    "lua",
+    "lua", "ftpbounce",
     "luajit",
     "luaxform",
     "dataset",

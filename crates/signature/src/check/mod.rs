@@ -22,6 +22,7 @@ mod state;
 pub(crate) mod vars;
 
 pub(crate) use address::AddressSet;
+pub(crate) use bytes::MAX_VALUES;
 pub(crate) use rule::Rule;
 
 use crate::{

@@ -236,8 +236,6 @@ pub(crate) enum Item {
     ByteMath(Box<ByteMath>),
     Base64(Box<Base64>),
     Asn1(Box<Asn1>),
-    /// Target of an FTP PORT command is not the client (`ftpbounce`).
-    FtpBounce,
 }
 
 impl Item {
@@ -246,7 +244,7 @@ impl Item {
         match self {
             Self::Content(content) => content.is_relative(),
             Self::Pcre { relative, .. } | Self::IsDataAt { relative, .. } => *relative,
-            Self::Size(_) | Self::FtpBounce => false,
+            Self::Size(_) => false,
             Self::ByteTest(test) => test.field.relative,
             Self::ByteJump(jump) => jump.field.relative,
             Self::ByteExtract(extract) => extract.field.relative,
