@@ -103,6 +103,12 @@ impl Matcher {
         self.patterns.is_empty()
     }
 
+    /// Every rule in it.
+    #[cfg(test)]
+    pub(crate) fn rules(&self) -> &[u32] {
+        &self.rules
+    }
+
     fn pattern(&self, number: u32) -> &[u8] {
         let info = &self.patterns[number as usize];
         &self.bytes[info.start as usize..(info.start + info.len) as usize]
