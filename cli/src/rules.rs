@@ -103,7 +103,13 @@ fn answer(report: Report) -> Answer {
             sid: rule.sid,
         })
         .collect();
-    Answer { signatures: Signatures { accepted: report.accepted, rejected, rejected_beyond: report.rejected_beyond } }
+    Answer {
+        signatures: Signatures {
+            accepted: report.accepted,
+            rejected,
+            rejected_beyond: report.rejected_beyond,
+        },
+    }
 }
 
 /// A file, or every `.rules` file of a folder in order of name.

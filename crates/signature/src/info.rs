@@ -69,7 +69,8 @@ impl RuleSet {
         let rule = self.rules.get(id.0 as usize)?;
         let place = self.places.get(id.0 as usize)?;
         let source = self.sources.get(place.source as usize)?;
-        let class = rule.meta.classtype.and_then(|class| classification::TABLE.get(usize::from(class)));
+        let class =
+            rule.meta.classtype.and_then(|class| classification::TABLE.get(usize::from(class)));
         let start = place.start as usize;
         Some(RuleInfo {
             sid: rule.meta.sid,

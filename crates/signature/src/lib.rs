@@ -80,7 +80,8 @@ pub use info::RuleInfo;
 pub use load::{LoadOptions, Rejected, Report, Source};
 pub use protocol::{AppProto, ProtoSet, Support};
 pub use scan::{
-    FlowState, Match, MatchSource, Outcome, RuleId, Scan, ScanStats, Scope, Scratch, Tables, TxState, Verdict,
+    FlowState, Match, MatchSource, Outcome, RuleId, Scan, ScanStats, Scope, Scratch, Tables,
+    TxState, Verdict,
 };
 pub use view::{
     ChunkView, Direction, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number, PacketView,

@@ -82,8 +82,11 @@ impl RuleSet {
     /// Reads, checks and compiles rules. Never fails as a whole: see the report.
     #[must_use]
     pub fn load(sources: Vec<Source>, options: &LoadOptions) -> (Self, Report) {
-        let mut checker =
-            Checker { variables: &options.variables, support: options.support, pool: Pool::default() };
+        let mut checker = Checker {
+            variables: &options.variables,
+            support: options.support,
+            pool: Pool::default(),
+        };
         let mut report = Report::default();
         let mut rules: Vec<(Rule, Place)> = Vec::new();
         let mut known: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
@@ -129,7 +132,10 @@ fn add(
     };
     let loser = if new.0.meta.rev > slot.0.meta.rev { std::mem::replace(slot, new) } else { new };
     report.reject(Rejected {
-        file: sources.get(loser.1.source as usize).map(|source| source.name.clone()).unwrap_or_default(),
+        file: sources
+            .get(loser.1.source as usize)
+            .map(|source| source.name.clone())
+            .unwrap_or_default(),
         line: loser.1.line,
         column: 1,
         sid: Some(loser.0.meta.sid),
@@ -139,7 +145,13 @@ fn add(
 
 fn rejected(source: &Source, line: &parse::Line<'_>, located: Located) -> Rejected {
     let (row, column) = parse::position(&source.text, line.start, line.number, located.offset);
-    Rejected { file: source.name.clone(), line: row, column, sid: sid_of(&line.text), error: located.error }
+    Rejected {
+        file: source.name.clone(),
+        line: row,
+        column,
+        sid: sid_of(&line.text),
+        error: located.error,
+    }
 }
 
 /// The number after the last `sid:`, for rules that cannot be read otherwise.

@@ -160,9 +160,10 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// HTTP, DNS and TLS.
+    /// Parsed: HTTP, DNS and TLS. Detected besides: SMTP, FTP, SMB and SSH.
     fn default() -> Self {
-        let known = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
-        Self { detected: known, parsed: known }
+        let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
+        let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Smb, AppProto::Ssh]);
+        Self { detected: parsed.union(others), parsed }
     }
 }

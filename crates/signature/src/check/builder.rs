@@ -34,6 +34,8 @@ pub(super) struct Builder<'b, 'c> {
     pub(super) current: Option<usize>,
     /// Where the last content is: (block, item).
     pub(super) last_content: Option<(usize, usize)>,
+    /// Block of the last content, expression or byte keyword: what is relative belongs there.
+    pub(super) last_block: Option<usize>,
     /// Names of values read from the traffic.
     pub(super) variables: Vec<String>,
     /// Items go into the decoded data of the last `base64_decode` of this block.
@@ -71,6 +73,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             priority_given: false,
             current: None,
             last_content: None,
+            last_block: None,
             variables: Vec::new(),
             in_base64: None,
         })
@@ -162,7 +165,15 @@ impl<'b, 'c> Builder<'b, 'c> {
             .and_then(|at| self.blocks.get_mut(at))
             .ok_or_else(|| RuleError::misplaced(name, "must follow a buffer"))?;
         if !block.items.is_empty() {
-            return Err(RuleError::misplaced(name, "must stand before the contents of the buffer"));
+            // What was written before stays untransformed; what follows is a block of its own.
+            let (buffer, transforms) = (block.buffer, block.transforms.clone());
+            let at = self.push_block(buffer);
+            self.current = Some(at);
+            if let Some(block) = self.blocks.get_mut(at) {
+                block.transforms = transforms;
+                block.transforms.push(transform);
+            }
+            return Ok(true);
         }
         block.transforms.push(transform);
         Ok(true)
@@ -237,9 +248,13 @@ impl<'b, 'c> Builder<'b, 'c> {
         }
     }
 
-    /// Adds an item where items go now; remembers contents.
+    /// Adds an item where items go now. Outside of sticky buffers, what is relative follows the item it hangs on,
+    /// also into the buffer of a legacy modifier.
     pub(super) fn push(&mut self, item: Item) {
-        let at = self.target();
+        let at = match (self.current, self.last_block) {
+            (None, Some(at)) if item.is_relative() && !matches!(item, Item::Content(_)) => at,
+            _ => self.target(),
+        };
         self.push_into(at, item);
     }
 
@@ -247,6 +262,7 @@ impl<'b, 'c> Builder<'b, 'c> {
         let inside = self.in_base64 == Some(at);
         let is_content = matches!(item, Item::Content(_));
         let Some(block) = self.blocks.get_mut(at) else { return };
+        self.last_block = Some(at);
         if inside && let Some(Item::Base64(base64)) = block.items.last_mut() {
             base64.items.push(item);
         } else {

@@ -218,6 +218,12 @@ impl Builder<'_, '_> {
                 self.usable(buffer)?;
                 let sticky =
                     self.current.and_then(|at| self.blocks.get(at)).map(|block| block.buffer);
+                // Response bodies are file data.
+                let body = buffer == Buffer::FileData && sticky == Some(Buffer::HttpResponseBody);
+                if body {
+                    self.push(item);
+                    return Ok(());
+                }
                 if sticky.is_some_and(|sticky| sticky != buffer) {
                     return Err(RuleError::misplaced(
                         "pcre",

@@ -80,7 +80,8 @@ const KNOWN: &[&str] = &[
 
 /// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
 const NOT_EVALUATED: &[&str] = &[
-    "lua", "ftpbounce",
+    "lua",
+    "ftpbounce",
     "luajit",
     "luaxform",
     "dataset",

@@ -219,16 +219,8 @@ pub(crate) struct Asn1 {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Item {
     Content(Content),
-    Pcre {
-        regex: u32,
-        relative: bool,
-        negated: bool,
-    },
-    IsDataAt {
-        at: Num,
-        relative: bool,
-        negated: bool,
-    },
+    Pcre { regex: u32, relative: bool, negated: bool },
+    IsDataAt { at: Num, relative: bool, negated: bool },
     Size(Cmp),
     ByteTest(Box<ByteTest>),
     ByteJump(Box<ByteJump>),

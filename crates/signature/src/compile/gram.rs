@@ -57,7 +57,8 @@ impl GramSet {
         if patterns.is_empty() {
             return Self::default();
         }
-        let mut used: hashbrown::HashMap<u32, u32, foldhash::fast::RandomState> = hashbrown::HashMap::default();
+        let mut used: hashbrown::HashMap<u32, u32, foldhash::fast::RandomState> =
+            hashbrown::HashMap::default();
         let mut entries: Vec<Entry> = Vec::with_capacity(patterns.len());
         for (pattern, bytes) in patterns {
             let best = bytes
@@ -68,7 +69,8 @@ impl GramSet {
                 .map(|(at, window)| {
                     let gram = rarity::fold(u32::from_le_bytes(window));
                     let shared = used.get(&gram).copied().unwrap_or(0);
-                    let crowding = if shared >= MAX_PER_GRAM { 64 } else { shared.ilog2_or_zero() * 2 };
+                    let crowding =
+                        if shared >= MAX_PER_GRAM { 64 } else { shared.ilog2_or_zero() * 2 };
                     (rarity::gram_cost(window) + crowding, at, gram)
                 })
                 .min();
@@ -93,7 +95,8 @@ impl GramSet {
         let shift = 32 - bits.ilog2();
         let slots = (grams * 2).next_power_of_two().max(16);
         let slot_shift = 32 - slots.ilog2();
-        let mut set = Self { bitmap: vec![0; bits / 64], shift, slots: vec![0; slots], slot_shift, entries };
+        let mut set =
+            Self { bitmap: vec![0; bits / 64], shift, slots: vec![0; slots], slot_shift, entries };
         let mut before = None;
         for at in 0..set.entries.len() {
             let gram = set.entries[at].gram;
@@ -115,12 +118,18 @@ impl GramSet {
     /// Calls `hit(pattern, start)` for every candidate whose first bytes agree; the caller compares the whole.
     /// Gives up (returns `false`) after `budget` looked-at entries.
     #[inline]
-    pub(super) fn scan(&self, data: &[u8], mut budget: usize, mut hit: impl FnMut(u32, usize)) -> bool {
+    pub(super) fn scan(
+        &self,
+        data: &[u8],
+        mut budget: usize,
+        mut hit: impl FnMut(u32, usize),
+    ) -> bool {
         if self.entries.is_empty() {
             return true;
         }
         for (at, window) in data.windows(4).enumerate() {
-            let gram = rarity::fold(u32::from_le_bytes([window[0], window[1], window[2], window[3]]));
+            let gram =
+                rarity::fold(u32::from_le_bytes([window[0], window[1], window[2], window[3]]));
             let hashed = hash(gram);
             let bit = (hashed >> self.shift) as usize;
             if self.bitmap[bit / 64] >> (bit % 64) & 1 == 0 {
@@ -161,7 +170,9 @@ impl GramSet {
 /// Eight folded bytes from `start`; bytes behind the end are zero.
 #[inline]
 fn head_at(data: &[u8], start: usize) -> u64 {
-    if let Some(chunk) = data.get(start..start + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
+    if let Some(chunk) =
+        data.get(start..start + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
+    {
         return u64::from_le_bytes(chunk) | FOLD;
     }
     head_of(&data[start..]).0

@@ -64,10 +64,14 @@ pub(crate) struct Matcher {
 impl Matcher {
     /// Builds; equal patterns are searched once.
     pub(crate) fn new(mut wanted: Vec<Wanted>) -> Self {
-        wanted.sort_unstable_by(|a, b| (&a.bytes, a.nocase, a.at_end, a.rule).cmp(&(&b.bytes, b.nocase, b.at_end, b.rule)));
+        wanted.sort_unstable_by(|a, b| {
+            (&a.bytes, a.nocase, a.at_end, a.rule).cmp(&(&b.bytes, b.nocase, b.at_end, b.rule))
+        });
         let mut matcher = Self::default();
         let (mut inside, mut ends): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-        for group in wanted.chunk_by(|a, b| a.bytes == b.bytes && a.nocase == b.nocase && a.at_end == b.at_end) {
+        for group in wanted
+            .chunk_by(|a, b| a.bytes == b.bytes && a.nocase == b.nocase && a.at_end == b.at_end)
+        {
             let Some(first) = group.first() else { continue };
             let number = index(matcher.patterns.len());
             let rules_start = index(matcher.rules.len());
@@ -92,7 +96,8 @@ impl Matcher {
         let long = with_bytes(&inside, &|len| len >= 4);
         let short = with_bytes(&inside, &|len| len < 4);
         let ends = with_bytes(&ends, &|_| true);
-        matcher.grams = GramSet::new(&long.iter().map(|(n, b)| (*n, b.as_slice())).collect::<Vec<_>>());
+        matcher.grams =
+            GramSet::new(&long.iter().map(|(n, b)| (*n, b.as_slice())).collect::<Vec<_>>());
         matcher.short = ShortSet::new(&short);
         matcher.ends = EndSet::new(&ends);
         matcher
@@ -115,7 +120,13 @@ impl Matcher {
     }
 
     /// Adds to `out` the rules whose pattern is in `data`. `end_known`: the data reaches to the buffer's end.
-    pub(crate) fn scan(&self, data: &[u8], end_known: bool, scratch: &mut MatchScratch, out: &mut Vec<u32>) {
+    pub(crate) fn scan(
+        &self,
+        data: &[u8],
+        end_known: bool,
+        scratch: &mut MatchScratch,
+        out: &mut Vec<u32>,
+    ) {
         if self.patterns.is_empty() {
             return;
         }
@@ -137,7 +148,9 @@ impl Matcher {
         if !self.grams.scan(data, budget, &mut hit) {
             scratch.stats.fallbacks += 1;
             if let Some(bounded) = self.bounded() {
-                bounded.find_overlapping_iter(data).for_each(|found| hit(found.pattern().as_u32(), found.start()));
+                bounded
+                    .find_overlapping_iter(data)
+                    .for_each(|found| hit(found.pattern().as_u32(), found.start()));
             } else {
                 self.grams.scan(data, usize::MAX, &mut hit);
             }
@@ -157,7 +170,11 @@ impl Matcher {
     fn is_at(&self, number: u32, data: &[u8], start: usize) -> bool {
         let pattern = self.pattern(number);
         let Some(there) = data.get(start..start + pattern.len()) else { return false };
-        if self.patterns[number as usize].nocase { there.eq_ignore_ascii_case(pattern) } else { there == pattern }
+        if self.patterns[number as usize].nocase {
+            there.eq_ignore_ascii_case(pattern)
+        } else {
+            there == pattern
+        }
     }
 
     /// The bounded engine, built when first needed.
@@ -258,7 +275,9 @@ impl EndSet {
 
     fn scan(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
         let mut hash = 0;
-        for (len, byte) in data.iter().rev().take(self.longest).enumerate().map(|(at, byte)| (at + 1, byte)) {
+        for (len, byte) in
+            data.iter().rev().take(self.longest).enumerate().map(|(at, byte)| (at + 1, byte))
+        {
             hash = roll(hash, *byte);
             if self.lengths[len / 64] >> (len % 64) & 1 != 0
                 && let Some(numbers) = self.by_hash.get(&hash)

@@ -38,14 +38,21 @@ pub struct RuleSet {
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// Puts rules in their order and builds the prefilters.
-pub(crate) fn compile(mut rules: Vec<(Rule, Place)>, sources: Vec<Source>, mut pool: Pool, support: Support) -> RuleSet {
+pub(crate) fn compile(
+    mut rules: Vec<(Rule, Place)>,
+    sources: Vec<Source>,
+    mut pool: Pool,
+    support: Support,
+) -> RuleSet {
     rules.sort_by_cached_key(|(rule, _)| order::key(rule));
     let (rules, places): (Vec<Rule>, Vec<Place>) = rules.into_iter().unzip();
     let bytes = pool.take_bytes();
     let addresses = pool.addresses.into_values();
     let ports = pool.ports.into_values();
     let regexes = pool.expressions.into_values().into_iter().map(LazyRegex::new).collect();
-    let plan = Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }.plan();
+    let plan =
+        Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
+            .plan();
     RuleSet {
         generation: GENERATION.fetch_add(1, Ordering::Relaxed),
         rules,

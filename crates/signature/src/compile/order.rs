@@ -2,7 +2,7 @@
 
 use crate::check::{
     Rule,
-    rule::{BitOp, Gate, Post, Action},
+    rule::{Action, BitOp, Gate, Post},
 };
 
 /// Sort key; smaller runs first.
@@ -13,11 +13,18 @@ pub(super) fn key(rule: &Rule) -> (Action, u8, u8, u8, u8) {
         rule.action,
         class(
             reads(|gate| matches!(gate, Gate::FlowBits { .. })),
-            writes(|post| matches!(post, Post::FlowBit { op: BitOp::Set | BitOp::Toggle | BitOp::Unset, .. })),
+            writes(|post| {
+                matches!(post, Post::FlowBit { op: BitOp::Set | BitOp::Toggle | BitOp::Unset, .. })
+            }),
         ),
         class(
             reads(|gate| matches!(gate, Gate::FlowInt { .. })),
-            writes(|post| matches!(post, Post::FlowIntSet { .. } | Post::FlowIntAdd { .. } | Post::FlowIntSub { .. })),
+            writes(|post| {
+                matches!(
+                    post,
+                    Post::FlowIntSet { .. } | Post::FlowIntAdd { .. } | Post::FlowIntSub { .. }
+                )
+            }),
         ),
         class(
             reads(|gate| matches!(gate, Gate::HostBit { .. })),

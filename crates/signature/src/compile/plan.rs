@@ -86,8 +86,15 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
     let stream_size = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
     let packet_test = rule.tests.iter().any(is_packet_test);
     let no_tests = rule.tests.is_empty() && rule.blocks.is_empty();
-    let flow_free = !rule.flow.established && !rule.flow.not_established && !rule.flow.only_frag && !rule.flow.no_frag;
-    if no_tests && flow_free && rule.protocol.transport == Transport::Any && rule.protocol.app.is_none() {
+    let flow_free = !rule.flow.established
+        && !rule.flow.not_established
+        && !rule.flow.only_frag
+        && !rule.flow.no_frag;
+    if no_tests
+        && flow_free
+        && rule.protocol.transport == Transport::Any
+        && rule.protocol.app.is_none()
+    {
         return Kind { addresses: true, ..none };
     }
     let can_stream = matches!(rule.protocol.transport, Transport::Tcp | Transport::Any);
@@ -97,7 +104,9 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
         Scope::StreamOnly => Kind { stream: true, ..none },
         Scope::Auto if !can_stream => Kind { packet: true, ..none },
         Scope::Auto => {
-            let also_packet = fast::has_absolute_position(rule) || stream_size || rule.protocol.transport == Transport::Any;
+            let also_packet = fast::has_absolute_position(rule)
+                || stream_size
+                || rule.protocol.transport == Transport::Any;
             Kind { stream: true, packet: also_packet, ..none }
         }
     }
@@ -107,7 +116,11 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
 fn is_packet_test(test: &Test) -> bool {
     !matches!(
         test,
-        Test::StreamSize { .. } | Test::FlowAge(_) | Test::FlowPackets { .. } | Test::FlowBytes { .. } | Test::AppProto { .. }
+        Test::StreamSize { .. }
+            | Test::FlowAge(_)
+            | Test::FlowPackets { .. }
+            | Test::FlowBytes { .. }
+            | Test::AppProto { .. }
     )
 }
 
@@ -125,7 +138,8 @@ impl GroupBuilder {
             self.always.push(id);
             return;
         };
-        let wanted = Wanted { bytes: chosen.bytes.clone(), nocase: chosen.nocase, at_end: false, rule: id };
+        let wanted =
+            Wanted { bytes: chosen.bytes.clone(), nocase: chosen.nocase, at_end: false, rule: id };
         match listed(ports) {
             Some(list) => {
                 for port in list {
@@ -139,7 +153,11 @@ impl GroupBuilder {
     fn build(self) -> PortGroups {
         PortGroups {
             any: Matcher::new(self.any),
-            by_port: self.by_port.into_iter().map(|(port, wanted)| (port, Matcher::new(wanted))).collect(),
+            by_port: self
+                .by_port
+                .into_iter()
+                .map(|(port, wanted)| (port, Matcher::new(wanted)))
+                .collect(),
             always: self.always,
         }
     }
@@ -231,10 +249,18 @@ impl Planner<'_> {
     }
 
     /// Puts a rule of addresses under the shorter of its two lists.
-    fn by_address(&self, id: u32, rule: &Rule, plan: &mut Plan, by_address: &mut [Vec<(u32, u32, u32)>; 2]) {
+    fn by_address(
+        &self,
+        id: u32,
+        rule: &Rule,
+        plan: &mut Plan,
+        by_address: &mut [Vec<(u32, u32, u32)>; 2],
+    ) {
         let size = |number: u32| -> Option<u64> {
             let set = self.addresses.get(number as usize)?;
-            set.v6.is_empty().then(|| set.v4.as_slice().iter().map(|(low, high)| u64::from(high - low) + 1).sum())
+            set.v6.is_empty().then(|| {
+                set.v4.as_slice().iter().map(|(low, high)| u64::from(high - low) + 1).sum()
+            })
         };
         let (src, dst) = (size(rule.src), size(rule.dst));
         let side = match (src, dst) {
@@ -247,7 +273,8 @@ impl Planner<'_> {
             }
         };
         let number = if side == 0 { rule.src } else { rule.dst };
-        let ranges = self.addresses.get(number as usize).map(|set| set.v4.as_slice()).unwrap_or_default();
+        let ranges =
+            self.addresses.get(number as usize).map(|set| set.v4.as_slice()).unwrap_or_default();
         if rule.bidirectional {
             plan.addresses[0].always.push(id);
         } else if let Some(list) = by_address.get_mut(side) {
@@ -262,7 +289,11 @@ fn carries(rule: &Rule, group: usize) -> bool {
         Transport::Tcp => group == 0,
         Transport::Udp => group == 1,
         // Streams carry the TCP side of application rules on payload, unless asked for packets.
-        Transport::Any if rule.protocol.app.is_some() && rule.protocol.scope == Scope::Auto && !rule.blocks.is_empty() => {
+        Transport::Any
+            if rule.protocol.app.is_some()
+                && rule.protocol.scope == Scope::Auto
+                && !rule.blocks.is_empty() =>
+        {
             group == 1 || (group == 0 && fast::has_absolute_position(rule))
         }
         Transport::Any => true,
@@ -272,12 +303,15 @@ fn carries(rule: &Rule, group: usize) -> bool {
 
 /// Overlapping ranges to disjoint ones with the rules of each.
 fn flatten(ranges: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, Vec<u32>)> {
-    let mut cuts: Vec<u64> = ranges.iter().flat_map(|(low, high, _)| [u64::from(*low), u64::from(*high) + 1]).collect();
+    let mut cuts: Vec<u64> =
+        ranges.iter().flat_map(|(low, high, _)| [u64::from(*low), u64::from(*high) + 1]).collect();
     cuts.sort_unstable();
     cuts.dedup();
     let mut flat: Vec<(u32, u32, Vec<u32>)> = cuts
         .windows(2)
-        .filter_map(|pair| Some((u32::try_from(pair[0]).ok()?, u32::try_from(pair[1] - 1).ok()?, Vec::new())))
+        .filter_map(|pair| {
+            Some((u32::try_from(pair[0]).ok()?, u32::try_from(pair[1] - 1).ok()?, Vec::new()))
+        })
         .collect();
     for (low, high, id) in ranges {
         let from = flat.partition_point(|(start, ..)| *start < low);
@@ -326,7 +360,13 @@ impl HookBuilder {
         }
     }
 
-    fn add_to(&mut self, id: u32, rule: &Rule, chosen: Option<&Chosen>, place: (AppProto, Direction)) {
+    fn add_to(
+        &mut self,
+        id: u32,
+        rule: &Rule,
+        chosen: Option<&Chosen>,
+        place: (AppProto, Direction),
+    ) {
         let (proto, direction) = place;
         let first_app = rule.blocks.iter().find(|block| !block.buffer.protocols().is_empty());
         let block = match chosen {
@@ -357,12 +397,16 @@ impl HookBuilder {
         let mut hooks: Vec<_> = self.hooks.into_iter().collect();
         hooks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for ((proto, direction, buffer, transforms), (wanted, always)) in hooks {
-            if let Some(tx) = plan.tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction)) {
+            if let Some(tx) =
+                plan.tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction))
+            {
                 tx.hooks.push(Hook { buffer, transforms, matcher: Matcher::new(wanted), always });
             }
         }
         for (proto, direction, id) in self.loose {
-            if let Some(tx) = plan.tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction)) {
+            if let Some(tx) =
+                plan.tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction))
+            {
                 tx.loose.push(id);
             }
         }

@@ -19,14 +19,17 @@ fn byte_cost(byte: u8) -> u32 {
 
 /// Four-byte runs (lowercase) that most traffic of some protocol has.
 const COMMON: &[&str] = &[
-    "http", "ttp/", "tp/1", "p/1.", "/1.1", "/1.0", "www.", ".com", "com\r", "host", "ost:", "user", "ser-", "er-a", "r-ag", "agen",
-    "gent", "ent:", "moz", "ozil", "zill", "illa", "lla/", "acce", "ccep", "cept", "ept:", "ept-", "cont", "onte", "nten", "tent",
-    "ent-", "type", "ype:", "pe: ", "leng", "engt", "ngth", "gth:", "th: ", "enco", "ncod", "codi", "odin", "ding", "conn", "onne",
-    "nnec", "nect", "ecti", "ctio", "tion", "ion:", "keep", "eep-", "p-al", "aliv", "live", "cach", "ache", "che-", "cont", "text",
-    "ext/", "html", "appl", "ppli", "plic", "lica", "icat", "cati", "atio", "imag", "mage", "java", "avas", "scri", "crip", "ript",
-    "func", "unct", "ncti", "var ", "post", "get ", ".php", ".exe", ".asp", "java", "goog", "wind", "indo", "ndow", "dows", "ows ",
-    "date", "cook", "ooki", "okie", "kie:", "refe", "efer", "fere", "erer", "rer:", "form", "name", "valu", "0000", "\r\n\r\n",
-    "://w", "s://", "tps:", "ttps", "p://", "tp:/", "; ch", "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
+    "http", "ttp/", "tp/1", "p/1.", "/1.1", "/1.0", "www.", ".com", "com\r", "host", "ost:",
+    "user", "ser-", "er-a", "r-ag", "agen", "gent", "ent:", "moz", "ozil", "zill", "illa", "lla/",
+    "acce", "ccep", "cept", "ept:", "ept-", "cont", "onte", "nten", "tent", "ent-", "type", "ype:",
+    "pe: ", "leng", "engt", "ngth", "gth:", "th: ", "enco", "ncod", "codi", "odin", "ding", "conn",
+    "onne", "nnec", "nect", "ecti", "ctio", "tion", "ion:", "keep", "eep-", "p-al", "aliv", "live",
+    "cach", "ache", "che-", "cont", "text", "ext/", "html", "appl", "ppli", "plic", "lica", "icat",
+    "cati", "atio", "imag", "mage", "java", "avas", "scri", "crip", "ript", "func", "unct", "ncti",
+    "var ", "post", "get ", ".php", ".exe", ".asp", "java", "goog", "wind", "indo", "ndow", "dows",
+    "ows ", "date", "cook", "ooki", "okie", "kie:", "refe", "efer", "fere", "erer", "rer:", "form",
+    "name", "valu", "0000", "\r\n\r\n", "://w", "s://", "tps:", "ttps", "p://", "tp:/", "; ch",
+    "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
 ];
 
 /// Folds the way the gram scan folds.

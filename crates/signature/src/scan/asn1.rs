@@ -8,11 +8,15 @@ const MAX_ELEMENTS: u32 = 256;
 /// Whether an element from the given position on is one the rule looks for.
 pub(super) fn matches(asn1: &Asn1, data: &[u8], cursor: usize) -> bool {
     let base = match (asn1.relative, asn1.absolute) {
-        (Some(relative), _) => i64::try_from(cursor).unwrap_or(i64::MAX).saturating_add(i64::from(relative)),
+        (Some(relative), _) => {
+            i64::try_from(cursor).unwrap_or(i64::MAX).saturating_add(i64::from(relative))
+        }
         (None, Some(absolute)) => i64::from(absolute),
         (None, None) => 0,
     };
-    let Some(mut rest) = usize::try_from(base).ok().and_then(|base| data.get(base..)) else { return false };
+    let Some(mut rest) = usize::try_from(base).ok().and_then(|base| data.get(base..)) else {
+        return false;
+    };
     for _ in 0..MAX_ELEMENTS {
         let Some((tag, constructed, length, content)) = element(rest) else { return false };
         if asn1.oversize.is_some_and(|limit| length > u64::from(limit)) {
@@ -20,7 +24,11 @@ pub(super) fn matches(asn1: &Asn1, data: &[u8], cursor: usize) -> bool {
         }
         if !constructed {
             let first = content.first().copied().unwrap_or(0);
-            if asn1.bitstring_overflow && tag == 3 && length > 0 && u64::from(first) > (length - 1) * 8 {
+            if asn1.bitstring_overflow
+                && tag == 3
+                && length > 0
+                && u64::from(first) > (length - 1) * 8
+            {
                 return true;
             }
             if asn1.double_overflow && tag == 9 && first & 0xc0 == 0 && length > 256 {
@@ -31,7 +39,10 @@ pub(super) fn matches(asn1: &Asn1, data: &[u8], cursor: usize) -> bool {
         rest = if constructed {
             content
         } else {
-            usize::try_from(length).ok().and_then(|length| content.get(length..)).unwrap_or_default()
+            usize::try_from(length)
+                .ok()
+                .and_then(|length| content.get(length..))
+                .unwrap_or_default()
         };
     }
     false

@@ -63,7 +63,9 @@ fn flow(test: &FlowTest, packet: &PacketView<'_>, place: Place) -> bool {
         return false;
     }
     let direction = place.direction(packet);
-    if (test.to_server && direction != Some(Direction::ToServer)) || (test.to_client && direction != Some(Direction::ToClient)) {
+    if (test.to_server && direction != Some(Direction::ToServer))
+        || (test.to_client && direction != Some(Direction::ToClient))
+    {
         return false;
     }
     let established = packet.flow.is_some_and(|flow| flow.established);
@@ -154,15 +156,19 @@ fn test_holds(test: &Test, packet: &PacketView<'_>) -> bool {
         Test::IpOptions(None) => packet.ip.options != 0,
         Test::IpOptions(Some(option)) => packet.ip.options >> (*option as u16) & 1 != 0,
         Test::Event(name) => packet.events.iter().any(|event| *event == name.as_ref()),
-        Test::StreamSize { .. } | Test::FlowAge(_) | Test::FlowPackets { .. } | Test::FlowBytes { .. } | Test::AppProto { .. } => {
-            packet.flow.is_some_and(|flow| flow_test(test, &flow, packet))
-        }
+        Test::StreamSize { .. }
+        | Test::FlowAge(_)
+        | Test::FlowPackets { .. }
+        | Test::FlowBytes { .. }
+        | Test::AppProto { .. } => packet.flow.is_some_and(|flow| flow_test(test, &flow, packet)),
     }
 }
 
 fn flow_test(test: &Test, flow: &FlowView, packet: &PacketView<'_>) -> bool {
     match test {
-        Test::StreamSize { side, cmp } => packet.ip_proto == 6 && sides(*side, *cmp, flow.stream_size),
+        Test::StreamSize { side, cmp } => {
+            packet.ip_proto == 6 && sides(*side, *cmp, flow.stream_size)
+        }
         Test::FlowAge(cmp) => cmp.holds(flow.age),
         Test::FlowPackets { side, cmp } => sides(*side, *cmp, flow.packets),
         Test::FlowBytes { side, cmp } => sides(*side, *cmp, flow.bytes),

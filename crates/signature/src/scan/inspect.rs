@@ -116,31 +116,41 @@ impl Inspection<'_, '_> {
             Item::IsDataAt { at, relative, negated } => {
                 let at = self.number(*at);
                 let len = signed(data.bytes.len());
-                let present = if *relative { signed(cursor).saturating_add(at) <= len } else { at < len };
+                let present =
+                    if *relative { signed(cursor).saturating_add(at) <= len } else { at < len };
                 holds(present != *negated)
             }
             Item::Size(cmp) => {
                 let size = data.offset + data.bytes.len() as u64;
                 // A growing buffer already beyond a lower bound stays beyond it.
                 let decided = data.last
-                    || matches!(cmp, crate::check::rule::Cmp::Gt(_) | crate::check::rule::Cmp::Ge(_));
+                    || matches!(
+                        cmp,
+                        crate::check::rule::Cmp::Gt(_) | crate::check::rule::Cmp::Ge(_)
+                    );
                 if decided && cmp.holds(size) { STAY(cursor) } else { Step::Abort }
             }
-            Item::ByteTest(test) => holds(numbers::byte_test(test, data.bytes, cursor, &self.scratch.values)),
-            Item::ByteJump(jump) => match numbers::byte_jump(jump, data.bytes, cursor, &self.scratch.values) {
-                Some(next) => STAY(next),
-                None => Step::Fail,
-            },
+            Item::ByteTest(test) => {
+                holds(numbers::byte_test(test, data.bytes, cursor, &self.scratch.values))
+            }
+            Item::ByteJump(jump) => {
+                match numbers::byte_jump(jump, data.bytes, cursor, &self.scratch.values) {
+                    Some(next) => STAY(next),
+                    None => Step::Fail,
+                }
+            }
             Item::ByteExtract(extract) => {
                 match numbers::byte_extract(extract, data.bytes, cursor, &mut self.scratch.values) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
             }
-            Item::ByteMath(math) => match numbers::byte_math(math, data.bytes, cursor, &mut self.scratch.values) {
-                Some(next) => STAY(next),
-                None => Step::Fail,
-            },
+            Item::ByteMath(math) => {
+                match numbers::byte_math(math, data.bytes, cursor, &mut self.scratch.values) {
+                    Some(next) => STAY(next),
+                    None => Step::Fail,
+                }
+            }
             Item::Base64(base64) => holds(self.base64(base64, data, cursor)),
             Item::Asn1(asn1) => holds(super::asn1::matches(asn1, data.bytes, cursor)),
         }
@@ -175,16 +185,27 @@ impl Inspection<'_, '_> {
         } else {
             let shift = i64::try_from(data.offset).unwrap_or(i64::MAX);
             let offset = value(content.offset).unwrap_or(0);
-            let depth = if content.starts { Some(i64::from(content.pattern.len)) } else { value(content.depth) };
+            let depth = if content.starts {
+                Some(i64::from(content.pattern.len))
+            } else {
+                value(content.depth)
+            };
             from = offset.saturating_sub(shift).max(0);
-            to = depth.map_or(len, |depth| offset.saturating_add(depth).saturating_sub(shift).min(len));
+            to = depth
+                .map_or(len, |depth| offset.saturating_add(depth).saturating_sub(shift).min(len));
         }
         let from = usize::try_from(from).ok()?;
         let to = usize::try_from(to).ok()?;
         (from <= to && to > 0).then_some((from, to))
     }
 
-    fn content(&self, content: &Content, data: Data<'_>, cursor: usize, resume: Option<usize>) -> Step {
+    fn content(
+        &self,
+        content: &Content,
+        data: Data<'_>,
+        cursor: usize,
+        resume: Option<usize>,
+    ) -> Step {
         let pattern = bytes_of(self.pool, content.pattern);
         let found = self.window(content, data, cursor).and_then(|(from, to)| {
             let from = resume.map_or(from, |resume| from.max(resume));
@@ -192,15 +213,25 @@ impl Inspection<'_, '_> {
         });
         let missing = || if content.is_relative() { Step::Fail } else { Step::Abort };
         match (found, content.negated) {
-            (Some(start), false) => Step::Next { cursor: start + pattern.len(), retry: Some(start + 1) },
+            (Some(start), false) => {
+                Step::Next { cursor: start + pattern.len(), retry: Some(start + 1) }
+            }
             (None, true) => STAY(cursor),
             (Some(_), true) | (None, false) => missing(),
         }
     }
 
-    fn pcre(&mut self, what: (u32, bool), data: Data<'_>, place: (usize, usize), resume: Option<usize>) -> Step {
+    fn pcre(
+        &mut self,
+        what: (u32, bool),
+        data: Data<'_>,
+        place: (usize, usize),
+        resume: Option<usize>,
+    ) -> Step {
         let ((regex, negated), (start, cursor)) = (what, place);
-        let (Some(regex), Some(subject)) = (self.regexes.get(regex as usize), data.bytes.get(start..)) else {
+        let (Some(regex), Some(subject)) =
+            (self.regexes.get(regex as usize), data.bytes.get(start..))
+        else {
             return Step::Fail;
         };
         let from = resume.map_or(0, |resume| resume.saturating_sub(start));
@@ -218,7 +249,12 @@ impl Inspection<'_, '_> {
         }
     }
 
-    fn base64(&mut self, base64: &crate::check::rule::Base64, data: Data<'_>, cursor: usize) -> bool {
+    fn base64(
+        &mut self,
+        base64: &crate::check::rule::Base64,
+        data: Data<'_>,
+        cursor: usize,
+    ) -> bool {
         let start = if base64.relative { cursor } else { 0 }.saturating_add(base64.offset as usize);
         let Some(rest) = data.bytes.get(start..) else { return false };
         let limit = base64.bytes.map_or(rest.len(), |bytes| rest.len().min(bytes as usize));
@@ -241,7 +277,10 @@ fn find(pattern: &[u8], content: &Content, data: &[u8], window: (usize, usize)) 
     let (from, to) = window;
     if content.ends {
         let start = data.len().checked_sub(pattern.len())?;
-        return (start >= from && to >= data.len() && same(pattern, content.nocase, data.get(start..)?)).then_some(start);
+        return (start >= from
+            && to >= data.len()
+            && same(pattern, content.nocase, data.get(start..)?))
+        .then_some(start);
     }
     let room = data.get(from..to)?;
     if content.nocase {
@@ -260,11 +299,14 @@ fn same(pattern: &[u8], nocase: bool, there: &[u8]) -> bool {
 /// Case-insensitive search: jumps by one seldom byte of the pattern (lowercase).
 fn find_nocase(pattern: &[u8], room: &[u8]) -> Option<usize> {
     let last_start = room.len().checked_sub(pattern.len())?;
-    let (at, byte) = pattern.iter().copied().enumerate().take(64).min_by_key(|(_, byte)| commonness(*byte))?;
+    let (at, byte) =
+        pattern.iter().copied().enumerate().take(64).min_by_key(|(_, byte)| commonness(*byte))?;
     let upper = byte.to_ascii_uppercase();
     let search = room.get(at..=last_start + at)?;
-    memchr::memchr2_iter(byte, upper, search)
-        .find(|start| room.get(*start..*start + pattern.len()).is_some_and(|there| there.eq_ignore_ascii_case(pattern)))
+    memchr::memchr2_iter(byte, upper, search).find(|start| {
+        room.get(*start..*start + pattern.len())
+            .is_some_and(|there| there.eq_ignore_ascii_case(pattern))
+    })
 }
 
 const fn commonness(byte: u8) -> u8 {

@@ -170,7 +170,11 @@ impl<'a> Scan<'a> {
         candidates.clear();
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
         // The port of the server's side.
-        let port = if own == (chunk.direction == Direction::ToServer) { self.packet.dst_port } else { self.packet.src_port };
+        let port = if own == (chunk.direction == Direction::ToServer) {
+            self.packet.dst_port
+        } else {
+            self.packet.src_port
+        };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
             self.search(groups, chunk.data, port, &mut candidates);
         }
@@ -197,7 +201,9 @@ impl<'a> Scan<'a> {
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
-        if (place == Place::Packet && header::skips_packet(rule, self.packet)) || !header::matches(rules, rule, self.packet, place) {
+        if (place == Place::Packet && header::skips_packet(rule, self.packet))
+            || !header::matches(rules, rule, self.packet, place)
+        {
             return;
         }
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {
@@ -216,12 +222,23 @@ impl<'a> Scan<'a> {
     }
 
     /// Everything of the traffic matched: bits decide, then the match is queued and its own bits are set.
-    fn accept(&mut self, rule: &Rule, id: u32, source: (MatchSource, Option<u64>, Option<Direction>)) -> bool {
+    fn accept(
+        &mut self,
+        rule: &Rule,
+        id: u32,
+        source: (MatchSource, Option<u64>, Option<Direction>),
+    ) -> bool {
         if !rule.gates.iter().all(|gate| self.gate(gate)) {
             return false;
         }
         let (source, tx, direction) = source;
-        self.scratch.queue.push(Match { rule: RuleId(id), action: rule.action, tx, direction, source });
+        self.scratch.queue.push(Match {
+            rule: RuleId(id),
+            action: rule.action,
+            tx,
+            direction,
+            source,
+        });
         for post in &rule.posts {
             self.post(post);
         }
@@ -234,7 +251,9 @@ impl<'a> Scan<'a> {
             Gate::FlowBits { bits, set } => {
                 flow.is_some_and(|flow| bits.iter().any(|bit| flow.has_bit(*bit)) == *set)
             }
-            Gate::HostBit { bit, track, set } => self.tables.has_bit(*bit, *track, self.packet) == *set,
+            Gate::HostBit { bit, track, set } => {
+                self.tables.has_bit(*bit, *track, self.packet) == *set
+            }
             Gate::FlowInt { var, test } => flow.is_some_and(|flow| flow.int_holds(*var, *test)),
         }
     }
@@ -245,9 +264,15 @@ impl<'a> Scan<'a> {
                 self.tables.change_bit(*bit, *track, *op, self.packet, *expire);
             }
             (Post::FlowBit { bit, op }, Some(flow)) => flow.change_bit(*bit, *op),
-            (Post::FlowIntSet { var, value }, Some(flow)) => flow.change_int(*var, *value, |_, new| new),
-            (Post::FlowIntAdd { var, value }, Some(flow)) => flow.change_int(*var, *value, u32::saturating_add),
-            (Post::FlowIntSub { var, value }, Some(flow)) => flow.change_int(*var, *value, u32::saturating_sub),
+            (Post::FlowIntSet { var, value }, Some(flow)) => {
+                flow.change_int(*var, *value, |_, new| new)
+            }
+            (Post::FlowIntAdd { var, value }, Some(flow)) => {
+                flow.change_int(*var, *value, u32::saturating_add)
+            }
+            (Post::FlowIntSub { var, value }, Some(flow)) => {
+                flow.change_int(*var, *value, u32::saturating_sub)
+            }
             // Tags are carried out by whoever records traffic: the rule names them.
             (Post::Tag(_), _) | (_, None) => {}
         }

@@ -1,7 +1,8 @@
 //! Numbers in the traffic: `byte_test`, `byte_jump`, `byte_extract`, `byte_math`, base64.
 
 use crate::check::rule::{
-    ByteExtract, ByteJump, ByteMath, ByteTest, Encoding, Field, JumpFrom, MathOp, Num, Operand, TestOp,
+    ByteExtract, ByteJump, ByteMath, ByteTest, Encoding, Field, JumpFrom, MathOp, Num, Operand,
+    TestOp,
 };
 
 /// Longest run of digits read as a number.
@@ -41,15 +42,17 @@ fn read(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Rea
     let rest = data.get(start..)?;
     let (value, len) = match field.encoding {
         Encoding::Text(base) => {
-            let window = if count == 0 { rest.get(..rest.len().min(MAX_DIGITS)) } else { rest.get(..count) };
+            let window =
+                if count == 0 { rest.get(..rest.len().min(MAX_DIGITS)) } else { rest.get(..count) };
             digits(window?, u32::from(base))?
         }
         Encoding::Big if (1..=8).contains(&count) => {
             (rest.get(..count)?.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), count)
         }
-        Encoding::Little if (1..=8).contains(&count) => {
-            (rest.get(..count)?.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)), count)
-        }
+        Encoding::Little if (1..=8).contains(&count) => (
+            rest.get(..count)?.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+            count,
+        ),
         _ => return None,
     };
     let value = match field.bitmask {
@@ -106,7 +109,12 @@ pub(super) fn byte_test(test: &ByteTest, data: &[u8], cursor: usize, values: &[u
 }
 
 /// The cursor after a `byte_jump`; `None` when it lands outside of the data.
-pub(super) fn byte_jump(jump: &ByteJump, data: &[u8], cursor: usize, values: &[u64]) -> Option<usize> {
+pub(super) fn byte_jump(
+    jump: &ByteJump,
+    data: &[u8],
+    cursor: usize,
+    values: &[u64],
+) -> Option<usize> {
     let read = read(&jump.field, data, cursor, values)?;
     let mut by = read.value.checked_mul(u64::from(jump.multiplier))?;
     if jump.align {
@@ -123,7 +131,12 @@ pub(super) fn byte_jump(jump: &ByteJump, data: &[u8], cursor: usize, values: &[u
 }
 
 /// Keeps a number; the cursor goes behind it.
-pub(super) fn byte_extract(extract: &ByteExtract, data: &[u8], cursor: usize, values: &mut [u64]) -> Option<usize> {
+pub(super) fn byte_extract(
+    extract: &ByteExtract,
+    data: &[u8],
+    cursor: usize,
+    values: &mut [u64],
+) -> Option<usize> {
     let read = read(&extract.field, data, cursor, values)?;
     let mut value = read.value.wrapping_mul(u64::from(extract.multiplier));
     if extract.align > 0 {
@@ -134,7 +147,12 @@ pub(super) fn byte_extract(extract: &ByteExtract, data: &[u8], cursor: usize, va
 }
 
 /// Keeps a computed number; the cursor goes behind what was read.
-pub(super) fn byte_math(math: &ByteMath, data: &[u8], cursor: usize, values: &mut [u64]) -> Option<usize> {
+pub(super) fn byte_math(
+    math: &ByteMath,
+    data: &[u8],
+    cursor: usize,
+    values: &mut [u64],
+) -> Option<usize> {
     let read = read(&math.field, data, cursor, values)?;
     let right = operand(math.value, values);
     let value = match math.op {
@@ -142,8 +160,12 @@ pub(super) fn byte_math(math: &ByteMath, data: &[u8], cursor: usize, values: &mu
         MathOp::Sub => read.value.wrapping_sub(right),
         MathOp::Mul => read.value.wrapping_mul(right),
         MathOp::Div => read.value.checked_div(right)?,
-        MathOp::Shl => u32::try_from(right).ok().and_then(|by| read.value.checked_shl(by)).unwrap_or(0),
-        MathOp::Shr => u32::try_from(right).ok().and_then(|by| read.value.checked_shr(by)).unwrap_or(0),
+        MathOp::Shl => {
+            u32::try_from(right).ok().and_then(|by| read.value.checked_shl(by)).unwrap_or(0)
+        }
+        MathOp::Shr => {
+            u32::try_from(right).ok().and_then(|by| read.value.checked_shr(by)).unwrap_or(0)
+        }
     };
     *values.get_mut(usize::from(math.var))? = value;
     Some(read.start + read.len)

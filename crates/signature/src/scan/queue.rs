@@ -80,7 +80,9 @@ impl<'a> Scan<'a> {
     pub fn finish(mut self) -> Outcome<'a> {
         let mut queue = std::mem::take(&mut self.scratch.queue);
         // Within a rule the newer transaction first, packets last.
-        queue.sort_unstable_by_key(|queued| (queued.rule, std::cmp::Reverse(queued.tx.map_or(0, |tx| tx.saturating_add(1)))));
+        queue.sort_unstable_by_key(|queued| {
+            (queued.rule, std::cmp::Reverse(queued.tx.map_or(0, |tx| tx.saturating_add(1))))
+        });
         let mut verdict = Verdict::default();
         let mut passed = false;
         let (mut shown, mut beyond) = (0, 0_u32);
@@ -121,7 +123,12 @@ impl<'a> Scan<'a> {
                 None => Ruling::Show,
             };
         }
-        let ruling = self.tables.threshold(threshold, (rule.meta.gid, rule.meta.sid), self.packet, self.ends(queued));
+        let ruling = self.tables.threshold(
+            threshold,
+            (rule.meta.gid, rule.meta.sid),
+            self.packet,
+            self.ends(queued),
+        );
         match (ruling, threshold.kind) {
             // Below its count a threshold hides the alert only; a detection_filter hides the match.
             (Ruling::Nothing, kind) if kind != ThresholdKind::DetectionFilter => Ruling::Silent,
@@ -142,7 +149,11 @@ impl<'a> Scan<'a> {
 fn apply(rule: &Rule, verdict: &mut Verdict) {
     let kind = plan::kind(rule);
     let stateful = rule.flow.established || rule.protocol.app.is_some();
-    let scope = if kind.transaction || kind.addresses || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
+    let scope = if kind.transaction || kind.addresses || (kind.stream && stateful) {
+        Scope::Flow
+    } else {
+        Scope::Packet
+    };
     match rule.action {
         Action::Alert => {}
         // What was dropped before stays dropped.

@@ -28,7 +28,10 @@ impl std::fmt::Debug for LazyRegex {
 /// What a search came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Search {
-    Found { start: usize, end: usize },
+    Found {
+        start: usize,
+        end: usize,
+    },
     Missing,
     /// A limit was hit: counted, taken as missing.
     Limit,
@@ -41,12 +44,16 @@ impl LazyRegex {
 
     fn build(&self) -> Engine {
         if let Some(linear) = &self.expression.linear {
-            let built = regex::bytes::RegexBuilder::new(linear).unicode(false).size_limit(SIZE_LIMIT).build();
+            let built = regex::bytes::RegexBuilder::new(linear)
+                .unicode(false)
+                .size_limit(SIZE_LIMIT)
+                .build();
             if let Ok(regex) = built {
                 return Engine::Linear(regex);
             }
         }
-        match pcre2::bytes::RegexBuilder::new().jit_if_available(true).build(&self.expression.full) {
+        match pcre2::bytes::RegexBuilder::new().jit_if_available(true).build(&self.expression.full)
+        {
             Ok(regex) => Engine::Full(regex),
             Err(_) => Engine::Unusable,
         }

@@ -69,7 +69,9 @@ impl FlowState {
 
     /// Numbers of the flowbits that are set; names by [`crate::RuleSet::flow_bit_name`].
     pub fn flow_bits(&self) -> impl Iterator<Item = u32> {
-        (0_u32..).zip(&self.bits).flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| at * 64 + bit))
+        (0_u32..).zip(&self.bits).flat_map(|(at, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| at * 64 + bit)
+        })
     }
 
     fn int(&self, var: u32) -> Option<u32> {
@@ -95,10 +97,11 @@ impl FlowState {
 
     pub(super) fn int_holds(&self, var: u32, test: IntTest) -> bool {
         let have = self.int(var);
-        let compare = |value: IntValue, holds: fn(&u32, &u32) -> bool| match (have, self.int_value(value)) {
-            (Some(have), Some(want)) => holds(&have, &want),
-            _ => false,
-        };
+        let compare =
+            |value: IntValue, holds: fn(&u32, &u32) -> bool| match (have, self.int_value(value)) {
+                (Some(have), Some(want)) => holds(&have, &want),
+                _ => false,
+            };
         match test {
             IntTest::IsSet => have.is_some(),
             IntTest::NotSet => have.is_none(),

@@ -109,7 +109,13 @@ impl Tables {
     }
 
     /// Applies a threshold that counts by address or rule.
-    pub(super) fn threshold(&self, threshold: &Threshold, rule: (u32, u32), packet: &PacketView<'_>, ends: (IpAddr, IpAddr)) -> Ruling {
+    pub(super) fn threshold(
+        &self,
+        threshold: &Threshold,
+        rule: (u32, u32),
+        packet: &PacketView<'_>,
+        ends: (IpAddr, IpAddr),
+    ) -> Ruling {
         let (src, dst) = ends;
         let (a, b) = match threshold.by {
             CountBy::Src => (Some(src), None),
@@ -126,9 +132,18 @@ impl Tables {
     }
 
     /// Changes a bit of a host or pair.
-    pub(super) fn change_bit(&self, bit: u32, track: Track, op: BitOp, packet: &PacketView<'_>, expire: u32) {
+    pub(super) fn change_bit(
+        &self,
+        bit: u32,
+        track: Track,
+        op: BitOp,
+        packet: &PacketView<'_>,
+        expire: u32,
+    ) {
         let key = bit_key(bit, track, packet);
-        let Some(Ok(mut map)) = self.bits.get(shard(&self.bits, &key)).map(Mutex::lock) else { return };
+        let Some(Ok(mut map)) = self.bits.get(shard(&self.bits, &key)).map(Mutex::lock) else {
+            return;
+        };
         let until = packet.time.saturating_add(u64::from(expire) * SECOND);
         let set = map.get(&key).is_some_and(|until| *until >= packet.time);
         if matches!(op, BitOp::Unset) || (matches!(op, BitOp::Toggle) && set) {
@@ -142,7 +157,9 @@ impl Tables {
     /// Whether a bit is set.
     pub(super) fn has_bit(&self, bit: u32, track: Track, packet: &PacketView<'_>) -> bool {
         let key = bit_key(bit, track, packet);
-        let Some(Ok(map)) = self.bits.get(shard(&self.bits, &key)).map(Mutex::lock) else { return false };
+        let Some(Ok(map)) = self.bits.get(shard(&self.bits, &key)).map(Mutex::lock) else {
+            return false;
+        };
         map.get(&key).is_some_and(|until| *until >= packet.time)
     }
 }
@@ -164,7 +181,12 @@ impl Count {
         let window = u64::from(threshold.seconds).saturating_mul(SECOND);
         let fresh = self.until == 0 || now > self.start.saturating_add(window);
         if fresh {
-            *self = Self { start: now, count: 0, next: threshold.count, until: now.saturating_add(window).max(1) };
+            *self = Self {
+                start: now,
+                count: 0,
+                next: threshold.count,
+                until: now.saturating_add(window).max(1),
+            };
         }
         self.count = self.count.saturating_add(1);
         let limit = threshold.count;
@@ -180,7 +202,11 @@ impl Count {
                 Ruling::Show
             }
             ThresholdKind::DetectionFilter if self.count > limit => Ruling::Show,
-            ThresholdKind::Limit | ThresholdKind::Both | ThresholdKind::Backoff { .. } if self.count > limit => Ruling::Silent,
+            ThresholdKind::Limit | ThresholdKind::Both | ThresholdKind::Backoff { .. }
+                if self.count > limit =>
+            {
+                Ruling::Silent
+            }
             _ => Ruling::Nothing,
         }
     }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    AppProto, Buffer, FlowView, IcmpFields, Inspect, IpFields, LoadOptions, Number, Report, Source, TcpFields, View,
+    AppProto, Buffer, FlowView, IcmpFields, Inspect, IpFields, LoadOptions, Number, Report, Source,
+    TcpFields, View,
 };
 
 fn load(rules: &str) -> (RuleSet, Report) {
@@ -59,7 +60,8 @@ fn sids(set: &RuleSet, matches: &[Match]) -> Vec<u32> {
 }
 
 fn on_packet(set: &RuleSet, packet: &PacketView<'_>) -> Vec<u32> {
-    let (tables, mut scratch, mut flow) = (Tables::default(), Scratch::new(set), FlowState::default());
+    let (tables, mut scratch, mut flow) =
+        (Tables::default(), Scratch::new(set), FlowState::default());
     let mut scan = Scan::begin(set, &tables, &mut scratch, packet, Some(&mut flow));
     scan.packet();
     sids(set, scan.finish().matches)
@@ -133,14 +135,26 @@ fn payload_keywords() {
         (r#"byte_test:2,=,0x0f,0,bitmask 0x0ff0;"#, b"\x00\xf5", true),
         (r#"byte_jump:1,0; content:"x"; within:1;"#, b"\x02..x", true),
         (r#"byte_jump:1,0,from_beginning; content:"x"; within:1;"#, b"\x03..x", true),
-        (r#"byte_jump:1,0,multiplier 2,post_offset -1; content:"x"; within:1;"#, b"\x02..\x00x", true),
+        (
+            r#"byte_jump:1,0,multiplier 2,post_offset -1; content:"x"; within:1;"#,
+            b"\x02..\x00x",
+            true,
+        ),
         (r#"byte_jump:1,0; content:"x"; within:1;"#, b"\x09..x", false),
         (r#"byte_extract:1,0,len; content:"x"; offset:len;"#, b"\x03..x", true),
         (r#"byte_extract:1,0,len; content:"x"; offset:len;"#, b"\x03.x.", false),
         (r#"byte_extract:1,0,len; byte_test:1,=,len,1;"#, b"\x03\x03", true),
-        (r#"byte_math:bytes 1,offset 0,oper +,rvalue 2,result r; byte_test:1,=,r,1;"#, b"\x03\x05", true),
+        (
+            r#"byte_math:bytes 1,offset 0,oper +,rvalue 2,result r; byte_test:1,=,r,1;"#,
+            b"\x03\x05",
+            true,
+        ),
         (r#"base64_decode:offset 0; base64_data; content:"hello";"#, b"aGVsbG8=", true),
-        (r#"content:"k="; base64_decode:bytes 8,relative; base64_data; content:"hello";"#, b"k=aGVsbG8=", true),
+        (
+            r#"content:"k="; base64_decode:bytes 8,relative; base64_data; content:"hello";"#,
+            b"k=aGVsbG8=",
+            true,
+        ),
         (r#"base64_decode:offset 0; base64_data; content:"hello";"#, b"----", false),
         (r#"asn1:oversize_length 100,absolute_offset 0;"#, b"\x04\x82\x01\x00", true),
         (r#"asn1:oversize_length 300,absolute_offset 0;"#, b"\x04\x82\x01\x00", false),
@@ -208,8 +222,16 @@ fn header_keywords() {
         ("alert udp any 80 <> any 40000 (dsize:0; sid:1;)", &packet(b""), true),
         ("alert udp any any -> any !80 (dsize:0; sid:1;)", &packet(b""), false),
         ("alert udp any any -> any any (flow:to_client; dsize:0; sid:1;)", &packet(b""), false),
-        ("alert udp any any -> any any (flow:established,to_server; dsize:0; sid:1;)", &packet(b""), true),
-        ("alert udp any any -> any any (flow:not_established; dsize:0; sid:1;)", &packet(b""), false),
+        (
+            "alert udp any any -> any any (flow:established,to_server; dsize:0; sid:1;)",
+            &packet(b""),
+            true,
+        ),
+        (
+            "alert udp any any -> any any (flow:not_established; dsize:0; sid:1;)",
+            &packet(b""),
+            false,
+        ),
         ("alert ip [10.0.0.1,10.0.0.9] any -> any any (sid:1;)", &packet(b""), true),
         ("alert ip any any -> [8.8.4.4,8.8.8.0/24] any (sid:1;)", &packet(b""), true),
         ("alert ip ![10.0.0.1] any -> any any (sid:1;)", &packet(b""), false),
@@ -234,7 +256,8 @@ impl Fixed {
     fn new(proto: AppProto, buffers: &[(Buffer, &str)]) -> Self {
         let mut map: BTreeMap<(Buffer, u32), (Vec<u8>, u64, bool)> = BTreeMap::new();
         for (buffer, text) in buffers {
-            let instance = u32::try_from(map.keys().filter(|(known, _)| known == buffer).count()).unwrap();
+            let instance =
+                u32::try_from(map.keys().filter(|(known, _)| known == buffer).count()).unwrap();
             map.insert((*buffer, instance), (text.as_bytes().to_vec(), 0, true));
         }
         Self { proto, buffers: map, complete: true, version: None, event: "" }
@@ -325,6 +348,12 @@ fn transaction_keywords() {
         (r#"content:"gate"; http_uri; pcre:"/^\.php\?id=\d+$/UR";"#, true),
         (r#"http.request_body; content:"key="; pcre:"/^val/R";"#, true),
         (r#"flow:established,to_client; http.content_type; content:"x";"#, false),
+        (r#"content:"id=1"; http_uri; isdataat:!1,relative;"#, true),
+        (r#"content:"id="; http_uri; isdataat:!1,relative;"#, false),
+        (
+            r#"http.host; content:"www"; startswith; dotprefix; content:".www.evil"; startswith;"#,
+            true,
+        ),
         (r#"content:"GET"; nocase; http_method; content:"x"; http_uri;"#, false),
     ];
     for (options, expected) in to_server {
@@ -333,7 +362,11 @@ fn transaction_keywords() {
     }
     let response = Fixed::new(
         AppProto::Http,
-        &[(Buffer::HttpStatCode, "200"), (Buffer::FileData, "<html>x"), (Buffer::FileData, "MZ second")],
+        &[
+            (Buffer::HttpStatCode, "200"),
+            (Buffer::FileData, "<html>x"),
+            (Buffer::FileData, "MZ second"),
+        ],
     );
     let rule = r#"alert http any any -> any any (http.stat_code; content:"200"; file.data; content:"MZ"; startswith; sid:1;)"#;
     tx_case(rule, &response, Direction::ToClient, true);
@@ -343,12 +376,19 @@ fn transaction_keywords() {
 
 #[test]
 fn dns_and_tls() {
-    let query = Fixed::new(AppProto::Dns, &[(Buffer::DnsQuery, "a.good.example"), (Buffer::DnsQuery, "x.bad.example")]);
+    let query = Fixed::new(
+        AppProto::Dns,
+        &[(Buffer::DnsQuery, "a.good.example"), (Buffer::DnsQuery, "x.bad.example")],
+    );
     let rule = r#"alert dns any any -> any any (dns.query; content:".bad.example"; nocase; endswith; sid:1;)"#;
     tx_case(rule, &query, Direction::ToServer, true);
-    let rule = r#"alert dns any any -> any any (dns_query; content:"a.good"; content:"bad"; sid:1;)"#;
+    let rule =
+        r#"alert dns any any -> any any (dns_query; content:"a.good"; content:"bad"; sid:1;)"#;
     tx_case(rule, &query, Direction::ToServer, false);
-    let mut hello = Fixed::new(AppProto::Tls, &[(Buffer::TlsSni, "evil.example"), (Buffer::Ja3Hash, "e7d705a3286e19ea42f587b344ee6865")]);
+    let mut hello = Fixed::new(
+        AppProto::Tls,
+        &[(Buffer::TlsSni, "evil.example"), (Buffer::Ja3Hash, "e7d705a3286e19ea42f587b344ee6865")],
+    );
     hello.version = Some(0x0303);
     hello.event = "tls.invalid_record_type";
     let cases = [
@@ -360,7 +400,12 @@ fn dns_and_tls() {
         (r#"app-layer-event:tls.invalid_handshake_message;"#, false),
     ];
     for (options, expected) in cases {
-        tx_case(&format!("alert tls any any -> any any ({options} sid:1;)"), &hello, Direction::ToServer, expected);
+        tx_case(
+            &format!("alert tls any any -> any any ({options} sid:1;)"),
+            &hello,
+            Direction::ToServer,
+            expected,
+        );
     }
 }
 
@@ -394,7 +439,8 @@ fn a_rule_waits_for_buffers_that_come_later() {
 }
 
 fn on_stream(set: &RuleSet, data: &[u8], offset: u64) -> Vec<u32> {
-    let (tables, mut scratch, mut flow) = (Tables::default(), Scratch::new(set), FlowState::default());
+    let (tables, mut scratch, mut flow) =
+        (Tables::default(), Scratch::new(set), FlowState::default());
     let packet = tcp_packet();
     let mut scan = Scan::begin(set, &tables, &mut scratch, &packet, Some(&mut flow));
     scan.packet();
@@ -433,7 +479,8 @@ fn bits_carry_from_rule_to_rule() {
            alert udp any any -> any any (content:"look"; xbits:isset,m,track ip_src; sid:7;)
            alert udp any any -> any any (content:"clear"; flowbits:unset,one; noalert; sid:8;)"#,
     );
-    let (tables, mut scratch, mut flow) = (Tables::default(), Scratch::new(&set), FlowState::default());
+    let (tables, mut scratch, mut flow) =
+        (Tables::default(), Scratch::new(&set), FlowState::default());
     let mut step = |payload: &'static [u8], time: u64| {
         let packet = PacketView { time, ..packet(payload) };
         let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, Some(&mut flow));
@@ -457,16 +504,37 @@ fn bits_carry_from_rule_to_rule() {
 #[test]
 fn thresholds() {
     let cases: &[(&str, &[u64], &[bool])] = &[
-        ("threshold:type limit,track by_src,count 2,seconds 10;", &[0, 1, 2, 10, 11], &[true, true, false, false, true]),
-        ("threshold:type threshold,track by_src,count 2,seconds 10;", &[0, 1, 2, 3], &[false, true, false, true]),
-        ("threshold:type both,track by_dst,count 2,seconds 10;", &[0, 1, 2, 11, 12], &[false, true, false, false, true]),
-        ("detection_filter:track by_rule,count 2,seconds 10;", &[0, 1, 2, 3, 20], &[false, false, true, true, false]),
+        (
+            "threshold:type limit,track by_src,count 2,seconds 10;",
+            &[0, 1, 2, 10, 11],
+            &[true, true, false, false, true],
+        ),
+        (
+            "threshold:type threshold,track by_src,count 2,seconds 10;",
+            &[0, 1, 2, 3],
+            &[false, true, false, true],
+        ),
+        (
+            "threshold:type both,track by_dst,count 2,seconds 10;",
+            &[0, 1, 2, 11, 12],
+            &[false, true, false, false, true],
+        ),
+        (
+            "detection_filter:track by_rule,count 2,seconds 10;",
+            &[0, 1, 2, 3, 20],
+            &[false, false, true, true, false],
+        ),
         ("threshold:type limit,track by_flow,count 1,seconds 5;", &[0, 1, 6], &[true, false, true]),
-        ("threshold:type backoff,track by_flow,count 1,multiplier 10;", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], &[true, false, false, false, false, false, false, false, false, true]),
+        (
+            "threshold:type backoff,track by_flow,count 1,multiplier 10;",
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            &[true, false, false, false, false, false, false, false, false, true],
+        ),
     ];
     for (option, seconds, expected) in cases {
         let set = good(&format!("alert udp any any -> any any (content:\"x\"; {option} sid:1;)"));
-        let (tables, mut scratch, mut flow) = (Tables::default(), Scratch::new(&set), FlowState::default());
+        let (tables, mut scratch, mut flow) =
+            (Tables::default(), Scratch::new(&set), FlowState::default());
         let got: Vec<bool> = seconds
             .iter()
             .map(|second| {
@@ -482,10 +550,13 @@ fn thresholds() {
 
 #[test]
 fn the_threshold_table_is_bounded_and_counts_evictions() {
-    let set = good("alert udp any any -> any any (content:\"x\"; threshold:type limit,track by_src,count 1,seconds 9999; sid:1;)");
+    let set = good(
+        "alert udp any any -> any any (content:\"x\"; threshold:type limit,track by_src,count 1,seconds 9999; sid:1;)",
+    );
     let (tables, mut scratch) = (Tables::default(), Scratch::new(&set));
     for n in 0..400_000_u32 {
-        let packet = PacketView { src: IpAddr::from(n.to_be_bytes()), time: u64::from(n), ..packet(b"x") };
+        let packet =
+            PacketView { src: IpAddr::from(n.to_be_bytes()), time: u64::from(n), ..packet(b"x") };
         let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, None);
         scan.packet();
         let _ = scan.finish();
@@ -497,7 +568,8 @@ fn the_threshold_table_is_bounded_and_counts_evictions() {
 fn verdicts() {
     let verdict = |rules: &str| {
         let set = good(rules);
-        let (tables, mut scratch, mut flow) = (Tables::default(), Scratch::new(&set), FlowState::default());
+        let (tables, mut scratch, mut flow) =
+            (Tables::default(), Scratch::new(&set), FlowState::default());
         let packet = packet(b"abcd");
         let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, Some(&mut flow));
         scan.packet();
@@ -519,7 +591,9 @@ fn verdicts() {
 
 #[test]
 fn at_most_fifteen_alerts_a_packet() {
-    let rules: String = (1..=40).map(|sid| format!("alert udp any any -> any any (content:\"abcd\"; sid:{sid};)\n")).collect();
+    let rules: String = (1..=40)
+        .map(|sid| format!("alert udp any any -> any any (content:\"abcd\"; sid:{sid};)\n"))
+        .collect();
     let set = good(&rules);
     let (tables, mut scratch) = (Tables::default(), Scratch::new(&set));
     let packet = packet(b"abcd");

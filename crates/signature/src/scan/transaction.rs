@@ -35,7 +35,9 @@ impl Scan<'_> {
         }
         state.adopt(self.rules.generation);
         let rules = self.rules;
-        let Some(plan) = rules.plan.tx.get(tx.protocol() as usize).and_then(|both| both.get(direction.index())) else {
+        let Some(plan) =
+            rules.plan.tx.get(tx.protocol() as usize).and_then(|both| both.get(direction.index()))
+        else {
             return;
         };
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
@@ -59,7 +61,13 @@ impl Scan<'_> {
     }
 
     /// Searches what is new in a hook's buffer for the fast patterns of its rules.
-    fn search_hook(&mut self, hook: &Hook, progress: &mut HookProgress, place: (&dyn Inspect, Direction), out: &mut Vec<u32>) {
+    fn search_hook(
+        &mut self,
+        hook: &Hook,
+        progress: &mut HookProgress,
+        place: (&dyn Inspect, Direction),
+        out: &mut Vec<u32>,
+    ) {
         let (tx, direction) = place;
         while progress.instance < MAX_INSTANCES {
             match tx.buffer(hook.buffer, direction, progress.instance) {
@@ -145,7 +153,8 @@ impl Scan<'_> {
             if !state.keep(Partial { rule: id, matched }) {
                 self.scratch.stats.partials_lost += 1;
             }
-        } else if self.accept(rule, id, (MatchSource::Transaction, Some(tx.id()), Some(direction))) {
+        } else if self.accept(rule, id, (MatchSource::Transaction, Some(tx.id()), Some(direction)))
+        {
             state.fired.push(id);
         }
     }
@@ -185,12 +194,22 @@ impl Scan<'_> {
         let data = if block.transforms.is_empty() {
             data
         } else {
-            transform::apply(&block.transforms, data.bytes, &mut scratch.transformed, &mut scratch.spare);
+            transform::apply(
+                &block.transforms,
+                data.bytes,
+                &mut scratch.transformed,
+                &mut scratch.spare,
+            );
             Data { bytes: &scratch.transformed, ..data }
         };
         scratch.stats.inspections += 1;
-        Inspection { pool: &rules.pool, regexes: &rules.regexes, scratch: &mut scratch.inspecting, budget: BUDGET }
-            .run(&block.items, data)
+        Inspection {
+            pool: &rules.pool,
+            regexes: &rules.regexes,
+            scratch: &mut scratch.inspecting,
+            budget: BUDGET,
+        }
+        .run(&block.items, data)
     }
 }
 

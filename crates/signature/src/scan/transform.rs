@@ -26,7 +26,9 @@ fn one(transform: Transform, from: &[u8], to: &mut Vec<u8>) {
         Transform::StripWhitespace => to.extend(from.iter().filter(|b| !is_space(**b))),
         Transform::CompressWhitespace => compress(from, to),
         Transform::StripPseudoHeaders => {
-            for line in from.split_inclusive(|b| *b == b'\n').filter(|line| line.first() != Some(&b':')) {
+            for line in
+                from.split_inclusive(|b| *b == b'\n').filter(|line| line.first() != Some(&b':'))
+            {
                 to.extend_from_slice(line);
             }
         }
@@ -70,7 +72,9 @@ fn compress(from: &[u8], to: &mut Vec<u8>) {
 }
 
 fn url_decode(from: &[u8], to: &mut Vec<u8>) {
-    let hex = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let hex = |byte: Option<&u8>| {
+        byte.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok())
+    };
     let mut at = 0;
     while let Some(byte) = from.get(at) {
         match (byte, hex(from.get(at + 1)), hex(from.get(at + 2))) {
