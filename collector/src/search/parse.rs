@@ -225,7 +225,8 @@ impl Parser {
             Some(':') if next == length => {
                 let word: String =
                     rest.iter().take_while(|c| !c.is_whitespace() && **c != ')').collect();
-                let slashes = rest.get(next.saturating_add(1)..).is_some_and(|r| r.starts_with(&['/', '/']));
+                let slashes =
+                    rest.get(next.saturating_add(1)..).is_some_and(|r| r.starts_with(&['/', '/']));
                 if slashes || is_address(&word) {
                     return None;
                 }

@@ -192,7 +192,9 @@ impl Builder<'_> {
 
     fn number_range(&self, field: &FieldRef, low: Bound<Number>, high: Bound<Number>) -> Boxed {
         // The index wants both bounds of one type.
-        let int = |bound: &Bound<Number>| !matches!(inner(bound), Some(Number::Big(_) | Number::Float(_)));
+        let int = |bound: &Bound<Number>| {
+            !matches!(inner(bound), Some(Number::Big(_) | Number::Float(_)))
+        };
         let unify = |bound: &Bound<Number>| {
             map_bound(bound, |number| {
                 if int(&low) && int(&high) { *number } else { Number::Float(number.as_f64()) }

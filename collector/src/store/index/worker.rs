@@ -77,7 +77,13 @@ pub struct Problems(Mutex<Vec<Problem>>);
 impl Problems {
     /// Adds one; the oldest goes when there are too many.
     pub fn push(&self, problem: Problem) {
-        tracing::error!(path = problem.path, offset = problem.offset, what = problem.what, advice = problem.advice, "store problem");
+        tracing::error!(
+            path = problem.path,
+            offset = problem.offset,
+            what = problem.what,
+            advice = problem.advice,
+            "store problem"
+        );
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if list.len() >= MAX_PROBLEMS {
             list.remove(0);
@@ -364,7 +370,8 @@ impl Worker {
     fn entry(&mut self, at: Position, next: Position, entry: &Entry) -> Work<()> {
         for item in &entry.items {
             let key = self.route(entry, item);
-            self.add(key, entry, item, |partition| at >= partition.indexed()).map_err(index_error)?;
+            self.add(key, entry, item, |partition| at >= partition.indexed())
+                .map_err(index_error)?;
         }
         self.next = next;
         if self.writers.len() > self.config.writers {
@@ -518,7 +525,8 @@ impl Worker {
             for (entry, item) in entry.iter().flat_map(|e| e.items.iter().map(move |i| (e, i))) {
                 let key = self.route(entry, item);
                 if keys.contains(&key) {
-                    let again = self.add(key, entry, item, |partition| lacks(partition, entry, item));
+                    let again =
+                        self.add(key, entry, item, |partition| lacks(partition, entry, item));
                     count(&self.counters.repaired, usize::from(again.map_err(index_error)?));
                 }
             }
