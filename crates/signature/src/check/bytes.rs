@@ -34,7 +34,7 @@ impl Modifiers {
             other => match other.strip_prefix("bitmask") {
                 Some(mask) => {
                     self.bitmask =
-                        u32::try_from(number::parse(mask)?).ok().filter(|mask| *mask != 0)?
+                        u32::try_from(number::parse(mask)?).ok().filter(|mask| *mask != 0)?;
                 }
                 None => return Some(false),
             },
@@ -338,10 +338,10 @@ impl Builder<'_, '_> {
                 "bitstring_overflow" => asn1.bitstring_overflow = true,
                 "double_overflow" => asn1.double_overflow = true,
                 "oversize_length" => {
-                    asn1.oversize = Some(argument.trim().parse().map_err(|_| bad("not a number"))?)
+                    asn1.oversize = Some(argument.trim().parse().map_err(|_| bad("not a number"))?);
                 }
                 "absolute_offset" => {
-                    asn1.absolute = Some(argument.trim().parse().map_err(|_| bad("not a number"))?)
+                    asn1.absolute = Some(argument.trim().parse().map_err(|_| bad("not a number"))?);
                 }
                 "relative_offset" => {
                     asn1.relative = Some(

@@ -225,7 +225,7 @@ fn is_repeat(rest: impl Iterator<Item = char>) -> bool {
 /// One escape; letters whose meaning differs have no equal.
 fn escape(c: char, out: &mut String, in_class: bool) -> Option<()> {
     match c {
-        'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'n' | 'r' | 't' | 'f' | 'a' => {}
+        'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'n' | 'r' | 't' | 'f' | 'a' | 'x' => {}
         'v' => {
             // All vertical whitespace in pcre.
             out.push_str(if in_class { "\\n\\x0b\\f\\r\\x85" } else { "[\\n\\x0b\\f\\r\\x85]" });
@@ -239,12 +239,11 @@ fn escape(c: char, out: &mut String, in_class: bool) -> Option<()> {
             out.push_str("\\x1b");
             return Some(());
         }
-        'x' | 'A' | 'z' | 'B' if !in_class || c == 'x' => {}
+        'A' | 'z' | 'B' | 'b' if !in_class => {}
         'b' if in_class => {
             out.push_str("\\x08");
             return Some(());
         }
-        'b' => {}
         c if c.is_ascii_alphanumeric() => return None,
         // Any other escaped byte is itself.
         c => {

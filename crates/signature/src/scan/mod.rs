@@ -265,13 +265,13 @@ impl<'a> Scan<'a> {
             }
             (Post::FlowBit { bit, op }, Some(flow)) => flow.change_bit(*bit, *op),
             (Post::FlowIntSet { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, |_, new| new)
+                flow.change_int(*var, *value, |_, new| new);
             }
             (Post::FlowIntAdd { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, u32::saturating_add)
+                flow.change_int(*var, *value, u32::saturating_add);
             }
             (Post::FlowIntSub { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, u32::saturating_sub)
+                flow.change_int(*var, *value, u32::saturating_sub);
             }
             // Tags are carried out by whoever records traffic: the rule names them.
             (Post::Tag(_), _) | (_, None) => {}

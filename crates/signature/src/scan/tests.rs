@@ -76,6 +76,12 @@ fn payload_matches(options: &str, payload: &[u8]) -> bool {
     with == [1]
 }
 
+fn check_payloads(cases: &[(&str, &[u8], bool)]) {
+    for (options, payload, expected) in cases {
+        assert_eq!(payload_matches(options, payload), *expected, "{options} on {payload:?}");
+    }
+}
+
 #[test]
 fn payload_keywords() {
     let cases: &[(&str, &[u8], bool)] = &[
@@ -111,6 +117,13 @@ fn payload_keywords() {
         (r#"content:"ab"; isdataat:!1,relative;"#, b"abx", false),
         (r#"content:"ab"; isdataat:5;"#, b"ab1234", true),
         (r#"content:"ab"; isdataat:6;"#, b"ab1234", false),
+    ];
+    check_payloads(cases);
+}
+
+#[test]
+fn expressions() {
+    let cases: &[(&str, &[u8], bool)] = &[
         (r#"pcre:"/a.c$/";"#, b"xxabc", true),
         (r#"pcre:"/a.c$/";"#, b"xxabc\n", true),
         (r#"pcre:"/a.c$/E";"#, b"xxabc\n", false),
@@ -126,6 +139,13 @@ fn payload_keywords() {
         (r#"content:"ab"; pcre:"/^\d+x/R";"#, b"ab12x", true),
         (r#"content:"ab"; pcre:"/^\d+x/R";"#, b"abc12x", false),
         (r#"content:"ab"; pcre:"/^\d+x/R";"#, b"ab-ab12x", true),
+    ];
+    check_payloads(cases);
+}
+
+#[test]
+fn numbers_in_payload() {
+    let cases: &[(&str, &[u8], bool)] = &[
         (r#"content:"ab"; byte_test:1,>,4,0,relative;"#, b"ab\x05", true),
         (r#"content:"ab"; byte_test:1,>,5,0,relative;"#, b"ab\x05", false),
         (r#"byte_test:2,=,513,0,little;"#, b"\x01\x02", true),
@@ -169,9 +189,7 @@ fn payload_keywords() {
         (r#"content:"abcdefgh"; fast_pattern:2,4;"#, b"abcdefgh", true),
         (r#"content:"abcdefgh"; fast_pattern:2,4;"#, b"cdef", false),
     ];
-    for (options, payload, expected) in cases {
-        assert_eq!(payload_matches(options, payload), *expected, "{options} on {payload:?}");
-    }
+    check_payloads(cases);
 }
 
 #[test]
