@@ -21,6 +21,8 @@ pub use self::{
     tables::Tables,
 };
 
+use std::net::IpAddr;
+
 use crate::{
     ChunkView, Direction, PacketView, RuleSet,
     check::{
@@ -29,7 +31,7 @@ use crate::{
     },
     compile::{
         matcher::{MatchScratch, PrefilterStats},
-        plan::PortGroups,
+        plan::{HEAD, PortGroups},
     },
     scan::{
         header::Place,
@@ -129,17 +131,18 @@ impl<'a> Scan<'a> {
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
         self.address_rules(&mut candidates);
+        let data = Data { bytes: self.packet.payload, offset: 0, last: true };
         let group = match self.packet.ip_proto {
             6 => 0,
             17 => 1,
             _ => 2,
         };
         if let Some(groups) = rules.plan.packet.get(group) {
-            self.search(groups, self.packet.payload, self.packet.dst_port, &mut candidates);
+            let ends = (self.packet.src, self.packet.dst);
+            self.search(groups, (data, self.packet.dst_port, ends), &mut candidates);
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let data = Data { bytes: self.packet.payload, offset: 0, last: true };
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Packet);
         }
@@ -154,10 +157,7 @@ impl<'a> Scan<'a> {
         {
             return;
         }
-        let [src, dst] = &self.rules.plan.addresses;
-        out.extend_from_slice(src.lookup(self.packet.src));
-        out.extend_from_slice(dst.lookup(self.packet.dst));
-        out.extend_from_slice(&src.always);
+        without_pattern(&self.rules.plan.addresses, (self.packet.src, self.packet.dst), out);
     }
 
     /// Runs the rules on raw streams over newly arrived data of one direction.
@@ -168,7 +168,10 @@ impl<'a> Scan<'a> {
         let rules = self.rules;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
+        let data = Data { bytes: chunk.data, offset: chunk.offset, last: chunk.last };
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
+        let (src, dst) = (self.packet.src, self.packet.dst);
+        let ends = if own { (src, dst) } else { (dst, src) };
         // The port of the server's side.
         let port = if own == (chunk.direction == Direction::ToServer) {
             self.packet.dst_port
@@ -176,26 +179,36 @@ impl<'a> Scan<'a> {
             self.packet.src_port
         };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
-            self.search(groups, chunk.data, port, &mut candidates);
+            self.search(groups, (data, port, ends), &mut candidates);
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let data = Data { bytes: chunk.data, offset: chunk.offset, last: chunk.last };
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Stream(chunk.direction));
         }
         self.scratch.candidates = candidates;
     }
 
-    fn search(&mut self, groups: &PortGroups, data: &[u8], port: Option<u16>, out: &mut Vec<u32>) {
+    fn search(&mut self, groups: &PortGroups, place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)), out: &mut Vec<u32>) {
+        let (data, port, ends) = place;
         let matching = &mut self.scratch.matching;
-        if !data.is_empty() {
-            groups.any.scan(data, false, matching, out);
-            if let Some(matcher) = port.and_then(|port| groups.by_port.get(&port)) {
-                matcher.scan(data, false, matching, out);
+        if !data.bytes.is_empty() {
+            // What of the beginning is in these bytes.
+            let left = (HEAD as u64).saturating_sub(data.offset);
+            let head =
+                usize::try_from(left).map_or(data.bytes.len(), |left| left.min(data.bytes.len()));
+            let by_port = port.and_then(|port| groups.by_port.get(&port));
+            for searches in std::iter::once(&groups.all).chain(by_port) {
+                searches.any.scan(data.bytes, false, matching, out);
+                searches.head.scan(
+                    data.bytes.get(..head).unwrap_or_default(),
+                    false,
+                    matching,
+                    out,
+                );
             }
         }
-        out.extend_from_slice(&groups.always);
+        without_pattern(groups, ends, out);
     }
 
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
@@ -277,6 +290,14 @@ impl<'a> Scan<'a> {
             (Post::Tag(_), _) | (_, None) => {}
         }
     }
+}
+
+/// Rules that no pattern announces, by source and destination of the data.
+fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), out: &mut Vec<u32>) {
+    let [src, dst] = &groups.addresses;
+    out.extend_from_slice(src.lookup(ends.0));
+    out.extend_from_slice(dst.lookup(ends.1));
+    out.extend_from_slice(&groups.always);
 }
 
 #[cfg(test)]

@@ -26,10 +26,14 @@ fn good(rules: &str) -> RuleSet {
 fn naive(rules: &str) -> RuleSet {
     let mut set = good(rules);
     for groups in set.plan.packet.iter_mut().chain(&mut set.plan.stream) {
-        let mut all: Vec<u32> = groups.any.rules().to_vec();
-        all.extend(groups.by_port.values().flat_map(|matcher| matcher.rules()));
+        let searches = || std::iter::once(&groups.all).chain(groups.by_port.values());
+        let all: Vec<u32> = searches()
+            .flat_map(|one| [&one.any, &one.head])
+            .flat_map(|matcher| matcher.rules())
+            .copied()
+            .collect();
         groups.always.extend(all);
-        groups.any = crate::compile::matcher::Matcher::default();
+        groups.all = crate::compile::plan::Searches::default();
         groups.by_port.clear();
     }
     for hook in set.plan.tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks) {
