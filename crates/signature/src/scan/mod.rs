@@ -189,7 +189,12 @@ impl<'a> Scan<'a> {
         self.scratch.candidates = candidates;
     }
 
-    fn search(&mut self, groups: &PortGroups, place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)), out: &mut Vec<u32>) {
+    fn search(
+        &mut self,
+        groups: &PortGroups,
+        place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)),
+        out: &mut Vec<u32>,
+    ) {
         let (data, port, ends) = place;
         let matching = &mut self.scratch.matching;
         if !data.bytes.is_empty() {
