@@ -498,6 +498,8 @@ pub enum Target {
 /// Transport a rule's header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
+    /// Any packet, also one without a readable IP header.
+    PacketHeader,
     Any,
     Tcp,
     Udp,

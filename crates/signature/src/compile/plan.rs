@@ -324,13 +324,13 @@ fn carries(rule: &Rule, group: usize) -> bool {
     match rule.protocol.transport {
         Transport::Tcp => group == 0,
         Transport::Udp => group == 1,
-        // Streams carry the TCP side of application rules on payload, unless asked for packets.
-        Transport::Any
-            if rule.protocol.app.is_some()
-                && rule.protocol.scope == Scope::Auto
-                && !rule.blocks.is_empty() =>
-        {
-            group == 1 || (group == 0 && fast::has_absolute_position(rule))
+        Transport::PacketHeader => true,
+        // Streams carry the TCP side of rules on payload, unless a position or size asks for packets too.
+        Transport::Any if kind(rule).stream => {
+            let sized = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
+            group == 1
+                || (group == 2 && rule.protocol.app.is_none())
+                || (group == 0 && (sized || fast::has_absolute_position(rule)))
         }
         Transport::Any => true,
         _ => group == 2,

@@ -147,6 +147,21 @@ impl<'a> Scan<'a> {
             self.raw_rule(id, data, Place::Packet);
         }
         self.scratch.candidates = candidates;
+        self.loose_segment();
+    }
+
+    /// A TCP payload that no stream takes in is looked at as if it were a piece of one.
+    fn loose_segment(&mut self) {
+        let packet = self.packet;
+        if packet.ip_proto != 6 || packet.in_stream || packet.payload.is_empty() {
+            return;
+        }
+        let either = [Direction::ToServer, Direction::ToClient];
+        for direction in
+            either.into_iter().filter(|one| packet.direction.is_none_or(|own| own == *one))
+        {
+            self.stream(&ChunkView { direction, offset: 0, data: packet.payload, last: true });
+        }
     }
 
     /// Rules that are an address list, once per flow and direction.
@@ -219,9 +234,7 @@ impl<'a> Scan<'a> {
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
-        if (place == Place::Packet && header::skips_packet(rule, self.packet))
-            || !header::matches(rules, rule, self.packet, place)
-        {
+        if !header::matches(rules, rule, self.packet, place) {
             return;
         }
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {

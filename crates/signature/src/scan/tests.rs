@@ -258,6 +258,14 @@ fn header_keywords() {
         ("alert ip any any -> [8.8.4.4,8.8.8.0/24] any (sid:1;)", &packet(b""), true),
         ("alert ip ![10.0.0.1] any -> any any (sid:1;)", &packet(b""), false),
         ("alert icmp any any -> any 80 (itype:8; sid:1;)", &icmp, false),
+        ("alert pkthdr any any -> any any (decode-event:ipv4.pkt_too_small; sid:1;)", &odd, true),
+        ("alert tcp any any -> any any (content:\"hell\"; sid:1;)", &tcp(16), true),
+        (
+            "alert tcp any any -> any any (flow:to_client; content:\"hell\"; sid:1;)",
+            &tcp(16),
+            false,
+        ),
+        ("alert ip any any -> any any (content:\"hell\"; sid:1;)", &tcp(16), true),
         ("alert ip6 any any -> any any (ip_proto:17; sid:1;)", &packet(b""), false),
     ];
     for (rule, packet, expected) in cases {
@@ -482,6 +490,10 @@ fn streams() {
         (r#"alert tcp any any -> any any (content:"pattern"; offset:100; sid:1;)"#, 100, true),
         (r#"alert tcp any any -> any any (flow:no_stream; content:"pattern"; sid:1;)"#, 0, false),
         (r#"alert http any any -> any any (content:"pattern"; sid:1;)"#, 0, false),
+        (r#"alert ip any any -> any any (content:"pattern"; sid:1;)"#, 0, true),
+        (r#"alert tcp-stream any any -> any any (content:"pattern"; sid:1;)"#, 0, true),
+        (r#"alert tcp [10.0.0.1] any -> any any (pcre:"/pat+ern/"; sid:1;)"#, 0, true),
+        (r#"alert tcp [10.0.0.2] any -> any any (pcre:"/pat+ern/"; sid:1;)"#, 0, false),
     ];
     for (rule, offset, expected) in cases {
         assert_eq!(on_stream(&good(rule), b"a pattern here", offset) == [1], expected, "{rule}");
