@@ -324,7 +324,6 @@ fn carries(rule: &Rule, group: usize) -> bool {
     match rule.protocol.transport {
         Transport::Tcp => group == 0,
         Transport::Udp => group == 1,
-        Transport::PacketHeader => true,
         // Streams carry the TCP side of rules on payload, unless a position or size asks for packets too.
         Transport::Any if kind(rule).stream => {
             let sized = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
@@ -332,7 +331,7 @@ fn carries(rule: &Rule, group: usize) -> bool {
                 || (group == 2 && rule.protocol.app.is_none())
                 || (group == 0 && (sized || fast::has_absolute_position(rule)))
         }
-        Transport::Any => true,
+        Transport::Any | Transport::PacketHeader => true,
         _ => group == 2,
     }
 }
