@@ -177,8 +177,11 @@ impl Builder<'_, '_> {
         }
         let bytes = self.number_or_variable("byte_jump", bytes)?;
         let offset = self.number_or_variable("byte_jump", offset)?;
+        // A jump of no bytes moves by its post_offset alone.
+        let one = if bytes == Num::Const(0) { Num::Const(1) } else { bytes };
         let field =
-            shared.field(bytes, offset).ok_or_else(|| bad("byte count and encoding do not fit"))?;
+            shared.field(one, offset).ok_or_else(|| bad("byte count and encoding do not fit"))?;
+        let field = Field { bytes, ..field };
         self.push(Item::ByteJump(Box::new(ByteJump {
             field,
             multiplier,

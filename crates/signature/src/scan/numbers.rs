@@ -46,10 +46,10 @@ fn read(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Rea
                 if count == 0 { rest.get(..rest.len().min(MAX_DIGITS)) } else { rest.get(..count) };
             digits(window?, u32::from(base))?
         }
-        Encoding::Big if (1..=8).contains(&count) => {
+        Encoding::Big if count <= 8 => {
             (rest.get(..count)?.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), count)
         }
-        Encoding::Little if (1..=8).contains(&count) => (
+        Encoding::Little if count <= 8 => (
             rest.get(..count)?.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
             count,
         ),

@@ -165,6 +165,11 @@ fn numbers_in_payload() {
             true,
         ),
         (r#"byte_jump:1,0; content:"x"; within:1;"#, b"\x09..x", false),
+        (
+            r#"content:"abcd"; byte_jump:0,0,relative,post_offset -3; content:"bcd"; within:3;"#,
+            b"abcd.",
+            true,
+        ),
         (r#"byte_extract:1,0,len; content:"x"; offset:len;"#, b"\x03..x", true),
         (r#"byte_extract:1,0,len; content:"x"; offset:len;"#, b"\x03.x.", false),
         (r#"byte_extract:1,0,len; byte_test:1,=,len,1;"#, b"\x03\x03", true),
