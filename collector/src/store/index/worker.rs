@@ -339,6 +339,8 @@ impl Worker {
         let mut reader = Reader::new(self.config.log.clone(), self.feed.key.clone(), self.next);
         while reader.position() < end {
             match reader.step()? {
+                // The first step may lead over a segment's border, right to the end.
+                Step::Record(at, _, _) if at >= end => break,
                 Step::Record(at, packed, next) => match packed.unpack() {
                     Ok(entry) => self.entry(at, next, &entry)?,
                     Err(_) => {
