@@ -324,7 +324,7 @@ impl Parser {
         if !scalar.quoted && scalar.parts.is_any() {
             return Ok(None);
         }
-        scalar.literal().map(Some).ok_or(ParseError {
+        scalar.literal().map(Some).ok_or_else(|| ParseError {
             column,
             what: "wildcard in a bound".to_owned(),
             hint: "use a plain value, or * alone for an open bound",

@@ -12,7 +12,7 @@ use event::{EventId, Ledger};
 use super::figures::{Figures, RetentionPolicy, RetentionReport};
 use super::index::partition::{Partitions, Reach};
 use super::index::sealed::PageCache;
-use super::index::worker::{Feed, IndexConfig, IndexHandle};
+use super::index::handle::{Feed, IndexConfig, IndexHandle};
 use super::log::checkpoint::{self, Found};
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Key, Now, Store, StoreError};

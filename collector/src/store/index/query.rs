@@ -404,12 +404,11 @@ impl Automaton for Glob {
 
     fn accept(&self, state: &State, byte: u8) -> State {
         match state {
-            State::Dead => State::Dead,
             State::Prefix(at) if self.prefix.get(*at) == Some(&byte) => {
                 let next = at + 1;
                 if next == self.prefix.len() { self.begin() } else { State::Prefix(next) }
             }
-            State::Prefix(_) => State::Dead,
+            State::Prefix(_) | State::Dead => State::Dead,
             State::Body(states) => self.advance(states, byte),
         }
     }

@@ -229,7 +229,7 @@ impl Merged {
         suspect: &mut dyn FnMut(&Partition),
         response: &mut SearchResponse,
     ) {
-        self.hits.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        self.hits.sort_unstable_by_key(|hit| std::cmp::Reverse(hit.0));
         let more = self.hits.len() > limit || self.total > self.hits.len() as u64;
         self.hits.truncate(limit);
         let last = self.hits.last().map(|(cursor, _, _)| *cursor);
@@ -244,7 +244,8 @@ impl Merged {
                 Err(error) => {
                     suspect(partition);
                     let failed = failure(partition, &error);
-                    if !response.failures.contains(&failed) {
+                    // One line for each partition is enough to act upon.
+                    if !response.failures.iter().any(|f| f.partition == failed.partition) {
                         response.failures.push(failed);
                     }
                 }
