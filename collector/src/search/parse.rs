@@ -132,7 +132,10 @@ impl Parser {
     }
 
     fn missing(&self) -> ParseError {
-        self.wrong("a term is missing".to_owned(), "write a word or field:value here")
+        self.wrong(
+            "a term is missing".to_owned(),
+            "write a word or field:value here, or quote AND, OR and NOT as words",
+        )
     }
 
     fn deeper(&mut self) -> Result<(), ParseError> {
@@ -197,6 +200,11 @@ impl Parser {
     fn term(&mut self) -> Result<Expr, ParseError> {
         self.count()?;
         let column = self.column();
+        let here = self.at;
+        if self.peek().is_none() || self.operator("AND", "&&") || self.operator("OR", "||") {
+            self.at = here;
+            return Err(self.missing());
+        }
         if self.peek() == Some('"') {
             return Ok(Expr::Bare { term: self.quoted()?, column });
         }
@@ -225,7 +233,8 @@ impl Parser {
             Some(':') if next == length => {
                 let word: String =
                     rest.iter().take_while(|c| !c.is_whitespace() && **c != ')').collect();
-                let slashes = rest.get(next.saturating_add(1)..).is_some_and(|r| r.starts_with(&['/', '/']));
+                let slashes =
+                    rest.get(next.saturating_add(1)..).is_some_and(|r| r.starts_with(&['/', '/']));
                 if slashes || is_address(&word) {
                     return None;
                 }

@@ -150,7 +150,9 @@ fn bare(term: &Scalar) -> Node {
     }
     if found.len() > 1 {
         let texts = event::FIELDS.iter().filter(|field| field.kind == FieldType::Text);
-        any.extend(texts.map(|field| Node::Leaf(Leaf::Words(FieldRef::new(field.name), found.clone()))));
+        any.extend(
+            texts.map(|field| Node::Leaf(Leaf::Words(FieldRef::new(field.name), found.clone()))),
+        );
     } else if let [word] = found.as_slice() {
         // A single word in punctuation is found as that word.
         any.push(Node::Leaf(Leaf::Bare(word.clone())));
@@ -326,7 +328,9 @@ impl Planner {
             Some(FieldType::Keyword) => Ok(self.keyword_range(low, high)),
             Some(FieldType::Number) => match numbers(low, high) {
                 Some((low, high)) => Ok(self.leaf(|field| Leaf::NumberRange(field, low, high))),
-                None => Err(self.wrong("bounds must be numbers".to_owned(), "write [1 TO 9] or >5")),
+                None => {
+                    Err(self.wrong("bounds must be numbers".to_owned(), "write [1 TO 9] or >5"))
+                }
             },
             None => Ok(match numbers(low, high) {
                 Some((low, high)) => self.leaf(|field| Leaf::NumberRange(field, low, high)),

@@ -110,9 +110,17 @@ mod tests {
     #[test]
     fn refusals() {
         let now: Timestamp = NOW.parse().unwrap();
-        for text in
-            ["", "nowish", "now-", "now-5", "now-5y", "now/5d", "now-99999999999999w", "12:00", "now-é"]
-        {
+        for text in [
+            "",
+            "nowish",
+            "now-",
+            "now-5",
+            "now-5y",
+            "now/5d",
+            "now-99999999999999w",
+            "12:00",
+            "now-é",
+        ] {
             assert!(point(text, now).is_err(), "{text}");
         }
     }

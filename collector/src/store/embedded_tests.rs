@@ -45,9 +45,7 @@ fn document(source: &SourceKey, seq: u64, time: &str, fields: Value) -> Document
 }
 
 fn append(store: &Embedded, source: &SourceKey, documents: Vec<Document>) -> AppendOutcome {
-    let seq = |d: &Document| {
-        d["event"]["id"].as_str().unwrap().parse::<EventId>().unwrap().seq
-    };
+    let seq = |d: &Document| d["event"]["id"].as_str().unwrap().parse::<EventId>().unwrap().seq;
     let (first_seq, last_seq) = (seq(&documents[0]), seq(documents.last().unwrap()));
     let source = source.clone();
     store
@@ -164,10 +162,7 @@ fn refusals_name_the_document() {
     check(vec![Document::new()], 1, 1, "document 0 of the batch has no event.id");
     check(batch(&other, 1..=1), 1, 1, "document 0 of the batch belongs to another source");
     check(batch(&mine, 1..=3), 1, 2, "document 2 of the batch is out of sequence");
-    assert!(matches!(
-        Embedded::open(config(directory.path())),
-        Err(StoreError::InUse { .. })
-    ));
+    assert!(matches!(Embedded::open(config(directory.path())), Err(StoreError::InUse { .. })));
     drop(store);
     let wrong = Config { key: Key::new([6; 32]), ..config(directory.path()) };
     assert!(matches!(Embedded::open(wrong), Err(StoreError::WrongKey { .. })));
@@ -252,10 +247,15 @@ fn histogram_and_terms() {
     let documents = (1..=90_u64)
         .map(|seq| {
             let time = format!("2026-11-2{}T10:00:{:02}Z", 1 + seq % 2, seq % 30);
-            document(&source, seq, &time, json!({
-                "src_ip": format!("10.0.0.{}", seq % 3), "dest_port": 440 + seq % 4,
-                "alert": {"signature": format!("Rule {}", seq % 2)}, "own": {"tag": ["x", "y"]},
-            }))
+            document(
+                &source,
+                seq,
+                &time,
+                json!({
+                    "src_ip": format!("10.0.0.{}", seq % 3), "dest_port": 440 + seq % 4,
+                    "alert": {"signature": format!("Rule {}", seq % 2)}, "own": {"tag": ["x", "y"]},
+                }),
+            )
         })
         .collect();
     append(&store, &source, documents);
@@ -461,21 +461,96 @@ fn corpus() -> Vec<Value> {
 }
 
 const QUERIES: &[&str] = &[
-    "", "*", "src_ip:10.0.0.1", "source.ip:10.0.0.0/16", "src_ip:10.0.*", "src_ip:*", "dest_ip:fe80::/10",
-    "src_ip:[10.0.0.0 TO 10.0.0.255]", "src_ip:>10.0.0.1", "NOT src_ip:*", "dest_port:443", "dest_port:>=443",
-    "dest_port:[1 TO 443}", "src_port:http", "src_port:80", "src_port:*", "event_type:(tls OR http)",
-    "event.dataset:tls", "tls.sni:www.Example.com", "tls.sni:www.example.com", "tls.sni:*.Example.*",
-    "tls.version:\"TLS 1.3\"", "tls.version:TLS*", "http.hostname:evil*", "url.original:x_y", "http.url:\"cgi bin\"",
-    "message:failed", "message:\"invalid USER root\"", "message:\"user invalid\"", "message:pass*", "message:*",
-    "message:\"a b\"", "message:\"c b\"", "root", "ROOT", "evil.example", "example", "\"www.example.com\"",
-    "exam*", "10.0.0.1", "10.0.0.0/8", "fe80::1", "flow.alerted:true", "flow.alerted:false", "flow.age:0.5",
-    "flow.age:<1", "flow.age:[0.4 TO 12]", "flow.start:>2026-11-21", "flow.start:2026-11-22", "vlan:20", "vlan:>10",
-    "rule.id:2000001", "alert.signature_id:200*", "alert.signature:nmap", "own.n:5", "own.n:>4", "own.n:*",
-    "own.n:[5 TO 7}", "own.t:\"a b\"", "own.t:東京\\*", "own.t:?", "own.t:*", "own.t:>b", "own.b:true", "own:*", "big:1",
-    "big:>5", "big:18446744073709551615", "neg:-3", "neg:<0", "frac:2.5", "frac:2", "frac:>=2", "frac:>2",
-    "dns.answers.rdata:x", "dns.answers.rdata:1.2.*", "event.original:\"b c\"", "event.id:*", "event.id:a/*",
-    "event.id:>b", "a b", "\"b c\"", "log.level:warn AND NOT process.name:cron", "NOT (own:* OR own.n:*)", "-message:*",
-    "process.command_line:sshd accepted", "no.such:1", "no.such:*", "src_ip:\"not an address\" OR neg:3", "\"---\"",
+    "",
+    "*",
+    "src_ip:10.0.0.1",
+    "source.ip:10.0.0.0/16",
+    "src_ip:10.0.*",
+    "src_ip:*",
+    "dest_ip:fe80::/10",
+    "src_ip:[10.0.0.0 TO 10.0.0.255]",
+    "src_ip:>10.0.0.1",
+    "NOT src_ip:*",
+    "dest_port:443",
+    "dest_port:>=443",
+    "dest_port:[1 TO 443}",
+    "src_port:http",
+    "src_port:80",
+    "src_port:*",
+    "event_type:(tls OR http)",
+    "event.dataset:tls",
+    "tls.sni:www.Example.com",
+    "tls.sni:www.example.com",
+    "tls.sni:*.Example.*",
+    "tls.version:\"TLS 1.3\"",
+    "tls.version:TLS*",
+    "http.hostname:evil*",
+    "url.original:x_y",
+    "http.url:\"cgi bin\"",
+    "message:failed",
+    "message:\"invalid USER root\"",
+    "message:\"user invalid\"",
+    "message:pass*",
+    "message:*",
+    "message:\"a b\"",
+    "message:\"c b\"",
+    "root",
+    "ROOT",
+    "evil.example",
+    "example",
+    "\"www.example.com\"",
+    "exam*",
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "fe80::1",
+    "flow.alerted:true",
+    "flow.alerted:false",
+    "flow.age:0.5",
+    "flow.age:<1",
+    "flow.age:[0.4 TO 12]",
+    "flow.start:>2026-11-21",
+    "flow.start:2026-11-22",
+    "vlan:20",
+    "vlan:>10",
+    "rule.id:2000001",
+    "alert.signature_id:200*",
+    "alert.signature:nmap",
+    "own.n:5",
+    "own.n:>4",
+    "own.n:*",
+    "own.n:[5 TO 7}",
+    "own.t:\"a b\"",
+    "own.t:東京\\*",
+    "own.t:?",
+    "own.t:*",
+    "own.t:>b",
+    "own.b:true",
+    "own:*",
+    "big:1",
+    "big:>5",
+    "big:18446744073709551615",
+    "neg:-3",
+    "neg:<0",
+    "frac:2.5",
+    "frac:2",
+    "frac:>=2",
+    "frac:>2",
+    "dns.answers.rdata:x",
+    "dns.answers.rdata:1.2.*",
+    "event.original:\"b c\"",
+    "event.id:*",
+    "event.id:a/*",
+    "event.id:>b",
+    "a b",
+    "\"b c\"",
+    "log.level:warn AND NOT process.name:cron",
+    "NOT (own:* OR own.n:*)",
+    "-message:*",
+    "process.command_line:sshd accepted",
+    "no.such:1",
+    "no.such:*",
+    "src_ip:\"not an address\" OR neg:3",
+    "\"---\"",
 ];
 
 fn corpus_store(directory: &Path) -> (Embedded, Vec<Document>) {
@@ -484,7 +559,14 @@ fn corpus_store(directory: &Path) -> (Embedded, Vec<Document>) {
     let documents: Vec<Document> = corpus()
         .into_iter()
         .zip(1..)
-        .map(|(fields, seq)| document(&source, seq, &now().plus_seconds(-86_400 * i64::try_from(seq).unwrap() / 3).to_string(), fields))
+        .map(|(fields, seq)| {
+            document(
+                &source,
+                seq,
+                &now().plus_seconds(-86_400 * i64::try_from(seq).unwrap() / 3).to_string(),
+                fields,
+            )
+        })
         .collect();
     // Two appends with a commit between, so that there are several segments.
     append(&store, &source, documents[..4].to_vec());
@@ -529,8 +611,15 @@ fn the_index_answers_as_the_matcher_does() {
     let empty: Vec<_> = QUERIES.iter().filter(nothing).collect();
     // Everything else finds something, so that agreeing means something.
     let expected = [
-        "dest_port:[1 TO 443}", "tls.sni:www.example.com", "message:\"user invalid\"",
-        "message:\"c b\"", "own:*", "event.id:>b", "no.such:1", "no.such:*", "\"---\"",
+        "dest_port:[1 TO 443}",
+        "tls.sni:www.example.com",
+        "message:\"user invalid\"",
+        "message:\"c b\"",
+        "own:*",
+        "event.id:>b",
+        "no.such:1",
+        "no.such:*",
+        "\"---\"",
     ];
     assert_eq!(empty, expected.iter().collect::<Vec<_>>());
 }

@@ -63,7 +63,13 @@ pub struct Problems(Mutex<Vec<Problem>>);
 impl Problems {
     /// Adds one; the oldest goes when there are too many.
     pub fn push(&self, problem: Problem) {
-        tracing::error!(path = problem.path, offset = problem.offset, what = problem.what, advice = problem.advice, "store problem");
+        tracing::error!(
+            path = problem.path,
+            offset = problem.offset,
+            what = problem.what,
+            advice = problem.advice,
+            "store problem"
+        );
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if list.len() >= MAX_PROBLEMS {
             list.remove(0);

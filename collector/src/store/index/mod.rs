@@ -14,5 +14,5 @@ pub mod sealed;
 pub mod search;
 mod worker;
 
-pub use partition::{PartitionKey, Partitions};
 pub use handle::{IndexConfig, IndexHandle};
+pub use partition::{PartitionKey, Partitions};

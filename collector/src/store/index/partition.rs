@@ -228,7 +228,8 @@ impl Partitions {
     fn directory(&self, key: PartitionKey) -> (PathBuf, SealedDirectory) {
         let path = self.root.join(key.to_string());
         let cache = Arc::clone(&self.cache);
-        let directory = SealedDirectory::new(path.clone(), &key.to_string(), self.key.clone(), cache);
+        let directory =
+            SealedDirectory::new(path.clone(), &key.to_string(), self.key.clone(), cache);
         (path, directory)
     }
 
@@ -334,7 +335,11 @@ impl Partitions {
     }
 
     /// Segment names and document counts of the segments that do not open.
-    fn bad_segments(&self, key: PartitionKey, thorough: bool) -> tantivy::Result<Vec<(String, u64)>> {
+    fn bad_segments(
+        &self,
+        key: PartitionKey,
+        thorough: bool,
+    ) -> tantivy::Result<Vec<(String, u64)>> {
         let (path, directory) = self.directory(key);
         let mut index = Index::open(directory.clone())?;
         index.set_tokenizers(tokenizers());
@@ -361,7 +366,8 @@ impl Partitions {
         let target = self.quarantine.join(format!("{key}-{segment}"));
         let meta_path = Path::new("meta.json");
         let failed = |source| StoreError::io("take a segment out of", &path, source);
-        let meta = directory.atomic_read(meta_path).map_err(|e| failed(std::io::Error::other(e)))?;
+        let meta =
+            directory.atomic_read(meta_path).map_err(|e| failed(std::io::Error::other(e)))?;
         let mut meta: serde_json::Value =
             serde_json::from_slice(&meta).map_err(|e| failed(e.into()))?;
         if let Some(list) = meta.get_mut("segments").and_then(|list| list.as_array_mut()) {
@@ -450,7 +456,8 @@ mod tests {
             assert_eq!(key.to_string(), expected);
             assert_eq!(PartitionKey::parse(expected), Some(key));
         }
-        for name in ["", "x", "2026-11-22.0", "other@2026-11-22", "2026-1-2", ".dropped-2026-11-22"] {
+        for name in ["", "x", "2026-11-22.0", "other@2026-11-22", "2026-1-2", ".dropped-2026-11-22"]
+        {
             assert_eq!(PartitionKey::parse(name), None, "{name}");
         }
     }

@@ -10,8 +10,8 @@ use tantivy::query::{
     FastFieldRangeQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, Scorer, TermQuery,
     Weight,
 };
-use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
 use tantivy_fst::Automaton;
 
 use super::schema::{DYNAMIC, Fields, date, has_column, map_bound, placed};
@@ -193,7 +193,9 @@ impl Builder<'_> {
 
     fn number_range(&self, field: &FieldRef, low: Bound<Number>, high: Bound<Number>) -> Boxed {
         // The index wants both bounds of one type.
-        let int = |bound: &Bound<Number>| !matches!(inner(bound), Some(Number::Big(_) | Number::Float(_)));
+        let int = |bound: &Bound<Number>| {
+            !matches!(inner(bound), Some(Number::Big(_) | Number::Float(_)))
+        };
         let unify = |bound: &Bound<Number>| {
             map_bound(bound, |number| {
                 if int(&low) && int(&high) { *number } else { Number::Float(number.as_f64()) }

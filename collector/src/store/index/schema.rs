@@ -95,8 +95,9 @@ pub fn schema() -> Schema {
                 );
             }
             FieldType::Date => {
-                let options =
-                    DateOptions::default().set_fast().set_precision(DateTimePrecision::Microseconds);
+                let options = DateOptions::default()
+                    .set_fast()
+                    .set_precision(DateTimePrecision::Microseconds);
                 builder.add_date_field(field.name, options);
             }
             FieldType::Keyword | FieldType::Number | FieldType::Bool => {
@@ -304,6 +305,7 @@ impl TokenStream for WordStream<'_> {
 /// The stored document of an index document.
 #[must_use]
 pub fn source_of(fields: &Fields, document: &TantivyDocument) -> Option<event::Document> {
-    let (_, value) = document.iter_fields_and_values().find(|(field, _)| *field == fields.source)?;
+    let (_, value) =
+        document.iter_fields_and_values().find(|(field, _)| *field == fields.source)?;
     serde_json::from_slice(tantivy::schema::Value::as_bytes(&value)?).ok()
 }

@@ -86,7 +86,8 @@ pub fn search(
     response.aggregations = merged.aggregations(request, &checked)?;
     let sources = Sources { partitions: &chosen, searchers: &searchers };
     merged.hits(request.limit, &sources, suspect, &mut response);
-    if response.failures.len() == chosen.len() && !chosen.is_empty() {
+    let nothing = response.hits.is_empty() && response.total == 0;
+    if nothing && response.failures.len() == chosen.len() && !chosen.is_empty() {
         let reason = response.failures.first().map_or_else(String::new, |f| f.reason.clone());
         return Err(SearchError::Failed { reason });
     }
@@ -129,7 +130,8 @@ fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError
 fn grouping(name: &str, size: usize) -> Result<TantivyAggregation, SearchError> {
     let field = FieldRef::new(name);
     let own = field.kind().is_some_and(placed);
-    if (own && !has_column(&field.name)) || (!own && field.known.is_none() && !value::searchable_name(name))
+    if (own && !has_column(&field.name))
+        || (!own && field.known.is_none() && !value::searchable_name(name))
     {
         return Err(SearchError::Ungroupable { field: field.name });
     }
@@ -142,7 +144,8 @@ fn grouping(name: &str, size: usize) -> Result<TantivyAggregation, SearchError> 
     let request = serde_json::json!({
         "terms": {"field": column, "size": size, "segment_size": wide}
     });
-    serde_json::from_value(request).map_err(|error| SearchError::Failed { reason: error.to_string() })
+    serde_json::from_value(request)
+        .map_err(|error| SearchError::Failed { reason: error.to_string() })
 }
 
 /// Width of the histogram's buckets, if one was asked for.
@@ -152,7 +155,9 @@ fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> 
         Aggregation::Terms { .. } => None,
     })?;
     if let Some(seconds) = wanted {
-        return Some(i64::try_from(seconds).unwrap_or(i64::MAX).clamp(1, i64::MAX / SECOND) * SECOND);
+        return Some(
+            i64::try_from(seconds).unwrap_or(i64::MAX).clamp(1, i64::MAX / SECOND) * SECOND,
+        );
     }
     let (mut first, mut last) = (i64::MAX, i64::MIN);
     for reader in searchers.iter().flat_map(Searcher::segment_readers) {
@@ -259,7 +264,8 @@ impl Merged {
         request: &SearchRequest,
         checked: &Checked,
     ) -> Result<Vec<Aggregated>, SearchError> {
-        let failed = |error: &dyn std::fmt::Display| SearchError::Failed { reason: error.to_string() };
+        let failed =
+            |error: &dyn std::fmt::Display| SearchError::Failed { reason: error.to_string() };
         let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
         let mut grouped = match self.terms.take() {
             None => None,
@@ -276,8 +282,7 @@ impl Merged {
                     histogram(&self.counts, checked.width.unwrap_or(SECOND))?
                 }
                 Aggregation::Terms { field, .. } => {
-                    let result =
-                        grouped.as_mut().and_then(|all| all.0.remove(&index.to_string()));
+                    let result = grouped.as_mut().and_then(|all| all.0.remove(&index.to_string()));
                     terms(FieldRef::new(field).name, result)
                 }
             });

@@ -189,7 +189,8 @@ impl Worker {
     fn entry(&mut self, at: Position, next: Position, entry: &Entry) -> Work<()> {
         for item in &entry.items {
             let key = self.route(entry, item);
-            self.add(key, entry, item, |partition| at >= partition.indexed()).map_err(index_error)?;
+            self.add(key, entry, item, |partition| at >= partition.indexed())
+                .map_err(index_error)?;
         }
         self.next = next;
         if self.writers.len() > self.config.writers {
@@ -340,7 +341,7 @@ impl Worker {
 
     /// Indexes again, from what the log still has, documents that damaged partitions lack.
     fn repair(&mut self) -> Work<()> {
-        let keys = std::mem::take(&mut self.repair);
+        let keys = self.repair.clone();
         let mut reader =
             Reader::new(self.config.log.clone(), self.feed.key.clone(), Position::default());
         self.commit()?;
@@ -355,11 +356,13 @@ impl Worker {
             for (entry, item) in entry.iter().flat_map(|e| e.items.iter().map(move |i| (e, i))) {
                 let key = self.route(entry, item);
                 if keys.contains(&key) {
-                    let again = self.add(key, entry, item, |partition| lacks(partition, entry, item));
+                    let again =
+                        self.add(key, entry, item, |partition| lacks(partition, entry, item));
                     count(&self.counters.repaired, usize::from(again.map_err(index_error)?));
                 }
             }
         }
+        self.repair.clear();
         Ok(())
     }
 

@@ -68,20 +68,16 @@ pub fn read(path: &Path, key: &Key) -> Result<Found, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(StoreError::io("read", path, error)),
     };
-    let parts = bytes.split_at_checked(8).filter(|(magic, _)| *magic == MAGIC).and_then(
-        |(_, rest)| {
+    let parts =
+        bytes.split_at_checked(8).filter(|(magic, _)| *magic == MAGIC).and_then(|(_, rest)| {
             let (salt, rest) = rest.split_first_chunk::<SALT>()?;
             let (nonce, sealed) = rest.split_first_chunk::<12>()?;
             Some((salt, nonce, sealed.to_vec()))
-        },
-    );
+        });
     let Some((salt, nonce, mut sealed)) = parts else { return Ok(Found::Damaged) };
     let file_key = key.derive(salt, PURPOSE, &name(path))?;
-    let opened = file_key.open_in_place(
-        Nonce::assume_unique_for_key(*nonce),
-        Aad::empty(),
-        &mut sealed,
-    );
+    let opened =
+        file_key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut sealed);
     Ok(opened.map_or(Found::Damaged, |content| Found::Content(content.to_vec())))
 }
 

@@ -132,7 +132,9 @@ pub fn pack(entry: &Entry) -> Result<Vec<u8>, StoreError> {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out.extend_from_slice(&entry.received.micros().to_le_bytes());
-    out.extend_from_slice(&u32::try_from(entry.items.len()).map_err(|_| too_large())?.to_le_bytes());
+    out.extend_from_slice(
+        &u32::try_from(entry.items.len()).map_err(|_| too_large())?.to_le_bytes(),
+    );
     for item in &entry.items {
         let bytes = entry.json.get(item.json.clone()).unwrap_or_default();
         out.extend_from_slice(&item.seq.to_le_bytes());

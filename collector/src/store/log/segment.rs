@@ -67,12 +67,7 @@ impl Segment {
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Io`], [`StoreError::Crypto`]; nothing is left behind.
-    pub fn create(
-        directory: &Path,
-        number: u64,
-        size: u64,
-        key: &Key,
-    ) -> Result<Self, StoreError> {
+    pub fn create(directory: &Path, number: u64, size: u64, key: &Key) -> Result<Self, StoreError> {
         let path = path(directory, number);
         let fresh = path.with_extension("new");
         let made = Self::write_out(&fresh, number, size).and_then(|()| {

@@ -452,7 +452,9 @@ impl Owner {
             .and_then(|bytes| checkpoint::write(&path, &self.key, &bytes, true));
         match written {
             Ok(()) => self.covered = covered,
-            Err(error) => tracing::warn!(%error, "deduplication state not written; the log is kept"),
+            Err(error) => {
+                tracing::warn!(%error, "deduplication state not written; the log is kept")
+            }
         }
     }
 
@@ -488,9 +490,7 @@ impl Owner {
 
 impl Staged {
     fn overlaps(&self, source: &SourceKey, first: u64, last: u64) -> bool {
-        self.entry.source == *source
-            && self.entry.first_seq <= last
-            && first <= self.entry.last_seq
+        self.entry.source == *source && self.entry.first_seq <= last && first <= self.entry.last_seq
     }
 }
 
@@ -498,9 +498,8 @@ impl Staged {
 fn close(tail: &Tail) {
     let at = Position { segment: tail.segment.number, offset: tail.offset };
     let mut bytes = Vec::new();
-    let written =
-        seal(&tail.segment.key, (at, tail.ordinal, tail.offset), &end_body(), &mut bytes)
-            .and_then(|()| tail.segment.write_durably(tail.offset, &bytes));
+    let written = seal(&tail.segment.key, (at, tail.ordinal, tail.offset), &end_body(), &mut bytes)
+        .and_then(|()| tail.segment.write_durably(tail.offset, &bytes));
     if let Err(error) = written {
         tracing::warn!(%error, "end mark of a log segment not written");
     }
