@@ -433,7 +433,9 @@ async fn appends_can_be_awaited_together() {
         })
     });
     let mut stored = 0;
-    for append in appends.collect::<Vec<_>>() {
+    // All are started before the first is waited for.
+    let started: Vec<_> = appends.collect();
+    for append in started {
         stored += append.await.unwrap();
     }
     assert_eq!(stored, 200);
