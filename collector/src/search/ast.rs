@@ -10,11 +10,11 @@ pub enum Expr {
     /// Everything.
     All,
     /// All of these.
-    And(Vec<Expr>),
+    And(Vec<Self>),
     /// Any of these.
-    Or(Vec<Expr>),
+    Or(Vec<Self>),
     /// None of this.
-    Not(Box<Expr>),
+    Not(Box<Self>),
     /// A test of one field.
     Field {
         /// Name as written.

@@ -132,7 +132,10 @@ impl Parser {
     }
 
     fn missing(&self) -> ParseError {
-        self.wrong("a term is missing".to_owned(), "write a word or field:value here")
+        self.wrong(
+            "a term is missing".to_owned(),
+            "write a word or field:value here, or quote AND, OR and NOT as words",
+        )
     }
 
     fn deeper(&mut self) -> Result<(), ParseError> {
@@ -197,6 +200,11 @@ impl Parser {
     fn term(&mut self) -> Result<Expr, ParseError> {
         self.count()?;
         let column = self.column();
+        let here = self.at;
+        if self.peek().is_none() || self.operator("AND", "&&") || self.operator("OR", "||") {
+            self.at = here;
+            return Err(self.missing());
+        }
         if self.peek() == Some('"') {
             return Ok(Expr::Bare { term: self.quoted()?, column });
         }
@@ -325,7 +333,7 @@ impl Parser {
         if !scalar.quoted && scalar.parts.is_any() {
             return Ok(None);
         }
-        scalar.literal().map(Some).ok_or(ParseError {
+        scalar.literal().map(Some).ok_or_else(|| ParseError {
             column,
             what: "wildcard in a bound".to_owned(),
             hint: "use a plain value, or * alone for an open bound",

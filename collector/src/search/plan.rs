@@ -22,11 +22,11 @@ pub enum Node {
     /// No document.
     Nothing,
     /// All of these.
-    And(Vec<Node>),
+    And(Vec<Self>),
     /// Any of these.
-    Or(Vec<Node>),
+    Or(Vec<Self>),
     /// Not this.
-    Not(Box<Node>),
+    Not(Box<Self>),
     /// One test.
     Leaf(Leaf),
 }

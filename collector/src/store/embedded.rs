@@ -10,9 +10,9 @@ use std::time::Duration;
 use event::{EventId, Ledger};
 
 use super::figures::{Figures, RetentionPolicy, RetentionReport};
+use super::index::handle::{Feed, IndexConfig, IndexHandle};
 use super::index::partition::{Partitions, Reach};
 use super::index::sealed::PageCache;
-use super::index::worker::{Feed, IndexConfig, IndexHandle};
 use super::log::checkpoint::{self, Found};
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Key, Now, Store, StoreError};

@@ -57,7 +57,7 @@ pub struct Figures {
     pub problems: Vec<Problem>,
 }
 
-/// How long and how much to keep. The newest partition is never dropped.
+/// How long and how much to keep. The newest partition is never dropped for size.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetentionPolicy {
     /// Drop partitions whose newest possible event is older than this; `None` keeps all.

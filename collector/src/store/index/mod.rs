@@ -6,12 +6,13 @@
 
 pub mod collect;
 pub mod directory;
+pub mod handle;
 pub mod partition;
 pub mod query;
 pub mod schema;
 pub mod sealed;
 pub mod search;
-pub mod worker;
+mod worker;
 
+pub use handle::{IndexConfig, IndexHandle};
 pub use partition::{PartitionKey, Partitions};
-pub use worker::{IndexConfig, IndexHandle};

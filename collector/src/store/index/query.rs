@@ -5,12 +5,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use event::FieldType;
-use tantivy::Term;
 use tantivy::query::{
-    AllQuery, AutomatonWeight, BooleanQuery, EmptyQuery, EnableScoring, ExistsQuery,
-    FastFieldRangeQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, TermQuery, Weight,
+    AllQuery, AutomatonWeight, BooleanQuery, EmptyQuery, EnableScoring, ExistsQuery, Explanation,
+    FastFieldRangeQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, Scorer, TermQuery,
+    Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
 use tantivy_fst::Automaton;
 
 use super::schema::{DYNAMIC, Fields, date, has_column, map_bound, placed};
@@ -184,9 +185,9 @@ impl Builder<'_> {
         match words {
             [] => Box::new(EmptyQuery),
             [word] => term(Term::from_field_text(own, word)),
-            many => Box::new(PhraseQuery::new(
+            many => Box::new(Careful(PhraseQuery::new(
                 many.iter().map(|word| Term::from_field_text(own, word)).collect(),
-            )),
+            ))),
         }
     }
 
@@ -236,6 +237,59 @@ impl Query for GlobQuery {
             let prefix = glob.prefix.clone();
             Box::new(AutomatonWeight::<Glob>::new_for_json_path(self.field, glob, &prefix))
         })
+    }
+}
+
+/// A phrase that may be asked about documents before the one it stands at, which the library
+/// does when it excludes a phrase (`NOT "a b"`) although its phrases assert that nobody does.
+#[derive(Clone, Debug)]
+struct Careful(PhraseQuery);
+
+struct CarefulWeight(Box<dyn Weight>);
+struct CarefulScorer(Box<dyn Scorer>);
+
+impl Query for Careful {
+    fn weight(&self, scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
+        Ok(Box::new(CarefulWeight(self.0.weight(scoring)?)))
+    }
+}
+
+impl Weight for CarefulWeight {
+    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+        Ok(Box::new(CarefulScorer(self.0.scorer(reader, boost)?)))
+    }
+
+    fn explain(&self, reader: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
+        self.0.explain(reader, doc)
+    }
+}
+
+// The default `seek_danger` of a doc set only seeks forward.
+impl DocSet for CarefulScorer {
+    fn advance(&mut self) -> DocId {
+        self.0.advance()
+    }
+
+    fn seek(&mut self, target: DocId) -> DocId {
+        self.0.seek(target)
+    }
+
+    fn doc(&self) -> DocId {
+        self.0.doc()
+    }
+
+    fn size_hint(&self) -> u32 {
+        self.0.size_hint()
+    }
+
+    fn cost(&self) -> u64 {
+        self.0.cost()
+    }
+}
+
+impl Scorer for CarefulScorer {
+    fn score(&mut self) -> Score {
+        self.0.score()
     }
 }
 
@@ -352,12 +406,11 @@ impl Automaton for Glob {
 
     fn accept(&self, state: &State, byte: u8) -> State {
         match state {
-            State::Dead => State::Dead,
             State::Prefix(at) if self.prefix.get(*at) == Some(&byte) => {
                 let next = at + 1;
                 if next == self.prefix.len() { self.begin() } else { State::Prefix(next) }
             }
-            State::Prefix(_) => State::Dead,
+            State::Prefix(_) | State::Dead => State::Dead,
             State::Body(states) => self.advance(states, byte),
         }
     }

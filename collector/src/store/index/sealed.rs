@@ -288,5 +288,6 @@ impl FileHandle for SealedFile {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the numbers are below 251")]
 #[path = "sealed_tests.rs"]
 mod tests;

@@ -86,7 +86,8 @@ pub fn search(
     response.aggregations = merged.aggregations(request, &checked)?;
     let sources = Sources { partitions: &chosen, searchers: &searchers };
     merged.hits(request.limit, &sources, suspect, &mut response);
-    if response.failures.len() == chosen.len() && !chosen.is_empty() {
+    let nothing = response.hits.is_empty() && response.total == 0;
+    if nothing && response.failures.len() == chosen.len() && !chosen.is_empty() {
         let reason = response.failures.first().map_or_else(String::new, |f| f.reason.clone());
         return Err(SearchError::Failed { reason });
     }
@@ -233,7 +234,7 @@ impl Merged {
         suspect: &mut dyn FnMut(&Partition),
         response: &mut SearchResponse,
     ) {
-        self.hits.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        self.hits.sort_unstable_by_key(|hit| std::cmp::Reverse(hit.0));
         let more = self.hits.len() > limit || self.total > self.hits.len() as u64;
         self.hits.truncate(limit);
         let last = self.hits.last().map(|(cursor, _, _)| *cursor);
@@ -248,7 +249,8 @@ impl Merged {
                 Err(error) => {
                     suspect(partition);
                     let failed = failure(partition, &error);
-                    if !response.failures.contains(&failed) {
+                    // One line for each partition is enough to act upon.
+                    if !response.failures.iter().any(|f| f.partition == failed.partition) {
                         response.failures.push(failed);
                     }
                 }

@@ -7,227 +7,25 @@
 //! last commits and it is tried again; the log keeps everything meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, select, tick};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
-use super::partition::{Partition, PartitionKey, Partitions, Quarantined, Reach};
+use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
+use super::partition::{Partition, PartitionKey, Partitions, Quarantined};
 use crate::store::figures::{DroppedPartition, RetentionPolicy, RetentionReport};
-use crate::store::log::checkpoint::{self, Found};
+use crate::store::log::checkpoint;
 use crate::store::log::reader::{Reader, Step};
 use crate::store::log::writer::count;
-use crate::store::log::{Entry, Handed, Item, Log, Position};
-use crate::store::{Key, Problem, StoreError};
-
-/// How the index is kept.
-#[derive(Clone, Debug)]
-pub struct IndexConfig {
-    /// Directory of the log, to read from.
-    pub log: PathBuf,
-    /// File that notes the position up to which everything is committed.
-    pub position_file: PathBuf,
-    /// Time between commits.
-    pub commit_every: Duration,
-    /// Memory of one writer, bytes (at least 15 MB).
-    pub writer_bytes: usize,
-    /// Writers kept open.
-    pub writers: usize,
-    /// How far event times may be from the receipt.
-    pub reach: Reach,
-}
+use crate::store::log::{Entry, Handed, Item, Position};
+use crate::store::{Problem, StoreError};
 
 /// Documents indexed between two commits while catching up.
 const COMMIT_DOCUMENTS: usize = 50_000;
 /// Ticks to wait after a failure.
 const BACK_OFF: u32 = 10;
-/// Most problems kept for the figures.
-pub const MAX_PROBLEMS: usize = 100;
-
-/// Counters of the index since its opening.
-#[derive(Debug, Default)]
-pub struct IndexCounters {
-    /// Documents added.
-    pub added: AtomicU64,
-    /// Documents committed.
-    pub committed: AtomicU64,
-    /// Commits.
-    pub commits: AtomicU64,
-    /// Segments or partitions taken out of service.
-    pub quarantined: AtomicU64,
-    /// Documents indexed again after damage.
-    pub repaired: AtomicU64,
-    /// Documents gone with dropped partitions.
-    pub dropped: AtomicU64,
-    /// Values left out.
-    pub values_capped: AtomicU64,
-    /// Records of the log that could not be read for indexing.
-    pub unreadable: AtomicU64,
-}
-
-/// Problems found, newest last.
-#[derive(Debug, Default)]
-pub struct Problems(Mutex<Vec<Problem>>);
-
-impl Problems {
-    /// Adds one; the oldest goes when there are too many.
-    pub fn push(&self, problem: Problem) {
-        tracing::error!(
-            path = problem.path,
-            offset = problem.offset,
-            what = problem.what,
-            advice = problem.advice,
-            "store problem"
-        );
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.len() >= MAX_PROBLEMS {
-            list.remove(0);
-        }
-        list.push(problem);
-    }
-
-    /// A copy of all.
-    #[must_use]
-    pub fn list(&self) -> Vec<Problem> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-enum Command {
-    Flush(Sender<Result<(), StoreError>>),
-    Retain(RetentionPolicy, Sender<Result<RetentionReport, StoreError>>),
-    Suspect(PartitionKey),
-    Stop(Sender<()>),
-}
-
-/// Handle of the index thread. Dropping it stops the thread without a commit, as a crash would.
-#[derive(Debug)]
-pub struct IndexHandle {
-    commands: Option<Sender<Command>>,
-    thread: Option<JoinHandle<()>>,
-    /// The partitions, for searches.
-    pub partitions: Arc<Partitions>,
-    /// Counters.
-    pub counters: Arc<IndexCounters>,
-    /// Problems.
-    pub problems: Arc<Problems>,
-}
-
-/// What the thread works on.
-#[derive(Debug)]
-pub struct Feed {
-    /// Entries as they become durable.
-    pub handed: Receiver<Handed>,
-    /// The log, to read its end and to tell it what is indexed.
-    pub log: Arc<Mutex<Log>>,
-    /// The log's end.
-    pub durable: Arc<Mutex<Position>>,
-    /// Key of the log.
-    pub key: Key,
-}
-
-impl IndexHandle {
-    /// Starts the thread. `damaged` is what opening the partitions found; it is indexed again
-    /// from the log as far as that goes.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn start(
-        config: IndexConfig,
-        partitions: Arc<Partitions>,
-        feed: Feed,
-        damaged: Vec<Quarantined>,
-    ) -> Result<Self, StoreError> {
-        let next = match checkpoint::read(&config.position_file, &feed.key)? {
-            Found::Content(bytes) => std::str::from_utf8(&bytes)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_default(),
-            Found::Nothing | Found::Damaged => Position::default(),
-        };
-        let (commands, queue) = bounded(64);
-        let counters = Arc::new(IndexCounters::default());
-        let problems = Arc::new(Problems::default());
-        let mut worker = Worker {
-            writers: BTreeMap::new(),
-            next,
-            committed: next,
-            dirty: 0,
-            turn: 0,
-            waiting: 0,
-            repair: BTreeSet::new(),
-            partitions: Arc::clone(&partitions),
-            counters: Arc::clone(&counters),
-            problems: Arc::clone(&problems),
-            config,
-            feed,
-        };
-        worker.note(damaged);
-        let thread = std::thread::Builder::new()
-            .name("index-writer".to_owned())
-            .spawn(move || worker.run(&queue))
-            .map_err(|source| StoreError::io("start a thread", &PathBuf::from("index"), source))?;
-        Ok(Self { commands: Some(commands), thread: Some(thread), partitions, counters, problems })
-    }
-
-    fn ask<T>(&self, make: impl FnOnce(Sender<T>) -> Command) -> Result<T, StoreError> {
-        let (reply, answer) = bounded(1);
-        let commands = self.commands.as_ref().ok_or(StoreError::Stopped)?;
-        commands.send(make(reply)).map_err(|_| StoreError::Stopped)?;
-        answer.recv().map_err(|_| StoreError::Stopped)
-    }
-
-    /// Indexes and commits everything that is durable now.
-    ///
-    /// # Errors
-    /// [`StoreError::Stopped`], [`StoreError::Index`].
-    pub fn flush(&self) -> Result<(), StoreError> {
-        self.ask(Command::Flush)?
-    }
-
-    /// Applies a retention policy.
-    ///
-    /// # Errors
-    /// [`StoreError::Stopped`], [`StoreError::Io`].
-    pub fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
-        self.ask(|reply| Command::Retain(policy.clone(), reply))?
-    }
-
-    /// Asks for a partition to be checked thoroughly.
-    pub fn suspect(&self, key: PartitionKey) {
-        if let Some(commands) = &self.commands {
-            // When the queue is full another search will find it again.
-            drop(commands.try_send(Command::Suspect(key)));
-        }
-    }
-
-    /// Commits everything, finishes merges, ends the thread.
-    pub fn stop(&mut self) {
-        drop(self.ask(Command::Stop));
-        self.join();
-    }
-
-    fn join(&mut self) {
-        self.commands = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the index thread panicked");
-        }
-    }
-}
-
-impl Drop for IndexHandle {
-    fn drop(&mut self) {
-        self.join();
-    }
-}
-
 struct Writer {
     writer: IndexWriter,
     partition: Arc<Partition>,
@@ -235,7 +33,7 @@ struct Writer {
     used: u64,
 }
 
-struct Worker {
+pub(super) struct Worker {
     config: IndexConfig,
     partitions: Arc<Partitions>,
     feed: Feed,
@@ -263,7 +61,26 @@ fn index_error((partition, error): Failed) -> StoreError {
 }
 
 impl Worker {
-    fn run(&mut self, commands: &Receiver<Command>) {
+    /// A worker that goes on at `next`.
+    pub(super) fn new(config: IndexConfig, shared: Shared, feed: Feed, next: Position) -> Self {
+        Self {
+            writers: BTreeMap::new(),
+            next,
+            committed: next,
+            dirty: 0,
+            turn: 0,
+            waiting: 0,
+            repair: BTreeSet::new(),
+            partitions: shared.partitions,
+            counters: shared.counters,
+            problems: shared.problems,
+            config,
+            feed,
+        }
+    }
+
+    /// Works until the handle is gone.
+    pub(super) fn run(&mut self, commands: &Receiver<Command>) {
         let ticks = tick(self.config.commit_every);
         let handed = self.feed.handed.clone();
         loop {
@@ -345,6 +162,8 @@ impl Worker {
         let mut reader = Reader::new(self.config.log.clone(), self.feed.key.clone(), self.next);
         while reader.position() < end {
             match reader.step()? {
+                // The first step may lead over a segment's border, right to the end.
+                Step::Record(at, _, _) if at >= end => break,
                 Step::Record(at, packed, next) => match packed.unpack() {
                     Ok(entry) => self.entry(at, next, &entry)?,
                     Err(_) => {
@@ -473,19 +292,24 @@ impl Worker {
                     .to_owned(),
             });
         }
-        self.writers.clear();
+        self.rewind();
         for partition in self.partitions.all() {
             if let Err(error) = partition.reload_indexed() {
                 tracing::warn!(partition = %partition.key, %error, "commit cannot be read back");
-                self.inspect(partition.key);
             }
         }
-        self.next = self.committed;
-        self.dirty = 0;
         self.waiting = BACK_OFF;
     }
 
-    fn note(&mut self, damaged: Vec<Quarantined>) {
+    /// Gives up what is not committed; it is read from the log again.
+    fn rewind(&mut self) {
+        self.writers.clear();
+        self.next = self.committed;
+        self.dirty = 0;
+    }
+
+    /// Takes notice of damage; it is repaired with the next commit.
+    pub(super) fn note(&mut self, damaged: Vec<Quarantined>) {
         for found in damaged {
             count(&self.counters.quarantined, 1);
             self.repair.insert(found.partition);
@@ -498,9 +322,16 @@ impl Worker {
         if self.partitions.get(key).is_none() {
             return;
         }
-        // What its writer holds uncommitted is read from the log again.
-        if self.writers.remove(&key).is_some_and(|writer| writer.dirty) {
-            self.next = self.committed;
+        // Nobody may merge or delete files meanwhile.
+        if let Some(writer) = self.writers.remove(&key) {
+            if writer.dirty {
+                // What it holds uncommitted is read from the log again. The other writers hold
+                // parts of the same records, so all go back to the last commit.
+                self.rewind();
+            }
+            if let Err(error) = writer.writer.wait_merging_threads() {
+                tracing::warn!(partition = %key, %error, "merging did not finish");
+            }
         }
         match self.partitions.salvage(key, "found damaged by a search", true) {
             Ok(damaged) => self.note(damaged),
@@ -510,7 +341,7 @@ impl Worker {
 
     /// Indexes again, from what the log still has, documents that damaged partitions lack.
     fn repair(&mut self) -> Work<()> {
-        let keys = std::mem::take(&mut self.repair);
+        let keys = self.repair.clone();
         let mut reader =
             Reader::new(self.config.log.clone(), self.feed.key.clone(), Position::default());
         self.commit()?;
@@ -531,6 +362,7 @@ impl Worker {
                 }
             }
         }
+        self.repair.clear();
         Ok(())
     }
 

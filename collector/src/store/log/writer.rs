@@ -453,7 +453,7 @@ impl Owner {
         match written {
             Ok(()) => self.covered = covered,
             Err(error) => {
-                tracing::warn!(%error, "deduplication state not written; the log is kept")
+                tracing::warn!(%error, "deduplication state not written; the log is kept");
             }
         }
     }
@@ -521,5 +521,6 @@ fn covers(ranges: &[RangeInclusive<u64>], first: u64, last: u64) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "offsets in tests are small")]
 #[path = "log_tests.rs"]
 mod tests;
