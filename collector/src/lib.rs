@@ -1,10 +1,13 @@
 //! Pikett collector as a library: the binary is a thin shell around these modules.
 #![forbid(unsafe_code)]
 
+pub mod agents;
 pub mod alert;
 pub mod auth;
+pub mod intake;
 pub mod keys;
 pub mod oncall;
+pub mod pipeline;
 pub mod search;
 pub mod state;
 pub mod store;
