@@ -257,3 +257,21 @@ fn packet_len(packet: &Packet<'_>) -> u32 {
     }
     u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX)
 }
+
+/// Which of `count` workers a frame belongs to: both directions of a flow, and all fragments of a
+/// datagram, to the same one.
+#[must_use]
+pub fn share_of(meta: Meta, bytes: &[u8], count: u64) -> u64 {
+    let options = crate::decode::DecodeOptions { checksums: false };
+    let packet = Packet::decode(meta, bytes, options);
+    let fold = |address: std::net::IpAddr| {
+        let octets = match address {
+            std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            std::net::IpAddr::V6(v6) => v6.to_bits(),
+        };
+        octets.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 64
+    };
+    let mixed = (fold(packet.src) ^ fold(packet.dst)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let high = u64::try_from(mixed >> 32 & 0xffff_ffff).unwrap_or(0);
+    high.checked_rem(count).unwrap_or(0)
+}

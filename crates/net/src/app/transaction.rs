@@ -66,6 +66,16 @@ impl Transaction {
         self.progress(dir) >= self.record.complete_at(dir)
     }
 
+    /// Its protocol.
+    #[must_use]
+    pub fn protocol(&self) -> super::Protocol {
+        match self.record {
+            Record::Http(_) => super::Protocol::Http,
+            Record::Dns(_) => super::Protocol::Dns,
+            Record::Tls(_) => super::Protocol::Tls,
+        }
+    }
+
     /// The HTTP record.
     #[must_use]
     pub fn http(&self) -> Option<&http::Http> {

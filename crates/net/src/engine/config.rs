@@ -83,3 +83,37 @@ pub struct Stats {
     /// Defragmentation.
     pub defrag: defrag::Stats,
 }
+
+impl Stats {
+    /// Adds another worker's counters.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.packets, other.packets),
+            (&mut self.bytes, other.bytes),
+            (&mut self.ipv4, other.ipv4),
+            (&mut self.ipv6, other.ipv6),
+            (&mut self.tcp, other.tcp),
+            (&mut self.udp, other.udp),
+            (&mut self.icmp, other.icmp),
+            (&mut self.sctp, other.sctp),
+            (&mut self.other_ip, other.other_ip),
+            (&mut self.no_ip, other.no_ip),
+            (&mut self.bad_checksum, other.bad_checksum),
+            (&mut self.flows, other.flows),
+            (&mut self.flows_active, other.flows_active),
+            (&mut self.flows_shed, other.flows_shed),
+            (&mut self.tcp_ignored, other.tcp_ignored),
+            (&mut self.stream_gaps, other.stream_gaps),
+            (&mut self.stream_depth_reached, other.stream_depth_reached),
+            (&mut self.stream_shed, other.stream_shed),
+            (&mut self.defrag.fragments, other.defrag.fragments),
+            (&mut self.defrag.reassembled, other.defrag.reassembled),
+            (&mut self.defrag.timeouts, other.defrag.timeouts),
+            (&mut self.defrag.shed, other.defrag.shed),
+            (&mut self.defrag.overlaps, other.defrag.overlaps),
+        ];
+        for (mine, theirs) in pairs {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}
