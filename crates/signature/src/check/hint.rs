@@ -1,0 +1,262 @@
+//! Unknown keywords: language keywords that are not evaluated are told apart from typing errors.
+
+use crate::{Buffer, error::RuleError};
+
+/// Evaluated keywords that are not buffers, for hints.
+const KNOWN: &[&str] = &[
+    "content",
+    "nocase",
+    "depth",
+    "offset",
+    "distance",
+    "within",
+    "startswith",
+    "endswith",
+    "fast_pattern",
+    "rawbytes",
+    "pcre",
+    "isdataat",
+    "bsize",
+    "urilen",
+    "absent",
+    "byte_test",
+    "byte_jump",
+    "byte_extract",
+    "byte_math",
+    "base64_decode",
+    "base64_data",
+    "asn1",
+    "flow",
+    "dsize",
+    "ttl",
+    "tos",
+    "ip_proto",
+    "itype",
+    "icode",
+    "icmp_id",
+    "icmp_seq",
+    "tcp.mss",
+    "fragoffset",
+    "flags",
+    "fragbits",
+    "sameip",
+    "ipopts",
+    "stream_size",
+    "app-layer-event",
+    "app-layer-protocol",
+    "decode-event",
+    "stream-event",
+    "tls.version",
+    "dns.opcode",
+    "flowbits",
+    "xbits",
+    "hostbits",
+    "flowint",
+    "noalert",
+    "threshold",
+    "detection_filter",
+    "tag",
+    "msg",
+    "sid",
+    "gid",
+    "rev",
+    "priority",
+    "classtype",
+    "reference",
+    "metadata",
+    "target",
+    "dotprefix",
+    "to_lowercase",
+    "to_md5",
+    "to_sha1",
+    "to_sha256",
+    "strip_whitespace",
+    "compress_whitespace",
+    "url_decode",
+    "xor",
+    "pkt_data",
+    "window",
+];
+
+/// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
+const NOT_EVALUATED: &[&str] = &[
+    "lua",
+    "ftpbounce",
+    "luajit",
+    "luaxform",
+    "dataset",
+    "datarep",
+    "iprep",
+    "geoip",
+    "filestore",
+    "fileext",
+    "filemagic",
+    "filemd5",
+    "filesha1",
+    "filesha256",
+    "filesize",
+    "file.magic",
+    "replace",
+    "l3_proto",
+    "rpc",
+    "csum",
+    "ipv4-csum",
+    "tcpv4-csum",
+    "tcpv6-csum",
+    "udpv4-csum",
+    "udpv6-csum",
+    "icmpv4-csum",
+    "icmpv6-csum",
+    "entropy",
+    "requires",
+    "bypass",
+    "config",
+    "prefilter",
+    "frame",
+    "flowvar",
+    "pktvar",
+    "vlan.",
+    "tls_store",
+    "tls.store",
+    "tlsstore",
+    "ssl_state",
+    "tls_cert",
+    "tls.",
+    "tls_",
+    "ssh.",
+    "http2.",
+    "quic.",
+    "smb.",
+    "smb_",
+    "dcerpc.",
+    "dce_",
+    "smtp.",
+    "email.",
+    "ftp.",
+    "ftpdata_command",
+    "ftpdata",
+    "krb5",
+    "krb5.",
+    "snmp.",
+    "sip.",
+    "rfb.",
+    "mqtt.",
+    "ike.",
+    "dhcp.",
+    "dnp3",
+    "dnp3_",
+    "modbus",
+    "cip_service",
+    "enip",
+    "enip.",
+    "nfs",
+    "nfs_",
+    "pgsql.",
+    "ldap.",
+    "sdp.",
+    "websocket.",
+    "igmp.",
+    "arp.",
+    "pcrexform",
+    "gunzip",
+    "zlib_deflate",
+    "from_base64",
+    "domain",
+    "tld",
+    "subslice",
+    "strip_pseudo",
+    "http.",
+    "http_",
+    "dns.",
+    "dns_",
+    "mdns.",
+    "ja4",
+    "stream-event",
+    "template",
+    "nsap",
+    "flow.",
+    "tcp.",
+    "ipv6.",
+    "uricontent",
+    "cyu.",
+    "bittorrent_dht.",
+    "pop3.",
+    "imap.",
+    "xbits",
+    "app-layer-state",
+];
+
+/// The error for a keyword that nothing evaluates.
+pub(super) fn unknown(name: &str) -> RuleError {
+    let lower = name.to_ascii_lowercase();
+    let hint = nearest(&lower);
+    let close = hint.is_some_and(|(_, distance)| distance <= 2);
+    let listed = NOT_EVALUATED.iter().any(|word| {
+        *word == lower || (word.ends_with(['.', '_']) && lower.starts_with(word) && !close)
+    });
+    if listed {
+        return RuleError::unsupported(name, "no evaluation for it");
+    }
+    let hint = match hint {
+        Some((word, distance)) if distance <= 3 && distance < name.len().div_ceil(2) => {
+            format!("; did you mean {word}?")
+        }
+        _ => String::new(),
+    };
+    RuleError::UnknownKeyword { name: name.chars().take(60).collect(), hint }
+}
+
+/// The known keyword with the fewest edits, and how many.
+fn nearest(name: &str) -> Option<(&'static str, usize)> {
+    if name.len() > 40 {
+        return None;
+    }
+    KNOWN
+        .iter()
+        .copied()
+        .chain(Buffer::all().skip(1).map(Buffer::name))
+        .map(|word| (word, edits(name.as_bytes(), word.as_bytes())))
+        .min_by_key(|(_, distance)| *distance)
+}
+
+/// Levenshtein distance.
+fn edits(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(b) {
+            let up = *cell;
+            let value = (diagonal + usize::from(x != y)).min(up + 1).min(left + 1);
+            diagonal = up;
+            left = value;
+            *cell = value;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_typing_errors_from_what_is_missing() {
+        let cases = [
+            ("nocas", "unknown keyword \"nocas\"; did you mean nocase?"),
+            ("http.urii", "unknown keyword \"http.urii\"; did you mean http.uri?"),
+            ("lua", "keyword \"lua\" is not evaluated: no evaluation for it"),
+            (
+                "smb.ntlmssp_user",
+                "keyword \"smb.ntlmssp_user\" is not evaluated: no evaluation for it",
+            ),
+            ("qqqqqqqqqqqq", "unknown keyword \"qqqqqqqqqqqq\""),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(unknown(name).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! `pcre:"/expression/flags"`: flags, buffer letters, and the choice of engine.
+//!
+//! Expressions that a linear-time engine can express with the same meaning are rewritten for `regex`
+//! (byte classes, `$` before a final newline, brackets inside classes); the rest goes to `pcre2` with
+//! limits. Nothing is built here beyond a syntax check: engines are built when first run.
+
+use crate::{Buffer, error::RuleError};
+
+/// An expression and the engine for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Expression {
+    /// For `regex`; `None` when only a backtracking engine has the same meaning.
+    pub(crate) linear: Option<Box<str>>,
+    /// For `pcre2`, with inline flags.
+    pub(crate) full: Box<str>,
+    /// `$` was rewritten so that it takes a final newline into the match.
+    pub(crate) takes_newline: bool,
+}
+
+/// What a `pcre` option says.
+#[derive(Debug)]
+pub(super) struct Pcre {
+    pub(super) expression: Expression,
+    pub(super) relative: bool,
+    pub(super) negated: bool,
+    pub(super) buffer: Option<Buffer>,
+}
+
+/// Most work a backtracking expression may do on one buffer.
+const LIMITS: &str = "(*LIMIT_MATCH=3500)(*LIMIT_DEPTH=1500)(*LIMIT_HEAP=512)";
+
+#[derive(Default)]
+struct Flags {
+    inline: String,
+    anchored: bool,
+    dollar_end: bool,
+    relative: bool,
+    buffer: Option<Buffer>,
+}
+
+fn flags(text: &[u8]) -> Result<Flags, String> {
+    let mut flags = Flags::default();
+    for byte in text {
+        let letter = char::from(*byte);
+        let buffer = match letter {
+            'i' | 's' | 'm' | 'x' => {
+                flags.inline.push(letter);
+                continue;
+            }
+            'G' => {
+                flags.inline.push('U');
+                continue;
+            }
+            'A' => {
+                flags.anchored = true;
+                continue;
+            }
+            'E' => {
+                flags.dollar_end = true;
+                continue;
+            }
+            'R' => {
+                flags.relative = true;
+                continue;
+            }
+            // Raw bytes and "no match limit": nothing to do, limits stay.
+            'B' | 'O' => continue,
+            'U' => Buffer::HttpUri,
+            'I' => Buffer::HttpUriRaw,
+            'P' => Buffer::HttpRequestBody,
+            'Q' => Buffer::FileData,
+            'H' => Buffer::HttpHeader,
+            'D' => Buffer::HttpHeaderRaw,
+            'M' => Buffer::HttpMethod,
+            'C' => Buffer::HttpCookie,
+            'S' => Buffer::HttpStatCode,
+            'Y' => Buffer::HttpStatMsg,
+            'V' => Buffer::HttpUserAgent,
+            'W' => Buffer::HttpHost,
+            'Z' => Buffer::HttpHostRaw,
+            other => return Err(format!("unknown flag \"{other}\"")),
+        };
+        if flags.buffer.replace(buffer).is_some_and(|before| before != buffer) {
+            return Err("two buffer flags".to_owned());
+        }
+    }
+    Ok(flags)
+}
+
+/// Reads the value of a `pcre` option.
+pub(super) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
+    let bad = |why: String| RuleError::value("pcre", value, why);
+    let (negated, text) = crate::parse::unquote(value).map_err(|why| bad(why.to_owned()))?;
+    let body =
+        text.strip_prefix(b"/").ok_or_else(|| bad("expected /expression/flags".to_owned()))?;
+    let end = memchr::memrchr(b'/', body).ok_or_else(|| bad("no closing \"/\"".to_owned()))?;
+    let (expression, tail) = (&body[..end], &body[end + 1..]);
+    if tail.contains(&b',') {
+        return Err(RuleError::unsupported("pcre", "captures into variables"));
+    }
+    let flags = flags(tail).map_err(bad)?;
+    let printable = printable(expression);
+    let inline = if flags.inline.is_empty() {
+        String::new()
+    } else {
+        format!("(?{})", flags.inline.replace('U', ""))
+    };
+    let mut verbs = LIMITS.to_owned();
+    // Ungreedy and dollar-end-only have no pcre2 inline letter.
+    let ungreedy = flags.inline.contains('U');
+    let anchor = if flags.anchored { "\\G" } else { "" };
+    verbs.push_str(&if flags.inline == "U" { String::new() } else { inline });
+    let full = format!("{verbs}{anchor}(?:{printable})");
+    let rewritten = rewrite(&printable, &flags);
+    let linear = rewritten.as_ref().and_then(|(text, _)| {
+        let letters =
+            if flags.inline.is_empty() { "-u".to_owned() } else { format!("{}-u", flags.inline) };
+        let anchor = if flags.anchored { "\\A" } else { "" };
+        let text = format!("(?{letters}){anchor}(?:{text})");
+        parses(&text).then(|| text.into_boxed_str())
+    });
+    if linear.is_none() {
+        if ungreedy || flags.dollar_end {
+            return Err(RuleError::unsupported(
+                "pcre",
+                "flags G or E with back-references or look-around",
+            ));
+        }
+        pcre2::bytes::RegexBuilder::new()
+            .build(&full)
+            .map_err(|error| bad(format!("invalid expression: {error}")))?;
+    }
+    Ok(Pcre {
+        expression: Expression {
+            takes_newline: rewritten.is_some_and(|(_, newline)| newline),
+            linear,
+            full: full.into_boxed_str(),
+        },
+        relative: flags.relative,
+        negated,
+        buffer: flags.buffer,
+    })
+}
+
+/// Bytes outside of ASCII as `\xNN`.
+fn printable(expression: &[u8]) -> String {
+    let mut out = String::with_capacity(expression.len());
+    for byte in expression {
+        if byte.is_ascii() {
+            out.push(char::from(*byte));
+        } else {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+fn parses(text: &str) -> bool {
+    regex_syntax::ParserBuilder::new()
+        .utf8(false)
+        .unicode(false)
+        .nest_limit(100)
+        .build()
+        .parse(text)
+        .is_ok()
+}
+
+/// The expression in the syntax of `regex` with the same meaning, and whether `$` may take a newline.
+/// `None` when a construct has no equal.
+fn rewrite(text: &str, flags: &Flags) -> Option<(String, bool)> {
+    let multi_line = flags.inline.contains('m');
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut newline = false;
+    let mut rest = text.chars().peekable();
+    let mut quantified = false;
+    while let Some(c) = rest.next() {
+        let was_quantified = std::mem::take(&mut quantified);
+        match c {
+            '\\' => escape(rest.next()?, &mut out, false)?,
+            '[' => class(&mut rest, &mut out)?,
+            '$' if !multi_line && !flags.dollar_end => {
+                newline = true;
+                out.push_str("(?:\\n?\\z)");
+            }
+            '$' if !multi_line => out.push_str("\\z"),
+            '{' => {
+                if is_repeat(rest.clone()) {
+                    out.push('{');
+                } else {
+                    out.push_str("\\{");
+                }
+            }
+            '+' if was_quantified => return None,
+            '*' | '+' | '?' | '}' => {
+                quantified = true;
+                out.push(c);
+            }
+            // Inline flags could change what ^ and $ mean further on.
+            '(' if rest.peek() == Some(&'?') => {
+                let ahead: String = rest
+                    .clone()
+                    .skip(1)
+                    .take_while(|c| !matches!(c, ')' | ':' | '<' | '=' | '!'))
+                    .collect();
+                if ahead.contains(['m', 'x', 'R', '|', '>', '#', '('])
+                    || ahead.contains(|c: char| c.is_ascii_digit())
+                {
+                    return None;
+                }
+                out.push('(');
+            }
+            other => out.push(other),
+        }
+    }
+    Some((out, newline))
+}
+
+/// `{2}`, `{2,}`, `{2,5}` follow; anything else is a literal brace.
+fn is_repeat(rest: impl Iterator<Item = char>) -> bool {
+    let inside: String = rest.take_while(|c| *c != '}').take(12).collect();
+    let (low, high) = inside.split_once(',').unwrap_or((&inside, ""));
+    !low.is_empty() && low.bytes().chain(high.bytes()).all(|b| b.is_ascii_digit())
+}
+
+/// One escape; letters whose meaning differs have no equal.
+fn escape(c: char, out: &mut String, in_class: bool) -> Option<()> {
+    match c {
+        'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'n' | 'r' | 't' | 'f' | 'a' => {}
+        'v' => {
+            // All vertical whitespace in pcre.
+            out.push_str(if in_class { "\\n\\x0b\\f\\r\\x85" } else { "[\\n\\x0b\\f\\r\\x85]" });
+            return Some(());
+        }
+        'h' => {
+            out.push_str(if in_class { "\\t \\xa0" } else { "[\\t \\xa0]" });
+            return Some(());
+        }
+        'e' => {
+            out.push_str("\\x1b");
+            return Some(());
+        }
+        'x' | 'A' | 'z' | 'B' if !in_class || c == 'x' => {}
+        'b' if in_class => {
+            out.push_str("\\x08");
+            return Some(());
+        }
+        'b' => {}
+        c if c.is_ascii_alphanumeric() => return None,
+        // Any other escaped byte is itself.
+        c => {
+            let code = u8::try_from(c).ok()?;
+            out.push_str(&format!("\\x{code:02x}"));
+            return Some(());
+        }
+    }
+    out.push('\\');
+    out.push(c);
+    Some(())
+}
+
+/// A bracket expression: pcre knows no nesting and no set operations.
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) -> Option<()> {
+    out.push('[');
+    if rest.next_if_eq(&'^').is_some() {
+        out.push('^');
+    }
+    if rest.next_if_eq(&']').is_some() {
+        out.push_str("\\]");
+    }
+    while let Some(c) = rest.next() {
+        match c {
+            ']' => {
+                out.push(']');
+                return Some(());
+            }
+            '\\' => {
+                let next = rest.next()?;
+                escape(next, out, true)?;
+                // `\w-x` is a literal dash in pcre.
+                if matches!(next, 'd' | 'D' | 'w' | 'W' | 's' | 'S') && rest.peek() == Some(&'-') {
+                    rest.next();
+                    out.push_str("\\-");
+                }
+            }
+            '[' if rest.peek() == Some(&':') => {
+                out.push('[');
+                loop {
+                    let inner = rest.next()?;
+                    out.push(inner);
+                    if inner == ']' {
+                        break;
+                    }
+                    if !inner.is_ascii_alphabetic() && inner != ':' && inner != '^' {
+                        return None;
+                    }
+                }
+            }
+            '[' | '&' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '-' if rest.peek() == Some(&'-') => return None,
+            other => out.push(other),
+        }
+    }
+    None
+}

@@ -1,0 +1,105 @@
+//! What all rules of a set share: pattern bytes, addresses, ports, expressions, names of bits.
+
+use hashbrown::HashMap;
+
+use crate::check::{address::AddressSet, pcre::Expression, ranges::Ranges, rule::Pattern};
+
+/// Gives equal values equal numbers.
+#[derive(Debug)]
+pub(crate) struct Interner<T> {
+    numbers: HashMap<T, u32, foldhash::fast::RandomState>,
+    values: Vec<T>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self { numbers: HashMap::default(), values: Vec::new() }
+    }
+}
+
+impl<T: Clone + std::hash::Hash + Eq> Interner<T> {
+    pub(crate) fn number(&mut self, value: T) -> u32 {
+        if let Some(number) = self.numbers.get(&value) {
+            return *number;
+        }
+        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(value.clone());
+        self.numbers.insert(value, number);
+        number
+    }
+
+    /// The value of a number.
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        self.values.get(number as usize)
+    }
+
+    pub(crate) fn into_values(self) -> Vec<T> {
+        self.values
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+impl Interner<Expression> {
+    /// The same expression in the engine that leaves a final newline out of the match.
+    pub(super) fn exact(&mut self, number: u32) -> u32 {
+        match self.get(number) {
+            Some(expression) if expression.takes_newline => {
+                let exact = Expression { linear: None, ..expression.clone() };
+                self.number(exact)
+            }
+            _ => number,
+        }
+    }
+}
+
+/// Shared parts, filled while rules are checked.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    bytes: Vec<u8>,
+    patterns: HashMap<Box<[u8]>, Pattern, foldhash::fast::RandomState>,
+    pub(crate) addresses: Interner<AddressSet>,
+    pub(crate) ports: Interner<Ranges<u16>>,
+    pub(crate) expressions: Interner<Expression>,
+    pub(crate) flow_bits: Interner<Box<str>>,
+    pub(crate) host_bits: Interner<Box<str>>,
+    pub(crate) flow_ints: Interner<Box<str>>,
+    // Header fields repeat on nearly every rule: their text is looked up before it is understood.
+    pub(super) address_text: HashMap<String, u32, foldhash::fast::RandomState>,
+    pub(super) port_text: HashMap<String, u32, foldhash::fast::RandomState>,
+}
+
+impl Pool {
+    /// Keeps the bytes of a pattern once.
+    pub(crate) fn pattern(&mut self, bytes: &[u8]) -> Pattern {
+        if let Some(pattern) = self.patterns.get(bytes) {
+            return *pattern;
+        }
+        let pattern = Pattern {
+            start: u32::try_from(self.bytes.len()).unwrap_or(u32::MAX),
+            len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        };
+        self.bytes.extend_from_slice(bytes);
+        self.patterns.insert(bytes.into(), pattern);
+        pattern
+    }
+
+    /// The bytes of a pattern.
+    pub(crate) fn bytes(&self, pattern: Pattern) -> &[u8] {
+        bytes_of(&self.bytes, pattern)
+    }
+
+    /// All bytes, once every rule is checked.
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        self.patterns = HashMap::default();
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+/// The bytes of `pattern` in a pool's bytes.
+pub(crate) fn bytes_of(pool: &[u8], pattern: Pattern) -> &[u8] {
+    let start = pattern.start as usize;
+    pool.get(start..start + pattern.len as usize).unwrap_or_default()
+}

@@ -1,0 +1,565 @@
+//! A rule as it means: what parsing and checking leave for compiling.
+//!
+//! Plain data. Patterns live in one pool per rule set, address and port lists are interned: rules hold
+//! numbers.
+
+use crate::{AppProto, Buffer, IpOption, Number};
+
+/// What a rule does when it matches, in the order in which rules are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Let the packet or flow go and look no further.
+    Pass,
+    /// Alert and drop.
+    Drop,
+    /// Alert, drop, and answer with a reset or unreachable.
+    Reject,
+    /// Alert.
+    Alert,
+}
+
+impl Action {
+    /// Name in rules.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+            Self::Reject => "reject",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// Number of a pattern's bytes in the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Pattern {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+}
+
+/// A number in a rule: written, or taken from the traffic by `byte_extract` / `byte_math`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Num {
+    Const(i32),
+    Var(u8),
+}
+
+/// Comparison of a value with what the rule wants; ranges exclude both ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cmp {
+    Eq(u64),
+    Ne(u64),
+    Lt(u64),
+    Le(u64),
+    Gt(u64),
+    Ge(u64),
+    Between(u64, u64),
+    Mask { mask: u64, equal: bool },
+}
+
+impl Cmp {
+    pub(crate) const fn holds(self, value: u64) -> bool {
+        match self {
+            Self::Eq(want) => value == want,
+            Self::Ne(want) => value != want,
+            Self::Lt(want) => value < want,
+            Self::Le(want) => value <= want,
+            Self::Gt(want) => value > want,
+            Self::Ge(want) => value >= want,
+            Self::Between(low, high) => value > low && value < high,
+            Self::Mask { mask, equal } => (value & mask != 0) == equal,
+        }
+    }
+}
+
+/// `content` with its modifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) pattern: Pattern,
+    pub(crate) nocase: bool,
+    pub(crate) negated: bool,
+    pub(crate) starts: bool,
+    pub(crate) ends: bool,
+    pub(crate) offset: Option<Num>,
+    pub(crate) depth: Option<Num>,
+    pub(crate) distance: Option<Num>,
+    pub(crate) within: Option<Num>,
+    pub(crate) fast: Fast,
+}
+
+/// What `fast_pattern` says of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Fast {
+    #[default]
+    No,
+    Yes,
+    Chop {
+        offset: u16,
+        len: u16,
+    },
+}
+
+impl Content {
+    pub(crate) const fn is_relative(&self) -> bool {
+        self.distance.is_some() || self.within.is_some()
+    }
+}
+
+/// Byte order and base of a number in the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Big,
+    Little,
+    /// ASCII digits; 0 = guess by prefix as strtoull does.
+    Text(u8),
+}
+
+/// Where and how a number is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) bytes: Num,
+    pub(crate) offset: Num,
+    pub(crate) relative: bool,
+    pub(crate) encoding: Encoding,
+    pub(crate) bitmask: u32,
+}
+
+/// Operators of `byte_test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TestOp {
+    Lt,
+    Gt,
+    Eq,
+    Le,
+    Ge,
+    And,
+    Or,
+}
+
+/// Operators of `byte_math`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MathOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Shl,
+    Shr,
+}
+
+/// The value a `byte_test` compares with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operand {
+    Const(u64),
+    Var(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ByteTest {
+    pub(crate) field: Field,
+    pub(crate) negated: bool,
+    pub(crate) op: TestOp,
+    pub(crate) value: Operand,
+}
+
+/// Where a `byte_jump` counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JumpFrom {
+    Here,
+    Beginning,
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ByteJump {
+    pub(crate) field: Field,
+    pub(crate) multiplier: u16,
+    pub(crate) align: bool,
+    pub(crate) post_offset: i32,
+    pub(crate) from: JumpFrom,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ByteExtract {
+    pub(crate) field: Field,
+    pub(crate) multiplier: u16,
+    pub(crate) align: u8,
+    pub(crate) var: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ByteMath {
+    pub(crate) field: Field,
+    pub(crate) op: MathOp,
+    pub(crate) value: Operand,
+    pub(crate) var: u8,
+}
+
+/// `base64_decode` and what `base64_data` then holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Base64 {
+    pub(crate) bytes: Option<u32>,
+    pub(crate) offset: u32,
+    pub(crate) relative: bool,
+    pub(crate) items: Vec<Item>,
+}
+
+/// `asn1` with what it looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asn1 {
+    pub(crate) bitstring_overflow: bool,
+    pub(crate) double_overflow: bool,
+    pub(crate) oversize: Option<u32>,
+    pub(crate) absolute: Option<u16>,
+    pub(crate) relative: Option<i32>,
+}
+
+/// One step of the inspection of a buffer, in the order of the rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
+    Content(Content),
+    Pcre { regex: u32, relative: bool, negated: bool },
+    IsDataAt { at: Num, relative: bool, negated: bool },
+    Size(Cmp),
+    ByteTest(Box<ByteTest>),
+    ByteJump(Box<ByteJump>),
+    ByteExtract(Box<ByteExtract>),
+    ByteMath(Box<ByteMath>),
+    Base64(Box<Base64>),
+    Asn1(Box<Asn1>),
+}
+
+impl Item {
+    /// Whether it starts from where the item before ended.
+    pub(crate) fn is_relative(&self) -> bool {
+        match self {
+            Self::Content(content) => content.is_relative(),
+            Self::Pcre { relative, .. } | Self::IsDataAt { relative, .. } => *relative,
+            Self::Size(_) => false,
+            Self::ByteTest(test) => test.field.relative,
+            Self::ByteJump(jump) => jump.field.relative,
+            Self::ByteExtract(extract) => extract.field.relative,
+            Self::ByteMath(math) => math.field.relative,
+            Self::Base64(base64) => base64.relative,
+            Self::Asn1(asn1) => asn1.relative.is_some(),
+        }
+    }
+}
+
+/// Change of a buffer's bytes before they are inspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Transform {
+    DotPrefix,
+    Lowercase,
+    Uppercase,
+    StripWhitespace,
+    CompressWhitespace,
+    StripPseudoHeaders,
+    HeaderLowercase,
+    UrlDecode,
+    Md5,
+    Sha1,
+    Sha256,
+    Xor(u64, u8),
+}
+
+/// What `absent` asks of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Absent {
+    #[default]
+    No,
+    Only,
+    OrElse,
+}
+
+/// Everything a rule asks of one buffer, in one sticky-buffer block.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Block {
+    pub(crate) buffer: Buffer,
+    pub(crate) transforms: Vec<Transform>,
+    pub(crate) absent: Absent,
+    pub(crate) items: Vec<Item>,
+}
+
+/// Conditions of `flow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct FlowTest {
+    pub(crate) present: bool,
+    pub(crate) established: bool,
+    pub(crate) not_established: bool,
+    pub(crate) stateless: bool,
+    pub(crate) to_server: bool,
+    pub(crate) to_client: bool,
+    pub(crate) no_stream: bool,
+    pub(crate) only_stream: bool,
+    pub(crate) no_frag: bool,
+    pub(crate) only_frag: bool,
+}
+
+/// How `flags` compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FlagsMode {
+    /// Exactly these.
+    Exact,
+    /// All of these, others may be set.
+    All,
+    /// Any of these.
+    Any,
+    /// None of these.
+    Not,
+}
+
+/// Side of `stream_size`, `flow.pkts` and the like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Server,
+    Client,
+    Both,
+    Either,
+}
+
+/// A test of packet header, flow counters or events.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
+    Dsize(Cmp),
+    Ttl(Cmp),
+    Id(Cmp),
+    Tos(Cmp),
+    IpProto(Cmp),
+    Itype(Cmp),
+    Icode(Cmp),
+    IcmpId(Cmp),
+    IcmpSeq(Cmp),
+    IcmpMtu(Cmp),
+    Seq(Cmp),
+    Ack(Cmp),
+    Window(Cmp),
+    Mss(Cmp),
+    Wscale(Cmp),
+    FragOffset(Cmp),
+    Flags { mode: FlagsMode, want: u8, ignore: u8 },
+    FragBits { mode: FlagsMode, want: u8 },
+    SameIp,
+    IpOptions(Option<IpOption>),
+    StreamSize { side: Side, cmp: Cmp },
+    FlowAge(Cmp),
+    FlowPackets { side: Side, cmp: Cmp },
+    FlowBytes { side: Side, cmp: Cmp },
+    Event(Box<str>),
+    AppProto { proto: AppProto, negated: bool, side: Side },
+}
+
+/// A test of a transaction that is not a buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TxTest {
+    Number { number: Number, cmp: Cmp },
+    Event { proto: AppProto, name: Box<str> },
+}
+
+/// Where a named bit or counter lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Track {
+    Flow,
+    Src,
+    Dst,
+    Pair,
+    Tx,
+}
+
+/// Test of named state; all must hold for the rule to match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Any of these is set (or none, when negated).
+    FlowBits {
+        bits: Vec<u32>,
+        set: bool,
+    },
+    HostBit {
+        bit: u32,
+        track: Track,
+        set: bool,
+    },
+    FlowInt {
+        var: u32,
+        test: IntTest,
+    },
+}
+
+/// Comparisons of `flowint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntTest {
+    IsSet,
+    NotSet,
+    Lt(IntValue),
+    Le(IntValue),
+    Eq(IntValue),
+    Ne(IntValue),
+    Ge(IntValue),
+    Gt(IntValue),
+}
+
+/// Right-hand side of `flowint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntValue {
+    Const(u32),
+    Var(u32),
+}
+
+/// Change of one bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BitOp {
+    Set,
+    Unset,
+    Toggle,
+}
+
+/// What happens after a match, whether or not the alert is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Post {
+    FlowBit { bit: u32, op: BitOp },
+    HostBit { bit: u32, track: Track, op: BitOp, expire: u32 },
+    FlowIntSet { var: u32, value: IntValue },
+    FlowIntAdd { var: u32, value: IntValue },
+    FlowIntSub { var: u32, value: IntValue },
+    Tag(Tag),
+}
+
+/// `tag`: what of the traffic after a match is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tag {
+    /// The flow (`session`), or all traffic of a host.
+    pub host: Option<TagHost>,
+    /// How much.
+    pub count: u32,
+    /// In which unit.
+    pub metric: TagMetric,
+}
+
+/// Which host a `tag:host` follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TagHost {
+    /// Source of the matching packet.
+    Src,
+    /// Destination of the matching packet.
+    Dst,
+}
+
+/// Unit of [`Tag::count`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TagMetric {
+    /// Packets.
+    Packets,
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
+}
+
+/// What a threshold counts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum CountBy {
+    Src,
+    Dst,
+    Both,
+    Rule,
+    Flow,
+}
+
+/// How a threshold decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ThresholdKind {
+    Limit,
+    Threshold,
+    Both,
+    /// At counts N, N*M, N*M*M, ...
+    Backoff {
+        multiplier: u32,
+    },
+    DetectionFilter,
+}
+
+/// `threshold` or `detection_filter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Threshold {
+    pub(crate) kind: ThresholdKind,
+    pub(crate) by: CountBy,
+    pub(crate) count: u32,
+    pub(crate) seconds: u32,
+}
+
+/// Which side of the alert is the one attacked (`target`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Source address.
+    Src,
+    /// Destination address.
+    Dst,
+}
+
+/// Transport a rule's header names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Any,
+    Tcp,
+    Udp,
+    Icmp,
+    Icmpv6Only,
+    Icmpv4Only,
+    Sctp,
+}
+
+/// Whether a rule on raw payload looks at packets, at streams or at both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Auto,
+    PacketOnly,
+    StreamOnly,
+}
+
+/// The protocol field of a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Protocol {
+    pub(crate) transport: Transport,
+    /// 0 any, 4 or 6.
+    pub(crate) version: u8,
+    pub(crate) app: Option<AppProto>,
+    pub(crate) scope: Scope,
+}
+
+/// Descriptive options.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) sid: u32,
+    pub(crate) gid: u32,
+    pub(crate) rev: u32,
+    pub(crate) priority: u8,
+    pub(crate) classtype: Option<u16>,
+    pub(crate) msg: Box<str>,
+    pub(crate) references: Vec<(Box<str>, Box<str>)>,
+    pub(crate) metadata: Vec<(Box<str>, Box<str>)>,
+    pub(crate) target: Option<Target>,
+}
+
+/// A whole rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) meta: Meta,
+    pub(crate) action: Action,
+    pub(crate) protocol: Protocol,
+    pub(crate) src: u32,
+    pub(crate) src_port: u32,
+    pub(crate) dst: u32,
+    pub(crate) dst_port: u32,
+    pub(crate) bidirectional: bool,
+    /// `=>`: request and response of one transaction.
+    pub(crate) both_sides: bool,
+    pub(crate) flow: FlowTest,
+    pub(crate) tests: Vec<Test>,
+    pub(crate) tx_tests: Vec<TxTest>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) posts: Vec<Post>,
+    pub(crate) threshold: Option<Threshold>,
+    pub(crate) noalert: bool,
+}

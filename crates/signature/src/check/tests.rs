@@ -1,0 +1,240 @@
+//! What is refused and why; what a real rule set does.
+
+use std::{io::Read as _, path::PathBuf};
+
+use expect_test::{Expect, expect};
+
+use crate::{AppProto, LoadOptions, ProtoSet, RuleSet, Source, Support};
+
+fn reasons(text: &str) -> String {
+    let source = Source { name: "r".to_owned(), text: text.as_bytes().to_vec() };
+    let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
+    let mut out = format!("{} accepted\n", set.len());
+    for rule in &report.rejected {
+        out.push_str(&format!(
+            "{}:{}:{} sid {:?}: {}\n",
+            rule.file, rule.line, rule.column, rule.sid, rule.error
+        ));
+    }
+    out
+}
+
+fn check(options: &[&str], expected: &Expect) {
+    let text: String = options
+        .iter()
+        .map(|option| format!("alert tcp any any -> any any (msg:\"m\"; {option} sid:1;)\n"))
+        .collect();
+    expected.assert_eq(&reasons(&text));
+}
+
+#[test]
+fn unknown_and_unsupported_keywords_are_named() {
+    check(
+        &[
+            "contnet:\"x\";",
+            "lua:x.lua;",
+            "content:\"x\"; nocas;",
+            "dataset:isset,x;",
+            "smb.ntlmssp_user; content:\"x\";",
+            "ssh.proto; content:\"x\";",
+        ],
+        &expect![[r#"
+            0 accepted
+            r:1:40 sid Some(1): unknown keyword "contnet"; did you mean content?
+            r:2:40 sid Some(1): keyword "lua" is not evaluated: no evaluation for it
+            r:3:53 sid Some(1): unknown keyword "nocas"; did you mean nocase?
+            r:4:40 sid Some(1): keyword "dataset" is not evaluated: no evaluation for it
+            r:5:40 sid Some(1): keyword "smb.ntlmssp_user" is not evaluated: no evaluation for it
+            r:6:40 sid Some(1): keyword "ssh.proto" is not evaluated: the protocol is not parsed
+        "#]],
+    );
+}
+
+#[test]
+fn misplaced_modifiers_are_refused() {
+    check(
+        &[
+            "nocase;",
+            "content:\"abc\"; depth:2;",
+            "content:\"abc\"; within:2;",
+            "content:\"abc\"; nocase; nocase;",
+            "content:\"abc\"; depth:5; startswith;",
+            "content:\"abc\"; offset:var;",
+            "content:\"abc\"; fast_pattern; content:\"d\"; fast_pattern;",
+            "content:\"abc\"; fast_pattern:2,5;",
+            "http.uri; content:\"abc\"; http_uri;",
+            "http_uri;",
+            "bsize:5;",
+            "http.uri;",
+            "http.uri; content:\"a\"; dotprefix;",
+            "content:abc;",
+            "content:\"\";",
+            "content:\"|0|\";",
+            "pcre:\"abc\";",
+            "pcre:\"/a(b/\";",
+            "pcre:\"/a/UP\";",
+            "http.uri; pcre:\"/a/P\";",
+            "byte_test:9,=,1,0;",
+            "byte_jump:2;",
+            "base64_data; content:\"a\";",
+            "http.uri; content:\"a\"; http.stat_code; content:\"200\";",
+            "flow:to_client; http.uri; content:\"a\";",
+            "flow:established,stateless;",
+            "flow:sideways;",
+            "http.uri; content:\"a\"; tls.sni; content:\"b\";",
+            "dsize:>5; http.uri; content:\"a\";",
+            "threshold:type limit,track by_src,count 1;",
+            "flowbits:set;",
+            "xbits:set,a;",
+            "classtype:nonsense;",
+            "reference:nonsense;",
+        ],
+        &expect![[r#"
+            0 accepted
+            r:1:40 sid Some(1): nocase: needs a preceding content
+            r:2:55 sid Some(1): depth: smaller than the content: "2"
+            r:3:55 sid Some(1): within: smaller than the content: "2"
+            r:4:63 sid Some(1): nocase: given twice
+            r:5:64 sid Some(1): startswith: cannot be combined with depth, offset, distance or within
+            r:6:55 sid Some(1): offset: neither a number nor a value read before: "var"
+            r:7:82 sid Some(1): fast_pattern: given for two contents
+            r:8:55 sid Some(1): fast_pattern: the part is not inside the content
+            r:9:65 sid Some(1): http_uri: the content is already in a buffer
+            r:10:40 sid Some(1): http_uri: needs a preceding content
+            r:11:40 sid Some(1): bsize: needs a buffer
+            r:12:1 sid Some(1): http.uri: a buffer without anything to look for
+            r:13:1 sid Some(1): http.uri: a buffer without anything to look for
+            r:14:40 sid Some(1): content: needs quotes: "abc"
+            r:15:40 sid Some(1): content: empty pattern: """"
+            r:16:40 sid Some(1): content: odd number of hex digits: ""|0|""
+            r:17:40 sid Some(1): pcre: expected /expression/flags: ""abc""
+            r:18:40 sid Some(1): pcre: invalid expression: PCRE2: error compiling pattern at offset 62: missing closing parenthesis: ""/a(b/""
+            r:19:40 sid Some(1): pcre: two buffer flags: ""/a/UP""
+            r:20:50 sid Some(1): pcre: its buffer flag contradicts the buffer it stands in
+            r:21:40 sid Some(1): byte_test: byte count and encoding do not fit: "9,=,1,0"
+            r:22:40 sid Some(1): byte_jump: expected bytes,offset: "2"
+            r:23:40 sid Some(1): base64_data: must follow base64_decode
+            r:24:1 sid Some(1): http.uri is of requests and http.stat_code of responses: one rule cannot use both without =>
+            r:25:1 sid Some(1): http.uri does not exist with flow to_client
+            r:26:40 sid Some(1): flow: contradicting words: "established,stateless"
+            r:27:40 sid Some(1): flow: unknown word: "sideways"
+            r:28:1 sid Some(1): tls.sni belongs to another protocol than the rest of the rule
+            r:29:1 sid Some(1): dsize: packet sizes have no meaning on streams and transactions
+            r:30:40 sid Some(1): threshold: seconds are needed: "type limit,track by_src,count 1"
+            r:31:40 sid Some(1): flowbits: needs a name: "set"
+            r:32:40 sid Some(1): xbits: needs track: "set,a"
+            r:33:40 sid Some(1): classtype: unknown class: "nonsense"
+            r:34:40 sid Some(1): reference: expected system,id: "nonsense"
+        "#]],
+    );
+}
+
+#[test]
+fn headers_are_checked() {
+    let rules = "alrt tcp any any -> any any (sid:1;)\n\
+        alert tpc any any -> any any (sid:2;)\n\
+        alert tcp $NOPE any -> any any (sid:3;)\n\
+        alert tcp any 99999 -> any any (sid:4;)\n\
+        alert tcp any any -> any any (msg:\"no sid\";)\n\
+        alert krb5 any any -> any any (sid:5;)\n\
+        alert dns any any -> any any (http.uri; content:\"a\"; sid:6;)\n\
+        alert icmp any any -> any any (http.uri; content:\"a\"; sid:7;)\n\
+        alert tcp any any -> any any (sid:8; rev:1;)\n\
+        alert tcp any any -> any any (sid:8; rev:2;)\n\
+        alert tcp any any -> any any (msg:\"a; sid:9;)\n";
+    expect![[r#"
+        1 accepted
+        r:1:1 sid Some(1): rule header: unknown action "alrt"
+        r:2:1 sid Some(2): rule header: unknown protocol "tpc"
+        r:3:1 sid Some(3): variable $NOPE is not defined
+        r:4:1 sid Some(4): port: not understood: "99999"
+        r:5:1 sid None: no sid
+        r:6:1 sid Some(5): keyword "krb5" is not evaluated: this protocol is not detected
+        r:7:31 sid Some(6): http.uri: does not exist in dns
+        r:8:1 sid Some(7): application buffers do not exist in icmp
+        r:9:1 sid Some(8): another rule has the same sid and the same or a higher rev
+        r:11:31 sid Some(9): msg: unbalanced quotes: ""a"
+    "#]]
+    .assert_eq(&reasons(rules));
+}
+
+#[test]
+fn more_protocols_make_more_rules_good() {
+    let all = ProtoSet::of(&[AppProto::Http, AppProto::Smtp]);
+    let options =
+        LoadOptions { support: Support { detected: all, parsed: all }, ..LoadOptions::default() };
+    let source = Source {
+        name: "r".to_owned(),
+        text: b"alert smtp any any -> any any (smtp.helo; content:\"x\"; sid:1;)".to_vec(),
+    };
+    assert_eq!(RuleSet::load(vec![source], &options).1.accepted, 1);
+}
+
+#[test]
+fn what_a_rule_says_of_itself() {
+    let text = b"# c\nalert dns any any -> any any (msg:\"A \\\"b\\\"\\; c\"; dns.query; content:\"x\"; classtype:trojan-activity; \
+        reference:url,example.org/a; metadata:mitre_tactic_id TA0011, mitre_technique_id T1071; target:src_ip; tag:session,5,packets; sid:7; rev:3;)";
+    let source = Source { name: "r".to_owned(), text: text.to_vec() };
+    let (set, _) = RuleSet::load(vec![source], &LoadOptions::default());
+    let rule = set.rule(set.ids().next().unwrap()).unwrap();
+    assert_eq!((rule.sid, rule.gid, rule.rev, rule.line, rule.priority), (7, 1, 3, 2, 1));
+    assert_eq!((rule.msg, rule.category), ("A \"b\"; c", "A Network Trojan was detected"));
+    assert_eq!(rule.attack_ids().collect::<Vec<_>>(), ["TA0011", "T1071"]);
+    assert_eq!(rule.references[0].1.as_ref(), "example.org/a");
+    assert!(rule.tag.is_some() && rule.target.is_some() && rule.text.starts_with(b"alert dns"));
+}
+
+#[test]
+fn garbage_is_reported_line_by_line_and_bounded() {
+    let mut garbage: Vec<u8> =
+        (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    garbage.extend_from_slice(&b"\n(".repeat(150_000));
+    let source = Source { name: "g".to_owned(), text: garbage };
+    let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
+    assert!(set.is_empty());
+    assert_eq!(report.rejected.len(), crate::Report::MAX_LISTED);
+    assert!(report.rejected_beyond > 0);
+}
+
+#[test]
+fn a_rule_of_a_megabyte_is_bounded() {
+    for piece in ["content:\"a\";", "http.uri; content:\"b\";", "flowbits:set,x;"] {
+        let text = format!(
+            "alert tcp any any -> any any ({}sid:1;)",
+            piece.repeat((1 << 20) / piece.len())
+        );
+        let (_, report) = RuleSet::load(
+            vec![Source { name: "m".to_owned(), text: text.into_bytes() }],
+            &LoadOptions::default(),
+        );
+        assert_eq!(report.accepted + report.rejected.len(), 1);
+    }
+}
+
+/// Folder of third-party test data, when it is there.
+fn corpus() -> Option<PathBuf> {
+    let root = std::env::var_os("PIKETT_CORPUS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus")),
+        PathBuf::from,
+    );
+    root.is_dir().then_some(root)
+}
+
+#[test]
+fn the_corpus_loads() {
+    let Some(path) =
+        corpus().map(|root| root.join("et-open/et-open.rules.gz")).filter(|path| path.is_file())
+    else {
+        println!("skipped: no corpus");
+        return;
+    };
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap())
+        .take(64 << 20)
+        .read_to_end(&mut text)
+        .unwrap();
+    let source = Source { name: "et".to_owned(), text };
+    let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
+    let share = set.len() * 1_000 / (set.len() + report.rejected.len());
+    assert!(share >= 990, "only {share} per mille");
+}

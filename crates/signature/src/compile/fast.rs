@@ -1,0 +1,90 @@
+//! Choice of the fast pattern: the one content of a rule that the prefilter looks for.
+
+use crate::{
+    Buffer, Sides,
+    check::{
+        Rule,
+        rule::{Absent, Block, Content, Fast, Item, Num},
+    },
+    compile::rarity,
+};
+
+/// The chosen content.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Chosen {
+    /// Number of its block in the rule.
+    pub(super) block: usize,
+    pub(super) bytes: Vec<u8>,
+    pub(super) nocase: bool,
+    pub(super) at_end: bool,
+}
+
+/// The content to prefilter on, if the rule has one that must be present.
+pub(super) fn choose(rule: &Rule, pool: &[u8], in_transaction: bool) -> Option<Chosen> {
+    rule.blocks
+        .iter()
+        .enumerate()
+        .filter(|(_, block)| usable(block, in_transaction))
+        .flat_map(|(number, block)| block.items.iter().map(move |item| (number, block, item)))
+        .filter_map(|(number, block, item)| match item {
+            Item::Content(content) if !content.negated => Some((number, block, content)),
+            _ => None,
+        })
+        .min_by_key(|(number, block, content)| (cost(block, content, pool), *number))
+        .map(|(number, block, content)| chosen(number, block, content, pool))
+}
+
+fn usable(block: &Block, in_transaction: bool) -> bool {
+    let in_prefilter = match block.buffer.sides() {
+        Sides::Packet => false,
+        _ => !in_transaction || block.buffer != Buffer::Payload,
+    };
+    in_prefilter && block.absent == Absent::No
+}
+
+/// What is expected to be looked at in vain; smaller is better.
+fn cost(block: &Block, content: &Content, pool: &[u8]) -> (u32, u32) {
+    let bytes = crate::check::pool::bytes_of(pool, content.pattern);
+    let at_end = anchored_at_end(block, content);
+    let mut cost = rarity::pattern_cost(bytes);
+    if at_end {
+        // A hash of the whole end: longer is more selective, and it costs no scan.
+        cost = cost.min(40_u32.saturating_sub(content.pattern.len.min(30)));
+    }
+    if block.buffer == Buffer::Payload {
+        cost += 20;
+    }
+    if block.buffer.is_windowed() {
+        cost += 10;
+    }
+    // The author's choice counts, unless it is hopeless (shorter than a window).
+    if content.fast != Fast::No && (content.pattern.len >= 4 || at_end) {
+        cost = cost.saturating_sub(30);
+    }
+    (cost, u32::MAX - content.pattern.len)
+}
+
+fn anchored_at_end(block: &Block, content: &Content) -> bool {
+    content.ends && !block.buffer.is_windowed() && block.buffer != Buffer::Payload
+}
+
+fn chosen(number: usize, block: &Block, content: &Content, pool: &[u8]) -> Chosen {
+    let whole = crate::check::pool::bytes_of(pool, content.pattern);
+    let at_end = anchored_at_end(block, content);
+    let bytes = match content.fast {
+        Fast::Chop { offset, len } if !at_end => {
+            let start = usize::from(offset);
+            whole.get(start..start + usize::from(len)).unwrap_or(whole)
+        }
+        _ => whole,
+    };
+    Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end }
+}
+
+/// Whether a payload content asks for a position from the beginning, so that packets are inspected too.
+pub(super) fn has_absolute_position(rule: &Rule) -> bool {
+    rule.blocks.iter().filter(|block| block.buffer == Buffer::Payload).flat_map(|block| &block.items).any(|item| {
+        matches!(item, Item::Content(content)
+            if content.depth.is_some() || content.starts || !matches!(content.offset, None | Some(Num::Const(0))))
+    })
+}

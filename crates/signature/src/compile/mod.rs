@@ -1,0 +1,71 @@
+//! Checked rules to an immutable [`RuleSet`]: order, fast patterns, prefilters.
+//!
+//! Runs once per load; the result is only read.
+
+mod fast;
+mod gram;
+pub(crate) mod matcher;
+mod order;
+pub(crate) mod plan;
+mod rarity;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{
+    Source, Support,
+    check::{AddressSet, Rule, pool::Pool, ranges::Ranges},
+    compile::plan::{Plan, Planner},
+    load::Place,
+    scan::LazyRegex,
+};
+
+/// Compiled rules: immutable, shared between workers.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// Tells states made under another set.
+    pub(crate) generation: u64,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) pool: Vec<u8>,
+    pub(crate) addresses: Vec<AddressSet>,
+    pub(crate) ports: Vec<Ranges<u16>>,
+    pub(crate) regexes: Vec<LazyRegex>,
+    pub(crate) plan: Plan,
+    pub(crate) flow_bits: Vec<Box<str>>,
+}
+
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// Puts rules in their order and builds the prefilters.
+pub(crate) fn compile(
+    mut rules: Vec<(Rule, Place)>,
+    sources: Vec<Source>,
+    mut pool: Pool,
+    support: Support,
+) -> RuleSet {
+    rules.sort_by_cached_key(|(rule, _)| order::key(rule));
+    let (rules, places): (Vec<Rule>, Vec<Place>) = rules.into_iter().unzip();
+    let bytes = pool.take_bytes();
+    let addresses = pool.addresses.into_values();
+    let ports = pool.ports.into_values();
+    let regexes = pool.expressions.into_values().into_iter().map(LazyRegex::new).collect();
+    let plan =
+        Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
+            .plan();
+    RuleSet {
+        generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+        rules,
+        places,
+        sources,
+        pool: bytes,
+        addresses,
+        ports,
+        regexes,
+        plan,
+        flow_bits: pool.flow_bits.into_values(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! How common bytes are in traffic, to pick the part of a pattern that traffic seldom has.
+
+/// Cost of one byte (folded to lowercase): about twice the base-2 logarithm of how often it appears.
+fn byte_cost(byte: u8) -> u32 {
+    match byte {
+        0x00 => 17,
+        b'e' | b' ' | b't' | b'a' => 16,
+        b'o' | b'i' | b'n' | b's' | b'r' | b'0' => 15,
+        b'c' | b'l' | b'd' | b'p' | b'm' | b'1' | b'/' | b'.' | b'-' => 14,
+        b'h' | b'u' | b'=' | b'2' | b'g' | b'f' | b':' | b'\r' | b'\n' => 13,
+        b'b' | b'w' | b'3' | b'4' | b'5' | b'6' | b'7' | b'8' | b'9' | b';' | b',' | b'"' => 12,
+        b'v' | b'y' | b'k' | b'_' | b'<' | b'>' | b'(' | b')' | b'&' => 11,
+        b'x' | b'?' | b'%' | b'\'' | b'+' | 0xff | 0x01..=0x04 => 10,
+        b'j' | b'z' | b'q' | b'{' | b'}' | b'[' | b']' | b'*' | b'|' | b'!' => 9,
+        0x05..=0x1f => 7,
+        _ => 6,
+    }
+}
+
+/// Four-byte runs (lowercase) that most traffic of some protocol has.
+const COMMON: &[&str] = &[
+    "http", "ttp/", "tp/1", "p/1.", "/1.1", "/1.0", "www.", ".com", "com\r", "host", "ost:",
+    "user", "ser-", "er-a", "r-ag", "agen", "gent", "ent:", "moz", "ozil", "zill", "illa", "lla/",
+    "acce", "ccep", "cept", "ept:", "ept-", "cont", "onte", "nten", "tent", "ent-", "type", "ype:",
+    "pe: ", "leng", "engt", "ngth", "gth:", "th: ", "enco", "ncod", "codi", "odin", "ding", "conn",
+    "onne", "nnec", "nect", "ecti", "ctio", "tion", "ion:", "keep", "eep-", "p-al", "aliv", "live",
+    "cach", "ache", "che-", "cont", "text", "ext/", "html", "appl", "ppli", "plic", "lica", "icat",
+    "cati", "atio", "imag", "mage", "java", "avas", "scri", "crip", "ript", "func", "unct", "ncti",
+    "var ", "post", "get ", ".php", ".exe", ".asp", "java", "goog", "wind", "indo", "ndow", "dows",
+    "ows ", "date", "cook", "ooki", "okie", "kie:", "refe", "efer", "fere", "erer", "rer:", "form",
+    "name", "valu", "0000", "\r\n\r\n", "://w", "s://", "tps:", "ttps", "p://", "tp:/", "; ch",
+    "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
+];
+
+/// Folds the way the gram scan folds.
+pub(super) const fn fold(gram: u32) -> u32 {
+    gram | 0x2020_2020
+}
+
+/// Cost of a window: higher = more common.
+pub(super) fn gram_cost(window: [u8; 4]) -> u32 {
+    let lower = window.map(|b| b.to_ascii_lowercase());
+    let mut cost: u32 = lower.iter().map(|b| byte_cost(*b)).sum();
+    if COMMON.iter().any(|common| common.as_bytes() == lower.as_slice()) {
+        cost += 16;
+    }
+    if lower.windows(2).all(|pair| pair.first() == pair.last()) {
+        cost += 10;
+    }
+    cost
+}
+
+/// Cost of the best window of a pattern; short patterns cost most.
+pub(super) fn pattern_cost(pattern: &[u8]) -> u32 {
+    pattern
+        .windows(4)
+        .filter_map(|window| <[u8; 4]>::try_from(window).ok())
+        .map(gram_cost)
+        .min()
+        .unwrap_or_else(|| 90 - 8 * u32::try_from(pattern.len().min(4)).unwrap_or(0))
+}

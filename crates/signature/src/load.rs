@@ -1,0 +1,167 @@
+//! Rule files to a [`RuleSet`]: every good rule is taken, every other one is reported with its place.
+//!
+//! Reads bytes handed in; opening files is the caller's business.
+
+use hashbrown::HashMap;
+
+use crate::{
+    RuleSet, Support, Variables,
+    check::{Checker, Rule, pool::Pool},
+    compile,
+    error::{Located, RuleError},
+    parse,
+};
+
+/// A rule file: its name (for reports) and content.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Shown in reports.
+    pub name: String,
+    /// Bytes as they are; any encoding.
+    pub text: Vec<u8>,
+}
+
+/// How to read rules.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Values of `$NAME`.
+    pub variables: Variables,
+    /// What the sensor detects and parses.
+    pub support: Support,
+}
+
+/// A rule that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Name of the source.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in bytes, from 1.
+    pub column: u32,
+    /// Its sid, when one can be read.
+    pub sid: Option<u32>,
+    /// What is wrong.
+    pub error: RuleError,
+}
+
+/// What loading did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Rules in the set.
+    pub accepted: usize,
+    /// Rules that are not, up to [`Report::MAX_LISTED`].
+    pub rejected: Vec<Rejected>,
+    /// Further rules that are not, not listed.
+    pub rejected_beyond: usize,
+}
+
+impl Report {
+    /// Most rejected rules listed one by one; a file of garbage has more.
+    pub const MAX_LISTED: usize = 100_000;
+
+    fn reject(&mut self, rejected: Rejected) {
+        if self.rejected.len() < Self::MAX_LISTED {
+            self.rejected.push(rejected);
+        } else {
+            self.rejected_beyond += 1;
+        }
+    }
+}
+
+/// Where a rule stands in its source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) source: u32,
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    pub(crate) line: u32,
+}
+
+impl RuleSet {
+    /// Reads, checks and compiles rules. Never fails as a whole: see the report.
+    #[must_use]
+    pub fn load(sources: Vec<Source>, options: &LoadOptions) -> (Self, Report) {
+        let mut checker = Checker {
+            variables: &options.variables,
+            support: options.support,
+            pool: Pool::default(),
+        };
+        let mut report = Report::default();
+        let mut rules: Vec<(Rule, Place)> = Vec::new();
+        let mut known: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
+        for (number, source) in sources.iter().enumerate() {
+            for line in parse::lines(&source.text) {
+                match read(&mut checker, &line) {
+                    Ok(rule) => {
+                        let place = Place {
+                            source: narrow(number),
+                            start: narrow(line.start),
+                            len: narrow(line.text.len()),
+                            line: line.number,
+                        };
+                        add(&mut rules, &mut known, &mut report, (rule, place), &sources);
+                    }
+                    Err(located) => report.reject(rejected(source, &line, located)),
+                }
+            }
+        }
+        report.accepted = rules.len();
+        (compile::compile(rules, sources, checker.pool, options.support), report)
+    }
+}
+
+fn read(checker: &mut Checker<'_>, line: &parse::Line<'_>) -> Result<Rule, Located> {
+    let raw = parse::rule(&line.text)?;
+    checker.rule(&raw)
+}
+
+/// A second rule with the same gid and sid replaces the first when its rev is higher; the loser is reported.
+fn add(
+    rules: &mut Vec<(Rule, Place)>,
+    known: &mut HashMap<(u32, u32), usize, foldhash::fast::RandomState>,
+    report: &mut Report,
+    new: (Rule, Place),
+    sources: &[Source],
+) {
+    let key = (new.0.meta.gid, new.0.meta.sid);
+    let Some(slot) = known.get(&key).and_then(|at| rules.get_mut(*at)) else {
+        known.insert(key, rules.len());
+        rules.push(new);
+        return;
+    };
+    let loser = if new.0.meta.rev > slot.0.meta.rev { std::mem::replace(slot, new) } else { new };
+    report.reject(Rejected {
+        file: sources
+            .get(loser.1.source as usize)
+            .map(|source| source.name.clone())
+            .unwrap_or_default(),
+        line: loser.1.line,
+        column: 1,
+        sid: Some(loser.0.meta.sid),
+        error: RuleError::conflict("another rule has the same sid and the same or a higher rev"),
+    });
+}
+
+fn rejected(source: &Source, line: &parse::Line<'_>, located: Located) -> Rejected {
+    let (row, column) = parse::position(&source.text, line.start, line.number, located.offset);
+    Rejected {
+        file: source.name.clone(),
+        line: row,
+        column,
+        sid: sid_of(&line.text),
+        error: located.error,
+    }
+}
+
+/// The number after the last `sid:`, for rules that cannot be read otherwise.
+fn sid_of(text: &[u8]) -> Option<u32> {
+    let at = memchr::memmem::rfind(text, b"sid:")?;
+    let digits = text.get(at + 4..)?.trim_ascii_start();
+    let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+    str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

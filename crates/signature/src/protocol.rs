@@ -1,0 +1,169 @@
+//! Application protocols and what of them the sensor can detect and parse.
+
+/// Application protocol of a flow, as `alert http`, `app-layer-protocol:http` name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "each variant is the protocol of that name")]
+pub enum AppProto {
+    /// Not detected yet.
+    #[default]
+    Unknown,
+    /// Detection gave up.
+    Failed,
+    Http,
+    Http2,
+    Dns,
+    Tls,
+    Smtp,
+    Ftp,
+    FtpData,
+    Smb,
+    Ssh,
+    Dcerpc,
+    Imap,
+    Pop3,
+    Nfs,
+    Ntp,
+    Tftp,
+    Ike,
+    Krb5,
+    Quic,
+    Dhcp,
+    Sip,
+    Rfb,
+    Mqtt,
+    Telnet,
+    Rdp,
+    Snmp,
+    Modbus,
+    Enip,
+    Dnp3,
+    Pgsql,
+    Ldap,
+    Websocket,
+    Bittorrent,
+    Mdns,
+}
+
+/// Every protocol with its name in rules.
+const NAMES: &[(AppProto, &str)] = &[
+    (AppProto::Unknown, "unknown"),
+    (AppProto::Failed, "failed"),
+    (AppProto::Http, "http"),
+    (AppProto::Http2, "http2"),
+    (AppProto::Dns, "dns"),
+    (AppProto::Tls, "tls"),
+    (AppProto::Smtp, "smtp"),
+    (AppProto::Ftp, "ftp"),
+    (AppProto::FtpData, "ftp-data"),
+    (AppProto::Smb, "smb"),
+    (AppProto::Ssh, "ssh"),
+    (AppProto::Dcerpc, "dcerpc"),
+    (AppProto::Imap, "imap"),
+    (AppProto::Pop3, "pop3"),
+    (AppProto::Nfs, "nfs"),
+    (AppProto::Ntp, "ntp"),
+    (AppProto::Tftp, "tftp"),
+    (AppProto::Ike, "ike"),
+    (AppProto::Krb5, "krb5"),
+    (AppProto::Quic, "quic"),
+    (AppProto::Dhcp, "dhcp"),
+    (AppProto::Sip, "sip"),
+    (AppProto::Rfb, "rfb"),
+    (AppProto::Mqtt, "mqtt"),
+    (AppProto::Telnet, "telnet"),
+    (AppProto::Rdp, "rdp"),
+    (AppProto::Snmp, "snmp"),
+    (AppProto::Modbus, "modbus"),
+    (AppProto::Enip, "enip"),
+    (AppProto::Dnp3, "dnp3"),
+    (AppProto::Pgsql, "pgsql"),
+    (AppProto::Ldap, "ldap"),
+    (AppProto::Websocket, "websocket"),
+    (AppProto::Bittorrent, "bittorrent-dht"),
+    (AppProto::Mdns, "mdns"),
+];
+
+impl AppProto {
+    /// Name in rules and events.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(proto, _)| *proto == self).map_or("unknown", |(_, name)| name)
+    }
+
+    /// By its name in rules; some have a second name (`ssl`, `http1`, `ikev2`).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = match name {
+            "ssl" => "tls",
+            "http1" => "http",
+            "ikev2" => "ike",
+            "ftpdata" => "ftp-data",
+            other => other,
+        };
+        NAMES.iter().find(|(_, known)| *known == name).map(|(proto, _)| *proto)
+    }
+
+    /// The protocol with that number.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        NAMES.iter().map(|(proto, _)| *proto).find(|proto| *proto as u8 == number)
+    }
+
+    const fn bit(self) -> u64 {
+        1 << (self as u8)
+    }
+}
+
+/// A set of application protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ProtoSet(u64);
+
+impl ProtoSet {
+    /// The set of these.
+    #[must_use]
+    pub fn of(protocols: &[AppProto]) -> Self {
+        Self(protocols.iter().fold(0, |set, proto| set | proto.bit()))
+    }
+
+    /// Whether it has `proto`.
+    #[must_use]
+    pub const fn contains(self, proto: AppProto) -> bool {
+        self.0 & proto.bit() != 0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// True when it holds none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What the sensor can do; a rule that needs more is refused by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Support {
+    /// Protocols recognised on flows ([`crate::FlowView::app`]).
+    pub detected: ProtoSet,
+    /// Protocols parsed into transactions with all their buffers.
+    pub parsed: ProtoSet,
+}
+
+impl Default for Support {
+    /// Parsed: HTTP, DNS and TLS. Detected besides: SMTP, FTP, SMB and SSH.
+    fn default() -> Self {
+        let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
+        let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Smb, AppProto::Ssh]);
+        Self { detected: parsed.union(others), parsed }
+    }
+}

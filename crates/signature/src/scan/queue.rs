@@ -1,0 +1,171 @@
+//! The end of a scan: order, thresholds, verdict.
+
+use std::net::IpAddr;
+
+use crate::{
+    Action, Direction, RuleId,
+    check::{
+        Rule,
+        rule::{CountBy, ThresholdKind},
+    },
+    compile::plan,
+    scan::{Scan, tables::Ruling},
+};
+
+/// Most alerts of one packet; more are counted.
+const MAX_ALERTS: usize = 15;
+
+/// Where a rule matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchSource {
+    /// The packet itself.
+    Packet,
+    /// Reassembled data.
+    Stream,
+    /// A transaction.
+    Transaction,
+}
+
+/// A rule that matched and is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// Which rule; details by [`crate::RuleSet::rule`].
+    pub rule: RuleId,
+    /// What it does.
+    pub action: Action,
+    /// Number of the transaction, for matches in one.
+    pub tx: Option<u64>,
+    /// Direction of the data that matched.
+    pub direction: Option<Direction>,
+    /// Where it matched.
+    pub source: MatchSource,
+}
+
+/// What a verdict covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Scope {
+    /// Nothing.
+    #[default]
+    None,
+    /// This packet.
+    Packet,
+    /// The whole flow from now on.
+    Flow,
+}
+
+/// What is to happen with the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// A pass rule matched: no further inspection of this.
+    pub pass: Scope,
+    /// A drop (or reject) rule matched: stop this.
+    pub drop: Scope,
+    /// A reject rule matched: also answer.
+    pub reject: Scope,
+}
+
+/// The result of a scan.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// Rules to alert on, in rule order.
+    pub matches: &'a [Match],
+    /// What is to happen.
+    pub verdict: Verdict,
+    /// Alerts beyond the limit of one packet.
+    pub beyond_limit: u32,
+}
+
+impl<'a> Scan<'a> {
+    /// Sorts matches, applies thresholds, gives alerts and verdict.
+    pub fn finish(mut self) -> Outcome<'a> {
+        let mut queue = std::mem::take(&mut self.scratch.queue);
+        // Within a rule the newer transaction first, packets last.
+        queue.sort_unstable_by_key(|queued| {
+            (queued.rule, std::cmp::Reverse(queued.tx.map_or(0, |tx| tx.saturating_add(1))))
+        });
+        let mut verdict = Verdict::default();
+        let mut passed = false;
+        let (mut shown, mut beyond) = (0, 0_u32);
+        queue.retain(|queued| {
+            let Some(rule) = self.rules.rules.get(queued.rule.0 as usize) else { return false };
+            if passed {
+                return false;
+            }
+            let ruling = self.ruling(rule, queued);
+            if ruling == Ruling::Nothing {
+                return false;
+            }
+            apply(rule, &mut verdict);
+            passed = rule.action == Action::Pass && verdict.drop == Scope::None;
+            let visible = ruling == Ruling::Show && !rule.noalert && rule.action != Action::Pass;
+            if visible && shown >= MAX_ALERTS {
+                beyond += 1;
+                return false;
+            }
+            shown += usize::from(visible);
+            visible
+        });
+        self.scratch.stats.beyond_limit += u64::from(beyond);
+        if let Some(flow) = &mut self.flow {
+            flow.passed |= verdict.pass == Scope::Flow;
+            flow.dropped |= verdict.drop == Scope::Flow;
+        }
+        self.scratch.queue = queue;
+        let Self { scratch, .. } = self;
+        Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond }
+    }
+
+    fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {
+        let Some(threshold) = &rule.threshold else { return Ruling::Show };
+        if threshold.by == CountBy::Flow {
+            return match &mut self.flow {
+                Some(flow) => flow.threshold(queued.rule.0, threshold, self.packet.time),
+                None => Ruling::Show,
+            };
+        }
+        let ruling = self.tables.threshold(
+            threshold,
+            (rule.meta.gid, rule.meta.sid),
+            self.packet,
+            self.ends(queued),
+        );
+        match (ruling, threshold.kind) {
+            // Below its count a threshold hides the alert only; a detection_filter hides the match.
+            (Ruling::Nothing, kind) if kind != ThresholdKind::DetectionFilter => Ruling::Silent,
+            (ruling, _) => ruling,
+        }
+    }
+
+    /// Source and destination as the alert has them.
+    fn ends(&self, queued: &Match) -> (IpAddr, IpAddr) {
+        match (queued.direction, self.packet.direction) {
+            (Some(data), Some(own)) if data != own => (self.packet.dst, self.packet.src),
+            _ => (self.packet.src, self.packet.dst),
+        }
+    }
+}
+
+/// Takes the rule's action into the verdict.
+fn apply(rule: &Rule, verdict: &mut Verdict) {
+    let kind = plan::kind(rule);
+    let stateful = rule.flow.established || rule.protocol.app.is_some();
+    let scope = if kind.transaction || kind.addresses || (kind.stream && stateful) {
+        Scope::Flow
+    } else {
+        Scope::Packet
+    };
+    match rule.action {
+        Action::Alert => {}
+        // What was dropped before stays dropped.
+        Action::Pass => {
+            if verdict.drop == Scope::None {
+                verdict.pass = verdict.pass.max(scope);
+            }
+        }
+        Action::Drop => verdict.drop = verdict.drop.max(scope),
+        Action::Reject => {
+            verdict.drop = verdict.drop.max(scope);
+            verdict.reject = verdict.reject.max(scope);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What rules remember per flow and per transaction.
+
+use hashbrown::HashMap;
+
+use crate::{
+    check::rule::{BitOp, IntTest, IntValue, Threshold},
+    scan::tables::{Count, Ruling},
+};
+
+/// Most counters or thresholds kept for one flow.
+const MAX_PER_FLOW: usize = 1_024;
+/// Most rules half matched in one transaction.
+const MAX_PARTIAL: usize = 512;
+
+/// Rule state of one flow: belongs to the flow, empty until a rule needs it.
+#[derive(Debug, Default)]
+pub struct FlowState {
+    generation: u64,
+    bits: Vec<u64>,
+    ints: Vec<(u32, u32)>,
+    counts: HashMap<u32, Count, foldhash::fast::RandomState>,
+    /// Rules on addresses alone ran in that direction.
+    pub(super) addresses_done: [bool; 2],
+    /// A pass rule let the flow go.
+    pub(super) passed: bool,
+    /// A drop or reject rule stopped the flow.
+    pub(super) dropped: bool,
+}
+
+impl FlowState {
+    /// Forgets what was made under another rule set; numbers of bits mean something else there.
+    pub(super) fn adopt(&mut self, generation: u64) {
+        if self.generation != generation {
+            let keep = (self.passed, self.dropped);
+            *self = Self { generation, passed: keep.0, dropped: keep.1, ..Self::default() };
+        }
+    }
+
+    /// True after a pass rule matched the flow: it needs no further inspection.
+    #[must_use]
+    pub const fn is_passed(&self) -> bool {
+        self.passed
+    }
+
+    /// True after a drop or reject rule matched the flow.
+    #[must_use]
+    pub const fn is_dropped(&self) -> bool {
+        self.dropped
+    }
+
+    pub(super) fn has_bit(&self, bit: u32) -> bool {
+        self.bits.get(bit as usize / 64).is_some_and(|word| word >> (bit % 64) & 1 != 0)
+    }
+
+    pub(super) fn change_bit(&mut self, bit: u32, op: BitOp) {
+        let at = bit as usize / 64;
+        if self.bits.len() <= at {
+            self.bits.resize(at + 1, 0);
+        }
+        let mask = 1 << (bit % 64);
+        if let Some(word) = self.bits.get_mut(at) {
+            match op {
+                BitOp::Set => *word |= mask,
+                BitOp::Unset => *word &= !mask,
+                BitOp::Toggle => *word ^= mask,
+            }
+        }
+    }
+
+    /// Numbers of the flowbits that are set; names by [`crate::RuleSet::flow_bit_name`].
+    pub fn flow_bits(&self) -> impl Iterator<Item = u32> {
+        (0_u32..).zip(&self.bits).flat_map(|(at, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| at * 64 + bit)
+        })
+    }
+
+    fn int(&self, var: u32) -> Option<u32> {
+        self.ints.iter().find(|(known, _)| *known == var).map(|(_, value)| *value)
+    }
+
+    fn int_value(&self, value: IntValue) -> Option<u32> {
+        match value {
+            IntValue::Const(constant) => Some(constant),
+            IntValue::Var(var) => self.int(var),
+        }
+    }
+
+    /// Changes a counter; one that was never set counts from 0.
+    pub(super) fn change_int(&mut self, var: u32, value: IntValue, change: fn(u32, u32) -> u32) {
+        let Some(value) = self.int_value(value) else { return };
+        if let Some((_, old)) = self.ints.iter_mut().find(|(known, _)| *known == var) {
+            *old = change(*old, value);
+        } else if self.ints.len() < MAX_PER_FLOW {
+            self.ints.push((var, change(0, value)));
+        }
+    }
+
+    pub(super) fn int_holds(&self, var: u32, test: IntTest) -> bool {
+        let have = self.int(var);
+        let compare =
+            |value: IntValue, holds: fn(&u32, &u32) -> bool| match (have, self.int_value(value)) {
+                (Some(have), Some(want)) => holds(&have, &want),
+                _ => false,
+            };
+        match test {
+            IntTest::IsSet => have.is_some(),
+            IntTest::NotSet => have.is_none(),
+            IntTest::Lt(value) => compare(value, u32::lt),
+            IntTest::Le(value) => compare(value, u32::le),
+            IntTest::Eq(value) => compare(value, u32::eq),
+            IntTest::Ne(value) => compare(value, u32::ne),
+            IntTest::Ge(value) => compare(value, u32::ge),
+            IntTest::Gt(value) => compare(value, u32::gt),
+        }
+    }
+
+    /// Applies a threshold that counts by flow.
+    pub(super) fn threshold(&mut self, rule: u32, threshold: &Threshold, now: u64) -> Ruling {
+        if self.counts.len() >= MAX_PER_FLOW && !self.counts.contains_key(&rule) {
+            return Ruling::Show;
+        }
+        self.counts.entry(rule).or_default().hit(threshold, now)
+    }
+}
+
+/// A rule of which some buffers matched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Partial {
+    pub(super) rule: u32,
+    /// One bit per block that matched.
+    pub(super) matched: u64,
+}
+
+/// How far a hook was searched.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct HookProgress {
+    pub(super) done: bool,
+    /// Next instance of a multi buffer.
+    pub(super) instance: u32,
+    /// End of the last window, plus one; 0 = none yet.
+    pub(super) window_end: u64,
+}
+
+/// Rule state of one transaction, for both directions.
+#[derive(Debug, Default)]
+pub struct TxState {
+    generation: u64,
+    pub(super) hooks: [Vec<HookProgress>; 2],
+    pub(super) partial: Vec<Partial>,
+    pub(super) fired: Vec<u32>,
+}
+
+impl TxState {
+    pub(super) fn adopt(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = Self { generation, ..Self::default() };
+        }
+    }
+
+    /// Keeps a half-matched rule; `false` when there is no room.
+    pub(super) fn keep(&mut self, partial: Partial) -> bool {
+        if let Some(old) = self.partial.iter_mut().find(|old| old.rule == partial.rule) {
+            *old = partial;
+            return true;
+        }
+        if self.partial.len() >= MAX_PARTIAL {
+            return false;
+        }
+        self.partial.push(partial);
+        true
+    }
+
+    pub(super) fn forget(&mut self, rule: u32) -> Option<Partial> {
+        let at = self.partial.iter().position(|partial| partial.rule == rule)?;
+        Some(self.partial.swap_remove(at))
+    }
+}

@@ -1,0 +1,213 @@
+//! State shared by all workers: thresholds and bits of hosts. Locked only when a rule matched.
+//!
+//! Tables are bounded; what is thrown out early is counted.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hashbrown::HashMap;
+
+use crate::{
+    PacketView,
+    check::rule::{BitOp, CountBy, Threshold, ThresholdKind, Track},
+};
+
+/// Shards of each table.
+const SHARDS: usize = 16;
+/// Most entries of one shard.
+const MAX_ENTRIES: usize = 16_384;
+const SECOND: u64 = 1_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct CountKey {
+    gid: u32,
+    sid: u32,
+    a: Option<IpAddr>,
+    b: Option<IpAddr>,
+}
+
+/// A count that runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Count {
+    start: u64,
+    count: u32,
+    next: u32,
+    until: u64,
+}
+
+type BitKey = (u32, Option<IpAddr>, Option<IpAddr>);
+
+/// What a threshold says of a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ruling {
+    /// Alert.
+    Show,
+    /// No alert, but the rule's action applies.
+    Silent,
+    /// As if the rule had not matched.
+    Nothing,
+}
+
+type Shard<K, V> = Mutex<HashMap<K, V, foldhash::fast::RandomState>>;
+
+/// Thresholds, `xbits` and `hostbits`: one for all workers.
+#[derive(Debug)]
+pub struct Tables {
+    counts: [Shard<CountKey, Count>; SHARDS],
+    bits: [Shard<BitKey, u64>; SHARDS],
+    evicted: AtomicU64,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            counts: std::array::from_fn(|_| Mutex::default()),
+            bits: std::array::from_fn(|_| Mutex::default()),
+            evicted: AtomicU64::new(0),
+        }
+    }
+}
+
+fn shard<K: std::hash::Hash, V>(shards: &[Shard<K, V>; SHARDS], key: &K) -> usize {
+    use std::hash::BuildHasher as _;
+    let hash = foldhash::fast::FixedState::with_seed(7).hash_one(key);
+    usize::try_from(hash >> 59).unwrap_or(0) % shards.len()
+}
+
+impl Tables {
+    /// Entries thrown out because a table was full.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Makes room by throwing out the entries that end soonest.
+    fn make_room<K: Clone + Eq + std::hash::Hash, V>(
+        &self,
+        map: &mut HashMap<K, V, foldhash::fast::RandomState>,
+        now: u64,
+        until: impl Fn(&V) -> u64,
+    ) {
+        if map.len() < MAX_ENTRIES {
+            return;
+        }
+        map.retain(|_, value| until(value) >= now);
+        if map.len() < MAX_ENTRIES {
+            return;
+        }
+        let mut ends: Vec<u64> = map.values().map(&until).collect();
+        let middle = ends.len() / 8;
+        let (_, limit, _) = ends.select_nth_unstable(middle);
+        let (limit, before) = (*limit, map.len());
+        map.retain(|_, value| until(value) > limit);
+        self.evicted.fetch_add((before - map.len()) as u64, Ordering::Relaxed);
+    }
+
+    /// Applies a threshold that counts by address or rule.
+    pub(super) fn threshold(
+        &self,
+        threshold: &Threshold,
+        rule: (u32, u32),
+        packet: &PacketView<'_>,
+        ends: (IpAddr, IpAddr),
+    ) -> Ruling {
+        let (src, dst) = ends;
+        let (a, b) = match threshold.by {
+            CountBy::Src => (Some(src), None),
+            CountBy::Dst => (None, Some(dst)),
+            CountBy::Both => (Some(src), Some(dst)),
+            CountBy::Rule | CountBy::Flow => (None, None),
+        };
+        let key = CountKey { gid: rule.0, sid: rule.1, a, b };
+        let Some(Ok(mut map)) = self.counts.get(shard(&self.counts, &key)).map(Mutex::lock) else {
+            return Ruling::Show;
+        };
+        self.make_room(&mut map, packet.time, |count| count.until);
+        map.entry(key).or_default().hit(threshold, packet.time)
+    }
+
+    /// Changes a bit of a host or pair.
+    pub(super) fn change_bit(
+        &self,
+        bit: u32,
+        track: Track,
+        op: BitOp,
+        packet: &PacketView<'_>,
+        expire: u32,
+    ) {
+        let key = bit_key(bit, track, packet);
+        let Some(Ok(mut map)) = self.bits.get(shard(&self.bits, &key)).map(Mutex::lock) else {
+            return;
+        };
+        let until = packet.time.saturating_add(u64::from(expire) * SECOND);
+        let set = map.get(&key).is_some_and(|until| *until >= packet.time);
+        if matches!(op, BitOp::Unset) || (matches!(op, BitOp::Toggle) && set) {
+            map.remove(&key);
+        } else {
+            self.make_room(&mut map, packet.time, |until| *until);
+            map.insert(key, until);
+        }
+    }
+
+    /// Whether a bit is set.
+    pub(super) fn has_bit(&self, bit: u32, track: Track, packet: &PacketView<'_>) -> bool {
+        let key = bit_key(bit, track, packet);
+        let Some(Ok(map)) = self.bits.get(shard(&self.bits, &key)).map(Mutex::lock) else {
+            return false;
+        };
+        map.get(&key).is_some_and(|until| *until >= packet.time)
+    }
+}
+
+fn bit_key(bit: u32, track: Track, packet: &PacketView<'_>) -> BitKey {
+    match track {
+        Track::Src => (bit, Some(packet.src), None),
+        Track::Dst => (bit, Some(packet.dst), None),
+        Track::Pair | Track::Flow | Track::Tx => {
+            let (low, high) = (packet.src.min(packet.dst), packet.src.max(packet.dst));
+            (bit, Some(low), Some(high))
+        }
+    }
+}
+
+impl Count {
+    /// One more match at `now`. Windows include their last second and begin with the first match.
+    pub(super) fn hit(&mut self, threshold: &Threshold, now: u64) -> Ruling {
+        let window = u64::from(threshold.seconds).saturating_mul(SECOND);
+        let fresh = self.until == 0 || now > self.start.saturating_add(window);
+        if fresh {
+            *self = Self {
+                start: now,
+                count: 0,
+                next: threshold.count,
+                until: now.saturating_add(window).max(1),
+            };
+        }
+        self.count = self.count.saturating_add(1);
+        let limit = threshold.count;
+        match threshold.kind {
+            ThresholdKind::Limit if self.count <= limit => Ruling::Show,
+            ThresholdKind::Both if self.count == limit => Ruling::Show,
+            ThresholdKind::Threshold if self.count >= limit => {
+                self.count = 0;
+                Ruling::Show
+            }
+            ThresholdKind::Backoff { multiplier } if self.count == self.next => {
+                self.next = self.next.saturating_mul(multiplier);
+                Ruling::Show
+            }
+            ThresholdKind::DetectionFilter if self.count > limit => Ruling::Show,
+            ThresholdKind::Limit | ThresholdKind::Both | ThresholdKind::Backoff { .. }
+                if self.count > limit =>
+            {
+                Ruling::Silent
+            }
+            _ => Ruling::Nothing,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Rules on transactions: hooks are searched as their buffers come, half-matched rules wait in the state.
+
+use crate::{
+    Direction, Inspect, View,
+    check::{
+        Rule,
+        rule::{Absent, Block, TxTest},
+    },
+    compile::plan::Hook,
+    scan::{
+        MatchSource, Scan,
+        header::{self, Place},
+        inspect::{BUDGET, Data, Inspection},
+        state::{HookProgress, Partial, TxState},
+        transform,
+    },
+};
+
+/// Most instances of one buffer looked at.
+const MAX_INSTANCES: u32 = 1_024;
+
+/// What a block came to.
+enum Found {
+    Yes,
+    /// Not now; may come.
+    Later,
+    Never,
+}
+
+impl Scan<'_> {
+    /// Runs the rules on what `direction` of the transaction has so far.
+    pub fn transaction(&mut self, tx: &dyn Inspect, state: &mut TxState, direction: Direction) {
+        if self.is_passed() {
+            return;
+        }
+        state.adopt(self.rules.generation);
+        let rules = self.rules;
+        let Some(plan) =
+            rules.plan.tx.get(tx.protocol() as usize).and_then(|both| both.get(direction.index()))
+        else {
+            return;
+        };
+        let mut candidates = std::mem::take(&mut self.scratch.candidates);
+        candidates.clear();
+        if let Some(progress) = state.hooks.get_mut(direction.index()) {
+            progress.resize(plan.hooks.len(), HookProgress::default());
+            for (hook, progress) in plan.hooks.iter().zip(progress) {
+                if !progress.done {
+                    self.search_hook(hook, progress, (tx, direction), &mut candidates);
+                }
+            }
+        }
+        candidates.extend(plan.loose.iter().copied());
+        candidates.extend(state.partial.iter().map(|partial| partial.rule));
+        candidates.sort_unstable();
+        candidates.dedup();
+        for id in candidates.iter().copied() {
+            self.try_rule(id, tx, state, direction);
+        }
+        self.scratch.candidates = candidates;
+    }
+
+    /// Searches what is new in a hook's buffer for the fast patterns of its rules.
+    fn search_hook(
+        &mut self,
+        hook: &Hook,
+        progress: &mut HookProgress,
+        place: (&dyn Inspect, Direction),
+        out: &mut Vec<u32>,
+    ) {
+        let (tx, direction) = place;
+        while progress.instance < MAX_INSTANCES {
+            match tx.buffer(hook.buffer, direction, progress.instance) {
+                View::Pending => {
+                    progress.done = tx.is_complete(direction);
+                    return;
+                }
+                View::Absent => {
+                    out.extend_from_slice(&hook.always);
+                    progress.done = true;
+                    return;
+                }
+                View::Data { bytes, offset, last } => {
+                    let end = offset.saturating_add(bytes.len() as u64).saturating_add(1);
+                    if end != progress.window_end || last {
+                        out.extend_from_slice(&hook.always);
+                        self.prefilter(hook, bytes, last, out);
+                    }
+                    progress.window_end = end;
+                    if !last {
+                        return;
+                    }
+                    progress.window_end = 0;
+                    if !hook.buffer.is_multi() {
+                        progress.done = true;
+                        return;
+                    }
+                    progress.instance += 1;
+                }
+            }
+        }
+        progress.done = true;
+    }
+
+    fn prefilter(&mut self, hook: &Hook, bytes: &[u8], last: bool, out: &mut Vec<u32>) {
+        if hook.matcher.is_empty() {
+            return;
+        }
+        let scratch = &mut *self.scratch;
+        if hook.transforms.is_empty() {
+            hook.matcher.scan(bytes, last, &mut scratch.matching, out);
+        } else {
+            transform::apply(&hook.transforms, bytes, &mut scratch.transformed, &mut scratch.spare);
+            hook.matcher.scan(&scratch.transformed, last, &mut scratch.matching, out);
+        }
+    }
+
+    fn try_rule(&mut self, id: u32, tx: &dyn Inspect, state: &mut TxState, direction: Direction) {
+        if state.fired.contains(&id) {
+            return;
+        }
+        let rules = self.rules;
+        let Some(rule) = rules.rules.get(id as usize) else { return };
+        let before = state.forget(id);
+        let place = Place::Transaction(direction);
+        if before.is_none() && !header::matches(rules, rule, self.packet, place) {
+            return;
+        }
+        let mut matched = before.map_or(0, |partial| partial.matched);
+        let mut waiting = false;
+        for (at, block) in rule.blocks.iter().enumerate().take(64) {
+            if matched >> at & 1 != 0 {
+                continue;
+            }
+            if !block.buffer.exists(direction) {
+                waiting = true;
+                continue;
+            }
+            match self.block(block, tx, direction) {
+                Found::Yes => matched |= 1 << at,
+                Found::Later => waiting = true,
+                Found::Never => return,
+            }
+        }
+        for test in &rule.tx_tests {
+            match tx_test(test, tx, direction) {
+                Found::Yes => {}
+                Found::Later => waiting = true,
+                Found::Never => return,
+            }
+        }
+        if waiting {
+            if !state.keep(Partial { rule: id, matched }) {
+                self.scratch.stats.partials_lost += 1;
+            }
+        } else if self.accept(rule, id, (MatchSource::Transaction, Some(tx.id()), Some(direction)))
+        {
+            state.fired.push(id);
+        }
+    }
+
+    /// Looks for an instance of the buffer in which all items of the block match.
+    fn block(&mut self, block: &Block, tx: &dyn Inspect, direction: Direction) -> Found {
+        let mut growing = false;
+        for instance in 0..MAX_INSTANCES {
+            match tx.buffer(block.buffer, direction, instance) {
+                View::Pending if tx.is_complete(direction) => return self.missing(block, instance),
+                View::Pending => return Found::Later,
+                View::Absent if growing => return Found::Later,
+                View::Absent => return self.missing(block, instance),
+                View::Data { .. } if block.absent == Absent::Only => return Found::Never,
+                View::Data { bytes, offset, last } => {
+                    if self.items(block, Data { bytes, offset, last }) {
+                        return Found::Yes;
+                    }
+                    growing |= !last;
+                    if !block.buffer.is_multi() {
+                        break;
+                    }
+                }
+            }
+        }
+        if growing { Found::Later } else { Found::Never }
+    }
+
+    /// No (further) instance: only `absent` is content with none at all.
+    fn missing(&self, block: &Block, instance: u32) -> Found {
+        if instance == 0 && block.absent != Absent::No { Found::Yes } else { Found::Never }
+    }
+
+    fn items(&mut self, block: &Block, data: Data<'_>) -> bool {
+        let rules = self.rules;
+        let scratch = &mut *self.scratch;
+        let data = if block.transforms.is_empty() {
+            data
+        } else {
+            transform::apply(
+                &block.transforms,
+                data.bytes,
+                &mut scratch.transformed,
+                &mut scratch.spare,
+            );
+            Data { bytes: &scratch.transformed, ..data }
+        };
+        scratch.stats.inspections += 1;
+        Inspection {
+            pool: &rules.pool,
+            regexes: &rules.regexes,
+            scratch: &mut scratch.inspecting,
+            budget: BUDGET,
+        }
+        .run(&block.items, data)
+    }
+}
+
+fn tx_test(test: &TxTest, tx: &dyn Inspect, direction: Direction) -> Found {
+    let holds = match test {
+        TxTest::Number { number, cmp } => match tx.number(*number, direction) {
+            Some(value) if cmp.holds(value) => return Found::Yes,
+            Some(_) => return Found::Never,
+            None => false,
+        },
+        TxTest::Event { proto, name } => tx.protocol() == *proto && tx.has_event(name),
+    };
+    match (holds, tx.is_complete(direction)) {
+        (true, _) => Found::Yes,
+        (false, true) => Found::Never,
+        (false, false) => Found::Later,
+    }
+}
+
+/// Blocks of payload in packets and streams; header buffers come from the packet.
+pub(super) fn raw_blocks(scan: &mut Scan<'_>, rule: &Rule, payload: Data<'_>) -> bool {
+    rule.blocks.iter().all(|block| {
+        let packet = scan.packet;
+        let version = packet.ip.version;
+        let bytes = match block.buffer {
+            crate::Buffer::Payload => return scan.items(block, payload),
+            crate::Buffer::TcpHdr if packet.ip_proto == 6 => packet.transport_header,
+            crate::Buffer::UdpHdr if packet.ip_proto == 17 => packet.transport_header,
+            crate::Buffer::Icmpv4Hdr if packet.ip_proto == 1 => packet.transport_header,
+            crate::Buffer::Icmpv6Hdr if packet.ip_proto == 58 => packet.transport_header,
+            crate::Buffer::Ipv4Hdr if version == 4 => packet.ip_header,
+            crate::Buffer::Ipv6Hdr if version == 6 => packet.ip_header,
+            _ => &[],
+        };
+        !bytes.is_empty() && scan.items(block, Data { bytes, offset: 0, last: true })
+    })
+}
