@@ -4,13 +4,17 @@
 //! `--separate` one pair per capture and fresh state for each.
 
 mod output;
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use capture::FileReader;
 use serde_json::json;
+use signature::{RuleSet, Tables};
 
+use crate::sensor::detect::Detector;
 use crate::sensor::report::Reporter;
 use crate::sensor::settings::{SettingError, Settings};
 use crate::sensor::worker::{Share, Worker};
@@ -123,13 +127,19 @@ fn settings(args: &Args) -> Result<Settings, SettingError> {
 /// True when every capture was read to its end.
 fn replay(args: &Args, settings: &Settings) -> anyhow::Result<bool> {
     let usage = Usage::begin();
-    if let Some(rules) = args.rules.first() {
-        anyhow::bail!("rules cannot be loaded yet: {}", rules.display());
-    }
     std::fs::create_dir_all(&args.out)?;
-    let load_seconds = usage.seconds();
+    let mut run = Run { args, settings, rules: None, rejected: 0, load_seconds: 0.0 };
+    if !args.no_rules && !args.rules.is_empty() {
+        let (rules, report) = rules::load(&args.rules, &args.vars)?;
+        run.rejected = report.rejected.len().saturating_add(report.rejected_beyond);
+        for rejected in &report.rejected {
+            complain(&RuleRejected { text: rules::describe(rejected) });
+        }
+        run.rules = Some(Arc::new(rules));
+    }
+    run.load_seconds = usage.seconds();
     if !args.separate {
-        return group(args, settings, &args.captures, &args.out, load_seconds);
+        return group(&run, &args.captures, &args.out);
     }
     let mut all_good = true;
     for capture in &args.captures {
@@ -137,27 +147,39 @@ fn replay(args: &Args, settings: &Settings) -> anyhow::Result<bool> {
         let folder = args.out.join(name);
         std::fs::create_dir_all(&folder)?;
         let one = std::slice::from_ref(capture);
-        all_good &= group(args, settings, one, &folder, load_seconds)?;
+        all_good &= group(&run, one, &folder)?;
     }
     Ok(all_good)
 }
 
-/// Captures that share their state.
-fn group(
-    args: &Args,
-    settings: &Settings,
-    captures: &[PathBuf],
-    folder: &Path,
+/// What all captures of a run have in common.
+struct Run<'a> {
+    args: &'a Args,
+    settings: &'a Settings,
+    rules: Option<Arc<RuleSet>>,
+    rejected: usize,
     load_seconds: f64,
-) -> anyhow::Result<bool> {
+}
+
+/// Captures that share their state, and what their workers share.
+struct Group<'a> {
+    run: &'a Run<'a>,
+    captures: &'a [PathBuf],
+    tables: Arc<Tables>,
+}
+
+/// Runs captures that share their state.
+fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<bool> {
+    let workers = run.args.workers;
+    let group = Group { run, captures, tables: Arc::new(Tables::default()) };
     let usage = Usage::begin();
     let mut good = true;
     let mut results = Vec::new();
-    if args.workers == 1 {
+    if workers == 1 {
         let share = Share { index: 0, count: 1 };
-        results.push(work(settings, captures, &folder.join("eve.json"), share)?);
+        results.push(work(&group, &folder.join("eve.json"), share)?);
     } else {
-        results.extend(in_parallel(args.workers, settings, captures, folder)?);
+        results.extend(in_parallel(workers, &group, folder)?);
     }
     let mut total = net::Stats::default();
     let mut alerts = 0u64;
@@ -179,8 +201,11 @@ fn group(
         "bytes": total.bytes,
         "flows": total.flows,
         "alerts": alerts,
-        "rules": {"loaded": 0, "rejected": 0},
-        "load_seconds": load_seconds,
+        "rules": {
+            "loaded": run.rules.as_ref().map_or(0, |rules| rules.len()),
+            "rejected": run.rejected,
+        },
+        "load_seconds": run.load_seconds,
         "run_seconds": usage.seconds(),
         "user_seconds": usage.user_seconds(),
         "peak_rss_bytes": output::peak_rss_bytes(),
@@ -196,12 +221,7 @@ struct Finished {
     complete: bool,
 }
 
-fn in_parallel(
-    workers: u64,
-    settings: &Settings,
-    captures: &[PathBuf],
-    folder: &Path,
-) -> anyhow::Result<Vec<Finished>> {
+fn in_parallel(workers: u64, group: &Group<'_>, folder: &Path) -> anyhow::Result<Vec<Finished>> {
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for index in 0..workers {
@@ -209,7 +229,7 @@ fn in_parallel(
             let path = folder.join(format!("eve.json.{index}"));
             let thread = std::thread::Builder::new()
                 .name(format!("packets-{index}"))
-                .spawn_scoped(scope, move || work(settings, captures, &path, share))?;
+                .spawn_scoped(scope, move || work(group, &path, share))?;
             threads.push(thread);
         }
         threads
@@ -222,17 +242,18 @@ fn in_parallel(
 }
 
 /// One worker through all captures.
-fn work(
-    settings: &Settings,
-    captures: &[PathBuf],
-    path: &Path,
-    share: Share,
-) -> anyhow::Result<Finished> {
+fn work(group: &Group<'_>, path: &Path, share: Share) -> anyhow::Result<Finished> {
+    let settings = group.run.settings;
+    let detector = group
+        .run
+        .rules
+        .as_ref()
+        .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&group.tables)));
     let file = RecordFile::create(path)?;
-    let reporter = Reporter::new(settings.clone(), file);
+    let reporter = Reporter::new(settings.clone(), file, detector);
     let mut worker = Worker::new(settings.engine, reporter, share);
     let mut complete = true;
-    for capture in captures {
+    for capture in group.captures {
         let result = FileReader::open(capture).and_then(|mut reader| worker.run(&mut reader));
         if let Err(error) = result {
             complete = false;
@@ -253,4 +274,10 @@ struct CaptureFailed {
     path: PathBuf,
     #[source]
     source: capture::FileError,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct RuleRejected {
+    text: String,
 }

@@ -7,7 +7,9 @@ use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 
+use super::detect::{Detector, FlowMemory};
 use super::eve::{self, Head, Object};
+use super::inspect::our_direction;
 use super::settings::Settings;
 
 /// Where records go.
@@ -23,6 +25,8 @@ struct Memory {
     flow: u64,
     /// The TLS session has its record.
     tls_done: bool,
+    /// What detection remembers.
+    detection: FlowMemory,
 }
 
 /// Sink of one worker.
@@ -30,6 +34,8 @@ struct Memory {
 pub(crate) struct Reporter<O> {
     settings: Settings,
     output: O,
+    detector: Option<Detector>,
+    matches: Vec<signature::Match>,
     memory: Vec<Memory>,
     /// Number of the newest packet.
     packet: u64,
@@ -45,8 +51,16 @@ struct Place<'a> {
 }
 
 impl<O: Output> Reporter<O> {
-    pub(crate) fn new(settings: Settings, output: O) -> Self {
-        Self { settings, output, memory: Vec::new(), packet: 0, ts: 0 }
+    pub(crate) fn new(settings: Settings, output: O, detector: Option<Detector>) -> Self {
+        Self {
+            settings,
+            output,
+            detector,
+            matches: Vec::new(),
+            memory: Vec::new(),
+            packet: 0,
+            ts: 0,
+        }
     }
 
     /// The output, when all is done.
@@ -55,16 +69,7 @@ impl<O: Output> Reporter<O> {
     }
 
     fn memory(&mut self, flow: &Flow) -> &mut Memory {
-        let slot = flow.slot();
-        if slot >= self.memory.len() {
-            self.memory.resize_with(slot.saturating_add(1), Memory::default);
-        }
-        // The table was just made long enough.
-        let memory = &mut self.memory[slot];
-        if memory.flow != flow.id().0 {
-            *memory = Memory { flow: flow.id().0, ..Memory::default() };
-        }
-        memory
+        memory_of(&mut self.memory, flow)
     }
 
     fn write(
@@ -190,12 +195,115 @@ impl<O: Output> Reporter<O> {
     }
 }
 
+/// What is remembered of a flow, in the table beside the engine's slab.
+fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
+    let slot = flow.slot();
+    if slot >= table.len() {
+        table.resize_with(slot.saturating_add(1), Memory::default);
+    }
+    // The table was just made long enough.
+    let memory = &mut table[slot];
+    if memory.flow != flow.id().0 {
+        *memory = Memory { flow: flow.id().0, ..Memory::default() };
+    }
+    memory
+}
+
+impl<O: Output> Reporter<O> {
+    /// Runs the rules on a packet; a record for each that matched.
+    fn detect(&mut self, packet: &Packet<'_>, place: Option<&mut InFlow<'_>>) {
+        let Some(detector) = &mut self.detector else { return };
+        let found = match &place {
+            Some(place) => {
+                let memory = memory_of(&mut self.memory, place.flow);
+                let at = (&*place.flow, place.dir, place.transactions, place.in_stream);
+                detector.packet(packet, Some(at), Some(&mut memory.detection))
+            }
+            None => detector.packet(packet, None, None),
+        };
+        if found.is_empty() {
+            return;
+        }
+        self.matches.clear();
+        self.matches.extend_from_slice(found);
+        let flow = place.map(|place| {
+            place.flow.set_alerted();
+            (&*place.flow, place.dir, place.transactions)
+        });
+        self.alerts(flow, Some(packet));
+    }
+
+    /// A record for each of the collected matches.
+    fn alerts(&mut self, flow: Option<(&Flow, Direction, &TxList)>, packet: Option<&Packet<'_>>) {
+        let Some(detector) = &self.detector else { return };
+        let options = &self.settings.records;
+        let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
+        for hit in &self.matches {
+            let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let mut record = match (flow, packet) {
+                (Some((flow, dir, _)), _) => {
+                    head.of_flow(flow, hit.direction.map_or(dir, our_direction))
+                }
+                (None, Some(packet)) => head.of_packet(packet),
+                (None, None) => continue,
+            };
+            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
+            record.insert("pkt_src".into(), source.into());
+            if let Some(tx) = hit.tx {
+                record.insert("tx_id".into(), tx.into());
+            }
+            record.insert("alert".into(), eve::alert::rule(&rule).into());
+            if let Some((flow, dir, transactions)) = flow {
+                let dir = hit.direction.map_or(dir, our_direction);
+                let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
+                let tx = hit.tx.and_then(|id| transactions.get(id));
+                tx_object(&mut record, tx, options);
+                if flow.protocol().is_known() {
+                    record.insert("app_proto".into(), flow.protocol().name().into());
+                }
+                record.insert("direction".into(), name.into());
+                let so_far = eve::flow::so_far(flow, options.compress_ipv6);
+                record.insert("flow".into(), so_far.into());
+            }
+            if let Some(packet) = packet.filter(|_| options.alert_payload_printable) {
+                let payload = eve::alert::printable(packet.payload);
+                record.insert("payload_printable".into(), payload.into());
+            }
+            if let Some(mac) = packet.and_then(|p| p.mac).filter(|_| options.ethernet) {
+                eve::ethernet(&mut record, mac);
+            }
+            self.output.record(self.ts, record);
+        }
+    }
+}
+
+/// The application record inside an alert.
+fn tx_object(
+    record: &mut Object,
+    tx: Option<&Transaction>,
+    options: &super::settings::RecordOptions,
+) {
+    let Some(tx) = tx else { return };
+    let (name, object) = match &tx.record {
+        Record::Http(http) => ("http", eve::http::transaction(http, options)),
+        Record::Dns(message) => ("dns", eve::dns::message(message, tx.id)),
+        Record::Tls(tls) => ("tls", eve::tls::session(tls, options)),
+    };
+    record.insert(name.into(), object.into());
+}
+
 impl<O: Output> Sink for Reporter<O> {
-    fn chunk(&mut self, _flow: &Flow, _chunk: &Chunk<'_>) {}
+    fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>) {
+        if let Some(detector) = &self.detector {
+            detector.chunk(&mut memory_of(&mut self.memory, flow).detection, chunk);
+        }
+    }
 
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>) {
         self.packet = packet.meta.number;
         self.ts = packet.meta.ts;
+        let mut place = place;
+        self.detect(packet, place.as_mut());
         if let Some(place) = place {
             self.packet_anomalies(packet, Some((place.flow, place.dir)));
             self.transactions(place.flow, place.transactions, false);
@@ -205,6 +313,16 @@ impl<O: Output> Sink for Reporter<O> {
     }
 
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
+        if let Some(detector) = &mut self.detector {
+            let memory = memory_of(&mut self.memory, flow);
+            self.matches.clear();
+            self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
+            memory.detection = FlowMemory::default();
+            if !self.matches.is_empty() {
+                flow.set_alerted();
+                self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
+            }
+        }
         self.transactions(flow, transactions, true);
         // A session that never came to encryption is still worth its record.
         for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {

@@ -21,8 +21,7 @@ pub(crate) fn of_http(http: &Http, dir: Direction, tx_id: u64) -> Option<Object>
         return None;
     }
     let mut out = Object::new();
-    let named = headers.get("content-disposition").and_then(disposition_name);
-    let name = named.unwrap_or_else(|| path(&http.request.uri));
+    let name = name(http, dir);
     if !name.is_empty() {
         out.insert("filename".into(), text(name));
     }
@@ -32,6 +31,16 @@ pub(crate) fn of_http(http: &Http, dir: Direction, tx_id: u64) -> Option<Object>
     out.insert("size".into(), body.data().len().into());
     out.insert("tx_id".into(), tx_id.into());
     Some(out)
+}
+
+/// The name of the file in one direction: that of its disposition, else the path.
+pub(crate) fn name(http: &Http, dir: Direction) -> &[u8] {
+    let headers = match dir {
+        Direction::ToServer => &http.request.headers,
+        Direction::ToClient => &http.response.headers,
+    };
+    let named = headers.get("content-disposition").and_then(disposition_name);
+    named.unwrap_or_else(|| path(&http.request.uri))
 }
 
 fn state(body: &Body) -> Value {

@@ -3,6 +3,7 @@
 //! Pure functions from what the engine found to JSON objects. The fields common to all records are
 //! made here; each kind of record has its file.
 
+pub(crate) mod alert;
 pub(crate) mod anomaly;
 pub(crate) mod dns;
 pub(crate) mod file;

@@ -223,7 +223,7 @@ impl<'a> Packet<'a> {
     pub fn ports(&self) -> (u16, u16) {
         match &self.transport {
             Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port),
-            Transport::Udp { src_port, dst_port } | Transport::Sctp { src_port, dst_port } => {
+            Transport::Udp { src_port, dst_port, .. } | Transport::Sctp { src_port, dst_port } => {
                 (*src_port, *dst_port)
             }
             _ => (0, 0),

@@ -38,6 +38,8 @@ pub enum Transport<'a> {
         src_port: u16,
         /// Destination port.
         dst_port: u16,
+        /// Header bytes.
+        header: &'a [u8],
     },
     /// SCTP, ports only.
     Sctp {
@@ -212,7 +214,7 @@ pub(super) fn udp<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
         p.checksum_ok = false;
     }
     let (src_port, dst_port) = (header.source_port(), header.destination_port());
-    p.transport = Transport::Udp { src_port, dst_port };
+    p.transport = Transport::Udp { src_port, dst_port, header: header.slice() };
     p.payload = payload;
     tunnel::over_udp(p, src_port, dst_port, payload);
 }
