@@ -161,6 +161,8 @@ fn record_type(
         // The application record is always part of an alert.
         ("alert", "http" | "tls" | "ssh" | "smtp" | "metadata") if input.flag()? => {}
         ("alert", "packet") | (_, "payload-buffer-size") => {}
+        // Records of protocols that we do not parse are never written.
+        _ if NOT_OURS.contains(&kind) => {}
         ("dns", "version") if matches!(input.value, "3") => {}
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }

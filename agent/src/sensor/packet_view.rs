@@ -18,7 +18,8 @@ pub(crate) fn events<'a>(packet: &Packet<'_>, room: &'a mut [&'static str; 16]) 
 }
 
 fn short(event: DecoderEvent) -> &'static str {
-    event.name().strip_prefix("decoder.").unwrap_or(event.name())
+    let name = event.name();
+    name.strip_prefix("decoder.").unwrap_or(name)
 }
 
 /// The view of a packet, without its flow.

@@ -1,7 +1,5 @@
 //! Message bodies: content encodings undone, kept up to a limit.
 
-use std::io::Write as _;
-
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 /// Compressed bytes handed to a decoder at once: bounds what one step can expand to.
@@ -64,11 +62,14 @@ impl Body {
     pub(super) fn set_encodings(&mut self, value: &[u8], max: usize) -> bool {
         let mut all = true;
         for name in value.rsplit(|b| *b == b',') {
-            let name = super::line::trim(name).to_ascii_lowercase();
-            let layer = match name.as_slice() {
-                b"gzip" | b"x-gzip" => Layer::gzip(),
-                b"deflate" | b"x-deflate" => Layer::Start,
-                _ => continue,
+            let name = name.to_ascii_lowercase();
+            // Clients forgive what stands around the word.
+            let layer = if memchr::memmem::find(&name, b"gzip").is_some() {
+                Layer::gzip()
+            } else if memchr::memmem::find(&name, b"deflate").is_some() {
+                Layer::Start
+            } else {
+                continue;
             };
             if self.layers.len() >= max {
                 all = false;
@@ -182,10 +183,14 @@ impl Layer {
                     return self.not_gzip(bytes);
                 }
                 *seen = seen.saturating_add(bytes.len());
-                (decoder.write_all(bytes), std::mem::take(decoder.get_mut()))
+                (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
             }
-            Self::Zlib(decoder) => (decoder.write_all(bytes), std::mem::take(decoder.get_mut())),
-            Self::Raw(decoder) => (decoder.write_all(bytes), std::mem::take(decoder.get_mut())),
+            Self::Zlib(decoder) => {
+                (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
+            }
+            Self::Raw(decoder) => {
+                (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
+            }
             Self::Pass => return (bytes.to_vec(), true),
             Self::Start | Self::Done => return (Vec::new(), true),
         };
@@ -198,7 +203,7 @@ impl Layer {
 
     fn not_gzip(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut raw = DeflateDecoder::new(Vec::new());
-        if raw.write_all(bytes).is_ok() && !raw.get_ref().is_empty() {
+        if push(&mut raw, bytes).is_ok() && !raw.get_ref().is_empty() {
             let out = std::mem::take(raw.get_mut());
             *self = Self::Raw(Box::new(raw));
             return (out, true);
@@ -206,4 +211,17 @@ impl Layer {
         *self = Self::Pass;
         (bytes.to_vec(), false)
     }
+}
+
+/// Hands bytes to a decoder and makes it give out all it can: it would keep the last 32 KiB.
+fn push(decoder: &mut impl std::io::Write, bytes: &[u8]) -> std::io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // A decoder that has reached its end takes nothing more.
+        match decoder.write(rest)? {
+            0 => break,
+            n => rest = rest.get(n..).unwrap_or_default(),
+        }
+    }
+    decoder.flush()
 }

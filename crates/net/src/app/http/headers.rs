@@ -25,7 +25,6 @@ pub struct Headers {
 pub(super) struct Added {
     pub(super) repeated: bool,
     pub(super) too_many: bool,
-    pub(super) folded_nothing: bool,
 }
 
 impl Headers {
@@ -101,22 +100,6 @@ impl Headers {
             return Added { repeated: true, ..Added::default() };
         }
         self.fields.push(Field { name: name.to_vec(), value: value.to_vec() });
-        Added::default()
-    }
-
-    /// Adds a folded line to the field before it (RFC 9112 section 5.2).
-    pub(super) fn fold(&mut self, text: &[u8]) -> Added {
-        let Some(field) = self.fields.last_mut() else {
-            return Added { folded_nothing: true, ..Added::default() };
-        };
-        if self.bytes.saturating_add(text.len()) > MAX_BYTES {
-            return Added { too_many: true, ..Added::default() };
-        }
-        self.bytes = self.bytes.saturating_add(text.len());
-        if !field.value.is_empty() {
-            field.value.push(b' ');
-        }
-        field.value.extend_from_slice(text);
         Added::default()
     }
 

@@ -17,12 +17,19 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 fn trim_start(bytes: &[u8]) -> &[u8] {
-    let n = bytes.iter().take_while(|b| is_blank(**b)).count();
+    let n = bytes.iter().take_while(|b| is_blank(**b) || **b == b'\r').count();
     bytes.get(n..).unwrap_or_default()
 }
 
 fn trim_end(bytes: &[u8]) -> &[u8] {
     let n = bytes.iter().rev().take_while(|b| is_blank(**b) || matches!(b, b'\r' | b'\n')).count();
+    bytes.get(..bytes.len().saturating_sub(n)).unwrap_or_default()
+}
+
+/// A field name without the control bytes that parsers skip around it.
+fn trim_name(bytes: &[u8]) -> &[u8] {
+    let bytes = trim(bytes);
+    let n = bytes.iter().rev().take_while(|b| **b <= b' ').count();
     bytes.get(..bytes.len().saturating_sub(n)).unwrap_or_default()
 }
 
@@ -63,7 +70,7 @@ pub(super) fn response(line: &[u8]) -> (&[u8], &[u8], &[u8]) {
 /// Name and value; a line without a colon is a value without a name.
 pub(super) fn header(line: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b':', line).and_then(|at| line.split_at_checked(at)) {
-        Some((name, value)) => (trim(name), trim(value.get(1..).unwrap_or_default())),
+        Some((name, value)) => (trim_name(name), trim(value.get(1..).unwrap_or_default())),
         None => (&[], trim(line)),
     }
 }

@@ -33,6 +33,8 @@ struct Side {
     state: State,
     /// A line that is not complete.
     partial: Vec<u8>,
+    /// A header line that may go on in the next one.
+    field: Vec<u8>,
     /// Transaction being read.
     tx: Option<u64>,
 }
@@ -224,28 +226,38 @@ impl Parser {
         let Record::Http(http) = &mut tx.record else { return };
         let headers = headers_of(http, dir);
         headers.push_raw(raw);
+        let field = &mut self.sides.get_mut(dir).field;
         let text = line::chomp(raw);
-        if text.is_empty() {
-            if trailing {
-                return self.complete(dir, txs);
+        // Blanks and a bare line feed end the headers for most clients.
+        let ends = text.is_empty() || raw.trim_ascii().is_empty() && !raw.ends_with(b"\r\n");
+        if !ends && text.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
+            // A folded line (RFC 9112 section 5.2), even within a name.
+            if field.is_empty() {
+                tx.event(dir, "invalid_header_folding");
+            } else if field.len() < MAX_LINE {
+                field.push(b' ');
+                field.extend_from_slice(line::trim(text));
             }
-            return self.headers_complete(dir, id, txs);
+            return;
         }
-        let added = if text.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
-            headers.fold(line::trim(text))
+        if !field.is_empty() {
+            let (name, value) = line::header(field);
+            let added = headers.add(name, value);
+            field.clear();
+            let events =
+                [(added.repeated, "header_repetition"), (added.too_many, "too_many_headers")];
+            for (_, name) in events.iter().filter(|(happened, _)| *happened) {
+                tx.event(dir, name);
+            }
+        }
+        if !ends {
+            self.sides.get_mut(dir).field.extend_from_slice(text);
+            tx.reach(dir, progress::HEADERS);
+        } else if trailing {
+            self.complete(dir, txs);
         } else {
-            let (name, value) = line::header(text);
-            headers.add(name, value)
-        };
-        let events = [
-            (added.repeated, "header_repetition"),
-            (added.too_many, "too_many_headers"),
-            (added.folded_nothing, "invalid_request_header_folding"),
-        ];
-        for (_, name) in events.iter().filter(|(happened, _)| *happened) {
-            tx.event(dir, name);
+            self.headers_complete(dir, id, txs);
         }
-        tx.reach(dir, progress::HEADERS);
     }
 
     fn headers_complete(&mut self, dir: Direction, id: u64, txs: &mut TxList) {
@@ -382,10 +394,9 @@ impl AppParser for Parser {
             self.on_line(dir, &partial, txs);
         }
         if self.sides.get(dir).tx.is_some() && self.sides.get(dir).state != State::Ignore {
-            if matches!(self.sides.get(dir).state, State::Headers)
-                && let Some(id) = self.sides.get(dir).tx
-            {
-                self.headers_complete(dir, id, txs);
+            if self.sides.get(dir).state == State::Headers {
+                // As if the empty line had come: what there is of the headers counts.
+                self.header_line(dir, b"", txs);
             }
             self.complete(dir, txs);
         }
