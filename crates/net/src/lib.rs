@@ -16,7 +16,11 @@ pub mod decode;
 pub mod defrag;
 pub mod engine;
 pub mod flow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 
 pub use app::{Protocol, Transaction};
 pub use decode::{Anomalies, DecoderEvent, LinkType, Packet};

@@ -67,7 +67,7 @@ impl Body {
             let layer = if memchr::memmem::find(&name, b"gzip").is_some() {
                 Layer::gzip()
             } else if memchr::memmem::find(&name, b"deflate").is_some() {
-                Layer::Start
+                Layer::Start { held: Vec::new() }
             } else {
                 continue;
             };
@@ -134,7 +134,9 @@ impl Body {
 /// One content encoding being undone.
 enum Layer {
     /// `deflate`: the first bytes tell zlib (as specified) from raw (as often sent).
-    Start,
+    Start {
+        held: Vec<u8>,
+    },
     Gzip {
         decoder: Box<GzDecoder<Vec<u8>>>,
         seen: usize,
@@ -150,7 +152,7 @@ enum Layer {
 impl std::fmt::Debug for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Start => "Start",
+            Self::Start { .. } => "Start",
             Self::Gzip { .. } => "Gzip",
             Self::Zlib(_) => "Zlib",
             Self::Raw(_) => "Raw",
@@ -167,14 +169,20 @@ impl Layer {
 
     /// Output for more input, and whether the decoder is content.
     fn decode(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
-        if matches!(self, Self::Start) {
-            *self = match bytes {
+        if let Self::Start { held } = self {
+            held.extend_from_slice(bytes);
+            if held.len() < 2 {
+                return (Vec::new(), true);
+            }
+            let bytes = std::mem::take(held);
+            *self = match bytes.as_slice() {
                 [0x1f, 0x8b, ..] => Self::gzip(),
                 [cmf, flg, ..] if cmf & 15 == 8 && u16::from_be_bytes([*cmf, *flg]) % 31 == 0 => {
                     Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
                 }
                 _ => Self::Raw(Box::new(DeflateDecoder::new(Vec::new()))),
             };
+            return self.decode(&bytes);
         }
         let (result, out) = match self {
             Self::Gzip { decoder, seen } => {
@@ -192,7 +200,7 @@ impl Layer {
                 (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
             }
             Self::Pass => return (bytes.to_vec(), true),
-            Self::Start | Self::Done => return (Vec::new(), true),
+            Self::Start { .. } | Self::Done => return (Vec::new(), true),
         };
         if result.is_err() {
             *self = Self::Done;
