@@ -130,3 +130,40 @@ fn read(path: &Path, sources: &mut Vec<Source>) -> anyhow::Result<()> {
     found.sort_unstable();
     found.iter().try_for_each(|inside| read(inside, sources))
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_read_in_order_and_bad_rules_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("b.rules", "alert tcp any any -> any any (msg:\"b\"; sid:2;)\n");
+        write("a.rules", "# off\nalert tcp any any -> any any (lua:x; sid:7;)\nbroken\n");
+        write("readme.txt", "not rules");
+        let mut sources = Vec::new();
+        read(folder.path(), &mut sources).unwrap();
+        for source in &mut sources {
+            source.name = source.name.rsplit('/').next().unwrap_or_default().to_owned();
+        }
+        let (_, report) = RuleSet::load(sources, &LoadOptions::default());
+        let shown = serde_json::to_string(&answer(report)).unwrap();
+        expect![[r#"{"signatures":{"accepted":1,"rejected":[{"file":"a.rules","line":2,"column":31,"sid":7,"reason":"keyword \"lua\" is not evaluated: no evaluation for it"},{"file":"a.rules","line":3,"column":7,"sid":null,"reason":"rule header: no \"(\" before the options"}]}}"#]].assert_eq(&shown);
+    }
+
+    #[test]
+    fn a_missing_file_is_a_usage_error() {
+        let error = read(Path::new("/no/such/file.rules"), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read /no/such/file.rules");
+    }
+
+    #[test]
+    fn sigma_is_refused_rather_than_ignored() {
+        let check = Check { signatures: Vec::new(), sigma: vec![PathBuf::from("x")], json: false };
+        assert!(run_check(&check).unwrap_err().to_string().contains("--sigma"));
+    }
+}

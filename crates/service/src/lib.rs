@@ -1,2 +1,15 @@
-//! What every daemon needs: configuration, telemetry, shutdown, clock.
+//! What every daemon needs and nothing else: configuration, secrets, telemetry, shutdown, clock.
+//!
+//! Knows nothing of packets, events or the collector.
 #![forbid(unsafe_code)]
+
+mod clock;
+pub mod config;
+mod secret;
+mod shutdown;
+mod telemetry;
+
+pub use clock::Clock;
+pub use secret::{Secret, SecretError, SecretSource};
+pub use shutdown::Shutdown;
+pub use telemetry::{LogFormat, Telemetry, init_logging};

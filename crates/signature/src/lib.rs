@@ -4,64 +4,47 @@
 //! [`RuleSet::load`]; at run time a sensor hands in borrowed views ([`PacketView`], [`ChunkView`], its
 //! implementation of [`Inspect`]) and gets [`Match`]es and a [`Verdict`] back.
 //!
-//! One packet of a worker:
+//! ```
+//! use signature::{FlowState, LoadOptions, PacketView, RuleSet, Scan, Scratch, Source, Tables, IpFields};
 //!
-//! ```ignore
-//! let mut scan = Scan::begin(&rules, &tables, &mut scratch, &packet, flow_state); // Option<&mut FlowState>
-//! scan.packet();
-//! for chunk in chunks { scan.stream(&chunk); }              // ChunkView, newly acknowledged data
-//! for (tx, state) in transactions { scan.transaction(&tx, state, direction); }
-//! let outcome = scan.finish();                              // sorted, thresholded
-//! for hit in outcome.matches { let rule = rules.rule(hit.rule); /* rule.sid, rule.msg, ... */ }
-//! match outcome.verdict { .. }
+//! let text = br#"alert udp any any -> any 53 (msg:"says hello"; content:"hello"; sid:1;)"#.to_vec();
+//! let source = Source { name: "my.rules".to_owned(), text };
+//! let (rules, report) = RuleSet::load(vec![source], &LoadOptions::default());
+//! assert_eq!(report.accepted, 1);
+//!
+//! // One for all workers; one per worker; one per flow.
+//! let (tables, mut scratch, mut flow) = (Tables::default(), Scratch::new(&rules), FlowState::default());
+//! let packet = PacketView {
+//!     ip: IpFields { version: 4, ..IpFields::default() },
+//!     ip_proto: 17,
+//!     src_port: Some(4000),
+//!     dst_port: Some(53),
+//!     payload: b"hello",
+//!     ..PacketView::default()
+//! };
+//! let mut scan = Scan::begin(&rules, &tables, &mut scratch, &packet, Some(&mut flow));
+//! scan.packet(); // then scan.stream(..) per new chunk and scan.transaction(..) per transaction with progress
+//! let outcome = scan.finish();
+//! let rule = rules.rule(outcome.matches[0].rule).unwrap();
+//! assert_eq!((rule.sid, rule.msg), (1, "says hello"));
 //! ```
 //!
-//! The exact run-time surface:
+//! Call [`Scan::transaction`] for a direction whenever that side of the transaction made progress, and once more
+//! when it is complete; calling it again without progress costs little and finds nothing twice. [`RuleSet`] is
+//! immutable and shared (`Arc`); [`Tables`] (thresholds, bits of hosts) is shared and locked only on matches;
+//! [`Scratch`] belongs to one worker, [`FlowState`] to one flow, [`TxState`] to one transaction (both directions).
+//! After a change of rules, `FlowState` and `TxState` made under the old set reset themselves.
 //!
-//! ```ignore
-//! // load.rs
-//! pub struct Source { pub name: String, pub text: Vec<u8> }
-//! pub struct LoadOptions { pub variables: Variables, pub support: Support }           // Default
-//! impl Variables { pub fn set(&mut self, name: &str, value: &str); }                  // Default = Suricata's
-//! impl RuleSet {
-//!     pub fn load(sources: Vec<Source>, options: &LoadOptions) -> (RuleSet, Report);
-//!     pub fn len(&self) -> usize;
-//!     pub fn rule(&self, id: RuleId) -> RuleInfo<'_>;     // sid gid rev msg action category ... all by reference
-//! }
-//! pub struct Report { pub accepted: usize, pub rejected: Vec<Rejected>, pub rejected_beyond: usize }
-//! pub struct Rejected { pub file: String, pub line: u32, pub column: u32, pub sid: Option<u32>, pub reason: String }
-//!
-//! // scan
-//! pub struct Tables;        // Default; Sync; thresholds, xbits, hostbits: one for all workers
-//! pub struct Scratch;       // Scratch::new(&RuleSet); one per worker; make a new one with each new RuleSet
-//! pub struct FlowState;     // Default; flowbits, flowints, once-per-flow marks; belongs to the flow
-//! pub struct TxState;       // Default; belongs to the transaction (one for both directions)
-//! impl<'a> Scan<'a> {
-//!     pub fn begin(rules: &'a RuleSet, tables: &'a Tables, scratch: &'a mut Scratch,
-//!                  packet: &'a PacketView<'a>, flow: Option<&'a mut FlowState>) -> Self;
-//!     pub fn packet(&mut self);
-//!     pub fn stream(&mut self, chunk: &ChunkView<'_>);
-//!     pub fn transaction(&mut self, tx: &dyn Inspect, state: &mut TxState, direction: Direction);
-//!     pub fn finish(self) -> Outcome<'a>;
-//! }
-//! pub struct Outcome<'a> { pub matches: &'a [Match], pub verdict: Verdict, pub beyond_limit: u32 }
-//! pub struct Match { pub rule: RuleId, pub action: Action, pub tx: Option<u64>, pub direction: Option<Direction>, pub source: MatchSource }
-//! pub enum MatchSource { Packet, Stream, Transaction }
-//! pub struct Verdict { pub pass: Scope, pub drop: Scope, pub reject: Scope }   // Scope: None | Packet | Flow
-//! ```
-//!
-//! Call `transaction` for a direction whenever that side of the transaction made progress, and once more when it is
-//! complete; calling it again without progress costs little and finds nothing twice. After a ruleset swap, `FlowState`
-//! and `TxState` made under the old one reset themselves (each remembers the generation of its ruleset).
-//!
-//! `RuleSet` is immutable and shared (`Arc`), `Tables` (thresholds, host bits) is shared and locked only on
-//! matches, `Scratch` belongs to one worker, `FlowState` to one flow, `TxState` to one transaction.
+//! Stages, one folder each: `parse` (text to raw options with positions), `check` (raw options to meaning, or an
+//! error naming the keyword: nothing is ignored), `compile` (order, fast patterns, prefilters), `scan`.
 #![forbid(unsafe_code)]
 
 mod buffer;
 mod check;
 mod compile;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod info;
 mod load;
 mod parse;

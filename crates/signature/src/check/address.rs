@@ -23,10 +23,6 @@ impl AddressSet {
         }
     }
 
-    pub(crate) fn is_any(&self) -> bool {
-        self.v4.is_all() && self.v6.is_all()
-    }
-
     /// What the address field of a header means.
     pub(crate) fn read(text: &str, variables: &Variables) -> Result<Self, RuleError> {
         // Each version is a number line of its own; an entry of the other version is an empty range in it.

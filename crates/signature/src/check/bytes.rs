@@ -34,7 +34,7 @@ impl Modifiers {
             other => match other.strip_prefix("bitmask") {
                 Some(mask) => {
                     self.bitmask =
-                        u32::try_from(number::parse(mask)?).ok().filter(|mask| *mask != 0)?
+                        u32::try_from(number::parse(mask)?).ok().filter(|mask| *mask != 0)?;
                 }
                 None => return Some(false),
             },
@@ -177,8 +177,11 @@ impl Builder<'_, '_> {
         }
         let bytes = self.number_or_variable("byte_jump", bytes)?;
         let offset = self.number_or_variable("byte_jump", offset)?;
+        // A jump of no bytes moves by its post_offset alone.
+        let one = if bytes == Num::Const(0) { Num::Const(1) } else { bytes };
         let field =
-            shared.field(bytes, offset).ok_or_else(|| bad("byte count and encoding do not fit"))?;
+            shared.field(one, offset).ok_or_else(|| bad("byte count and encoding do not fit"))?;
+        let field = Field { bytes, ..field };
         self.push(Item::ByteJump(Box::new(ByteJump {
             field,
             multiplier,
@@ -338,10 +341,10 @@ impl Builder<'_, '_> {
                 "bitstring_overflow" => asn1.bitstring_overflow = true,
                 "double_overflow" => asn1.double_overflow = true,
                 "oversize_length" => {
-                    asn1.oversize = Some(argument.trim().parse().map_err(|_| bad("not a number"))?)
+                    asn1.oversize = Some(argument.trim().parse().map_err(|_| bad("not a number"))?);
                 }
                 "absolute_offset" => {
-                    asn1.absolute = Some(argument.trim().parse().map_err(|_| bad("not a number"))?)
+                    asn1.absolute = Some(argument.trim().parse().map_err(|_| bad("not a number"))?);
                 }
                 "relative_offset" => {
                     asn1.relative = Some(

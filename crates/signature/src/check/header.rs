@@ -30,6 +30,7 @@ pub(super) fn protocol(text: &[u8], checker: &Checker<'_>) -> Result<Protocol, R
     let name = String::from_utf8_lossy(text).to_ascii_lowercase();
     let plain = |transport, version, scope| Protocol { transport, version, app: None, scope };
     Ok(match name.as_str() {
+        "pkthdr" => plain(Transport::PacketHeader, 0, Scope::PacketOnly),
         "ip" => plain(Transport::Any, 0, Scope::Auto),
         "ip4" | "ipv4" => plain(Transport::Any, 4, Scope::Auto),
         "ip6" | "ipv6" => plain(Transport::Any, 6, Scope::Auto),

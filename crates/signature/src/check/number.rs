@@ -18,6 +18,9 @@ pub(super) fn signed(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
+/// Makes a comparison of its right-hand side.
+type Make = fn(u64) -> Cmp;
+
 /// A comparison with values up to `max`.
 pub(super) fn compare(text: &str, max: u64) -> Option<Cmp> {
     let text = text.trim();
@@ -28,7 +31,7 @@ pub(super) fn compare(text: &str, max: u64) -> Option<Cmp> {
             return (low < high && high - low > 1).then_some(Cmp::Between(low, high));
         }
     }
-    let prefixes: [(&str, fn(u64) -> Cmp); 9] = [
+    let prefixes: [(&str, Make); 9] = [
         ("<=", Cmp::Le),
         (">=", Cmp::Ge),
         ("!=", Cmp::Ne),

@@ -47,7 +47,6 @@ impl Builder<'_, '_> {
                 Test::SameIp
             }
             "ipopts" => ip_option(text(name, value)?)?,
-            "stream_size" => sided(name, text(name, value)?)?,
             "flow.age" => Test::FlowAge(compare(name, value, u64::from(u32::MAX))?),
             "flow.pkts_toserver" => {
                 Test::FlowPackets { side: Side::Server, cmp: compare(name, value, u64::MAX)? }
@@ -61,7 +60,7 @@ impl Builder<'_, '_> {
             "flow.bytes_toclient" => {
                 Test::FlowBytes { side: Side::Client, cmp: compare(name, value, u64::MAX)? }
             }
-            "flow.pkts" | "flow.bytes" => sided(name, text(name, value)?)?,
+            "stream_size" | "flow.pkts" | "flow.bytes" => sided(name, text(name, value)?)?,
             "decode-event" | "stream-event" | "app-layer-event" | "engine-event" => {
                 return self.event(name, text(name, value)?);
             }

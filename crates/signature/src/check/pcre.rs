@@ -225,7 +225,7 @@ fn is_repeat(rest: impl Iterator<Item = char>) -> bool {
 /// One escape; letters whose meaning differs have no equal.
 fn escape(c: char, out: &mut String, in_class: bool) -> Option<()> {
     match c {
-        'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'n' | 'r' | 't' | 'f' | 'a' => {}
+        'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'n' | 'r' | 't' | 'f' | 'a' | 'x' => {}
         'v' => {
             // All vertical whitespace in pcre.
             out.push_str(if in_class { "\\n\\x0b\\f\\r\\x85" } else { "[\\n\\x0b\\f\\r\\x85]" });
@@ -239,12 +239,11 @@ fn escape(c: char, out: &mut String, in_class: bool) -> Option<()> {
             out.push_str("\\x1b");
             return Some(());
         }
-        'x' | 'A' | 'z' | 'B' if !in_class || c == 'x' => {}
+        'A' | 'z' | 'B' | 'b' if !in_class => {}
         'b' if in_class => {
             out.push_str("\\x08");
             return Some(());
         }
-        'b' => {}
         c if c.is_ascii_alphanumeric() => return None,
         // Any other escaped byte is itself.
         c => {
@@ -304,4 +303,70 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) 
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn engines_and_rewrites() {
+        let expressions = [
+            r#""/abc$/""#,
+            r#""/abc$/m""#,
+            r#""/abc$/E""#,
+            r#""/^a[b[&]c{x\/\<]/Ri""#,
+            r#""/a{2,3}b{,2}/""#,
+            r#""/(a)\1/""#,
+            r#""/a(?!b)/""#,
+            r#""/a++/""#,
+            r#""/[\w-.]\h\v\e/""#,
+            r#""/[!--b]/""#,
+            r#""/(?i)x(?:y)(?P<n>z)/A""#,
+            r#""/a.*b/sGU""#,
+        ];
+        let mut out = String::new();
+        for text in expressions {
+            let read = read(text.as_bytes()).unwrap();
+            let engine = read
+                .expression
+                .linear
+                .as_deref()
+                .map_or_else(|| "pcre2".to_owned(), |linear| format!("regex {linear}"));
+            out.push_str(&format!("{text}: {engine} {:?} {}\n", read.buffer, read.relative));
+        }
+        expect![[r#"
+            "/abc$/": regex (?-u)(?:abc(?:\n?\z)) None false
+            "/abc$/m": regex (?m-u)(?:abc$) None false
+            "/abc$/E": regex (?-u)(?:abc\z) None false
+            "/^a[b[&]c{x\/\<]/Ri": regex (?i-u)(?:^a[b\[\&]c\{x\x2f\x3c]) None true
+            "/a{2,3}b{,2}/": regex (?-u)(?:a{2,3}b\{,2}) None false
+            "/(a)\1/": pcre2 None false
+            "/a(?!b)/": pcre2 None false
+            "/a++/": pcre2 None false
+            "/[\w-.]\h\v\e/": regex (?-u)(?:[\w\-.][\t \xa0][\n\x0b\f\r\x85]\x1b) None false
+            "/[!--b]/": pcre2 None false
+            "/(?i)x(?:y)(?P<n>z)/A": regex (?-u)\A(?:(?i)x(?:y)(?P<n>z)) None false
+            "/a.*b/sGU": regex (?sU-u)(?:a.*b) Some(HttpUri) false
+        "#]]
+        .assert_eq(&out);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for bad in [
+            r#""abc""#,
+            r#""/abc""#,
+            r#""/a(/""#,
+            r#""/a/k""#,
+            r#""/a/UV""#,
+            r#""/(a)/, flow:x""#,
+            r#""/(a)\1/G""#,
+            "",
+        ] {
+            assert!(read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 }

@@ -36,10 +36,6 @@ impl<T: Clone + std::hash::Hash + Eq> Interner<T> {
     pub(crate) fn into_values(self) -> Vec<T> {
         self.values
     }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.values.len()
-    }
 }
 
 impl Interner<Expression> {

@@ -360,11 +360,9 @@ pub(crate) enum TxTest {
 /// Where a named bit or counter lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Track {
-    Flow,
     Src,
     Dst,
     Pair,
-    Tx,
 }
 
 /// Test of named state; all must hold for the rule to match.
@@ -500,6 +498,8 @@ pub enum Target {
 /// Transport a rule's header names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
+    /// Any packet, also one without a readable IP header.
+    PacketHeader,
     Any,
     Tcp,
     Udp,

@@ -146,7 +146,7 @@ impl Builder<'_, '_> {
         match op {
             "isset" => self.gates.push(Gate::FlowInt { var, test: IntTest::IsSet }),
             "isnotset" | "notset" | "!isset" => {
-                self.gates.push(Gate::FlowInt { var, test: IntTest::NotSet })
+                self.gates.push(Gate::FlowInt { var, test: IntTest::NotSet });
             }
             _ => {
                 let value = parts

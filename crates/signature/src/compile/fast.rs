@@ -17,6 +17,8 @@ pub(super) struct Chosen {
     pub(super) bytes: Vec<u8>,
     pub(super) nocase: bool,
     pub(super) at_end: bool,
+    /// The match ends within this many bytes from the beginning.
+    pub(super) limit: Option<u64>,
 }
 
 /// The content to prefilter on, if the rule has one that must be present.
@@ -78,7 +80,26 @@ fn chosen(number: usize, block: &Block, content: &Content, pool: &[u8]) -> Chose
         }
         _ => whole,
     };
-    Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end }
+    let limit = limit(content);
+    Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end, limit }
+}
+
+/// Where the match must have ended, counted from the beginning, when the rule says so.
+fn limit(content: &Content) -> Option<u64> {
+    if content.is_relative() {
+        return None;
+    }
+    let offset = match content.offset {
+        None => 0,
+        Some(Num::Const(offset)) => offset,
+        Some(Num::Var(_)) => return None,
+    };
+    let depth = match content.depth {
+        Some(Num::Const(depth)) => depth,
+        None if content.starts => i32::try_from(content.pattern.len).ok()?,
+        _ => return None,
+    };
+    u64::try_from(offset.saturating_add(depth)).ok()
 }
 
 /// Whether a payload content asks for a position from the beginning, so that packets are inspected too.

@@ -29,6 +29,7 @@ struct PatternInfo {
     rules_start: u32,
     rules_end: u32,
     nocase: bool,
+    at_end: bool,
 }
 
 /// Counters of a matcher's work, kept by the worker.
@@ -82,6 +83,7 @@ impl Matcher {
                 rules_start,
                 rules_end: index(matcher.rules.len()),
                 nocase: first.nocase,
+                at_end: first.at_end,
             });
             matcher.bytes.extend_from_slice(&first.bytes);
             if first.at_end { ends.push(number) } else { inside.push(number) }
@@ -150,6 +152,7 @@ impl Matcher {
             if let Some(bounded) = self.bounded() {
                 bounded
                     .find_overlapping_iter(data)
+                    .filter(|found| !self.patterns[found.pattern().as_usize()].at_end)
                     .for_each(|found| hit(found.pattern().as_u32(), found.start()));
             } else {
                 self.grams.scan(data, usize::MAX, &mut hit);

@@ -18,12 +18,26 @@ use crate::{
 /// Ports a rule may list to get a search of its own per port.
 const MAX_LISTED_PORTS: usize = 16;
 
+/// Bytes from the beginning in which patterns with a small depth are searched.
+pub(crate) const HEAD: usize = 256;
+
+/// The searches of one group of rules.
+#[derive(Debug, Default)]
+pub(crate) struct Searches {
+    /// Patterns that may be anywhere.
+    pub(crate) any: Matcher,
+    /// Patterns that can only be within the first [`HEAD`] bytes.
+    pub(crate) head: Matcher,
+}
+
 /// Patterns for any port, and per port those of rules that name few ports.
 #[derive(Debug, Default)]
 pub(crate) struct PortGroups {
-    pub(crate) any: Matcher,
-    pub(crate) by_port: HashMap<u16, Matcher, foldhash::fast::RandomState>,
-    /// Rules without a pattern.
+    pub(crate) all: Searches,
+    pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
+    /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
+    pub(crate) addresses: [AddressIndex; 2],
+    /// Rules without a pattern for any address.
     pub(crate) always: Vec<u32>,
 }
 
@@ -49,8 +63,6 @@ pub(crate) struct TxPlan {
 #[derive(Debug, Default)]
 pub(crate) struct AddressIndex {
     v4: Vec<(u32, u32, Vec<u32>)>,
-    /// Rules whose list holds IPv6 or is too wide: always candidates.
-    pub(crate) always: Vec<u32>,
 }
 
 /// Where rules are looked for.
@@ -60,8 +72,8 @@ pub(crate) struct Plan {
     pub(crate) packet: [PortGroups; 3],
     /// By direction: TCP streams.
     pub(crate) stream: [PortGroups; 2],
-    /// Rules on addresses alone: by source, by destination; run once per flow and direction.
-    pub(crate) addresses: [AddressIndex; 2],
+    /// Rules on addresses alone, run once per flow and direction.
+    pub(crate) addresses: PortGroups,
     /// By protocol and direction.
     pub(crate) tx: Vec<[TxPlan; 2]>,
 }
@@ -124,40 +136,59 @@ fn is_packet_test(test: &Test) -> bool {
     )
 }
 
+/// Ranges of addresses with the rule they belong to.
+type AddressRanges = Vec<(u32, u32, u32)>;
+
+/// Patterns of [`Searches`] before they are built.
+#[derive(Default)]
+struct SearchBuilder {
+    any: Vec<Wanted>,
+    head: Vec<Wanted>,
+}
+
+impl SearchBuilder {
+    fn add(&mut self, wanted: Wanted, limit: Option<u64>) {
+        let head = limit.is_some_and(|limit| limit <= HEAD as u64);
+        if head { self.head.push(wanted) } else { self.any.push(wanted) }
+    }
+
+    fn build(self) -> Searches {
+        Searches { any: Matcher::new(self.any), head: Matcher::new(self.head) }
+    }
+}
+
 /// Collects patterns before matchers are built.
 #[derive(Default)]
 struct GroupBuilder {
-    any: Vec<Wanted>,
-    by_port: HashMap<u16, Vec<Wanted>, foldhash::fast::RandomState>,
+    all: SearchBuilder,
+    by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    addresses: [AddressRanges; 2],
     always: Vec<u32>,
 }
 
 impl GroupBuilder {
-    fn add(&mut self, id: u32, chosen: Option<&Chosen>, ports: &Ranges<u16>) {
-        let Some(chosen) = chosen else {
-            self.always.push(id);
-            return;
-        };
+    fn add(&mut self, id: u32, chosen: &Chosen, ports: &Ranges<u16>) {
         let wanted =
             Wanted { bytes: chosen.bytes.clone(), nocase: chosen.nocase, at_end: false, rule: id };
         match listed(ports) {
             Some(list) => {
                 for port in list {
-                    self.by_port.entry(port).or_default().push(wanted.clone());
+                    self.by_port.entry(port).or_default().add(wanted.clone(), chosen.limit);
                 }
             }
-            None => self.any.push(wanted),
+            None => self.all.add(wanted, chosen.limit),
         }
     }
 
     fn build(self) -> PortGroups {
         PortGroups {
-            any: Matcher::new(self.any),
+            all: self.all.build(),
             by_port: self
                 .by_port
                 .into_iter()
-                .map(|(port, wanted)| (port, Matcher::new(wanted)))
+                .map(|(port, searches)| (port, searches.build()))
                 .collect(),
+            addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
             always: self.always,
         }
     }
@@ -190,7 +221,7 @@ impl Planner<'_> {
         let mut stream: [GroupBuilder; 2] = Default::default();
         let mut plan = Plan::default();
         plan.tx.resize_with(64, Default::default);
-        let mut by_address: [Vec<(u32, u32, u32)>; 2] = Default::default();
+        let mut addresses = GroupBuilder::default();
         let mut hooks = HookBuilder::default();
         for (id, rule) in (0_u32..).zip(self.rules) {
             let kind = kind(rule);
@@ -200,12 +231,12 @@ impl Planner<'_> {
                 continue;
             }
             if kind.addresses {
-                self.by_address(id, rule, &mut plan, &mut by_address);
+                self.without_pattern(id, rule, &mut addresses);
             }
             if kind.packet {
                 for (group, builder) in packet.iter_mut().enumerate() {
                     if carries(rule, group) {
-                        builder.add(id, chosen.as_ref(), self.packet_ports(rule));
+                        self.add(id, rule, chosen.as_ref(), (builder, self.packet_ports(rule)));
                     }
                 }
             }
@@ -214,16 +245,19 @@ impl Planner<'_> {
                     if rule.wants(direction)
                         && let Some(builder) = stream.get_mut(direction.index())
                     {
-                        builder.add(id, chosen.as_ref(), self.stream_ports(rule, direction));
+                        self.add(
+                            id,
+                            rule,
+                            chosen.as_ref(),
+                            (builder, self.stream_ports(rule, direction)),
+                        );
                     }
                 }
             }
         }
         plan.packet = packet.map(GroupBuilder::build);
         plan.stream = stream.map(GroupBuilder::build);
-        for (index, ranges) in plan.addresses.iter_mut().zip(by_address) {
-            index.v4 = flatten(ranges);
-        }
+        plan.addresses = addresses.build();
         hooks.build(&mut plan);
         plan
     }
@@ -248,36 +282,38 @@ impl Planner<'_> {
         self.port_set(if direction == Direction::ToServer { rule.dst_port } else { rule.src_port })
     }
 
-    /// Puts a rule of addresses under the shorter of its two lists.
-    fn by_address(
+    fn add(
         &self,
         id: u32,
         rule: &Rule,
-        plan: &mut Plan,
-        by_address: &mut [Vec<(u32, u32, u32)>; 2],
+        chosen: Option<&Chosen>,
+        place: (&mut GroupBuilder, &Ranges<u16>),
     ) {
+        let (builder, ports) = place;
+        match chosen {
+            Some(chosen) => builder.add(id, chosen, ports),
+            None => self.without_pattern(id, rule, builder),
+        }
+    }
+
+    /// Puts a rule without a pattern under the shorter of its two address lists.
+    fn without_pattern(&self, id: u32, rule: &Rule, builder: &mut GroupBuilder) {
+        let set = |number: u32| self.addresses.get(number as usize);
         let size = |number: u32| -> Option<u64> {
-            let set = self.addresses.get(number as usize)?;
-            set.v6.is_empty().then(|| {
-                set.v4.as_slice().iter().map(|(low, high)| u64::from(high - low) + 1).sum()
-            })
+            let set = set(number).filter(|set| set.v6.is_empty() && !rule.bidirectional)?;
+            Some(set.v4.as_slice().iter().map(|(low, high)| u64::from(high - low) + 1).sum())
         };
-        let (src, dst) = (size(rule.src), size(rule.dst));
-        let side = match (src, dst) {
-            (Some(src), Some(dst)) => usize::from(dst < src),
-            (Some(_), None) => 0,
-            (None, Some(_)) => 1,
+        let (side, number) = match (size(rule.src), size(rule.dst)) {
+            (Some(src), Some(dst)) if dst < src => (1, rule.dst),
+            (Some(_), _) => (0, rule.src),
+            (None, Some(_)) => (1, rule.dst),
             (None, None) => {
-                plan.addresses[0].always.push(id);
+                builder.always.push(id);
                 return;
             }
         };
-        let number = if side == 0 { rule.src } else { rule.dst };
-        let ranges =
-            self.addresses.get(number as usize).map(|set| set.v4.as_slice()).unwrap_or_default();
-        if rule.bidirectional {
-            plan.addresses[0].always.push(id);
-        } else if let Some(list) = by_address.get_mut(side) {
+        let ranges = set(number).map(|set| set.v4.as_slice()).unwrap_or_default();
+        if let Some(list) = builder.addresses.get_mut(side) {
             list.extend(ranges.iter().map(|(low, high)| (*low, *high, id)));
         }
     }
@@ -288,15 +324,14 @@ fn carries(rule: &Rule, group: usize) -> bool {
     match rule.protocol.transport {
         Transport::Tcp => group == 0,
         Transport::Udp => group == 1,
-        // Streams carry the TCP side of application rules on payload, unless asked for packets.
-        Transport::Any
-            if rule.protocol.app.is_some()
-                && rule.protocol.scope == Scope::Auto
-                && !rule.blocks.is_empty() =>
-        {
-            group == 1 || (group == 0 && fast::has_absolute_position(rule))
+        // Streams carry the TCP side of rules on payload, unless a position or size asks for packets too.
+        Transport::Any if kind(rule).stream => {
+            let sized = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
+            group == 1
+                || (group == 2 && rule.protocol.app.is_none())
+                || (group == 0 && (sized || fast::has_absolute_position(rule)))
         }
-        Transport::Any => true,
+        Transport::Any | Transport::PacketHeader => true,
         _ => group == 2,
     }
 }

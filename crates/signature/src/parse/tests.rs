@@ -139,10 +139,10 @@ proptest! {
     #[test]
     fn any_bytes_are_survived(text in proptest::collection::vec(any::<u8>(), 0..300)) {
         for line in lines(&text) {
-            let _ = rule(&line.text).map(|raw| raw.options.len());
+            prop_assert!(rule(&line.text).map_or(true, |raw| raw.options.len() <= text.len()));
             let (row, column) = position(&text, line.start, line.number, line.text.len());
             prop_assert!(row >= 1 && column >= 1);
         }
-        let _ = decode_content(&text);
+        prop_assert!(decode_content(&text).map_or(true, |bytes| bytes.len() <= text.len()));
     }
 }

@@ -73,3 +73,35 @@ fn element(data: &[u8]) -> Option<(u32, bool, u64, &[u8])> {
     let length = length.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
     Some((tag, constructed, length, after.get(count..)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements() {
+        let none = Asn1 {
+            bitstring_overflow: false,
+            double_overflow: false,
+            oversize: None,
+            absolute: None,
+            relative: None,
+        };
+        let oversize = Asn1 { oversize: Some(10), ..none };
+        assert!(!matches(&oversize, b"\x04\x02ab", 0));
+        assert!(matches(&oversize, b"\x30\x04\x04\x0bab", 0), "inside a constructed element");
+        assert!(matches(&oversize, b"\x04\x02ab\x04\x0b", 0), "behind a primitive one");
+        assert!(matches(&Asn1 { relative: Some(-1), ..oversize }, b"x\x04\x0b", 2));
+        assert!(!matches(&Asn1 { relative: Some(-9), ..oversize }, b"x\x04\x0b", 2));
+        let mut real = b"\x09\x82\x01\x2c\x00".to_vec();
+        real.resize(310, 0);
+        assert!(matches(&Asn1 { double_overflow: true, ..none }, &real, 0));
+        assert!(matches(&Asn1 { bitstring_overflow: true, ..none }, b"\x03\x02\x09\x00", 0));
+        assert!(!matches(&Asn1 { bitstring_overflow: true, ..none }, b"\x03\x02\x07\x00", 0));
+        for hostile in
+            [&b"\x1f\xff\xff\xff\xff\xff\xff\x01"[..], b"\x04\x89\x01", b"\x04", b"", b"\x04\xff"]
+        {
+            assert!(!matches(&oversize, hostile, 0));
+        }
+    }
+}

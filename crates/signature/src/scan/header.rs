@@ -6,7 +6,7 @@ use crate::{
     AppProto, Direction, FlowView, PacketView, RuleSet,
     check::{
         Rule,
-        rule::{Cmp, FlagsMode, FlowTest, Scope, Side, Test, Transport},
+        rule::{Cmp, FlagsMode, FlowTest, Side, Test, Transport},
     },
 };
 
@@ -37,6 +37,7 @@ pub(super) fn matches(rules: &RuleSet, rule: &Rule, packet: &PacketView<'_>, pla
 
 fn protocol(rule: &Rule, packet: &PacketView<'_>, place: Place) -> bool {
     let transport = match rule.protocol.transport {
+        Transport::PacketHeader => true,
         Transport::Any => packet.ip.version != 0,
         Transport::Tcp => packet.ip_proto == 6,
         Transport::Udp => packet.ip_proto == 17,
@@ -187,9 +188,4 @@ fn flow_test(test: &Test, flow: &FlowView, packet: &PacketView<'_>) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether the rule has nothing to do with raw packets of streams.
-pub(super) fn skips_packet(rule: &Rule, packet: &PacketView<'_>) -> bool {
-    rule.protocol.scope == Scope::StreamOnly && !packet.in_stream
 }

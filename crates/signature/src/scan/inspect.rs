@@ -94,12 +94,11 @@ impl Inspection<'_, '_> {
                     cursor = next;
                     at += 1;
                 }
-                Step::Abort => return false,
                 Step::Fail if self.scratch.choices.len() > base => {
                     let Some(choice) = self.scratch.choices.pop() else { return false };
                     (at, cursor, resume) = (choice.item, choice.cursor, Some(choice.from));
                 }
-                Step::Fail => return false,
+                Step::Fail | Step::Abort => return false,
             }
         }
         true

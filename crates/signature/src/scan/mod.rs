@@ -21,6 +21,8 @@ pub use self::{
     tables::Tables,
 };
 
+use std::net::IpAddr;
+
 use crate::{
     ChunkView, Direction, PacketView, RuleSet,
     check::{
@@ -29,7 +31,7 @@ use crate::{
     },
     compile::{
         matcher::{MatchScratch, PrefilterStats},
-        plan::PortGroups,
+        plan::{HEAD, PortGroups},
     },
     scan::{
         header::Place,
@@ -129,21 +131,37 @@ impl<'a> Scan<'a> {
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
         self.address_rules(&mut candidates);
+        let data = Data { bytes: self.packet.payload, offset: 0, last: true };
         let group = match self.packet.ip_proto {
             6 => 0,
             17 => 1,
             _ => 2,
         };
         if let Some(groups) = rules.plan.packet.get(group) {
-            self.search(groups, self.packet.payload, self.packet.dst_port, &mut candidates);
+            let ends = (self.packet.src, self.packet.dst);
+            self.search(groups, (data, self.packet.dst_port, ends), &mut candidates);
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let data = Data { bytes: self.packet.payload, offset: 0, last: true };
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Packet);
         }
         self.scratch.candidates = candidates;
+        self.loose_segment();
+    }
+
+    /// A TCP payload that no stream takes in is looked at as if it were a piece of one.
+    fn loose_segment(&mut self) {
+        let packet = self.packet;
+        if packet.ip_proto != 6 || packet.in_stream || packet.payload.is_empty() {
+            return;
+        }
+        let either = [Direction::ToServer, Direction::ToClient];
+        for direction in
+            either.into_iter().filter(|one| packet.direction.is_none_or(|own| own == *one))
+        {
+            self.stream(&ChunkView { direction, offset: 0, data: packet.payload, last: true });
+        }
     }
 
     /// Rules that are an address list, once per flow and direction.
@@ -154,10 +172,7 @@ impl<'a> Scan<'a> {
         {
             return;
         }
-        let [src, dst] = &self.rules.plan.addresses;
-        out.extend_from_slice(src.lookup(self.packet.src));
-        out.extend_from_slice(dst.lookup(self.packet.dst));
-        out.extend_from_slice(&src.always);
+        without_pattern(&self.rules.plan.addresses, (self.packet.src, self.packet.dst), out);
     }
 
     /// Runs the rules on raw streams over newly arrived data of one direction.
@@ -168,7 +183,10 @@ impl<'a> Scan<'a> {
         let rules = self.rules;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
+        let data = Data { bytes: chunk.data, offset: chunk.offset, last: chunk.last };
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
+        let (src, dst) = (self.packet.src, self.packet.dst);
+        let ends = if own { (src, dst) } else { (dst, src) };
         // The port of the server's side.
         let port = if own == (chunk.direction == Direction::ToServer) {
             self.packet.dst_port
@@ -176,34 +194,47 @@ impl<'a> Scan<'a> {
             self.packet.src_port
         };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
-            self.search(groups, chunk.data, port, &mut candidates);
+            self.search(groups, (data, port, ends), &mut candidates);
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let data = Data { bytes: chunk.data, offset: chunk.offset, last: chunk.last };
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Stream(chunk.direction));
         }
         self.scratch.candidates = candidates;
     }
 
-    fn search(&mut self, groups: &PortGroups, data: &[u8], port: Option<u16>, out: &mut Vec<u32>) {
+    fn search(
+        &mut self,
+        groups: &PortGroups,
+        place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)),
+        out: &mut Vec<u32>,
+    ) {
+        let (data, port, ends) = place;
         let matching = &mut self.scratch.matching;
-        if !data.is_empty() {
-            groups.any.scan(data, false, matching, out);
-            if let Some(matcher) = port.and_then(|port| groups.by_port.get(&port)) {
-                matcher.scan(data, false, matching, out);
+        if !data.bytes.is_empty() {
+            // What of the beginning is in these bytes.
+            let left = (HEAD as u64).saturating_sub(data.offset);
+            let head =
+                usize::try_from(left).map_or(data.bytes.len(), |left| left.min(data.bytes.len()));
+            let by_port = port.and_then(|port| groups.by_port.get(&port));
+            for searches in std::iter::once(&groups.all).chain(by_port) {
+                searches.any.scan(data.bytes, false, matching, out);
+                searches.head.scan(
+                    data.bytes.get(..head).unwrap_or_default(),
+                    false,
+                    matching,
+                    out,
+                );
             }
         }
-        out.extend_from_slice(&groups.always);
+        without_pattern(groups, ends, out);
     }
 
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
-        if (place == Place::Packet && header::skips_packet(rule, self.packet))
-            || !header::matches(rules, rule, self.packet, place)
-        {
+        if !header::matches(rules, rule, self.packet, place) {
             return;
         }
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {
@@ -265,18 +296,26 @@ impl<'a> Scan<'a> {
             }
             (Post::FlowBit { bit, op }, Some(flow)) => flow.change_bit(*bit, *op),
             (Post::FlowIntSet { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, |_, new| new)
+                flow.change_int(*var, *value, |_, new| new);
             }
             (Post::FlowIntAdd { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, u32::saturating_add)
+                flow.change_int(*var, *value, u32::saturating_add);
             }
             (Post::FlowIntSub { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, u32::saturating_sub)
+                flow.change_int(*var, *value, u32::saturating_sub);
             }
             // Tags are carried out by whoever records traffic: the rule names them.
             (Post::Tag(_), _) | (_, None) => {}
         }
     }
+}
+
+/// Rules that no pattern announces, by source and destination of the data.
+fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), out: &mut Vec<u32>) {
+    let [src, dst] = &groups.addresses;
+    out.extend_from_slice(src.lookup(ends.0));
+    out.extend_from_slice(dst.lookup(ends.1));
+    out.extend_from_slice(&groups.always);
 }
 
 #[cfg(test)]

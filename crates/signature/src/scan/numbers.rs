@@ -46,10 +46,10 @@ fn read(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Rea
                 if count == 0 { rest.get(..rest.len().min(MAX_DIGITS)) } else { rest.get(..count) };
             digits(window?, u32::from(base))?
         }
-        Encoding::Big if (1..=8).contains(&count) => {
+        Encoding::Big if count <= 8 => {
             (rest.get(..count)?.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), count)
         }
-        Encoding::Little if (1..=8).contains(&count) => (
+        Encoding::Little if count <= 8 => (
             rest.get(..count)?.iter().rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
             count,
         ),
@@ -190,6 +190,47 @@ pub(super) fn base64(text: &[u8], out: &mut Vec<u8>) {
             count -= 8;
             out.push(u8::try_from(bits >> count & 0xff).unwrap_or_default());
             bits &= (1 << count) - 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_as_strtoull() {
+        type Case = (&'static [u8], u32, Option<(u64, usize)>);
+        let cases: &[Case] = &[
+            (b"12ab", 10, Some((12, 2))),
+            (b" +7", 10, Some((7, 3))),
+            (b"0x1f", 16, Some((31, 4))),
+            (b"0x", 16, Some((0, 1))),
+            (b"17", 8, Some((15, 2))),
+            (b"-1", 10, Some((u64::MAX, 2))),
+            (b"x", 10, None),
+            (b"", 10, None),
+            (b"99999999999999999999999", 10, Some((u64::MAX, 23))),
+        ];
+        for (text, base, expected) in cases {
+            assert_eq!(digits(text, *base), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base64_stops_where_the_text_stops() {
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"aGk=", b"hi"),
+            (b"aG\r\nk=", b"hi"),
+            (b"aGk*aGk=", b"hi"),
+            (b"a", b""),
+            (b"====", b""),
+            (b"aGkx", b"hi1"),
+        ];
+        for (text, expected) in cases {
+            let mut out = Vec::new();
+            base64(text, &mut out);
+            assert_eq!(&out, expected, "{text:?}");
         }
     }
 }

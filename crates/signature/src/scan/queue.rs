@@ -4,10 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     Action, Direction, RuleId,
-    check::{
-        Rule,
-        rule::{CountBy, ThresholdKind},
-    },
+    check::{Rule, rule::CountBy},
     compile::plan,
     scan::{Scan, tables::Ruling},
 };
@@ -123,17 +120,8 @@ impl<'a> Scan<'a> {
                 None => Ruling::Show,
             };
         }
-        let ruling = self.tables.threshold(
-            threshold,
-            (rule.meta.gid, rule.meta.sid),
-            self.packet,
-            self.ends(queued),
-        );
-        match (ruling, threshold.kind) {
-            // Below its count a threshold hides the alert only; a detection_filter hides the match.
-            (Ruling::Nothing, kind) if kind != ThresholdKind::DetectionFilter => Ruling::Silent,
-            (ruling, _) => ruling,
-        }
+        let rule_key = (rule.meta.gid, rule.meta.sid);
+        self.tables.threshold(threshold, rule_key, self.packet, self.ends(queued))
     }
 
     /// Source and destination as the alert has them.

@@ -168,7 +168,7 @@ fn bit_key(bit: u32, track: Track, packet: &PacketView<'_>) -> BitKey {
     match track {
         Track::Src => (bit, Some(packet.src), None),
         Track::Dst => (bit, Some(packet.dst), None),
-        Track::Pair | Track::Flow | Track::Tx => {
+        Track::Pair => {
             let (low, high) = (packet.src.min(packet.dst), packet.src.max(packet.dst));
             (bit, Some(low), Some(high))
         }

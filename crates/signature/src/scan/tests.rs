@@ -26,10 +26,14 @@ fn good(rules: &str) -> RuleSet {
 fn naive(rules: &str) -> RuleSet {
     let mut set = good(rules);
     for groups in set.plan.packet.iter_mut().chain(&mut set.plan.stream) {
-        let mut all: Vec<u32> = groups.any.rules().to_vec();
-        all.extend(groups.by_port.values().flat_map(|matcher| matcher.rules()));
+        let searches = || std::iter::once(&groups.all).chain(groups.by_port.values());
+        let all: Vec<u32> = searches()
+            .flat_map(|one| [&one.any, &one.head])
+            .flat_map(|matcher| matcher.rules())
+            .copied()
+            .collect();
         groups.always.extend(all);
-        groups.any = crate::compile::matcher::Matcher::default();
+        groups.all = crate::compile::plan::Searches::default();
         groups.by_port.clear();
     }
     for hook in set.plan.tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks) {
@@ -76,6 +80,12 @@ fn payload_matches(options: &str, payload: &[u8]) -> bool {
     with == [1]
 }
 
+fn check_payloads(cases: &[(&str, &[u8], bool)]) {
+    for (options, payload, expected) in cases {
+        assert_eq!(payload_matches(options, payload), *expected, "{options} on {payload:?}");
+    }
+}
+
 #[test]
 fn payload_keywords() {
     let cases: &[(&str, &[u8], bool)] = &[
@@ -111,6 +121,13 @@ fn payload_keywords() {
         (r#"content:"ab"; isdataat:!1,relative;"#, b"abx", false),
         (r#"content:"ab"; isdataat:5;"#, b"ab1234", true),
         (r#"content:"ab"; isdataat:6;"#, b"ab1234", false),
+    ];
+    check_payloads(cases);
+}
+
+#[test]
+fn expressions() {
+    let cases: &[(&str, &[u8], bool)] = &[
         (r#"pcre:"/a.c$/";"#, b"xxabc", true),
         (r#"pcre:"/a.c$/";"#, b"xxabc\n", true),
         (r#"pcre:"/a.c$/E";"#, b"xxabc\n", false),
@@ -126,6 +143,13 @@ fn payload_keywords() {
         (r#"content:"ab"; pcre:"/^\d+x/R";"#, b"ab12x", true),
         (r#"content:"ab"; pcre:"/^\d+x/R";"#, b"abc12x", false),
         (r#"content:"ab"; pcre:"/^\d+x/R";"#, b"ab-ab12x", true),
+    ];
+    check_payloads(cases);
+}
+
+#[test]
+fn numbers_in_payload() {
+    let cases: &[(&str, &[u8], bool)] = &[
         (r#"content:"ab"; byte_test:1,>,4,0,relative;"#, b"ab\x05", true),
         (r#"content:"ab"; byte_test:1,>,5,0,relative;"#, b"ab\x05", false),
         (r#"byte_test:2,=,513,0,little;"#, b"\x01\x02", true),
@@ -141,6 +165,11 @@ fn payload_keywords() {
             true,
         ),
         (r#"byte_jump:1,0; content:"x"; within:1;"#, b"\x09..x", false),
+        (
+            r#"content:"abcd"; byte_jump:0,0,relative,post_offset -3; content:"bcd"; within:3;"#,
+            b"abcd.",
+            true,
+        ),
         (r#"byte_extract:1,0,len; content:"x"; offset:len;"#, b"\x03..x", true),
         (r#"byte_extract:1,0,len; content:"x"; offset:len;"#, b"\x03.x.", false),
         (r#"byte_extract:1,0,len; byte_test:1,=,len,1;"#, b"\x03\x03", true),
@@ -169,9 +198,7 @@ fn payload_keywords() {
         (r#"content:"abcdefgh"; fast_pattern:2,4;"#, b"abcdefgh", true),
         (r#"content:"abcdefgh"; fast_pattern:2,4;"#, b"cdef", false),
     ];
-    for (options, payload, expected) in cases {
-        assert_eq!(payload_matches(options, payload), *expected, "{options} on {payload:?}");
-    }
+    check_payloads(cases);
 }
 
 #[test]
@@ -236,6 +263,14 @@ fn header_keywords() {
         ("alert ip any any -> [8.8.4.4,8.8.8.0/24] any (sid:1;)", &packet(b""), true),
         ("alert ip ![10.0.0.1] any -> any any (sid:1;)", &packet(b""), false),
         ("alert icmp any any -> any 80 (itype:8; sid:1;)", &icmp, false),
+        ("alert pkthdr any any -> any any (decode-event:ipv4.pkt_too_small; sid:1;)", &odd, true),
+        ("alert tcp any any -> any any (content:\"hell\"; sid:1;)", &tcp(16), true),
+        (
+            "alert tcp any any -> any any (flow:to_client; content:\"hell\"; sid:1;)",
+            &tcp(16),
+            false,
+        ),
+        ("alert ip any any -> any any (content:\"hell\"; sid:1;)", &tcp(16), true),
         ("alert ip6 any any -> any any (ip_proto:17; sid:1;)", &packet(b""), false),
     ];
     for (rule, packet, expected) in cases {
@@ -460,6 +495,10 @@ fn streams() {
         (r#"alert tcp any any -> any any (content:"pattern"; offset:100; sid:1;)"#, 100, true),
         (r#"alert tcp any any -> any any (flow:no_stream; content:"pattern"; sid:1;)"#, 0, false),
         (r#"alert http any any -> any any (content:"pattern"; sid:1;)"#, 0, false),
+        (r#"alert ip any any -> any any (content:"pattern"; sid:1;)"#, 0, true),
+        (r#"alert tcp-stream any any -> any any (content:"pattern"; sid:1;)"#, 0, true),
+        (r#"alert tcp [10.0.0.1] any -> any any (pcre:"/pat+ern/"; sid:1;)"#, 0, true),
+        (r#"alert tcp [10.0.0.2] any -> any any (pcre:"/pat+ern/"; sid:1;)"#, 0, false),
     ];
     for (rule, offset, expected) in cases {
         assert_eq!(on_stream(&good(rule), b"a pattern here", offset) == [1], expected, "{rule}");

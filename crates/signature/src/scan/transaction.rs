@@ -72,7 +72,10 @@ impl Scan<'_> {
         while progress.instance < MAX_INSTANCES {
             match tx.buffer(hook.buffer, direction, progress.instance) {
                 View::Pending => {
-                    progress.done = tx.is_complete(direction);
+                    if tx.is_complete(direction) {
+                        out.extend_from_slice(&hook.always);
+                        progress.done = true;
+                    }
                     return;
                 }
                 View::Absent => {

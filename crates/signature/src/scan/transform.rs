@@ -89,3 +89,37 @@ fn url_decode(from: &[u8], to: &mut Vec<u8>) {
         at += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transforms() {
+        let cases: &[(&[Transform], &[u8], &[u8])] = &[
+            (&[Transform::DotPrefix], b"a.b", b".a.b"),
+            (&[Transform::Lowercase, Transform::DotPrefix], b"A", b".a"),
+            (&[Transform::Uppercase], b"aB1", b"AB1"),
+            (&[Transform::StripWhitespace], b" a\tb\r\n", b"ab"),
+            (&[Transform::CompressWhitespace], b"a  b \t c", b"a b c"),
+            (&[Transform::StripPseudoHeaders], b":path: /\r\nhost: x\r\n", b"host: x\r\n"),
+            (&[Transform::HeaderLowercase], b"Host: Abc\r\nX-Y: Z", b"host: Abc\r\nx-y: Z"),
+            (&[Transform::UrlDecode], b"a%20b+c%zz%4", b"a b c%zz%4"),
+            (&[Transform::Xor(0x0a0d, 2)], b"\x0a\x0d\x0b", b"\x00\x00\x01"),
+            (
+                &[Transform::Md5],
+                b"",
+                b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e",
+            ),
+        ];
+        let (mut out, mut room) = (b"left over".to_vec(), b"too".to_vec());
+        for (transforms, from, expected) in cases {
+            apply(transforms, from, &mut out, &mut room);
+            assert_eq!(&out, expected, "{transforms:?}");
+        }
+        apply(&[Transform::Sha1], b"x", &mut out, &mut room);
+        assert_eq!(out.len(), 20);
+        apply(&[Transform::Sha256], b"x", &mut out, &mut room);
+        assert_eq!(out.len(), 32);
+    }
+}

@@ -1,0 +1,267 @@
+//! The agent's configuration file, `agent.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use link::spool::WhenFull;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use service::LogFormat;
+
+/// Everything the agent can be told.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder of identity, spool and checkpoints; written by the agent alone.
+    pub data: PathBuf,
+    /// Collectors as `host:port`, in order of preference; taken from the enrolment when empty.
+    #[serde(default)]
+    pub collectors: Vec<String>,
+    /// Zone the host stands in, such as `dmz`.
+    #[serde(default)]
+    pub zone: String,
+    /// Region or site.
+    #[serde(default)]
+    pub region: String,
+    /// Filter of the agent's own log, such as `info` or `info,link=debug`.
+    #[serde(default = "default_filter")]
+    pub log: String,
+    /// Form of the agent's own log.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// Disk spool.
+    #[serde(default)]
+    pub spool: SpoolConfig,
+    /// Rules.
+    #[serde(default)]
+    pub rules: RulesConfig,
+    /// Interfaces to capture on; none means no capture.
+    #[serde(default)]
+    pub interfaces: Vec<InterfaceConfig>,
+    /// Log inputs.
+    #[serde(default)]
+    pub logs: LogsConfig,
+    /// User to become once all sockets are open, when started as root.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+fn default_filter() -> String {
+    "info".to_owned()
+}
+
+/// Disk spool.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolConfig {
+    /// Most mebibytes on disk.
+    #[schemars(range(min = 16))]
+    pub megabytes: u64,
+    /// What to do when it is full.
+    pub when_full: WhenFull,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self { megabytes: 1024, when_full: WhenFull::default() }
+    }
+}
+
+/// Where rules come from and what their variables mean.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesConfig {
+    /// Signature files or folders (`*.rules`).
+    pub signatures: Vec<PathBuf>,
+    /// Sigma files or folders (`*.yml`), correlations among them.
+    pub sigma: Vec<PathBuf>,
+    /// Threshold and baseline files or folders (`*.yml`).
+    pub anomaly: Vec<PathBuf>,
+    /// Variables of signatures, such as `HOME_NET`.
+    pub vars: BTreeMap<String, String>,
+}
+
+/// What an interface sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Traffic coming in from outside.
+    Ingress,
+    /// Traffic going out.
+    Egress,
+    /// Traffic within.
+    #[default]
+    Internal,
+    /// A mirror port or tap.
+    Mirror,
+}
+
+impl Role {
+    /// Its name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+            Self::Internal => "internal",
+            Self::Mirror => "mirror",
+        }
+    }
+}
+
+/// One interface.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceConfig {
+    /// Device, such as `eth0`.
+    pub device: String,
+    /// Name in records; the device when absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What it sees.
+    #[serde(default)]
+    pub role: Role,
+    /// Zone; the agent's when absent.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// BPF filter; everything when absent.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// Bytes kept of each packet.
+    #[serde(default = "default_snap")]
+    #[schemars(range(min = 64, max = 262_144))]
+    pub snap_length: u32,
+    /// Capture ring in mebibytes.
+    #[serde(default = "default_ring")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub ring_megabytes: u32,
+    /// Packet workers.
+    #[serde(default = "default_workers")]
+    #[schemars(range(min = 1, max = 64))]
+    pub workers: usize,
+}
+
+const fn default_snap() -> u32 {
+    65_535
+}
+
+const fn default_ring() -> u32 {
+    64
+}
+
+const fn default_workers() -> usize {
+    1
+}
+
+/// Log inputs.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogsConfig {
+    /// Files to follow.
+    pub files: Vec<FileConfig>,
+    /// The systemd journal.
+    pub journald: Option<JournaldConfig>,
+    /// Syslog listeners.
+    pub syslog: Vec<SyslogConfig>,
+}
+
+/// How the lines of a source are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// JSON when a line begins with `{`, else syslog when it has such a header, else plain.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// RFC 5424, RFC 3164 or the local form `Nov 22 15:04:05 host app[1]: text`.
+    Syslog,
+    /// Access log of nginx or Apache, common or combined.
+    Access,
+    /// `audit.log` of the Linux audit system.
+    Auditd,
+    /// Text only.
+    Plain,
+}
+
+/// Files to follow.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    /// Paths; `*`, `?` in any component.
+    pub paths: Vec<String>,
+    /// How lines are read.
+    #[serde(default)]
+    pub format: Format,
+    /// A line that does not match this regular expression continues the one before it.
+    #[serde(default)]
+    pub starts_with: Option<String>,
+    /// Read files from their beginning when they are met for the first time; else from their end.
+    #[serde(default = "yes")]
+    pub from_start: bool,
+    /// Time zone of times without one, such as `Europe/Zurich`; UTC when absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The systemd journal, read through `journalctl`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JournaldConfig {
+    /// Units to read; all when empty.
+    #[serde(default)]
+    pub units: Vec<String>,
+    /// Program to run; `journalctl` when absent.
+    #[serde(default)]
+    pub command: Option<PathBuf>,
+}
+
+/// Transport of a syslog listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Datagrams (RFC 5426).
+    Udp,
+    /// Streams, both framings of RFC 6587.
+    Tcp,
+}
+
+/// One syslog listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogConfig {
+    /// Address and port, such as `0.0.0.0:514`.
+    pub listen: String,
+    /// Transport.
+    pub transport: Transport,
+    /// Time zone of times without one; UTC when absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_enough() {
+        let config: Config = service::config::parse("a", "data = \"/var/lib/pikett\"\n").unwrap();
+        assert_eq!(config.spool.megabytes, 1024);
+        assert!(config.interfaces.is_empty() && config.logs.files.is_empty());
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_lines() {
+        let text = "data = \"/x\"\n[[interfaces]]\ndevice = \"eth0\"\nrole = \"ingres\"\nring_megabytes = 0\n[logs]\nfile = []\n";
+        let error = service::config::parse::<Config>("agent.toml", text).unwrap_err();
+        expect_test::expect![[r#"
+            agent.toml:4: interfaces[0].role: is not one of ingress, egress, internal, mirror
+            agent.toml:5: interfaces[0].ring_megabytes: must be at least 1
+            agent.toml:7: logs.file: unknown key, did you mean "files"?"#]]
+        .assert_eq(&error.to_string());
+    }
+}

@@ -1,0 +1,11 @@
+//! The agent: packets and logs in, detection, spool, link. The binary is `main.rs`.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod identity;
+pub mod logs;
+pub mod outbox;
+pub mod parse;
+pub mod privileges;
+pub mod report;
+pub mod run;

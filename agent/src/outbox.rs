@@ -1,0 +1,400 @@
+//! From events to the spool: detection over events, batches, positions, checkpoints.
+//!
+//! One thread owns this. It takes events from the log inputs and the packet workers, lets the
+//! detectors see each one, numbers and spools them in batches. When the spool is full it waits, so
+//! that sources that can wait do; the queues in front fill up and shed what cannot.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use event::{Event, Ledger};
+use link::client::SharedSpool;
+use link::spool::SpoolError;
+use serde::{Deserialize, Serialize};
+use service::{Clock, Shutdown};
+
+use crate::logs::{Item, Positions};
+
+/// Most events in one batch.
+const BATCH: usize = 512;
+/// Longest wait for a batch to fill.
+const LINGER: Duration = Duration::from_millis(50);
+/// Wait before trying a full spool or a failing disk again.
+const RETRY: Duration = Duration::from_millis(100);
+/// Microseconds between two checkpoints.
+const CHECKPOINT_EVERY: u128 = 1_000_000;
+
+/// Sees every event on its way out and may add detections (events of kind `alert`).
+pub trait Detector: Send {
+    /// Looks at one event; what it finds is appended to `found`.
+    fn event(&mut self, event: &Event, found: &mut Vec<Event>);
+}
+
+/// Counters of the outbox.
+#[derive(Debug, Default)]
+pub struct Counters {
+    seen: AtomicU64,
+    spooled: AtomicU64,
+    detections: AtomicU64,
+    lost: AtomicU64,
+    waits: AtomicU64,
+}
+
+impl Counters {
+    /// As a ledger: events taken, spooled, lost.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let spooled = self.spooled.load(Ordering::Acquire);
+        let lost = self.lost.load(Ordering::Acquire);
+        let seen = self.seen.load(Ordering::Acquire);
+        let mut ledger = Ledger { seen, processed: spooled, ..Ledger::default() };
+        ledger.shed("stopped_while_spool_full", lost);
+        ledger.pending = seen.saturating_sub(spooled).saturating_sub(lost);
+        ledger
+    }
+
+    /// Detections made over events.
+    #[must_use]
+    pub fn detections(&self) -> u64 {
+        self.detections.load(Ordering::Relaxed)
+    }
+
+    /// Times a batch had to wait for room in the spool.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
+    }
+}
+
+/// The file that keeps the positions of all sources.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    boot: u64,
+    seq: u64,
+    positions: Positions,
+}
+
+impl Checkpoint {
+    /// The checkpoint in a folder.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { path: folder.join("positions.json") }
+    }
+
+    /// The positions to go on from: the kept ones, moved on by the notes of the spool.
+    ///
+    /// # Errors
+    /// When the spool cannot be read. A damaged checkpoint is set aside and told of in the log.
+    pub fn recover(&self, spool: &SharedSpool) -> Result<Positions, SpoolError> {
+        let kept = match std::fs::read(&self.path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                tracing::error!(path = %self.path.display(), %error, "positions are unreadable");
+                Kept::default()
+            }),
+            Err(_) => Kept::default(),
+        };
+        let mut positions: Positions = kept.positions;
+        for note in spool.lock().notes_after(kept.boot, kept.seq)? {
+            match serde_json::from_slice::<Positions>(&note) {
+                Ok(later) => positions.extend(later),
+                Err(error) => tracing::error!(%error, "a position in the spool is unreadable"),
+            }
+        }
+        Ok(positions)
+    }
+
+    /// Keeps `positions` durably and lets the spool forget its notes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&self, spool: &SharedSpool, positions: &Positions) -> io::Result<()> {
+        let (boot, seq) = {
+            let mut spool = spool.lock();
+            // Events first: a position must never be ahead of them.
+            spool.sync().map_err(io::Error::other)?;
+            (spool.boot(), spool.next_seq().saturating_sub(1))
+        };
+        let kept = Kept { boot, seq, positions: positions.clone() };
+        write_durably(&self.path, &serde_json::to_vec(&kept)?)?;
+        spool.lock().set_checkpoint(seq);
+        Ok(())
+    }
+}
+
+/// Replaces a file so that after a crash either the old or the new content is there.
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let file = std::fs::File::create(&part)?;
+    io::Write::write_all(&mut &file, bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// The outbox; [`Outbox::run`] is the body of its thread.
+pub struct Outbox {
+    /// Events of packet workers and log inputs.
+    pub queue: Receiver<Item>,
+    /// Where they go.
+    pub spool: Arc<SharedSpool>,
+    /// Who looks at them.
+    pub detectors: Vec<Box<dyn Detector>>,
+    /// Positions known so far.
+    pub positions: Positions,
+    /// Where positions are kept.
+    pub checkpoint: Checkpoint,
+    /// Counters, shared with the report.
+    pub counters: Arc<Counters>,
+    /// Clock of the checkpoints.
+    pub clock: Clock,
+    /// When it triggers, what is in the queue is still spooled.
+    pub shutdown: Shutdown,
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Outbox").field("detectors", &self.detectors.len()).finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// Runs until every sender of the queue is gone, or the shutdown is triggered and the queue is empty.
+    pub fn run(mut self) {
+        let mut saved = self.clock.monotonic();
+        let mut dirty = false;
+        loop {
+            let (mut events, moved, ended) = self.gather();
+            if !events.is_empty() {
+                dirty |= !moved.is_empty();
+                self.spool_all(&mut events, &moved);
+                self.positions.extend(moved);
+            }
+            let now = self.clock.monotonic();
+            if dirty && (ended || now.saturating_sub(saved).as_micros() >= CHECKPOINT_EVERY) {
+                saved = now;
+                match self.checkpoint.save(&self.spool, &self.positions) {
+                    Ok(()) => dirty = false,
+                    Err(error) => tracing::error!(%error, "positions could not be kept"),
+                }
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Takes up to a batch of events, with the positions they stand for.
+    fn gather(&mut self) -> (Vec<Event>, Positions, bool) {
+        let mut events = Vec::new();
+        let mut moved = BTreeMap::new();
+        let mut ended = false;
+        while events.len() < BATCH {
+            let next = if events.is_empty() {
+                self.queue.recv_timeout(LINGER)
+            } else {
+                self.queue.recv_timeout(LINGER.checked_div(10).unwrap_or(LINGER))
+            };
+            match next {
+                Ok(item) => {
+                    self.counters.seen.fetch_add(1, Ordering::Release);
+                    if let Some((key, position)) = item.position {
+                        moved.insert(key.to_string(), position);
+                    }
+                    self.detect(&item.event, &mut events);
+                    events.push(item.event);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    ended = self.shutdown.is_triggered() && events.is_empty();
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    ended = true;
+                    break;
+                }
+            }
+        }
+        (events, moved, ended)
+    }
+
+    fn detect(&mut self, event: &Event, events: &mut Vec<Event>) {
+        let before = events.len();
+        for detector in &mut self.detectors {
+            detector.event(event, events);
+        }
+        let found = u64::try_from(events.len().saturating_sub(before)).unwrap_or(0);
+        self.counters.detections.fetch_add(found, Ordering::Relaxed);
+        self.counters.seen.fetch_add(found, Ordering::Release);
+    }
+
+    /// Spools a batch, waiting while there is no room. Given up only when the agent stops meanwhile.
+    fn spool_all(&self, events: &mut [Event], moved: &Positions) {
+        let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let note = if moved.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(moved).unwrap_or_default()
+        };
+        let mut told = false;
+        loop {
+            let error = match self.spool.append(events, &note) {
+                Ok(()) => {
+                    self.counters.spooled.fetch_add(count, Ordering::Release);
+                    return;
+                }
+                Err(error) => error,
+            };
+            if !told {
+                told = true;
+                self.counters.waits.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, events = count, "spool takes no events, waiting");
+            }
+            if self.shutdown.is_triggered() {
+                // Sources that keep a position will read these again; the others are lost.
+                self.counters.lost.fetch_add(count, Ordering::Release);
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::Position;
+    use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
+    use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
+
+    struct Evil;
+
+    impl Detector for Evil {
+        fn event(&mut self, event: &Event, found: &mut Vec<Event>) {
+            if event.fields.get("message").is_some_and(|m| m == "evil 3") {
+                let detection = Detection {
+                    engine: Engine::Sigma,
+                    rule_id: "r".into(),
+                    rule_rev: String::new(),
+                    title: "evil".into(),
+                    severity: Severity::High,
+                    category: String::new(),
+                    entity: Entity { field: "host.name".into(), value: "h".into() },
+                    explanation: String::new(),
+                    advice: String::new(),
+                    evidence: Vec::new(),
+                    attack: Vec::new(),
+                    rule_text: String::new(),
+                };
+                found.push(detection.into_event(event.time, event.seen, Object::new()));
+            }
+        }
+    }
+
+    fn item(n: u64) -> Item {
+        let event = Event {
+            seq: 0,
+            time: Timestamp::EPOCH,
+            seen: Timestamp::EPOCH,
+            kind: Kind::Log,
+            fields: Object::from_iter([("message".to_owned(), format!("evil {n}").into())]),
+        };
+        Item { event, position: Some(("journald".into(), Position::Cursor(n.to_string()))) }
+    }
+
+    fn open(folder: &Path, boot: u64, limits: Limits) -> Arc<SharedSpool> {
+        let spool = Spool::open(&folder.join("spool"), SpoolKey::new([1; 32]), limits, boot);
+        SharedSpool::new(spool.unwrap())
+    }
+
+    fn outbox(folder: &Path, spool: &Arc<SharedSpool>, items: Vec<Item>) -> Outbox {
+        let (sender, queue) = crossbeam_channel::bounded(items.len().max(1));
+        for item in items {
+            sender.send(item).unwrap();
+        }
+        Outbox {
+            queue,
+            spool: Arc::clone(spool),
+            detectors: vec![Box::new(Evil)],
+            positions: Positions::new(),
+            checkpoint: Checkpoint::new(folder),
+            counters: Arc::default(),
+            clock: Clock::system(),
+            shutdown: Shutdown::new(),
+        }
+    }
+
+    fn spooled(spool: &SharedSpool) -> Vec<Event> {
+        let mut cursor = Cursor::default();
+        let mut out = Vec::new();
+        while let Some((item, next)) = spool.lock().read(cursor).unwrap() {
+            cursor = next;
+            let Spooled::Batch { first_seq, last_seq, payload, .. } = item else { panic!() };
+            out.extend(link::payload::unpack(&payload, first_seq, last_seq).unwrap());
+        }
+        out
+    }
+
+    #[test]
+    fn events_detections_and_positions_reach_the_spool() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), 1, Limits::default());
+        let outbox = outbox(folder.path(), &spool, (0..1_000).map(item).collect());
+        let counters = Arc::clone(&outbox.counters);
+        outbox.run();
+        let events = spooled(&spool);
+        assert_eq!(events.len(), 1_001);
+        assert!(events.iter().enumerate().all(|(at, event)| event.seq == at as u64 + 1));
+        assert_eq!(events.iter().filter(|event| event.kind == Kind::Alert).count(), 1);
+        assert_eq!((counters.ledger().residue(), counters.detections()), (0, 1));
+        let recovered = Checkpoint::new(folder.path()).recover(&spool).unwrap();
+        assert_eq!(recovered["journald"], Position::Cursor("999".into()));
+    }
+
+    #[test]
+    fn after_a_kill_positions_come_from_the_spool() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), 1, Limits::default());
+        let outbox = outbox(folder.path(), &spool, Vec::new());
+        let moved = Positions::from([("journald".into(), Position::Cursor("7".into()))]);
+        // A checkpoint, then one more batch, then the kill.
+        Checkpoint::new(folder.path()).save(&spool, &Positions::new()).unwrap();
+        outbox.spool_all(&mut [item(7).event], &moved);
+        drop((outbox, spool));
+        let spool = open(folder.path(), 2, Limits::default());
+        let recovered = Checkpoint::new(folder.path()).recover(&spool).unwrap();
+        assert_eq!(recovered, moved);
+        std::fs::write(folder.path().join("positions.json"), "garbage").unwrap();
+        assert_eq!(Checkpoint::new(folder.path()).recover(&spool).unwrap(), moved);
+    }
+
+    #[test]
+    fn a_full_spool_makes_sources_wait_and_stopping_counts_what_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = Limits { bytes: 40, segment_bytes: 1_000, when_full: WhenFull::RefuseNew };
+        let spool = open(folder.path(), 1, limits);
+        let outbox = outbox(folder.path(), &spool, (0..3).map(item).collect());
+        let (counters, shutdown) = (Arc::clone(&outbox.counters), outbox.shutdown.clone());
+        let thread = std::thread::spawn(move || outbox.run());
+        while counters.waits() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(counters.ledger().processed, 0);
+        shutdown.trigger();
+        thread.join().unwrap();
+        let ledger = counters.ledger();
+        assert_eq!(ledger.shed.get("stopped_while_spool_full"), Some(&3));
+        assert_eq!(ledger.residue(), 0);
+    }
+}

@@ -1,0 +1,332 @@
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+
+/// 2026-11-22T15:04:05Z
+const NOW: i64 = 1_795_359_845;
+
+fn show(format: Format, line: &str) -> String {
+    let zone = Zone::named("Europe/Zurich").unwrap();
+    let entry = Parser::new(format, zone).line(line, Timestamp::from_seconds(NOW));
+    let mut out = format!("{} parsed={}", entry.time, entry.parsed);
+    event::flatten(&entry.fields, &mut |name, value| {
+        if name != "event.original" {
+            out.push_str(&format!("\n{name} = {value}"));
+        }
+    });
+    out
+}
+
+fn check(format: Format, line: &str, expected: &Expect) {
+    expected.assert_eq(&show(format, line));
+}
+
+#[test]
+fn sshd() {
+    check(
+        Format::Auto,
+        "Nov 22 15:04:05 web1 sshd[812]: Failed password for invalid user admin from 192.0.2.7 port 51122 ssh2",
+        &expect![[r#"
+            2026-11-22T14:04:05.000000+0000 parsed=true
+            log.syslog.hostname = "web1"
+            log.syslog.appname = "sshd"
+            log.syslog.procid = "812"
+            host.name = "web1"
+            process.name = "sshd"
+            process.pid = 812
+            message = "Failed password for invalid user admin from 192.0.2.7 port 51122 ssh2"
+            sshd.method = "password"
+            sshd.invalid_user = "true"
+            user.name = "admin"
+            src_ip = "192.0.2.7"
+            src_port = 51122
+            event.action = "ssh_login"
+            event.outcome = "failure"
+            event.module = "sshd"
+            event.category = "authentication""#]],
+    );
+    check(
+        Format::Syslog,
+        "<38>1 2026-11-22T15:04:05.123Z web1 sshd 812 - - Accepted publickey for root from 2001:db8::1 port 22022 ssh2: ED25519 SHA256:abc",
+        &expect![[r#"
+            2026-11-22T15:04:05.123000+0000 parsed=true
+            log.syslog.hostname = "web1"
+            log.syslog.appname = "sshd"
+            log.syslog.procid = "812"
+            log.syslog.facility.code = 4
+            log.syslog.severity.code = 6
+            host.name = "web1"
+            process.name = "sshd"
+            process.pid = 812
+            message = "Accepted publickey for root from 2001:db8::1 port 22022 ssh2: ED25519 SHA256:abc"
+            sshd.method = "publickey"
+            user.name = "root"
+            src_ip = "2001:db8::1"
+            src_port = 22022
+            event.action = "ssh_login"
+            event.outcome = "success"
+            event.module = "sshd"
+            event.category = "authentication""#]],
+    );
+}
+
+#[test]
+fn a_user_name_cannot_forge_the_address() {
+    let text = show(
+        Format::Auto,
+        "Nov 22 15:04:05 web1 sshd[1]: Failed password for invalid user x from 10.0.0.1 port 1 ssh2 from 192.0.2.7 port 2 ssh2",
+    );
+    assert!(text.contains("src_ip = \"192.0.2.7\""), "{text}");
+    assert!(text.contains("user.name = \"x from 10.0.0.1 port 1 ssh2\""), "{text}");
+}
+
+#[test]
+fn sudo_su_pam() {
+    check(
+        Format::Auto,
+        "Nov 22 15:04:05 web1 sudo:    alice : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/bin/cat /etc/shadow ; x",
+        &expect![[r#"
+            2026-11-22T14:04:05.000000+0000 parsed=true
+            log.syslog.hostname = "web1"
+            log.syslog.appname = "sudo"
+            host.name = "web1"
+            process.name = "sudo"
+            process.command_line = "/bin/cat /etc/shadow ; x"
+            process.tty.name = "pts/0"
+            process.working_directory = "/home/alice"
+            message = "alice : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/bin/cat /etc/shadow ; x"
+            user.name = "alice"
+            user.target.name = "root"
+            event.reason = "3 incorrect password attempts"
+            event.action = "sudo"
+            event.outcome = "failure"
+            event.module = "sudo"
+            event.category = "authentication""#]],
+    );
+    check(
+        Format::Auto,
+        "Nov 22 15:04:05 web1 su[9]: FAILED SU (to root) bob on pts/1",
+        &expect![[r#"
+        2026-11-22T14:04:05.000000+0000 parsed=true
+        log.syslog.hostname = "web1"
+        log.syslog.appname = "su"
+        log.syslog.procid = "9"
+        host.name = "web1"
+        process.name = "su"
+        process.pid = 9
+        message = "FAILED SU (to root) bob on pts/1"
+        user.name = "bob"
+        user.target.name = "root"
+        event.action = "su"
+        event.outcome = "failure"
+        event.module = "su"
+        event.category = "authentication""#]],
+    );
+    check(
+        Format::Auto,
+        "Nov 22 15:04:05 web1 login[9]: pam_unix(login:auth): authentication failure; logname=LOGIN uid=0 euid=0 tty=/dev/tty1 ruser= rhost=192.0.2.9  user=carol",
+        &expect![[r#"
+            2026-11-22T14:04:05.000000+0000 parsed=true
+            log.syslog.hostname = "web1"
+            log.syslog.appname = "login"
+            log.syslog.procid = "9"
+            host.name = "web1"
+            process.name = "login"
+            process.pid = 9
+            message = "pam_unix(login:auth): authentication failure; logname=LOGIN uid=0 euid=0 tty=/dev/tty1 ruser= rhost=192.0.2.9  user=carol"
+            src_ip = "192.0.2.9"
+            user.name = "carol"
+            event.action = "pam_authentication"
+            event.outcome = "failure"
+            event.module = "login"
+            event.category = "authentication""#]],
+    );
+}
+
+#[test]
+fn syslog_as_devices_really_write_it() {
+    for (line, time) in [
+        ("<13>Nov 22 16:04:05 host app: x", "2026-11-22T15:04:05.000000+0000"),
+        ("<13>Nov 22 2025 16:04:05 host app: x", "2025-11-22T15:04:05.000000+0000"),
+        ("<13>Nov 22 16:04:05 2025 host app: x", "2025-11-22T15:04:05.000000+0000"),
+        ("<13>*Nov 22 16:04:05.250: host app: x", "2026-11-22T15:04:05.250000+0000"),
+        ("<13>2026-11-22T16:04:05+01:00 host app: x", "2026-11-22T15:04:05.000000+0000"),
+        ("<13>Dec 31 23:00:00 host app: x", "2025-12-31T22:00:00.000000+0000"),
+        ("<13>Feb 29 12:00:00 host app: x", "2024-02-29T11:00:00.000000+0000"),
+    ] {
+        let text = show(Format::Syslog, line);
+        assert!(text.starts_with(&format!("{time} parsed=true")), "{line}\n{text}");
+        assert!(text.contains("message = \"x\""), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn structured_data() {
+    check(
+        Format::Syslog,
+        "<165>1 2003-10-11T22:14:15.003Z mymachine.example.com evntslog - ID47 [ex@32473 iut=\"3\" q=\"a \\\"b\\\" \\]\"][two x=\"\"] \u{feff}An event",
+        &expect![[r#"
+            2003-10-11T22:14:15.003000+0000 parsed=true
+            log.syslog.hostname = "mymachine.example.com"
+            log.syslog.appname = "evntslog"
+            log.syslog.msgid = "ID47"
+            log.syslog.structured_data.ex@32473.iut = "3"
+            log.syslog.structured_data.ex@32473.q = "a \"b\" ]"
+            log.syslog.structured_data.two.x = ""
+            log.syslog.facility.code = 20
+            log.syslog.severity.code = 5
+            host.name = "mymachine.example.com"
+            process.name = "evntslog"
+            message = "An event""#]],
+    );
+}
+
+#[test]
+fn access_logs() {
+    check(
+        Format::Access,
+        r#"192.0.2.1 - frank [22/Nov/2026:16:04:05 +0100] "GET /a?q=%27 OR 1=1 HTTP/1.1" 200 2326 "http://x/" "curl/8 \"q\" \x41""#,
+        &expect![[r#"
+            2026-11-22T15:04:05.000000+0000 parsed=true
+            src_ip = "192.0.2.1"
+            user.name = "frank"
+            http.http_method = "GET"
+            http.url = "/a?q=%27 OR 1=1"
+            http.protocol = "HTTP/1.1"
+            http.status = 200
+            http.length = 2326
+            http.http_refer = "http://x/"
+            http.http_user_agent = "curl/8 \"q\" A"
+            event.module = "access"
+            event.category = "web"
+            message = "192.0.2.1 - frank [22/Nov/2026:16:04:05 +0100] \"GET /a?q=%27 OR 1=1 HTTP/1.1\" 200 2326 \"http://x/\" \"curl/8 \\\"q\\\" \\x41\"""#]],
+    );
+    check(
+        Format::Access,
+        r#"::1 - - [22/Nov/2026:16:04:05 +0100] "\x16\x03\x01" 400 -"#,
+        &expect![[r#"
+        2026-11-22T15:04:05.000000+0000 parsed=true
+        src_ip = "::1"
+        http.url = "\u0016\u0003\u0001"
+        http.status = 400
+        event.module = "access"
+        event.category = "web"
+        message = "::1 - - [22/Nov/2026:16:04:05 +0100] \"\\x16\\x03\\x01\" 400 -""#]],
+    );
+}
+
+#[test]
+fn auditd() {
+    check(
+        Format::Auto,
+        "type=EXECVE msg=audit(1795359845.123:77): argc=3 a0=\"sh\" a1=\"-c\" a2=6563686F2068656C6C6F",
+        &expect![[r#"
+            2026-11-22T15:04:05.123000+0000 parsed=true
+            event.module = "auditd"
+            event.action = "execve"
+            auditd.type = "EXECVE"
+            auditd.serial = 77
+            auditd.argc = "3"
+            process.command_line = "sh -c echo hello"
+            process.args = "sh"
+            process.args = "-c"
+            process.args = "echo hello"
+            message = "type=EXECVE msg=audit(1795359845.123:77): argc=3 a0=\"sh\" a1=\"-c\" a2=6563686F2068656C6C6F""#]],
+    );
+    check(
+        Format::Auditd,
+        "node=web1 type=USER_LOGIN msg=audit(1795359845.5:78): pid=812 uid=0 auid=4294967295 msg='op=login acct=\"root\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'",
+        &expect![[r#"
+            2026-11-22T15:04:05.500000+0000 parsed=true
+            host.name = "web1"
+            event.module = "auditd"
+            event.outcome = "failure"
+            event.action = "user_login"
+            auditd.type = "USER_LOGIN"
+            auditd.serial = 78
+            auditd.pid = "812"
+            auditd.uid = "0"
+            auditd.auid = "4294967295"
+            auditd.op = "login"
+            auditd.acct = "root"
+            auditd.exe = "/usr/sbin/sshd"
+            auditd.hostname = "?"
+            auditd.addr = "192.0.2.7"
+            auditd.terminal = "ssh"
+            auditd.res = "failed"
+            process.executable = "/usr/sbin/sshd"
+            process.pid = 812
+            user.name = "root"
+            user.audit.id = "4294967295"
+            user.id = "0"
+            src_ip = "192.0.2.7"
+            message = "node=web1 type=USER_LOGIN msg=audit(1795359845.5:78): pid=812 uid=0 auid=4294967295 msg='op=login acct=\"root\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'""#]],
+    );
+}
+
+#[test]
+fn json() {
+    check(
+        Format::Auto,
+        r#"{"time": 1795359845.5, "msg": "hi", "event_type": "alert", "user": {"name": "x"}}"#,
+        &expect![[r#"
+            2026-11-22T15:04:05.500000+0000 parsed=true
+            time = 1795359845.5
+            msg = "hi"
+            user.name = "x"
+            original_event_type = "alert"
+            message = "hi"
+            event.module = "json""#]],
+    );
+}
+
+#[test]
+fn what_nobody_understands_is_kept_whole() {
+    for (format, line) in [
+        (Format::Auto, "no header here"),
+        (Format::Json, "{broken"),
+        (Format::Access, "GET / HTTP/1.1"),
+        (Format::Auditd, "type=X msg=audit(zz:1): a=b"),
+        (Format::Syslog, "<999>x"),
+        (Format::Auto, "<script>alert(1)</script>"),
+    ] {
+        let text = show(format, line);
+        assert!(text.contains("parsed=false"), "{line}\n{text}");
+        assert!(text.contains(&format!("message = {}", Value::from(line))), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn invalid_utf8_is_flagged_and_long_lines_are_cut_to_a_field() {
+    let parser = Parser::new(Format::Auto, Zone::utc());
+    let (event, parsed) = parser.event(b"\xff\xfe bad", Timestamp::EPOCH);
+    assert!(!parsed);
+    assert_eq!(event.fields["log"]["flags"], serde_json::json!(["invalid_utf8"]));
+    let (event, _) = parser.event("\u{e9}".repeat(100_000).as_bytes(), Timestamp::EPOCH);
+    assert!(event.fields["message"].as_str().unwrap().len() <= MAX_FIELD);
+}
+
+proptest! {
+    #[test]
+    fn any_line_gives_an_event(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for format in [Format::Auto, Format::Json, Format::Syslog, Format::Access, Format::Auditd] {
+            let parser = Parser::new(format, Zone::utc());
+            let (event, _) = parser.event(&bytes, Timestamp::from_seconds(NOW));
+            prop_assert!(event.kind == Kind::Log);
+        }
+    }
+
+    #[test]
+    fn any_tail_behind_a_known_head_gives_an_event(tail in "[ -~]{0,80}", head in prop::sample::select(vec![
+        "Nov 22 15:04:05 h sshd[1]: ", "Nov 22 15:04:05 h sudo: ", "<13>1 ", "<13>1 - - - - - [",
+        "type=EXECVE msg=audit(1.1:1): ", "1.2.3.4 - - [22/Nov/2026:16:04:05 +0100] \"",
+        "Nov 22 15:04:05 h sshd[1]: Failed password for ",
+    ])) {
+        let line = format!("{head}{tail}");
+        for format in [Format::Auto, Format::Access, Format::Auditd] {
+            let (event, _) = Parser::new(format, Zone::utc()).event(line.as_bytes(), Timestamp::EPOCH);
+            prop_assert!(event.fields.contains_key("message"));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The agent's report on itself: to the collector every few seconds, as an event every minute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{Event, Hop, Kind, Ledger, Object, Report, Timestamp};
+use link::client::{LinkStatus, SharedSpool};
+use serde_json::{Value, json};
+use service::{Clock, Shutdown};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::logs::Item;
+use crate::run::EventQueue;
+use crate::{logs, outbox};
+
+/// Seconds between two reports.
+const EVERY: Duration = Duration::from_secs(2);
+/// Reports between two events of kind `health`.
+const EVENT_EVERY: u32 = 30;
+
+/// Collects the figures of all parts.
+pub struct Reporter {
+    /// Clock.
+    pub clock: Clock,
+    /// When the agent started.
+    pub started: Timestamp,
+    /// Spool.
+    pub spool: Arc<SharedSpool>,
+    /// Counters of the log inputs.
+    pub logs: Arc<logs::Counters>,
+    /// Counters of the outbox.
+    pub outbox: Arc<outbox::Counters>,
+    /// State of the link.
+    pub link: watch::Receiver<LinkStatus>,
+    /// Inputs in words.
+    pub inputs: Vec<String>,
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Reporter(..)")
+    }
+}
+
+/// The configured inputs in words.
+#[must_use]
+pub fn describe(config: &Config) -> Vec<String> {
+    let mut out = Vec::new();
+    for interface in &config.interfaces {
+        let name = interface.name.as_deref().unwrap_or(&interface.device);
+        out.push(format!("interface {name} ({})", interface.role.as_str()));
+    }
+    out.extend(config.logs.files.iter().map(|file| format!("files {}", file.paths.join(" "))));
+    out.extend(config.logs.journald.iter().map(|_| "journald".to_owned()));
+    out.extend(config.logs.syslog.iter().map(|one| format!("syslog {}", one.listen)));
+    out
+}
+
+impl Reporter {
+    /// The report of this moment.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let link = self.link.borrow().clone();
+        let spool = self.spool.lock();
+        let mut problems = Vec::new();
+        let outbox = self.outbox.ledger();
+        if let (None, Some(error)) = (&link.connected, &link.last_error) {
+            problems.push(format!("link is down: {error}"));
+        }
+        if self.outbox.waits() > 0 && outbox.pending > 0 {
+            problems.push("spool is full, sources wait".to_owned());
+        }
+        let shipping = Ledger { seen: spool.next_seq().saturating_sub(1), ..Ledger::default() };
+        Report {
+            time: Timestamp::from_micros(self.clock.now_micros()),
+            boot: spool.boot(),
+            started: self.started,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ledgers: [
+                (Hop::Logs, self.logs.ledger()),
+                (Hop::Outbox, outbox),
+                (Hop::Link, shipping),
+            ]
+            .into(),
+            last_seq: spool.next_seq().saturating_sub(1),
+            pending: spool.pending(),
+            spool_bytes: spool.bytes(),
+            acknowledged: link.acknowledged,
+            rejected: link.rejected,
+            skipped: link.skipped,
+            inputs: self.inputs.clone(),
+            problems,
+            resident_bytes: resident(),
+            ..Report::default()
+        }
+    }
+
+    /// Reports until `shutdown`.
+    pub async fn run(self, reports: watch::Sender<Vec<u8>>, queue: EventQueue, shutdown: Shutdown) {
+        let mut count = 0_u32;
+        while !shutdown.is_triggered() {
+            let report = self.report();
+            match serde_json::to_vec(&report) {
+                Ok(json) => {
+                    reports.send_replace(json);
+                }
+                Err(error) => tracing::error!(%error, "report could not be written"),
+            }
+            if count.is_multiple_of(EVENT_EVERY)
+                && let Err(error) = queue.try_send(health(&report))
+            {
+                tracing::debug!(%error, "no room for a health event; the next one follows");
+            }
+            count = count.wrapping_add(1);
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = shutdown.wait() => {}
+            }
+        }
+    }
+}
+
+/// The report as an event of kind `health`.
+fn health(report: &Report) -> Item {
+    let mut fields = Object::new();
+    fields.insert("message".into(), Value::String("agent report".to_owned()));
+    fields.insert("health".into(), json!(report));
+    let event = Event { seq: 0, time: report.time, seen: report.time, kind: Kind::Health, fields };
+    Item { event, position: None }
+}
+
+/// Resident memory of this process in bytes, as Linux tells it; 0 elsewhere.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0).saturating_mul(4096)
+}

@@ -1,0 +1,277 @@
+//! The agent's daemon: opens everything, gives up its privileges, starts the threads, stops in order.
+//!
+//! Order of stopping: inputs, then the outbox (what is queued is spooled), then the link (what is
+//! spooled is shipped while the collector answers), then exit. What is not shipped stays spooled.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use crossbeam_channel::Sender;
+use event::Timestamp;
+use link::client::{self, ClientConfig, LinkStatus, SharedSpool};
+use link::proto::Hello;
+use link::spool::{Limits, Spool};
+use service::{Clock, Shutdown};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::logs::tail::{Note, Sink, Tailer};
+use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
+use crate::outbox::{Checkpoint, Detector, Outbox};
+use crate::report::Reporter;
+use crate::{outbox, privileges, report};
+
+/// Events between the inputs and the outbox.
+const QUEUE: usize = 8192;
+/// Longest time to ship what is spooled when stopping.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Everything that was opened with privileges.
+struct Opened {
+    listeners: Vec<syslog::Listener>,
+}
+
+/// Runs the agent until it is told to stop.
+///
+/// # Errors
+/// When something cannot be opened; the error names it.
+pub fn run(config: &Config) -> Result<()> {
+    service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
+    let identity = Identity::load(&config.data)?;
+    let clock = Clock::system();
+    let boot = random()?;
+    let limits = Limits {
+        bytes: config.spool.megabytes.saturating_mul(1024 * 1024),
+        when_full: config.spool.when_full,
+        ..Limits::default()
+    };
+    let folder = config.data.join("spool");
+    let mut spool = Spool::open(&folder, identity.spool_key.clone(), limits, boot)?;
+    for damage in spool.damage() {
+        tracing::error!(damage, "spool was damaged");
+    }
+    let spool = SharedSpool::new(spool);
+    let opened = open(config)?;
+    privileges::drop(config.user.as_deref())?;
+    tracing::info!(agent = identity.agent, version = env!("CARGO_PKG_VERSION"), "agent starts");
+    Daemon { config, identity, clock, spool }.run(opened)
+}
+
+fn random() -> Result<u64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn open(config: &Config) -> Result<Opened> {
+    let listeners = config.logs.syslog.iter().map(syslog::Listener::open);
+    Ok(Opened { listeners: listeners.collect::<Result<_, _>>()? })
+}
+
+/// This machine's name.
+#[must_use]
+pub fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+struct Daemon<'a> {
+    config: &'a Config,
+    identity: Identity,
+    clock: Clock,
+    spool: Arc<SharedSpool>,
+}
+
+impl Daemon<'_> {
+    fn run(self, opened: Opened) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("io")
+            .enable_all()
+            .build()
+            .context("cannot start the IO threads")?;
+        runtime.block_on(self.serve(opened))
+    }
+
+    async fn serve(self, opened: Opened) -> Result<()> {
+        let stop_inputs = Shutdown::new();
+        stop_inputs.on_signals().context("cannot listen for signals")?;
+        let checkpoint = Checkpoint::new(&self.config.data);
+        let positions = checkpoint.recover(&self.spool)?;
+        checkpoint.save(&self.spool, &positions)?;
+
+        let (queue, items) = crossbeam_channel::bounded(QUEUE);
+        let log_counters = Arc::new(logs::Counters::default());
+        let outbox_counters = Arc::new(outbox::Counters::default());
+        let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
+        let inputs = self.start_inputs(opened, &positions, &intake)?;
+        let stop_outbox = Shutdown::new();
+        let outbox = Outbox {
+            queue: items,
+            spool: Arc::clone(&self.spool),
+            detectors: self.detectors(),
+            positions,
+            checkpoint,
+            counters: Arc::clone(&outbox_counters),
+            clock: self.clock.clone(),
+            shutdown: stop_outbox.clone(),
+        };
+        let outbox = spawn("outbox", move || outbox.run())?;
+
+        let (status_in, status) = watch::channel(LinkStatus::default());
+        let (reports_in, reports) = watch::channel(Vec::new());
+        let stop_link = Shutdown::new();
+        let shipped = tokio::spawn(client::run(
+            self.link_config(),
+            Arc::clone(&self.spool),
+            reports,
+            status_in,
+            stop_link.clone(),
+        ));
+        let reporter = Reporter {
+            clock: self.clock.clone(),
+            started: Timestamp::from_micros(self.clock.now_micros()),
+            spool: Arc::clone(&self.spool),
+            logs: log_counters,
+            outbox: outbox_counters,
+            link: status,
+            inputs: report::describe(self.config),
+        };
+        let reporting = tokio::spawn(reporter.run(reports_in, queue, stop_link.clone()));
+
+        stop_inputs.wait().await;
+        join(inputs).await;
+        drop(intake);
+        stop_outbox.trigger();
+        join(vec![outbox]).await;
+        stop_link.trigger();
+        shipped.await.context("link failed")?;
+        reporting.await.context("report failed")?;
+        tracing::info!(spooled = self.spool.lock().pending(), "agent stopped");
+        Ok(())
+    }
+
+    fn link_config(&self) -> ClientConfig {
+        let collectors = if self.config.collectors.is_empty() {
+            self.identity.collectors.clone()
+        } else {
+            self.config.collectors.clone()
+        };
+        ClientConfig {
+            collectors,
+            authority: self.identity.authority.clone(),
+            certificate: self.identity.certificate.clone(),
+            key: self.identity.key.clone(),
+            hello: Hello {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                host: host_name(),
+                zone: self.config.zone.clone(),
+                region: self.config.region.clone(),
+                ..Hello::default()
+            },
+            drain: DRAIN,
+        }
+    }
+
+    fn detectors(&self) -> Vec<Box<dyn Detector>> {
+        Vec::new()
+    }
+
+    fn start_inputs(
+        &self,
+        opened: Opened,
+        positions: &Positions,
+        intake: &Intake,
+    ) -> Result<Vec<JoinHandle<()>>> {
+        let mut threads = Vec::new();
+        for listener in opened.listeners {
+            tokio::spawn(listener.serve(intake.clone(), self.clock.clone()));
+        }
+        if !self.config.logs.files.is_empty() {
+            let tailer = Tailer::new(&self.config.logs.files, positions.clone())?;
+            let (intake, clock) = (intake.clone(), self.clock.clone());
+            threads.push(spawn("tail", move || tail(tailer, intake, &clock))?);
+        }
+        if let Some(config) = self.config.logs.journald.clone() {
+            let (intake, clock) = (intake.clone(), self.clock.clone());
+            let positions = positions.clone();
+            threads.push(spawn("journald", move || {
+                journald::run(&config, &positions, &intake, &clock);
+            })?);
+        }
+        Ok(threads)
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    thread.with_context(|| format!("cannot start the thread {name}"))
+}
+
+async fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or("?").to_owned();
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        if !matches!(joined.await, Ok(Ok(()))) {
+            tracing::error!(name, "thread panicked");
+        }
+    }
+}
+
+/// What a tailer finds goes to the intake.
+struct ToIntake(Intake);
+
+impl Sink for ToIntake {
+    fn record(
+        &mut self,
+        event: event::Event,
+        position: (Arc<str>, Position),
+        parsed: bool,
+    ) -> bool {
+        self.0.wait(Item { event, position: Some(position) }, parsed).is_ok()
+            && !self.0.is_stopping()
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Truncated(path) => {
+                self.0.counters().count_truncated();
+                tracing::warn!(path = %path.display(), "file was truncated, read from its start");
+            }
+            Note::Unreadable(path, reason) => {
+                tracing::warn!(path = %path.display(), reason, "file cannot be read");
+            }
+            Note::TooMany(path) => {
+                tracing::error!(path = %path.display(), "too many files, this one is not followed");
+            }
+        }
+    }
+}
+
+fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
+    let mut sink = ToIntake(intake);
+    while !sink.0.is_stopping() {
+        let now = Timestamp::from_micros(clock.now_micros());
+        if !tailer.poll(now, &mut sink) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Checks everything that can be checked without running: configuration, identity, patterns.
+///
+/// # Errors
+/// The first problem found beyond those of the configuration itself.
+pub fn check(config: &Config, path: &Path) -> Result<()> {
+    Tailer::new(&config.logs.files, Positions::new())?;
+    Identity::load(&config.data)?;
+    tracing::info!(path = %path.display(), "configuration is good");
+    Ok(())
+}
+
+/// The way of packet workers to the outbox.
+pub type EventQueue = Sender<Item>;

@@ -1,0 +1,149 @@
+//! The collector's master key and the keys derived from it.
+//!
+//! One file of 32 random bytes, readable by its owner only. Every use has a key of its own
+//! (HKDF-SHA256 with the use as info), so that none can be turned against another.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use zeroize::Zeroizing;
+
+/// 32 secret bytes.
+pub type KeyBytes = Zeroizing<[u8; 32]>;
+
+/// Why the master key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("cannot use the key file {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file does not hold 32 bytes.
+    #[error("key file {} is damaged: {found} bytes instead of 32; restore it from a backup", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Bytes found.
+        found: usize,
+    },
+    /// Others may read the file.
+    #[error("key file {} can be read by others; run: chmod 600 {}", path.display(), path.display())]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The system gives no random numbers or the derivation failed.
+    #[error("key derivation failed")]
+    Crypto,
+}
+
+/// The master key.
+pub struct MasterKey(KeyBytes);
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("MasterKey(..)")
+    }
+}
+
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// `N` random bytes from the system.
+///
+/// # Errors
+/// [`KeyError::Crypto`].
+pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::Crypto)?;
+    Ok(bytes)
+}
+
+impl MasterKey {
+    /// Makes a new key file.
+    ///
+    /// # Errors
+    /// [`KeyError::Io`], also when the file exists.
+    pub fn create(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::Io { path: path.to_owned(), source };
+        let bytes = Zeroizing::new(random::<32>()?);
+        let mut options = fs::OpenOptions::new();
+        let mut file =
+            options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        file.write_all(&*bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads the key file.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::Io { path: path.to_owned(), source };
+        let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Exposed { path: path.to_owned() });
+        }
+        let bytes = Zeroizing::new(fs::read(path).map_err(failed)?);
+        let found = bytes.len();
+        let key = <[u8; 32]>::try_from(bytes.as_slice())
+            .map_err(|_| KeyError::Damaged { path: path.to_owned(), found })?;
+        Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// The key for one use, such as `store` or `state`.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`].
+    pub fn derive(&self, usage: &str) -> Result<KeyBytes, KeyError> {
+        let mut out = Zeroizing::new([0; 32]);
+        let salt = Salt::new(HKDF_SHA256, b"pikett collector");
+        let key = salt.extract(&*self.0);
+        key.expand(&[usage.as_bytes()], Length)
+            .and_then(|okm| okm.fill(&mut *out))
+            .map_err(|_| KeyError::Crypto)?;
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn created_privately_read_back_and_derived_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let made = MasterKey::create(&path).unwrap();
+        let read = MasterKey::load(&path).unwrap();
+        assert_eq!(*made.derive("store").unwrap(), *read.derive("store").unwrap());
+        assert_ne!(*made.derive("store").unwrap(), *made.derive("state").unwrap());
+        assert!(MasterKey::create(&path).is_err(), "never overwritten");
+        assert_eq!(format!("{made:?}"), "MasterKey(..)");
+    }
+
+    #[test]
+    fn exposed_or_damaged_keys_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        MasterKey::create(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(MasterKey::load(&path), Err(KeyError::Exposed { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "short").unwrap();
+        assert!(matches!(MasterKey::load(&path), Err(KeyError::Damaged { found: 5, .. })));
+    }
+}

@@ -1,0 +1,266 @@
+//! Searching events: the query language, its meaning, and the requests a store answers.
+//!
+//! Text goes through [`parse`] into an [`ast::Expr`], through [`plan`] into typed
+//! [`plan::Node`]s, which a store executes or [`matches`] applies to one document in memory
+//! (live tail). Nothing here knows how a store works; the web layer and the Elasticsearch
+//! surface wrap [`SearchRequest`] and [`SearchResponse`].
+
+pub mod ast;
+pub mod matches;
+pub mod parse;
+pub mod plan;
+pub mod timespan;
+pub mod value;
+pub mod wildcard;
+pub mod words;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use event::{Document, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub use matches::Matcher;
+pub use parse::{ParseError, parse};
+pub use plan::{Node, PlanError, plan};
+
+/// Most hits one request may ask for.
+pub const MAX_LIMIT: usize = 10_000;
+/// Most buckets of one aggregation.
+pub const MAX_BUCKETS: usize = 10_000;
+/// Most aggregations of one request.
+pub const MAX_AGGREGATIONS: usize = 16;
+
+/// What to look for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchRequest {
+    /// Query text; empty or `*` finds everything.
+    #[serde(default)]
+    pub query: String,
+    /// Earliest event time, inclusive: RFC 3339, a day, or relative such as `now-15m`, `now-1d/d`.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Latest event time, exclusive; same forms.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Most hits to return, newest first; 0 only counts.
+    #[serde(default = "default_limit")]
+    pub limit: usize,
+    /// Go on after this hit: `next` of an earlier response.
+    #[serde(default)]
+    pub after: Option<Cursor>,
+    /// Groupings over all hits of the query, whatever the limit.
+    #[serde(default)]
+    pub aggregations: Vec<Aggregation>,
+    /// Longest time to spend, milliseconds; what was found by then is returned as partial.
+    #[serde(default = "default_budget")]
+    pub budget_ms: u64,
+}
+
+const fn default_limit() -> usize {
+    50
+}
+
+const fn default_budget() -> u64 {
+    10_000
+}
+
+impl Default for SearchRequest {
+    fn default() -> Self {
+        Self {
+            query: String::new(),
+            from: None,
+            to: None,
+            limit: default_limit(),
+            after: None,
+            aggregations: Vec::new(),
+            budget_ms: default_budget(),
+        }
+    }
+}
+
+impl SearchRequest {
+    /// Time budget.
+    #[must_use]
+    pub const fn budget(&self) -> Duration {
+        Duration::from_millis(self.budget_ms)
+    }
+}
+
+/// A position in the order of hits (time descending, then tie descending); stable while the
+/// store changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Event time of the last hit, microseconds since the epoch.
+    pub time: i64,
+    /// Tie-breaker of the last hit.
+    pub tie: u64,
+}
+
+/// A grouping of the hits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Aggregation {
+    /// Number of events per span of time.
+    Histogram {
+        /// Width of a bucket in seconds; `None` picks one giving about 60 buckets.
+        #[serde(default)]
+        interval_seconds: Option<u64>,
+    },
+    /// The most frequent values of a field.
+    Terms {
+        /// Field, EVE or ECS name.
+        field: String,
+        /// How many values.
+        size: usize,
+    },
+}
+
+/// One hit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// `event.id`.
+    pub id: String,
+    /// Its place in the order of hits.
+    pub cursor: Cursor,
+    /// The document as it was stored.
+    pub document: Document,
+}
+
+/// One bucket of a histogram; empty ones between the first and the last are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeBucket {
+    /// Start of the span.
+    pub start: Timestamp,
+    /// Events in it.
+    pub count: u64,
+}
+
+/// One value of a terms grouping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermBucket {
+    /// The value as text.
+    pub value: String,
+    /// Events having it.
+    pub count: u64,
+}
+
+/// Result of one aggregation, in the order of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Aggregated {
+    /// Of [`Aggregation::Histogram`].
+    Histogram {
+        /// Width of a bucket, seconds.
+        interval_seconds: u64,
+        /// Ascending by time.
+        buckets: Vec<TimeBucket>,
+    },
+    /// Of [`Aggregation::Terms`].
+    Terms {
+        /// Field as stored.
+        field: String,
+        /// Descending by count.
+        buckets: Vec<TermBucket>,
+        /// Events (value occurrences) outside the listed values.
+        other: u64,
+    },
+}
+
+/// A partition that could not be searched; the others were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionFailure {
+    /// Name of the partition.
+    pub partition: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchResponse {
+    /// Events that match, whatever the limit and cursor.
+    pub total: u64,
+    /// Newest first.
+    pub hits: Vec<Hit>,
+    /// Where to go on; `None` when these were the last.
+    pub next: Option<Cursor>,
+    /// One result for each aggregation asked for.
+    pub aggregations: Vec<Aggregated>,
+    /// The time budget ran out: totals and groupings are lower bounds.
+    pub partial: bool,
+    /// Partitions that could not be read.
+    pub failures: Vec<PartitionFailure>,
+    /// Partitions searched; others were outside the time range.
+    pub partitions: usize,
+}
+
+/// Why a search gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The query text is wrong.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The query asks something its fields cannot answer.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A time of the range is wrong.
+    #[error("{which}: {source}")]
+    Time {
+        /// `from` or `to`.
+        which: &'static str,
+        /// Why.
+        #[source]
+        source: timespan::TimeSpanError,
+    },
+    /// The values of this field cannot be grouped: it has no column.
+    #[error("cannot group by {field}; group by a keyword, number, address or short text field")]
+    Ungroupable {
+        /// Field as stored.
+        field: String,
+    },
+    /// A limit of the request is out of bounds.
+    #[error("{what} is {given}, at most {limit} is allowed")]
+    Limit {
+        /// Which one.
+        what: &'static str,
+        /// What was asked.
+        given: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The caller cancelled.
+    #[error("search was cancelled")]
+    Cancelled,
+    /// The store could not answer at all.
+    #[error("search failed: {reason}")]
+    Failed {
+        /// What the store said.
+        reason: String,
+    },
+}
+
+/// Lets another thread stop a search.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Not cancelled yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the searches that hold a clone of this.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

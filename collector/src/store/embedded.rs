@@ -1,0 +1,281 @@
+//! The embedded store: the durable log and the index over it, in one directory of one machine.
+//!
+//! Layout: `log/`, `index/`, `quarantine/`, `lock`, `key.check`. One process at a time.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use event::{EventId, Ledger};
+
+use super::figures::{Figures, RetentionPolicy, RetentionReport};
+use super::index::handle::{Feed, IndexConfig, IndexHandle};
+use super::index::partition::{Partitions, Reach};
+use super::index::sealed::PageCache;
+use super::log::checkpoint::{self, Found};
+use super::log::{Entry, Item, Log, LogConfig};
+use super::{Append, AppendOutcome, BoxFuture, Key, Now, Store, StoreError};
+use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
+
+/// How the embedded store is kept. [`Config::new`] gives the defaults.
+#[derive(Clone)]
+pub struct Config {
+    /// Its directory; made when there is none.
+    pub directory: PathBuf,
+    /// Its secret.
+    pub key: Key,
+    /// Present time.
+    pub now: Now,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+    /// Bytes of log kept behind the index, to repair it from.
+    pub keep_log_bytes: u64,
+    /// Time between commits: how soon events are searchable.
+    pub commit_every: Duration,
+    /// Memory of one index writer, bytes.
+    pub writer_bytes: usize,
+    /// Memory for opened pages of the index, bytes.
+    pub cache_bytes: usize,
+    /// Days an event may lie before its receipt to be filed under its own day.
+    pub past_days: i64,
+    /// Days an event may lie behind its receipt to be filed under its own day.
+    pub future_days: i64,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Config").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// The defaults for a directory.
+    #[must_use]
+    pub fn new(directory: PathBuf, key: Key, now: Now) -> Self {
+        Self {
+            directory,
+            key,
+            now,
+            segment_bytes: 64 << 20,
+            keep_log_bytes: 512 << 20,
+            commit_every: Duration::from_millis(400),
+            writer_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
+            past_days: 30,
+            future_days: 2,
+        }
+    }
+}
+
+/// The embedded store. Dropping it without [`Embedded::close`] is safe but leaves work for the
+/// next start, as a crash does.
+#[derive(Debug)]
+pub struct Embedded {
+    // Dropped in this order: the log's thread ends after its appenders and the index are gone.
+    appender: super::log::writer::Appender,
+    index: IndexHandle,
+    log: Arc<Mutex<Log>>,
+    now: NowFn,
+    _lock: File,
+}
+
+struct NowFn(Now);
+
+impl std::fmt::Debug for NowFn {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Now")
+    }
+}
+
+/// Entries on their way from the log to the index.
+const HANDED: usize = 64;
+/// Appends waiting for the log.
+const QUEUE: usize = 128;
+/// Bytes written with one sync.
+const GROUP_BYTES: usize = 4 << 20;
+/// Index writers kept open.
+const WRITERS: usize = 4;
+
+impl Embedded {
+    /// Opens or makes a store; recovers it first when it was not closed.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::WrongKey`], [`StoreError::Io`]. Damage to data is no
+    /// error: it is in the figures.
+    pub fn open(config: Config) -> Result<Self, StoreError> {
+        let directory = &config.directory;
+        std::fs::create_dir_all(directory)
+            .map_err(|source| StoreError::io("make", directory, source))?;
+        let lock = lock(directory)?;
+        check_key(directory, &config.key)?;
+        let quarantine = directory.join("quarantine");
+        let (to_index, handed) = crossbeam_channel::bounded(HANDED);
+        let log_config = LogConfig {
+            directory: directory.join("log"),
+            quarantine: quarantine.clone(),
+            segment_bytes: config.segment_bytes,
+            group_bytes: GROUP_BYTES,
+            queue: QUEUE,
+            keep_bytes: config.keep_log_bytes,
+        };
+        let index_config = IndexConfig {
+            log: log_config.directory.clone(),
+            position_file: directory.join("index.position"),
+            commit_every: config.commit_every,
+            writer_bytes: config.writer_bytes,
+            writers: WRITERS,
+            reach: Reach { past: config.past_days, future: config.future_days },
+        };
+        let (log, problems) = Log::open(log_config, &config.key, to_index)?;
+        let cache = Arc::new(PageCache::new(config.cache_bytes));
+        let root = directory.join("index");
+        let (partitions, damaged) = Partitions::open(root, quarantine, config.key.clone(), cache)?;
+        let (appender, durable) = (log.appender(), log.durable_shared());
+        let log = Arc::new(Mutex::new(log));
+        let feed = Feed { handed, log: Arc::clone(&log), durable, key: config.key };
+        let index = IndexHandle::start(index_config, Arc::new(partitions), feed, damaged)?;
+        problems.into_iter().for_each(|problem| index.problems.push(problem));
+        Ok(Self { index, log, appender, now: NowFn(config.now), _lock: lock })
+    }
+
+    /// Like [`Store::append`], for threads outside of an asynchronous runtime.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_blocking(&self, append: &Append) -> Result<AppendOutcome, StoreError> {
+        self.appender.append_blocking(self.entry(append)?)
+    }
+
+    /// Stops intake, commits the index and the log's state, ends the threads.
+    pub fn close(mut self) {
+        self.index.stop();
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).stop();
+    }
+
+    /// Checks and serialises an append.
+    fn entry(&self, append: &Append) -> Result<Entry, StoreError> {
+        let Append { source, first_seq, last_seq, documents } = append;
+        let (first_seq, last_seq) = (*first_seq, *last_seq);
+        let batch = |problem| StoreError::Batch { first_seq, last_seq, problem };
+        if first_seq > last_seq || first_seq == 0 {
+            return Err(batch("is no range of sequences from 1 on"));
+        }
+        let (mut json, mut items, mut least) = (Vec::new(), Vec::new(), first_seq);
+        for (index, document) in documents.iter().enumerate() {
+            let wrong = |problem| StoreError::Document { index, problem };
+            let id = event::get(document, "event.id").and_then(|id| id.as_str());
+            let id: EventId =
+                id.and_then(|id| id.parse().ok()).ok_or_else(|| wrong("has no event.id"))?;
+            if id.agent != source.agent || id.boot != source.boot {
+                return Err(wrong("belongs to another source"));
+            }
+            if id.seq < least || id.seq > last_seq {
+                return Err(wrong("is out of sequence"));
+            }
+            least = id.seq.saturating_add(1);
+            let start = json.len();
+            serde_json::to_writer(&mut json, document)
+                .map_err(|_| wrong("cannot be serialised"))?;
+            items.push(Item { seq: id.seq, json: start..json.len(), index });
+        }
+        Ok(Entry {
+            source: source.clone(),
+            first_seq,
+            last_seq,
+            received: (self.now.0)(),
+            documents: Arc::clone(documents),
+            items,
+            json: Arc::new(json),
+        })
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join("lock");
+    let file = File::create(&path).map_err(|source| StoreError::io("make", &path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StoreError::InUse { path: directory.to_owned() })
+        }
+        Err(std::fs::TryLockError::Error(source)) => Err(StoreError::io("lock", &path, source)),
+    }
+}
+
+fn check_key(directory: &Path, key: &Key) -> Result<(), StoreError> {
+    const CONTENT: &[u8] = b"pikett store 1";
+    let path = directory.join("key.check");
+    match checkpoint::read(&path, key)? {
+        Found::Nothing => checkpoint::write(&path, key, CONTENT, true),
+        Found::Content(content) if content == CONTENT => Ok(()),
+        Found::Content(_) | Found::Damaged => Err(StoreError::WrongKey { path }),
+    }
+}
+
+impl Store for Embedded {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<AppendOutcome, StoreError>> {
+        Box::pin(async move { self.appender.append(self.entry(&append)?).await })
+    }
+
+    fn search(
+        &self,
+        request: &SearchRequest,
+        cancel: &Cancel,
+    ) -> Result<SearchResponse, SearchError> {
+        let partitions = self.index.partitions.all();
+        let mut suspect = |partition: &super::index::partition::Partition| {
+            self.index.suspect(partition.key);
+        };
+        super::index::search::search(&partitions, request, (cancel, (self.now.0)()), &mut suspect)
+    }
+
+    fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
+        self.index.retain(policy)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.index.flush()
+    }
+
+    fn figures(&self) -> Figures {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let log = self.appender.counters();
+        let index = &self.index.counters;
+        let partitions = self.index.partitions.all();
+        let (seen, stored) = (get(&log.seen), get(&log.stored));
+        let (duplicates, failed) = (get(&log.duplicates), get(&log.failed));
+        let done = stored.saturating_add(duplicates).saturating_add(failed);
+        let mut intake = Ledger { seen, processed: stored, ..Ledger::default() };
+        intake.shed("duplicate", duplicates);
+        intake.shed("refused", failed);
+        intake.pending = seen.saturating_sub(done);
+        let (added, committed) = (get(&index.added), get(&index.committed));
+        let pending = added.saturating_sub(committed);
+        Figures {
+            intake,
+            index: Ledger { seen: added, processed: committed, pending, ..Ledger::default() },
+            documents: partitions.iter().map(|p| p.documents()).sum(),
+            partitions: partitions.len() as u64,
+            log_bytes: get(&log.disk),
+            index_bytes: partitions.iter().map(|p| p.bytes()).sum(),
+            input_bytes: get(&log.bytes),
+            syncs: get(&log.syncs),
+            commits: get(&index.commits),
+            log_records_lost: get(&log.lost).saturating_add(get(&index.unreadable)),
+            log_torn_tails: get(&log.torn),
+            index_quarantined: get(&index.quarantined),
+            repaired: get(&index.repaired),
+            retention_dropped: get(&index.dropped),
+            gaps_closed: get(&log.gaps_closed),
+            sources_evicted: get(&log.evicted),
+            values_capped: get(&index.values_capped),
+            problems: self.index.problems.list(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+//! A tantivy `Directory` whose files are sealed ([`super::sealed`]).
+//!
+//! Locks are no files here: the store's own lock guarantees one owner, and nothing stale stays
+//! behind after a crash.
+
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tantivy::Directory;
+use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
+use tantivy::directory::{
+    DirectoryLock, FileHandle, Lock, WatchCallback, WatchCallbackList, WatchHandle, WritePtr,
+};
+
+use super::sealed::{PageCache, SealedFile, SealedWriter};
+use crate::store::Key;
+
+/// The sealed directory of one partition; clones share everything.
+#[derive(Clone)]
+pub struct SealedDirectory {
+    root: PathBuf,
+    partition: String,
+    key: Key,
+    cache: Arc<PageCache>,
+    watchers: Arc<WatchCallbackList>,
+}
+
+impl std::fmt::Debug for SealedDirectory {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("SealedDirectory").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl SealedDirectory {
+    /// The directory `root` of a partition, whose name is bound into its files.
+    #[must_use]
+    pub fn new(root: PathBuf, partition: &str, key: Key, cache: Arc<PageCache>) -> Self {
+        Self { root, partition: partition.to_owned(), key, cache, watchers: Arc::default() }
+    }
+
+    fn name(&self, path: &Path) -> String {
+        format!("{}/{}", self.partition, path.display())
+    }
+
+    /// Opens one of its files.
+    ///
+    /// # Errors
+    /// As [`SealedFile::open`].
+    pub fn sealed(&self, path: &Path) -> io::Result<SealedFile> {
+        let cache = Arc::clone(&self.cache);
+        SealedFile::open(&self.root.join(path), &self.name(path), &self.key, cache)
+    }
+
+    fn replace(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        let fresh = self.root.join(path).with_extension("new");
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut writer = SealedWriter::create(&fresh, &self.name(path), &self.key)?;
+        writer.write_all(data)?;
+        writer.finish()?;
+        std::fs::rename(&fresh, self.root.join(path))?;
+        // A commit is only finished when its name survives a power cut too.
+        self.sync_directory()
+    }
+}
+
+fn read_error(path: &Path, error: io::Error) -> OpenReadError {
+    if error.kind() == io::ErrorKind::NotFound {
+        return OpenReadError::FileDoesNotExist(path.to_owned());
+    }
+    OpenReadError::IoError { io_error: Arc::new(error), filepath: path.to_owned() }
+}
+
+impl Directory for SealedDirectory {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        match self.sealed(path) {
+            Ok(file) => Ok(Arc::new(file)),
+            Err(error) => Err(read_error(path, error)),
+        }
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        std::fs::remove_file(self.root.join(path)).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return DeleteError::FileDoesNotExist(path.to_owned());
+            }
+            DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() }
+        })
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        self.root.join(path).try_exists().map_err(|error| read_error(path, error))
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        match SealedWriter::create(&self.root.join(path), &self.name(path), &self.key) {
+            Ok(writer) => Ok(BufWriter::new(Box::new(writer))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(OpenWriteError::FileAlreadyExists(path.to_owned()))
+            }
+            Err(error) => Err(OpenWriteError::wrap_io_error(error, path.to_owned())),
+        }
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        let read = || {
+            let file = self.sealed(path)?;
+            let length = tantivy::HasLen::len(&file);
+            Ok(file.read_bytes(0..length)?.as_slice().to_vec())
+        };
+        read().map_err(|error| read_error(path, error))
+    }
+
+    fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        self.replace(path, data)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        std::fs::File::open(&self.root)?.sync_all()
+    }
+
+    fn acquire_lock(&self, _: &Lock) -> Result<DirectoryLock, LockError> {
+        Ok(DirectoryLock::from(Box::new(())))
+    }
+
+    fn watch(&self, callback: WatchCallback) -> tantivy::Result<WatchHandle> {
+        Ok(self.watchers.subscribe(callback))
+    }
+}

@@ -1,0 +1,216 @@
+//! The handle of the index thread: what others may ask of it, its counters and problems.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::partition::{PartitionKey, Partitions, Quarantined, Reach};
+use super::worker::Worker;
+use crate::store::figures::{RetentionPolicy, RetentionReport};
+use crate::store::log::checkpoint::{self, Found};
+use crate::store::log::{Handed, Log, Position};
+use crate::store::{Key, Problem, StoreError};
+
+/// How the index is kept.
+#[derive(Clone, Debug)]
+pub struct IndexConfig {
+    /// Directory of the log, to read from.
+    pub log: PathBuf,
+    /// File that notes the position up to which everything is committed.
+    pub position_file: PathBuf,
+    /// Time between commits.
+    pub commit_every: Duration,
+    /// Memory of one writer, bytes (at least 15 MB).
+    pub writer_bytes: usize,
+    /// Writers kept open.
+    pub writers: usize,
+    /// How far event times may be from the receipt.
+    pub reach: Reach,
+}
+
+/// Most problems kept for the figures.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// Counters of the index since its opening.
+#[derive(Debug, Default)]
+pub struct IndexCounters {
+    /// Documents added.
+    pub added: AtomicU64,
+    /// Documents committed.
+    pub committed: AtomicU64,
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Segments or partitions taken out of service.
+    pub quarantined: AtomicU64,
+    /// Documents indexed again after damage.
+    pub repaired: AtomicU64,
+    /// Documents gone with dropped partitions.
+    pub dropped: AtomicU64,
+    /// Values left out.
+    pub values_capped: AtomicU64,
+    /// Records of the log that could not be read for indexing.
+    pub unreadable: AtomicU64,
+}
+
+/// Problems found, newest last.
+#[derive(Debug, Default)]
+pub struct Problems(Mutex<Vec<Problem>>);
+
+impl Problems {
+    /// Adds one; the oldest goes when there are too many.
+    pub fn push(&self, problem: Problem) {
+        tracing::error!(
+            path = problem.path,
+            offset = problem.offset,
+            what = problem.what,
+            advice = problem.advice,
+            "store problem"
+        );
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() >= MAX_PROBLEMS {
+            list.remove(0);
+        }
+        list.push(problem);
+    }
+
+    /// A copy of all.
+    #[must_use]
+    pub fn list(&self) -> Vec<Problem> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Flush(Sender<Result<(), StoreError>>),
+    Retain(RetentionPolicy, Sender<Result<RetentionReport, StoreError>>),
+    Suspect(PartitionKey),
+    Stop(Sender<()>),
+}
+
+/// Handle of the index thread. Dropping it stops the thread without a commit, as a crash would.
+#[derive(Debug)]
+pub struct IndexHandle {
+    commands: Option<Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    /// The partitions, for searches.
+    pub partitions: Arc<Partitions>,
+    /// Counters.
+    pub counters: Arc<IndexCounters>,
+    /// Problems.
+    pub problems: Arc<Problems>,
+}
+
+/// What the thread works on.
+#[derive(Debug)]
+pub struct Feed {
+    /// Entries as they become durable.
+    pub handed: Receiver<Handed>,
+    /// The log, to read its end and to tell it what is indexed.
+    pub log: Arc<Mutex<Log>>,
+    /// The log's end.
+    pub durable: Arc<Mutex<Position>>,
+    /// Key of the log.
+    pub key: Key,
+}
+
+impl IndexHandle {
+    /// Starts the thread. `damaged` is what opening the partitions found; it is indexed again
+    /// from the log as far as that goes.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn start(
+        config: IndexConfig,
+        partitions: Arc<Partitions>,
+        feed: Feed,
+        damaged: Vec<Quarantined>,
+    ) -> Result<Self, StoreError> {
+        let next = match checkpoint::read(&config.position_file, &feed.key)? {
+            Found::Content(bytes) => std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default(),
+            Found::Nothing | Found::Damaged => Position::default(),
+        };
+        let (commands, queue) = bounded(64);
+        let counters = Arc::new(IndexCounters::default());
+        let problems = Arc::new(Problems::default());
+        let shared = Shared {
+            partitions: Arc::clone(&partitions),
+            counters: Arc::clone(&counters),
+            problems: Arc::clone(&problems),
+        };
+        let mut worker = Worker::new(config, shared, feed, next);
+        worker.note(damaged);
+        let thread = std::thread::Builder::new()
+            .name("index-writer".to_owned())
+            .spawn(move || worker.run(&queue))
+            .map_err(|source| StoreError::io("start a thread", &PathBuf::from("index"), source))?;
+        Ok(Self { commands: Some(commands), thread: Some(thread), partitions, counters, problems })
+    }
+
+    fn ask<T>(&self, make: impl FnOnce(Sender<T>) -> Command) -> Result<T, StoreError> {
+        let (reply, answer) = bounded(1);
+        let commands = self.commands.as_ref().ok_or(StoreError::Stopped)?;
+        commands.send(make(reply)).map_err(|_| StoreError::Stopped)?;
+        answer.recv().map_err(|_| StoreError::Stopped)
+    }
+
+    /// Indexes and commits everything that is durable now.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`], [`StoreError::Index`].
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.ask(Command::Flush)?
+    }
+
+    /// Applies a retention policy.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`], [`StoreError::Io`].
+    pub fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
+        self.ask(|reply| Command::Retain(policy.clone(), reply))?
+    }
+
+    /// Asks for a partition to be checked thoroughly.
+    pub fn suspect(&self, key: PartitionKey) {
+        if let Some(commands) = &self.commands {
+            // When the queue is full another search will find it again.
+            drop(commands.try_send(Command::Suspect(key)));
+        }
+    }
+
+    /// Commits everything, finishes merges, ends the thread.
+    pub fn stop(&mut self) {
+        drop(self.ask(Command::Stop));
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the index thread panicked");
+        }
+    }
+}
+
+impl Drop for IndexHandle {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// What the thread shares with its handle.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub partitions: Arc<Partitions>,
+    pub counters: Arc<IndexCounters>,
+    pub problems: Arc<Problems>,
+}

@@ -1,0 +1,18 @@
+//! The searchable index: sealed tantivy indexes, one per time partition, fed from the log.
+//!
+//! One thread ([`worker`]) owns all writing; searches read snapshots ([`search`]). The position in
+//! the log up to which a partition is complete is part of its commit, so that every record is
+//! indexed exactly once across crashes. Only this module and its children name tantivy.
+
+pub mod collect;
+pub mod directory;
+pub mod handle;
+pub mod partition;
+pub mod query;
+pub mod schema;
+pub mod sealed;
+pub mod search;
+mod worker;
+
+pub use handle::{IndexConfig, IndexHandle};
+pub use partition::{PartitionKey, Partitions};

@@ -1,0 +1,464 @@
+//! Time partitions: names, opening, quarantine of what is damaged, the set searches read.
+//!
+//! A partition holds the events of one UTC day. Events claiming to be from too far in the past or
+//! future, seen from when they were received, go into partitions of their own by the day of
+//! receipt, so that a wrong clock or a replay cannot scatter partitions over the centuries.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use event::Timestamp;
+use tantivy::{Directory as _, Index, IndexReader, ReloadPolicy, SegmentReader};
+
+use super::directory::SealedDirectory;
+use super::schema::{Fields, schema, tokenizers};
+use super::sealed::PageCache;
+use crate::store::log::Position;
+use crate::store::{Key, Problem, StoreError};
+
+const DAY: i64 = 86_400_000_000;
+
+/// How the days of a partition relate to its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Span {
+    /// Events received that day that claim to be much older.
+    Past,
+    /// Events of that day.
+    Day,
+    /// Events received that day that claim to be from the future.
+    Future,
+}
+
+/// Identity of a partition; ordered by day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionKey {
+    /// Days since the epoch, UTC.
+    pub day: i64,
+    /// What the day says of the events.
+    pub span: Span,
+}
+
+/// How far event times may be from the time of receipt, days.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Into the past.
+    pub past: i64,
+    /// Into the future.
+    pub future: i64,
+}
+
+impl PartitionKey {
+    /// Where an event of `time`, received at `received`, belongs (microseconds). Depends on
+    /// nothing else, so that a replay of the log gives the same answer.
+    #[must_use]
+    pub const fn of(time: i64, received: i64, reach: Reach) -> Self {
+        let (day, receipt) = (time.div_euclid(DAY), received.div_euclid(DAY));
+        if day > receipt.saturating_add(reach.future) {
+            Self { day: receipt, span: Span::Future }
+        } else if day < receipt.saturating_sub(reach.past) {
+            Self { day: receipt, span: Span::Past }
+        } else {
+            Self { day, span: Span::Day }
+        }
+    }
+
+    /// First and last microsecond its events can have.
+    #[must_use]
+    pub const fn bounds(self) -> (i64, i64) {
+        match self.span {
+            Span::Day => {
+                let start = self.day.saturating_mul(DAY);
+                (start, start.saturating_add(DAY - 1))
+            }
+            Span::Past | Span::Future => (i64::MIN, i64::MAX),
+        }
+    }
+
+    /// End of its day, microseconds, exclusive: its age counts from here.
+    #[must_use]
+    pub const fn ends(self) -> Timestamp {
+        Timestamp::from_micros(self.day.saturating_add(1).saturating_mul(DAY))
+    }
+
+    /// From the name of its directory.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (span, day) = match name.split_once('@') {
+            Some(("past", day)) => (Span::Past, day),
+            Some(("future", day)) => (Span::Future, day),
+            Some(_) => return None,
+            None => (Span::Day, name),
+        };
+        let start = format!("{day}T00:00:00Z").parse::<Timestamp>().ok()?;
+        let key = Self { day: start.micros().div_euclid(DAY), span };
+        (key.to_string() == name).then_some(key)
+    }
+}
+
+impl std::fmt::Display for PartitionKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self.span {
+            Span::Past => "past@",
+            Span::Day => "",
+            Span::Future => "future@",
+        })?;
+        out.write_str(&Timestamp::from_micros(self.day.saturating_mul(DAY)).day())
+    }
+}
+
+/// One open partition.
+pub struct Partition {
+    /// Its identity.
+    pub key: PartitionKey,
+    /// Its directory.
+    pub path: PathBuf,
+    /// Its files.
+    pub directory: SealedDirectory,
+    /// The index.
+    pub index: Index,
+    /// The fields of its schema, which may be older than the program.
+    pub fields: Fields,
+    /// The committed state, for searches.
+    pub reader: IndexReader,
+    indexed: Mutex<Position>,
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Partition").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl Partition {
+    /// Everything before this place in the log that belongs here is in the commit.
+    #[must_use]
+    pub fn indexed(&self) -> Position {
+        *self.indexed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a commit.
+    pub fn set_indexed(&self, position: Position) {
+        *self.indexed.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
+
+    /// Reads the position back from the commit on disk.
+    ///
+    /// # Errors
+    /// The index library's.
+    pub fn reload_indexed(&self) -> tantivy::Result<()> {
+        self.set_indexed(payload(&self.index)?);
+        self.reader.reload()
+    }
+
+    /// Bytes on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let Ok(items) = std::fs::read_dir(&self.path) else { return 0 };
+        items.filter_map(|item| item.ok()?.metadata().ok()).map(|meta| meta.len()).sum()
+    }
+
+    /// Documents in the commit.
+    #[must_use]
+    pub fn documents(&self) -> u64 {
+        self.reader.searcher().num_docs()
+    }
+}
+
+fn payload(index: &Index) -> tantivy::Result<Position> {
+    let payload = index.load_metas()?.payload;
+    Ok(payload.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+/// The set of partitions; cheap to snapshot.
+#[derive(Debug)]
+pub struct Partitions {
+    root: PathBuf,
+    quarantine: PathBuf,
+    key: Key,
+    cache: Arc<PageCache>,
+    open: RwLock<BTreeMap<PartitionKey, Arc<Partition>>>,
+}
+
+/// Something damaged was taken out of service.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// Which partition it belonged to.
+    pub partition: PartitionKey,
+    /// Documents it held, as far as known.
+    pub documents: u64,
+    /// What happened.
+    pub problem: Problem,
+}
+
+impl Partitions {
+    /// Opens all partitions below `root`, taking damaged segments and partitions out of service.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the directory itself cannot be read.
+    pub fn open(
+        root: PathBuf,
+        quarantine: PathBuf,
+        key: Key,
+        cache: Arc<PageCache>,
+    ) -> Result<(Self, Vec<Quarantined>), StoreError> {
+        let failed = |action, source| StoreError::io(action, &root, source);
+        std::fs::create_dir_all(&root).map_err(|source| failed("make", source))?;
+        let mut keys = Vec::new();
+        for item in std::fs::read_dir(&root).map_err(|source| failed("list", source))? {
+            let item = item.map_err(|source| failed("list", source))?;
+            let name = item.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(DROPPED) {
+                drop(std::fs::remove_dir_all(item.path()));
+            }
+            keys.extend(PartitionKey::parse(&name));
+        }
+        let set = Self { root, quarantine, key, cache, open: RwLock::default() };
+        let mut damaged = Vec::new();
+        for key in keys {
+            match set.load(key, false) {
+                Ok(partition) => set.insert(partition),
+                Err(error) => damaged.extend(set.salvage(key, &error.to_string(), false)?),
+            }
+        }
+        Ok((set, damaged))
+    }
+
+    fn directory(&self, key: PartitionKey) -> (PathBuf, SealedDirectory) {
+        let path = self.root.join(key.to_string());
+        let cache = Arc::clone(&self.cache);
+        let directory =
+            SealedDirectory::new(path.clone(), &key.to_string(), self.key.clone(), cache);
+        (path, directory)
+    }
+
+    fn load(&self, key: PartitionKey, create: bool) -> tantivy::Result<Partition> {
+        let (path, directory) = self.directory(key);
+        let builder = Index::builder().schema(schema()).tokenizers(tokenizers());
+        let mut index = if create {
+            std::fs::create_dir_all(&path)?;
+            let settings = tantivy::IndexSettings {
+                docstore_compression: tantivy::store::Compressor::Zstd(
+                    tantivy::store::ZstdCompressor { compression_level: Some(3) },
+                ),
+                ..tantivy::IndexSettings::default()
+            };
+            builder.settings(settings).open_or_create(directory.clone())?
+        } else {
+            Index::open(directory.clone())?
+        };
+        index.set_tokenizers(tokenizers());
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        let fields = Fields::of(&index.schema())?;
+        let indexed = Mutex::new(payload(&index)?);
+        Ok(Partition { key, path, directory, index, fields, reader, indexed })
+    }
+
+    fn insert(&self, partition: Partition) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.insert(partition.key, Arc::new(partition));
+    }
+
+    /// The partition of a key, made when there is none.
+    ///
+    /// # Errors
+    /// The index library's.
+    pub fn ensure(&self, key: PartitionKey) -> tantivy::Result<Arc<Partition>> {
+        if let Some(partition) = self.get(key) {
+            return Ok(partition);
+        }
+        self.insert(self.load(key, true)?);
+        self.get(key).ok_or_else(|| tantivy::TantivyError::SystemError("partition gone".to_owned()))
+    }
+
+    /// The partition of a key, if there is one.
+    #[must_use]
+    pub fn get(&self, key: PartitionKey) -> Option<Arc<Partition>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    /// All partitions, oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Deletes a partition with everything in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn remove(&self, key: PartitionKey) -> Result<(), StoreError> {
+        let removed = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let Some(partition) = removed else { return Ok(()) };
+        // Renamed first: a crash while deleting must not leave half a partition in service.
+        let gone = self.root.join(format!("{DROPPED}{key}"));
+        std::fs::rename(&partition.path, &gone)
+            .and_then(|()| std::fs::remove_dir_all(&gone))
+            .map_err(|source| StoreError::io("delete", &partition.path, source))
+    }
+
+    /// Takes the damaged segments of a partition out of service, or the whole partition when its
+    /// directory cannot be read; the rest stays. With `thorough`, every page is opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn salvage(
+        &self,
+        key: PartitionKey,
+        reason: &str,
+        thorough: bool,
+    ) -> Result<Vec<Quarantined>, StoreError> {
+        let bad = self.bad_segments(key, thorough);
+        let out = match bad {
+            Ok(bad) => {
+                let mut out = Vec::new();
+                for (segment, documents) in bad {
+                    out.push(self.drop_segment(key, &segment, documents, reason)?);
+                }
+                out
+            }
+            Err(_) => vec![self.set_aside(key, reason)?],
+        };
+        match self.load(key, false) {
+            Ok(partition) => {
+                self.insert(partition);
+                Ok(out)
+            }
+            Err(_) if self.root.join(key.to_string()).exists() => {
+                let mut out = out;
+                out.push(self.set_aside(key, reason)?);
+                Ok(out)
+            }
+            Err(_) => Ok(out),
+        }
+    }
+
+    /// Segment names and document counts of the segments that do not open.
+    fn bad_segments(
+        &self,
+        key: PartitionKey,
+        thorough: bool,
+    ) -> tantivy::Result<Vec<(String, u64)>> {
+        let (path, directory) = self.directory(key);
+        let mut index = Index::open(directory.clone())?;
+        index.set_tokenizers(tokenizers());
+        let mut bad = Vec::new();
+        for meta in index.searchable_segment_metas()? {
+            let name = meta.id().uuid_string();
+            let documents = u64::from(meta.max_doc());
+            let opens = SegmentReader::open(&index.segment(meta)).is_ok();
+            if !opens || (thorough && !verify(&path, &directory, &name)) {
+                bad.push((name, documents));
+            }
+        }
+        Ok(bad)
+    }
+
+    fn drop_segment(
+        &self,
+        key: PartitionKey,
+        segment: &str,
+        documents: u64,
+        reason: &str,
+    ) -> Result<Quarantined, StoreError> {
+        let (path, directory) = self.directory(key);
+        let target = self.quarantine.join(format!("{key}-{segment}"));
+        let meta_path = Path::new("meta.json");
+        let failed = |source| StoreError::io("take a segment out of", &path, source);
+        let meta =
+            directory.atomic_read(meta_path).map_err(|e| failed(std::io::Error::other(e)))?;
+        let mut meta: serde_json::Value =
+            serde_json::from_slice(&meta).map_err(|e| failed(e.into()))?;
+        if let Some(list) = meta.get_mut("segments").and_then(|list| list.as_array_mut()) {
+            list.retain(|entry| !segment_is(entry, segment));
+        }
+        std::fs::create_dir_all(&target).map_err(failed)?;
+        directory.atomic_write(meta_path, meta.to_string().as_bytes()).map_err(failed)?;
+        for file in files_of(&path, segment) {
+            let name = file.file_name().unwrap_or_default();
+            std::fs::rename(&file, target.join(name)).map_err(failed)?;
+        }
+        Ok(quarantined(key, documents, &target, &format!("segment {segment}: {reason}")))
+    }
+
+    fn set_aside(&self, key: PartitionKey, reason: &str) -> Result<Quarantined, StoreError> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let path = self.root.join(key.to_string());
+        let failed = |source| StoreError::io("move to quarantine", &path, source);
+        std::fs::create_dir_all(&self.quarantine).map_err(failed)?;
+        let free = (0_u32..).map(|n| self.quarantine.join(format!("{key}.{n}")));
+        let target = free.into_iter().find(|path| !path.exists()).unwrap_or_default();
+        std::fs::rename(&path, &target).map_err(failed)?;
+        Ok(quarantined(key, 0, &target, &format!("partition {key}: {reason}")))
+    }
+}
+
+/// Prefix of partitions being deleted.
+const DROPPED: &str = ".dropped-";
+
+fn quarantined(key: PartitionKey, documents: u64, target: &Path, what: &str) -> Quarantined {
+    Quarantined {
+        partition: key,
+        documents,
+        problem: Problem {
+            path: target.display().to_string(),
+            offset: 0,
+            what: what.to_owned(),
+            advice: "its files are in quarantine; what the log still holds is indexed again; \
+                     restore the rest from a backup and check the disk"
+                .to_owned(),
+        },
+    }
+}
+
+/// Whether an entry of the list of segments is this one; the list has hyphenated UUIDs.
+fn segment_is(entry: &serde_json::Value, segment: &str) -> bool {
+    let id = entry.get("segment_id").and_then(|id| id.as_str()).unwrap_or_default();
+    id.replace('-', "") == segment
+}
+
+fn files_of(path: &Path, segment: &str) -> Vec<PathBuf> {
+    let Ok(items) = std::fs::read_dir(path) else { return Vec::new() };
+    items
+        .filter_map(|item| Some(item.ok()?.path()))
+        .filter(|file| {
+            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(segment))
+        })
+        .collect()
+}
+
+fn verify(path: &Path, directory: &SealedDirectory, segment: &str) -> bool {
+    files_of(path, segment).iter().all(|file| {
+        let name = Path::new(file.file_name().unwrap_or_default());
+        directory.sealed(name).and_then(|sealed| sealed.verify()).is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routing_and_names() {
+        let reach = Reach { past: 30, future: 2 };
+        let micros = |text: &str| text.parse::<Timestamp>().unwrap().micros();
+        let received = micros("2026-11-22T12:00:00Z");
+        for (time, expected) in [
+            ("2026-11-22T23:59:59.999999Z", "2026-11-22"),
+            ("2026-11-24T00:00:00Z", "2026-11-24"),
+            ("2026-11-25T00:00:00Z", "future@2026-11-22"),
+            ("2026-10-23T00:00:00Z", "2026-10-23"),
+            ("2026-10-22T23:59:59Z", "past@2026-11-22"),
+            ("1960-01-01T00:00:00Z", "past@2026-11-22"),
+        ] {
+            let key = PartitionKey::of(micros(time), received, reach);
+            assert_eq!(key.to_string(), expected);
+            assert_eq!(PartitionKey::parse(expected), Some(key));
+        }
+        for name in ["", "x", "2026-11-22.0", "other@2026-11-22", "2026-1-2", ".dropped-2026-11-22"]
+        {
+            assert_eq!(PartitionKey::parse(name), None, "{name}");
+        }
+    }
+}

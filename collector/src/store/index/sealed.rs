@@ -1,0 +1,293 @@
+//! Sealed index files: pages of 16 KiB, each AES-256-GCM, under a key of the file's own.
+//!
+//! The key is bound to partition and file name, each page to its number and to whether it is the
+//! last: swapped, reordered, cut or extended files do not open. Rolling a whole partition back to
+//! an older state of itself is not detected.
+//!
+//! Layout: magic (8), salt (32), then pages of `PAGE + 16` bytes; the last one may be shorter and
+//! an empty file has one empty page.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
+use tantivy::HasLen;
+use tantivy::directory::{AntiCallToken, FileHandle, OwnedBytes, TerminatingWrite};
+
+use crate::store::Key;
+use crate::store::key::{SALT, random};
+
+/// Plain bytes of a page.
+pub const PAGE: usize = 16 << 10;
+const TAG: usize = 16;
+const SEALED_PAGE: u64 = (PAGE + TAG) as u64;
+const MAGIC: [u8; 8] = *b"PKTIDX\0\x01";
+const HEADER: u64 = (8 + SALT) as u64;
+const PURPOSE: &str = "pikett index page 1";
+
+fn derive(key: &Key, salt: &[u8; SALT], name: &str) -> io::Result<LessSafeKey> {
+    key.derive(salt, PURPOSE, name).map_err(io::Error::other)
+}
+
+fn nonce(page: u64) -> Nonce {
+    // Unique under the file's own key: every page number is sealed once.
+    let mut bytes = [0; 12];
+    for (slot, byte) in bytes.iter_mut().zip(page.to_le_bytes()) {
+        *slot = byte;
+    }
+    Nonce::assume_unique_for_key(bytes)
+}
+
+fn damaged(name: &str, page: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("page {page} of {name} does not open: changed, cut or swapped"),
+    )
+}
+
+/// Writes a sealed file; durable after `terminate`.
+#[derive(Debug)]
+pub struct SealedWriter {
+    file: File,
+    key: LessSafeKey,
+    plain: Vec<u8>,
+    page: u64,
+}
+
+impl SealedWriter {
+    /// Begins a new file; `name` is bound into it.
+    ///
+    /// # Errors
+    /// As the file system, or when there is no randomness.
+    pub fn create(path: &Path, name: &str, key: &Key) -> io::Result<Self> {
+        let mut file = File::options().write(true).create_new(true).open(path)?;
+        let salt: [u8; SALT] = random().map_err(io::Error::other)?;
+        file.write_all(&MAGIC)?;
+        file.write_all(&salt)?;
+        let key = derive(key, &salt, name)?;
+        Ok(Self { file, key, plain: Vec::with_capacity(PAGE + TAG), page: 0 })
+    }
+
+    fn put(&mut self, last: bool) -> io::Result<()> {
+        let aad = Aad::from([u8::from(last)]);
+        self.key
+            .seal_in_place_append_tag(nonce(self.page), aad, &mut self.plain)
+            .map_err(|_| io::Error::other("sealing failed"))?;
+        self.file.write_all(&self.plain)?;
+        self.plain.clear();
+        self.page = self.page.saturating_add(1);
+        Ok(())
+    }
+
+    /// Seals what is left as the last page and syncs.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.put(true)?;
+        self.file.sync_data()
+    }
+}
+
+impl Write for SealedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A full page is kept until more comes, so that the last one is known to be the last.
+        if self.plain.len() == PAGE && !bytes.is_empty() {
+            self.put(false)?;
+        }
+        let taken = bytes.len().min(PAGE.saturating_sub(self.plain.len()));
+        self.plain.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl TerminatingWrite for SealedWriter {
+    fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
+        self.finish()
+    }
+}
+
+/// Identity of a page in the cache: a number drawn per opened file, and the page.
+type PageKey = (u64, u64);
+
+/// Opened pages, shared by all partitions: two generations, the older one is dropped when the
+/// younger is full.
+#[derive(Debug)]
+pub struct PageCache {
+    state: Mutex<Generations>,
+    pages: usize,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    files: u64,
+    young: HashMap<PageKey, OwnedBytes>,
+    old: HashMap<PageKey, OwnedBytes>,
+}
+
+impl PageCache {
+    /// A cache of about `bytes` bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self { state: Mutex::default(), pages: (bytes / PAGE / 2).max(1) }
+    }
+
+    fn file(&self) -> u64 {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.files = state.files.wrapping_add(1);
+        state.files
+    }
+
+    fn get(&self, key: PageKey) -> Option<OwnedBytes> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = state.young.get(&key) {
+            return Some(page.clone());
+        }
+        let page = state.old.remove(&key)?;
+        state.young.insert(key, page.clone());
+        Some(page)
+    }
+
+    fn put(&self, key: PageKey, page: OwnedBytes) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.young.len() >= self.pages {
+            state.old = std::mem::take(&mut state.young);
+        }
+        state.young.insert(key, page);
+    }
+}
+
+/// Reads a sealed file. The file stays readable when it is deleted meanwhile.
+#[derive(Debug)]
+pub struct SealedFile {
+    file: File,
+    key: LessSafeKey,
+    name: String,
+    pages: u64,
+    length: usize,
+    identity: u64,
+    cache: Arc<PageCache>,
+}
+
+impl SealedFile {
+    /// Opens a file written under `name`; its header and last page are checked now, the other
+    /// pages when they are read.
+    ///
+    /// # Errors
+    /// As the file system; `InvalidData` when it is damaged.
+    pub fn open(path: &Path, name: &str, key: &Key, cache: Arc<PageCache>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let wrong = || damaged(name, 0);
+        let body = file.metadata()?.len().checked_sub(HEADER).ok_or_else(wrong)?;
+        let mut header = [0; 8 + SALT];
+        file.read_exact_at(&mut header, 0)?;
+        let (magic, salt) = header.split_first_chunk::<8>().ok_or_else(wrong)?;
+        let salt: [u8; SALT] = salt.try_into().map_err(|_| wrong())?;
+        if *magic != MAGIC || body < TAG as u64 {
+            return Err(wrong());
+        }
+        let pages = body.div_ceil(SEALED_PAGE);
+        let length = body.checked_sub(pages.saturating_mul(TAG as u64)).ok_or_else(wrong)?;
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let key = derive(key, &salt, name)?;
+        let identity = cache.file();
+        let opened = Self { file, key, name: name.to_owned(), pages, length, identity, cache };
+        opened.page(pages.saturating_sub(1))?;
+        Ok(opened)
+    }
+
+    /// Opens every page.
+    ///
+    /// # Errors
+    /// `InvalidData` at the first damaged one.
+    pub fn verify(&self) -> io::Result<()> {
+        (0..self.pages).try_for_each(|page| self.open_page(page).map(drop))
+    }
+
+    fn open_page(&self, page: u64) -> io::Result<Vec<u8>> {
+        let last = page.saturating_add(1) == self.pages;
+        let length = if last {
+            self.length
+                .saturating_sub(usize::try_from(page).unwrap_or(0).saturating_mul(PAGE))
+                .saturating_add(TAG)
+        } else {
+            PAGE + TAG
+        };
+        let mut bytes = vec![0; length];
+        let offset = HEADER.saturating_add(page.saturating_mul(SEALED_PAGE));
+        self.file.read_exact_at(&mut bytes, offset)?;
+        let aad = Aad::from([u8::from(last)]);
+        let plain = self
+            .key
+            .open_in_place(nonce(page), aad, &mut bytes)
+            .map_err(|_| damaged(&self.name, page))?
+            .len();
+        bytes.truncate(plain);
+        Ok(bytes)
+    }
+
+    fn page(&self, page: u64) -> io::Result<OwnedBytes> {
+        let key = (self.identity, page);
+        if let Some(found) = self.cache.get(key) {
+            return Ok(found);
+        }
+        let opened = OwnedBytes::new(self.open_page(page)?);
+        self.cache.put(key, opened.clone());
+        Ok(opened)
+    }
+
+    fn gather(&self, range: &Range<usize>) -> io::Result<OwnedBytes> {
+        let (first, last) = (range.start / PAGE, range.end.saturating_sub(1) / PAGE);
+        let cached = last.saturating_sub(first) < 8;
+        let mut out = Vec::with_capacity(range.len());
+        for page in first..=last {
+            let number = page as u64;
+            let bytes =
+                if cached { self.page(number)? } else { OwnedBytes::new(self.open_page(number)?) };
+            let base = page.saturating_mul(PAGE);
+            let from = range.start.saturating_sub(base);
+            let to = range.end.saturating_sub(base).min(bytes.len());
+            let part = bytes.get(from..to).ok_or_else(|| damaged(&self.name, number))?;
+            if first == last {
+                return Ok(bytes.slice(from..to));
+            }
+            out.extend_from_slice(part);
+        }
+        Ok(OwnedBytes::new(out))
+    }
+}
+
+impl HasLen for SealedFile {
+    fn len(&self) -> usize {
+        self.length
+    }
+}
+
+impl FileHandle for SealedFile {
+    fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
+        if range.start > range.end || range.end > self.length {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{range:?} lies outside of {} ({} bytes)", self.name, self.length),
+            ));
+        }
+        if range.is_empty() {
+            return Ok(OwnedBytes::empty());
+        }
+        self.gather(&range)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "the numbers are below 251")]
+#[path = "sealed_tests.rs"]
+mod tests;

@@ -1,0 +1,352 @@
+//! Answering a search: picks the partitions by time, runs the query over each, merges.
+
+use std::sync::Arc;
+
+use event::{FieldType, Timestamp};
+use tantivy::aggregation::agg_req::{Aggregation as TantivyAggregation, Aggregations};
+use tantivy::aggregation::agg_result::{AggregationResult, BucketResult};
+use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
+use tantivy::aggregation::{
+    AggContextParams, AggregationLimitsGuard, DistributedAggregationCollector, Key,
+};
+use tantivy::{DocAddress, Searcher, TantivyDocument};
+
+use super::collect::{Counts, Deadline, Guarded, Histogram, Newest, NewestFruit, merge_counts};
+use super::partition::Partition;
+use super::query::{build, within};
+use super::schema::{DYNAMIC, has_column, placed, source_of, tokenizers};
+use crate::search::plan::{FieldRef, compile};
+use crate::search::{
+    Aggregated, Aggregation, Cancel, Cursor, Hit, MAX_AGGREGATIONS, MAX_BUCKETS, MAX_LIMIT, Node,
+    PartitionFailure, SearchError, SearchRequest, SearchResponse, TermBucket, TimeBucket, timespan,
+    value,
+};
+
+/// Most memory of the groupings of one search, bytes.
+const MEMORY: u64 = 256 << 20;
+/// Buckets a histogram has when its width is not given, about.
+const BUCKETS: i64 = 60;
+const SECOND: i64 = 1_000_000;
+
+/// A checked request.
+struct Checked {
+    node: Node,
+    low: i64,
+    high: i64,
+    timed: bool,
+    width: Option<i64>,
+    terms: Aggregations,
+}
+
+type Found = (NewestFruit, Option<Counts>, Option<IntermediateAggregationResults>);
+
+/// Answers a request from these partitions. `suspect` is called for a partition whose data turned
+/// out damaged.
+///
+/// # Errors
+/// [`SearchError`].
+pub fn search(
+    partitions: &[Arc<Partition>],
+    request: &SearchRequest,
+    (cancel, now): (&Cancel, Timestamp),
+    suspect: &mut dyn FnMut(&Partition),
+) -> Result<SearchResponse, SearchError> {
+    let mut checked = check(request, now)?;
+    let chosen: Vec<Arc<Partition>> = partitions
+        .iter()
+        .rev()
+        .filter(|partition| {
+            let (first, last) = partition.key.bounds();
+            first <= checked.high && last >= checked.low
+        })
+        .map(Arc::clone)
+        .collect();
+    let searchers: Vec<Searcher> = chosen.iter().map(|p| p.reader.searcher()).collect();
+    checked.width = width(request, &checked, &searchers);
+    let deadline = Arc::new(Deadline::new(cancel.clone(), request.budget()));
+    let mut merged = Merged::default();
+    let mut response = SearchResponse { partitions: chosen.len(), ..SearchResponse::default() };
+    for (index, (partition, searcher)) in chosen.iter().zip(&searchers).enumerate() {
+        match one(partition, searcher, (&checked, request), &deadline) {
+            Ok(found) => merged.take(index, found)?,
+            Err(error) => {
+                suspect(partition);
+                response.failures.push(failure(partition, &error));
+            }
+        }
+        if deadline.over() {
+            break;
+        }
+    }
+    if cancel.is_cancelled() {
+        return Err(SearchError::Cancelled);
+    }
+    response.partial = deadline.over();
+    response.total = merged.total;
+    response.aggregations = merged.aggregations(request, &checked)?;
+    let sources = Sources { partitions: &chosen, searchers: &searchers };
+    merged.hits(request.limit, &sources, suspect, &mut response);
+    let nothing = response.hits.is_empty() && response.total == 0;
+    if nothing && response.failures.len() == chosen.len() && !chosen.is_empty() {
+        let reason = response.failures.first().map_or_else(String::new, |f| f.reason.clone());
+        return Err(SearchError::Failed { reason });
+    }
+    Ok(response)
+}
+
+fn failure(partition: &Partition, error: &dyn std::fmt::Display) -> PartitionFailure {
+    PartitionFailure { partition: partition.key.to_string(), reason: error.to_string() }
+}
+
+fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError> {
+    let limit = |what, given, limit| {
+        if given > limit { Err(SearchError::Limit { what, given, limit }) } else { Ok(()) }
+    };
+    limit("limit", request.limit, MAX_LIMIT)?;
+    limit("number of aggregations", request.aggregations.len(), MAX_AGGREGATIONS)?;
+    let time = |which, text: &Option<String>| {
+        let read = |text: &String| timespan::point(text, now);
+        text.as_ref().map(read).transpose().map_err(|source| SearchError::Time { which, source })
+    };
+    let (from, to) = (time("from", &request.from)?, time("to", &request.to)?);
+    let mut terms = Aggregations::default();
+    for (index, aggregation) in request.aggregations.iter().enumerate() {
+        if let Aggregation::Terms { field, size } = aggregation {
+            limit("number of values", *size, MAX_BUCKETS)?;
+            terms.insert(index.to_string(), grouping(field, *size)?);
+        }
+    }
+    Ok(Checked {
+        node: compile(&request.query, now)?,
+        low: from.unwrap_or(value::TIME_BOUNDS.0),
+        high: to.map_or(value::TIME_BOUNDS.1, |to| to.saturating_sub(1)),
+        timed: from.is_some() || to.is_some(),
+        width: None,
+        terms,
+    })
+}
+
+/// The index library's request for the most frequent values of a field.
+fn grouping(name: &str, size: usize) -> Result<TantivyAggregation, SearchError> {
+    let field = FieldRef::new(name);
+    let own = field.kind().is_some_and(placed);
+    if (own && !has_column(&field.name))
+        || (!own && field.known.is_none() && !value::searchable_name(name))
+    {
+        return Err(SearchError::Ungroupable { field: field.name });
+    }
+    if matches!(field.kind(), Some(FieldType::Date)) {
+        return Err(SearchError::Ungroupable { field: field.name });
+    }
+    let column = if own { field.name } else { format!("{DYNAMIC}.{}", field.name) };
+    let size = size.max(1);
+    let wide = size.saturating_mul(10).clamp(1000, MAX_BUCKETS.saturating_mul(4));
+    let request = serde_json::json!({
+        "terms": {"field": column, "size": size, "segment_size": wide}
+    });
+    serde_json::from_value(request)
+        .map_err(|error| SearchError::Failed { reason: error.to_string() })
+}
+
+/// Width of the histogram's buckets, if one was asked for.
+fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> Option<i64> {
+    let wanted = request.aggregations.iter().find_map(|aggregation| match aggregation {
+        Aggregation::Histogram { interval_seconds } => Some(*interval_seconds),
+        Aggregation::Terms { .. } => None,
+    })?;
+    if let Some(seconds) = wanted {
+        return Some(
+            i64::try_from(seconds).unwrap_or(i64::MAX).clamp(1, i64::MAX / SECOND) * SECOND,
+        );
+    }
+    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    for reader in searchers.iter().flat_map(Searcher::segment_readers) {
+        if let Ok(column) = reader.fast_fields().date("timestamp") {
+            first = first.min(column.min_value().into_timestamp_micros());
+            last = last.max(column.max_value().into_timestamp_micros());
+        }
+    }
+    let span = last.min(checked.high).saturating_sub(first.max(checked.low)).max(0);
+    let nice = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 43_200, 86_400, 604_800, 2_592_000];
+    let least = span / BUCKETS;
+    Some(nice.into_iter().map(|s| s * SECOND).find(|w| *w >= least).unwrap_or(31_536_000 * SECOND))
+}
+
+fn one(
+    partition: &Partition,
+    searcher: &Searcher,
+    (checked, request): (&Checked, &SearchRequest),
+    deadline: &Arc<Deadline>,
+) -> tantivy::Result<Option<Found>> {
+    let mut query = build(&checked.node, &partition.fields);
+    let (first, last) = partition.key.bounds();
+    if checked.timed && (checked.low > first || checked.high < last) {
+        query = within(query, &partition.fields, checked.low, checked.high);
+    }
+    let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
+    let grouping = (!checked.terms.is_empty()).then(|| {
+        let context = AggContextParams::new(limits, tokenizers());
+        DistributedAggregationCollector::from_aggs(checked.terms.clone(), context)
+    });
+    let collector = (
+        Newest { limit: request.limit, after: request.after },
+        checked.width.map(|width| Histogram { width }),
+        grouping,
+    );
+    searcher.search(&*query, &Guarded { inner: collector, deadline: Arc::clone(deadline) })
+}
+
+/// What has been found so far.
+#[derive(Default)]
+struct Merged {
+    hits: Vec<(Cursor, usize, DocAddress)>,
+    total: u64,
+    counts: Counts,
+    terms: Option<IntermediateAggregationResults>,
+}
+
+struct Sources<'a> {
+    partitions: &'a [Arc<Partition>],
+    searchers: &'a [Searcher],
+}
+
+impl Merged {
+    fn take(&mut self, index: usize, found: Option<Found>) -> Result<(), SearchError> {
+        let Some(((hits, count), counts, terms)) = found else { return Ok(()) };
+        self.total = self.total.saturating_add(count);
+        self.hits.extend(hits.into_iter().map(|(cursor, address)| (cursor, index, address)));
+        merge_counts(&mut self.counts, counts.unwrap_or_default());
+        match (&mut self.terms, terms) {
+            (Some(all), Some(more)) => all
+                .merge_fruits(more)
+                .map_err(|error| SearchError::Failed { reason: error.to_string() })?,
+            (slot @ None, more) => *slot = more,
+            (Some(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the newest hits and puts them into the response.
+    fn hits(
+        mut self,
+        limit: usize,
+        sources: &Sources<'_>,
+        suspect: &mut dyn FnMut(&Partition),
+        response: &mut SearchResponse,
+    ) {
+        self.hits.sort_unstable_by_key(|hit| std::cmp::Reverse(hit.0));
+        let more = self.hits.len() > limit || self.total > self.hits.len() as u64;
+        self.hits.truncate(limit);
+        let last = self.hits.last().map(|(cursor, _, _)| *cursor);
+        for (cursor, index, address) in self.hits {
+            let (Some(searcher), Some(partition)) =
+                (sources.searchers.get(index), sources.partitions.get(index))
+            else {
+                continue;
+            };
+            match read(searcher, partition, address) {
+                Ok(document) => response.hits.push(hit(cursor, document)),
+                Err(error) => {
+                    suspect(partition);
+                    let failed = failure(partition, &error);
+                    // One line for each partition is enough to act upon.
+                    if !response.failures.iter().any(|f| f.partition == failed.partition) {
+                        response.failures.push(failed);
+                    }
+                }
+            }
+        }
+        response.next = last.filter(|_| more && limit > 0);
+    }
+
+    fn aggregations(
+        &mut self,
+        request: &SearchRequest,
+        checked: &Checked,
+    ) -> Result<Vec<Aggregated>, SearchError> {
+        let failed =
+            |error: &dyn std::fmt::Display| SearchError::Failed { reason: error.to_string() };
+        let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
+        let mut grouped = match self.terms.take() {
+            None => None,
+            Some(terms) => Some(
+                terms
+                    .into_final_result(checked.terms.clone(), limits)
+                    .map_err(|error| failed(&error))?,
+            ),
+        };
+        let mut out = Vec::new();
+        for (index, aggregation) in request.aggregations.iter().enumerate() {
+            out.push(match aggregation {
+                Aggregation::Histogram { .. } => {
+                    histogram(&self.counts, checked.width.unwrap_or(SECOND))?
+                }
+                Aggregation::Terms { field, .. } => {
+                    let result = grouped.as_mut().and_then(|all| all.0.remove(&index.to_string()));
+                    terms(FieldRef::new(field).name, result)
+                }
+            });
+        }
+        Ok(out)
+    }
+}
+
+fn read(
+    searcher: &Searcher,
+    partition: &Partition,
+    address: DocAddress,
+) -> tantivy::Result<event::Document> {
+    let document: TantivyDocument = searcher.doc(address)?;
+    source_of(&partition.fields, &document).ok_or_else(|| {
+        tantivy::TantivyError::InternalError("a stored document is unreadable".to_owned())
+    })
+}
+
+fn hit(cursor: Cursor, document: event::Document) -> Hit {
+    let id = event::get(&document, "event.id").and_then(|id| id.as_str()).unwrap_or_default();
+    Hit { id: id.to_owned(), cursor, document }
+}
+
+fn histogram(counts: &Counts, width: i64) -> Result<Aggregated, SearchError> {
+    let (first, last) = match (counts.first_key_value(), counts.last_key_value()) {
+        (Some((first, _)), Some((last, _))) => (*first, *last),
+        _ => (0, -1),
+    };
+    let number = last.saturating_sub(first).saturating_add(1);
+    let given = usize::try_from(number).unwrap_or(0);
+    if given > MAX_BUCKETS {
+        let what = "number of histogram buckets";
+        return Err(SearchError::Limit { what, given, limit: MAX_BUCKETS });
+    }
+    let bucket = |span: i64| TimeBucket {
+        start: Timestamp::from_micros(span.saturating_mul(width)),
+        count: counts.get(&span).copied().unwrap_or(0),
+    };
+    let interval_seconds = u64::try_from(width / SECOND).unwrap_or(1);
+    Ok(Aggregated::Histogram { interval_seconds, buckets: (first..=last).map(bucket).collect() })
+}
+
+fn terms(field: String, result: Option<AggregationResult>) -> Aggregated {
+    let Some(AggregationResult::BucketResult(BucketResult::Terms {
+        buckets,
+        sum_other_doc_count: other,
+        ..
+    })) = result
+    else {
+        return Aggregated::Terms { field, buckets: Vec::new(), other: 0 };
+    };
+    let text = |key: Key| match key {
+        Key::Str(text) => text,
+        Key::I64(int) => int.to_string(),
+        Key::U64(int) => int.to_string(),
+        Key::F64(float) => float.to_string(),
+    };
+    let buckets = buckets
+        .into_iter()
+        .map(|entry| TermBucket {
+            value: entry.key_as_string.unwrap_or_else(|| text(entry.key)),
+            count: entry.doc_count,
+        })
+        .collect();
+    Aggregated::Terms { field, buckets, other }
+}

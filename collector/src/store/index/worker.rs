@@ -1,0 +1,444 @@
+//! The owner of all index writing: one thread fed from the log.
+//!
+//! Entries arrive through a bounded queue as they become durable; what does not fit the queue is
+//! read from the log. Commits happen a few times a second while there is something to commit and
+//! carry the log position, so that after a crash reading begins there and nothing is indexed
+//! twice. When the index fails (disk full), writers are dropped, positions are read back from the
+//! last commits and it is tried again; the log keeps everything meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use crossbeam_channel::{Receiver, select, tick};
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::{IndexWriter, TantivyDocument, Term};
+
+use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
+use super::partition::{Partition, PartitionKey, Partitions, Quarantined};
+use crate::store::figures::{DroppedPartition, RetentionPolicy, RetentionReport};
+use crate::store::log::checkpoint;
+use crate::store::log::reader::{Reader, Step};
+use crate::store::log::writer::count;
+use crate::store::log::{Entry, Handed, Item, Position};
+use crate::store::{Problem, StoreError};
+
+/// Documents indexed between two commits while catching up.
+const COMMIT_DOCUMENTS: usize = 50_000;
+/// Ticks to wait after a failure.
+const BACK_OFF: u32 = 10;
+struct Writer {
+    writer: IndexWriter,
+    partition: Arc<Partition>,
+    dirty: bool,
+    used: u64,
+}
+
+pub(super) struct Worker {
+    config: IndexConfig,
+    partitions: Arc<Partitions>,
+    feed: Feed,
+    writers: BTreeMap<PartitionKey, Writer>,
+    /// Where the next record to index lies.
+    next: Position,
+    /// Everything before is committed.
+    committed: Position,
+    /// Documents added since the last commit.
+    dirty: usize,
+    turn: u64,
+    /// Ticks still to wait after a failure.
+    waiting: u32,
+    repair: BTreeSet<PartitionKey>,
+    counters: Arc<IndexCounters>,
+    problems: Arc<Problems>,
+}
+
+/// Why indexing stopped; carries the partition.
+type Failed = (String, tantivy::TantivyError);
+type Work<T> = Result<T, StoreError>;
+
+fn index_error((partition, error): Failed) -> StoreError {
+    StoreError::Index { partition, reason: error.to_string() }
+}
+
+impl Worker {
+    /// A worker that goes on at `next`.
+    pub(super) fn new(config: IndexConfig, shared: Shared, feed: Feed, next: Position) -> Self {
+        Self {
+            writers: BTreeMap::new(),
+            next,
+            committed: next,
+            dirty: 0,
+            turn: 0,
+            waiting: 0,
+            repair: BTreeSet::new(),
+            partitions: shared.partitions,
+            counters: shared.counters,
+            problems: shared.problems,
+            config,
+            feed,
+        }
+    }
+
+    /// Works until the handle is gone.
+    pub(super) fn run(&mut self, commands: &Receiver<Command>) {
+        let ticks = tick(self.config.commit_every);
+        let handed = self.feed.handed.clone();
+        loop {
+            select! {
+                recv(commands) -> command => match command {
+                    Ok(Command::Stop(done)) => {
+                        self.stop();
+                        if done.send(()).is_err() {
+                            tracing::debug!("nobody waits for the index to stop");
+                        }
+                        return;
+                    }
+                    Ok(command) => self.command(command),
+                    Err(_) => return,
+                },
+                recv(handed) -> item => match item {
+                    Ok(item) => self.handed(&item),
+                    Err(_) => return,
+                },
+                recv(ticks) -> _ => self.tick(),
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Flush(reply) => {
+                self.waiting = 0;
+                let done = self.settle();
+                drop(reply.send(done.inspect_err(|error| self.fail(error))));
+            }
+            Command::Retain(policy, reply) => drop(reply.send(self.retain(&policy))),
+            Command::Suspect(key) => self.inspect(key),
+            Command::Stop(_) => {}
+        }
+    }
+
+    fn handed(&mut self, item: &Handed) {
+        if self.waiting > 0 || item.at < self.next {
+            return;
+        }
+        let mut work = || {
+            self.catch_up(item.at)?;
+            self.entry(item.at, item.next, &item.entry)
+        };
+        if let Err(error) = work() {
+            self.fail(&error);
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.waiting > 0 {
+            self.waiting = self.waiting.saturating_sub(1);
+            return;
+        }
+        if let Err(error) = self.settle() {
+            self.fail(&error);
+        }
+    }
+
+    /// Indexes what the log has, repairs what was damaged, commits.
+    fn settle(&mut self) -> Work<()> {
+        self.catch_up(self.durable())?;
+        if !self.repair.is_empty() {
+            self.repair()?;
+        }
+        self.commit()
+    }
+
+    fn durable(&self) -> Position {
+        *self.feed.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Indexes the records from `next` up to `end` from the log.
+    fn catch_up(&mut self, end: Position) -> Work<()> {
+        if self.next >= end {
+            return Ok(());
+        }
+        let mut reader = Reader::new(self.config.log.clone(), self.feed.key.clone(), self.next);
+        while reader.position() < end {
+            match reader.step()? {
+                // The first step may lead over a segment's border, right to the end.
+                Step::Record(at, _, _) if at >= end => break,
+                Step::Record(at, packed, next) => match packed.unpack() {
+                    Ok(entry) => self.entry(at, next, &entry)?,
+                    Err(_) => {
+                        count(&self.counters.unreadable, 1);
+                        self.next = next;
+                    }
+                },
+                Step::Damage(problem) => {
+                    count(&self.counters.unreadable, 1);
+                    self.problems.push(problem);
+                }
+                Step::End(_) => break,
+            }
+            if self.dirty >= COMMIT_DOCUMENTS {
+                self.commit()?;
+            }
+        }
+        self.next = self.next.max(end);
+        Ok(())
+    }
+
+    /// Indexes one entry; afterwards `next` is behind it.
+    fn entry(&mut self, at: Position, next: Position, entry: &Entry) -> Work<()> {
+        for item in &entry.items {
+            let key = self.route(entry, item);
+            self.add(key, entry, item, |partition| at >= partition.indexed())
+                .map_err(index_error)?;
+        }
+        self.next = next;
+        if self.writers.len() > self.config.writers {
+            self.commit()?;
+            self.close_quiet()?;
+        }
+        Ok(())
+    }
+
+    fn route(&self, entry: &Entry, item: &Item) -> PartitionKey {
+        let time = super::schema::event_time(entry, item);
+        PartitionKey::of(time, entry.received.micros(), self.config.reach)
+    }
+
+    /// Adds one item to its partition if `wanted` says so; tells whether it was.
+    fn add(
+        &mut self,
+        key: PartitionKey,
+        entry: &Entry,
+        item: &Item,
+        wanted: impl FnOnce(&Partition) -> bool,
+    ) -> Result<bool, Failed> {
+        let failed = |error| (key.to_string(), error);
+        let partition = self.partitions.ensure(key).map_err(failed)?;
+        if !wanted(&partition) {
+            return Ok(false);
+        }
+        let (document, left_out) = partition.fields.document(entry, item);
+        count(&self.counters.values_capped, usize::try_from(left_out).unwrap_or(0));
+        self.turn = self.turn.wrapping_add(1);
+        let turn = self.turn;
+        let writer = self.writer(partition).map_err(failed)?;
+        writer.used = turn;
+        writer.dirty = true;
+        writer.writer.add_document(document).map_err(failed)?;
+        self.dirty = self.dirty.saturating_add(1);
+        count(&self.counters.added, 1);
+        Ok(true)
+    }
+
+    fn writer(&mut self, partition: Arc<Partition>) -> tantivy::Result<&mut Writer> {
+        match self.writers.entry(partition.key) {
+            std::collections::btree_map::Entry::Occupied(open) => Ok(open.into_mut()),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                let options = IndexWriterOptions::builder()
+                    .num_worker_threads(1)
+                    .num_merge_threads(1)
+                    .memory_budget_per_thread(self.config.writer_bytes.max(15_000_000))
+                    .build();
+                let writer: IndexWriter<TantivyDocument> =
+                    partition.index.writer_with_options(options)?;
+                Ok(place.insert(Writer { writer, partition, dirty: false, used: 0 }))
+            }
+        }
+    }
+
+    /// Commits all writers at the present position.
+    fn commit(&mut self) -> Work<()> {
+        if self.next == self.committed && self.dirty == 0 {
+            return Ok(());
+        }
+        for (key, writer) in self.writers.iter_mut().filter(|(_, writer)| writer.dirty) {
+            commit_one(writer, self.next).map_err(|error| index_error((key.to_string(), error)))?;
+        }
+        count(&self.counters.committed, self.dirty);
+        count(&self.counters.commits, 1);
+        self.dirty = 0;
+        self.committed = self.next;
+        let text = self.next.to_string();
+        checkpoint::write(&self.config.position_file, &self.feed.key, text.as_bytes(), false)?;
+        self.feed.log.lock().unwrap_or_else(PoisonError::into_inner).indexed(self.next);
+        Ok(())
+    }
+
+    /// Closes the writers that were used the longest ago; all are committed.
+    fn close_quiet(&mut self) -> Work<()> {
+        while self.writers.len() > self.config.writers {
+            let quiet = self.writers.iter().min_by_key(|(_, writer)| writer.used).map(|(k, _)| *k);
+            let Some((key, writer)) = quiet.and_then(|key| self.writers.remove_entry(&key)) else {
+                break;
+            };
+            writer
+                .writer
+                .wait_merging_threads()
+                .map_err(|error| index_error((key.to_string(), error)))?;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the last commits and waits a little.
+    fn fail(&mut self, error: &StoreError) {
+        let known = self.problems.list().last().is_some_and(|last| last.what == error.to_string());
+        if !known {
+            self.problems.push(Problem {
+                path: self.config.position_file.display().to_string(),
+                offset: 0,
+                what: error.to_string(),
+                advice: "indexing is tried again every few seconds; the log keeps the events"
+                    .to_owned(),
+            });
+        }
+        self.rewind();
+        for partition in self.partitions.all() {
+            if let Err(error) = partition.reload_indexed() {
+                tracing::warn!(partition = %partition.key, %error, "commit cannot be read back");
+            }
+        }
+        self.waiting = BACK_OFF;
+    }
+
+    /// Gives up what is not committed; it is read from the log again.
+    fn rewind(&mut self) {
+        self.writers.clear();
+        self.next = self.committed;
+        self.dirty = 0;
+    }
+
+    /// Takes notice of damage; it is repaired with the next commit.
+    pub(super) fn note(&mut self, damaged: Vec<Quarantined>) {
+        for found in damaged {
+            count(&self.counters.quarantined, 1);
+            self.repair.insert(found.partition);
+            self.problems.push(found.problem);
+        }
+    }
+
+    /// Checks a partition thoroughly and takes what is damaged out of service.
+    fn inspect(&mut self, key: PartitionKey) {
+        if self.partitions.get(key).is_none() {
+            return;
+        }
+        // Nobody may merge or delete files meanwhile.
+        if let Some(writer) = self.writers.remove(&key) {
+            if writer.dirty {
+                // What it holds uncommitted is read from the log again. The other writers hold
+                // parts of the same records, so all go back to the last commit.
+                self.rewind();
+            }
+            if let Err(error) = writer.writer.wait_merging_threads() {
+                tracing::warn!(partition = %key, %error, "merging did not finish");
+            }
+        }
+        match self.partitions.salvage(key, "found damaged by a search", true) {
+            Ok(damaged) => self.note(damaged),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Indexes again, from what the log still has, documents that damaged partitions lack.
+    fn repair(&mut self) -> Work<()> {
+        let keys = self.repair.clone();
+        let mut reader =
+            Reader::new(self.config.log.clone(), self.feed.key.clone(), Position::default());
+        self.commit()?;
+        let end = self.next;
+        while reader.position() < end {
+            let entry = match reader.step()? {
+                Step::Record(at, _, _) if at >= end => break,
+                Step::Record(_, packed, _) => packed.unpack().ok(),
+                Step::Damage(_) => None,
+                Step::End(_) => break,
+            };
+            for (entry, item) in entry.iter().flat_map(|e| e.items.iter().map(move |i| (e, i))) {
+                let key = self.route(entry, item);
+                if keys.contains(&key) {
+                    let again =
+                        self.add(key, entry, item, |partition| lacks(partition, entry, item));
+                    count(&self.counters.repaired, usize::from(again.map_err(index_error)?));
+                }
+            }
+        }
+        self.repair.clear();
+        Ok(())
+    }
+
+    fn retain(&mut self, policy: &RetentionPolicy) -> Work<RetentionReport> {
+        let mut report = RetentionReport::default();
+        let mut kept: Vec<(Arc<Partition>, u64)> =
+            self.partitions.all().into_iter().map(|p| (Arc::clone(&p), p.bytes())).collect();
+        if let Some(oldest) = policy.older_than {
+            let old = |(p, _): &(Arc<Partition>, u64)| p.key.ends() <= oldest;
+            for (partition, bytes) in kept.iter().filter(|item| old(item)) {
+                self.drop_partition(partition, (*bytes, "age"), &mut report)?;
+            }
+            kept.retain(|item| !old(item));
+        }
+        if let Some(most) = policy.max_bytes {
+            let mut total: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
+            let newest = kept.len().saturating_sub(1);
+            for (partition, bytes) in kept.iter().take(newest) {
+                if total <= most {
+                    break;
+                }
+                self.drop_partition(partition, (*bytes, "size"), &mut report)?;
+                total = total.saturating_sub(*bytes);
+            }
+        }
+        Ok(report)
+    }
+
+    fn drop_partition(
+        &mut self,
+        partition: &Partition,
+        (bytes, reason): (u64, &str),
+        report: &mut RetentionReport,
+    ) -> Work<()> {
+        self.writers.remove(&partition.key);
+        let documents = partition.documents();
+        self.partitions.remove(partition.key)?;
+        count(&self.counters.dropped, usize::try_from(documents).unwrap_or(usize::MAX));
+        tracing::info!(partition = %partition.key, documents, bytes, reason, "partition dropped");
+        report.dropped.push(DroppedPartition {
+            partition: partition.key.to_string(),
+            documents,
+            bytes,
+            reason: reason.to_owned(),
+        });
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        if let Err(error) = self.settle() {
+            self.fail(&error);
+        }
+        for (key, writer) in std::mem::take(&mut self.writers) {
+            if let Err(error) = writer.writer.wait_merging_threads() {
+                tracing::warn!(partition = %key, %error, "merging did not finish");
+            }
+        }
+    }
+}
+
+fn commit_one(writer: &mut Writer, position: Position) -> tantivy::Result<()> {
+    let mut prepared = writer.writer.prepare_commit()?;
+    prepared.set_payload(&position.to_string());
+    prepared.commit()?;
+    writer.dirty = false;
+    writer.partition.set_indexed(position);
+    writer.partition.reader.reload()
+}
+
+/// Whether a partition does not have this document.
+fn lacks(partition: &Partition, entry: &Entry, item: &Item) -> bool {
+    let id = entry.documents.get(item.index).and_then(|document| event::get(document, "event.id"));
+    let (Some(id), Some(&field)) =
+        (id.and_then(|id| id.as_str()), partition.fields.known.get("event.id"))
+    else {
+        return false;
+    };
+    partition.reader.searcher().doc_freq(&Term::from_field_text(field, id)).unwrap_or(0) == 0
+}

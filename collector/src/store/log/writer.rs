@@ -1,0 +1,526 @@
+//! The owner of the log's end: one thread that takes appends from a bounded queue, leaves out
+//! what is stored already, writes the rest in groups and answers after the group's `fdatasync`.
+//!
+//! Written entries are handed on to the index through a bounded queue; when that is full they are
+//! not (the index reads them from the log later), so that appends never wait for the index.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::checkpoint::{self, Found};
+use super::dedup::Dedup;
+use super::record::{ALIGN, END_FRAME, Entry, end_body, frame_size, pack, seal};
+use super::recovery::{Tail, recover};
+use super::segment::{SEGMENT_HEADER, Segment, list};
+use super::{LogConfig, Position};
+use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
+
+/// An entry that has just become durable, on its way to the index.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// Where it lies.
+    pub at: Position,
+    /// Where the next record begins.
+    pub next: Position,
+    /// What it holds.
+    pub entry: Arc<Entry>,
+}
+
+/// Counters of the log since its opening.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Documents offered.
+    pub seen: AtomicU64,
+    /// Documents stored.
+    pub stored: AtomicU64,
+    /// Documents that were stored already.
+    pub duplicates: AtomicU64,
+    /// Documents refused because writing failed.
+    pub failed: AtomicU64,
+    /// Serialised bytes stored.
+    pub bytes: AtomicU64,
+    /// Syncs.
+    pub syncs: AtomicU64,
+    /// Bytes of all segments.
+    pub disk: AtomicU64,
+    /// Records lost to damage.
+    pub lost: AtomicU64,
+    /// Torn tails dropped.
+    pub torn: AtomicU64,
+    /// Sequences declared lost.
+    pub gaps_closed: AtomicU64,
+    /// Sources forgotten.
+    pub evicted: AtomicU64,
+}
+
+/// Adds to a counter.
+pub(crate) fn count(counter: &AtomicU64, more: usize) {
+    counter.fetch_add(more as u64, Ordering::Relaxed);
+}
+
+type Answer = Result<AppendOutcome, StoreError>;
+
+#[derive(Debug)]
+enum Command {
+    Append(Box<Request>),
+    Indexed(Position),
+    Stop(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+struct Request {
+    entry: Entry,
+    body: Vec<u8>,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// Handle of the log; cheap operations only, the work is done by its thread. Dropping it (after
+/// every [`Appender`]) stops the thread without a checkpoint, as a crash would.
+#[derive(Debug)]
+pub struct Log {
+    appender: Appender,
+    thread: Option<JoinHandle<()>>,
+    durable: Arc<Mutex<Position>>,
+}
+
+/// Appends to the log; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Appender {
+    commands: mpsc::Sender<Command>,
+    counters: Arc<Counters>,
+}
+
+impl Appender {
+    /// Appends an entry; resolves after it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Batch`], [`StoreError::Full`], [`StoreError::Io`], [`StoreError::Stopped`].
+    pub async fn append(&self, entry: Entry) -> Answer {
+        let (command, answer) = self.request(entry)?;
+        self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Like [`Self::append`], for threads outside of an asynchronous runtime.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_blocking(&self, entry: Entry) -> Answer {
+        let (command, answer) = self.request(entry)?;
+        self.commands.blocking_send(command).map_err(|_| StoreError::Stopped)?;
+        answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    fn request(&self, entry: Entry) -> Result<(Command, oneshot::Receiver<Answer>), StoreError> {
+        count(&self.counters.seen, entry.items.len());
+        let body = pack(&entry).inspect_err(|_| count(&self.counters.failed, entry.items.len()))?;
+        let (reply, answer) = oneshot::channel();
+        Ok((Command::Append(Box::new(Request { entry, body, reply })), answer))
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Log {
+    /// Recovers the log and starts its thread. Entries go to `index` as they become durable.
+    /// Gives the problems found too.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], [`StoreError::Crypto`].
+    pub fn open(
+        config: LogConfig,
+        key: &Key,
+        index: crossbeam_channel::Sender<Handed>,
+    ) -> Result<(Self, Vec<Problem>), StoreError> {
+        std::fs::create_dir_all(&config.directory)
+            .map_err(|source| StoreError::io("make", &config.directory, source))?;
+        let (mut dedup, from, mut problems) = load(&config, key)?;
+        let recovered = recover(&config, key, from, &mut dedup)?;
+        problems.extend(recovered.problems);
+        let durable = Arc::new(Mutex::new(recovered.current.as_ref().map_or(
+            Position { segment: recovered.next_number, offset: SEGMENT_HEADER },
+            |tail| Position { segment: tail.segment.number, offset: tail.offset },
+        )));
+        let counters = Arc::new(Counters::default());
+        counters.lost.store(recovered.lost, Ordering::Relaxed);
+        counters.torn.store(recovered.torn, Ordering::Relaxed);
+        let (commands, queue) = mpsc::channel(config.queue.max(1));
+        let owner = Owner {
+            indexed: Position::default(),
+            covered: from,
+            next_number: recovered.next_number,
+            current: recovered.current,
+            durable: Arc::clone(&durable),
+            counters: Arc::clone(&counters),
+            key: key.clone(),
+            config,
+            dedup,
+            index,
+        };
+        owner.measure();
+        let thread = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || owner.run(queue))
+            .map_err(|source| StoreError::io("start a thread", &PathBuf::from("log"), source))?;
+        let appender = Appender { commands, counters };
+        let log = Self { appender, thread: Some(thread), durable };
+        Ok((log, problems))
+    }
+
+    /// A handle for appending. The log's thread ends when all handles are gone.
+    #[must_use]
+    pub fn appender(&self) -> Appender {
+        self.appender.clone()
+    }
+
+    /// Tells that everything before `position` is indexed durably; old segments may go.
+    pub fn indexed(&self, position: Position) {
+        // When the queue is full the next call will tell.
+        drop(self.appender.commands.try_send(Command::Indexed(position)));
+    }
+
+    /// The end of what is durable.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A shared view of the end of what is durable.
+    pub(crate) fn durable_shared(&self) -> Arc<Mutex<Position>> {
+        Arc::clone(&self.durable)
+    }
+
+    /// Finishes what is queued, writes a checkpoint and ends the thread.
+    pub fn stop(&mut self) {
+        let (done, wait) = oneshot::channel();
+        if self.appender.commands.blocking_send(Command::Stop(done)).is_ok() {
+            drop(wait.blocking_recv());
+        }
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the log's thread panicked");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Leave a closed queue behind, so that the thread ends.
+        let (closed, _) = mpsc::channel(1);
+        self.appender.commands = closed;
+        self.join();
+    }
+}
+
+const CHECKPOINT: &str = "dedup.state";
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Checkpoint {
+    covered: Position,
+    dedup: Dedup,
+}
+
+fn load(config: &LogConfig, key: &Key) -> Result<(Dedup, Position, Vec<Problem>), StoreError> {
+    let path = config.directory.join(CHECKPOINT);
+    let damaged = match checkpoint::read(&path, key)? {
+        Found::Nothing => return Ok((Dedup::default(), Position::default(), Vec::new())),
+        Found::Content(bytes) => match serde_json::from_slice::<Checkpoint>(&bytes) {
+            Ok(state) => return Ok((state.dedup, state.covered, Vec::new())),
+            Err(error) => error.to_string(),
+        },
+        Found::Damaged => "its seal does not open".to_owned(),
+    };
+    let problem = Problem {
+        path: path.display().to_string(),
+        offset: 0,
+        what: format!("deduplication state is lost: {damaged}"),
+        advice: "it was rebuilt from the log; events older than the log that agents send again are stored twice"
+            .to_owned(),
+    };
+    Ok((Dedup::default(), Position::default(), vec![problem]))
+}
+
+struct Owner {
+    config: LogConfig,
+    key: Key,
+    dedup: Dedup,
+    current: Option<Tail>,
+    next_number: u64,
+    /// The checkpoint covers everything before.
+    covered: Position,
+    indexed: Position,
+    durable: Arc<Mutex<Position>>,
+    counters: Arc<Counters>,
+    index: crossbeam_channel::Sender<Handed>,
+}
+
+/// Records written with one sync.
+#[derive(Default)]
+struct Group {
+    bytes: Vec<u8>,
+    staged: Vec<Staged>,
+}
+
+struct Staged {
+    entry: Arc<Entry>,
+    offset: u64,
+    next: u64,
+    duplicates: Vec<RangeInclusive<u64>>,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Owner {
+    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        while let Some(command) = queue.blocking_recv() {
+            let mut group = Group::default();
+            let mut next = Some(command);
+            while let Some(command) = next.take() {
+                match command {
+                    Command::Append(request) => self.stage(*request, &mut group),
+                    Command::Indexed(position) => self.prune(position),
+                    Command::Stop(done) => {
+                        self.write_group(&mut group);
+                        self.checkpoint();
+                        if done.send(()).is_err() {
+                            tracing::debug!("nobody waits for the log to stop");
+                        }
+                        return;
+                    }
+                }
+                if group.bytes.len() < self.config.group_bytes {
+                    next = queue.try_recv().ok();
+                }
+            }
+            self.write_group(&mut group);
+        }
+    }
+
+    /// Puts a request into the group, writing the group first where it must be.
+    fn stage(&mut self, mut request: Request, group: &mut Group) {
+        let (first, last) = (request.entry.first_seq, request.entry.last_seq);
+        let source = request.entry.source.clone();
+        if group.staged.iter().any(|staged| staged.overlaps(&source, first, last)) {
+            self.write_group(group);
+        }
+        let duplicates = self.dedup.overlap(&source, first, last);
+        if covers(&duplicates, first, last) {
+            count(&self.counters.duplicates, request.entry.items.len());
+            drop(request.reply.send(Ok(AppendOutcome::Duplicate { range: first..=last })));
+            return;
+        }
+        if !duplicates.is_empty() {
+            let before = request.entry.items.len();
+            let new = |seq: &u64| !duplicates.iter().any(|range| range.contains(seq));
+            request.entry.items.retain(|item| new(&item.seq));
+            count(&self.counters.duplicates, before.saturating_sub(request.entry.items.len()));
+            match pack(&request.entry) {
+                Ok(body) => request.body = body,
+                Err(error) => return self.refuse(request.reply, &request.entry, &error),
+            }
+        }
+        if let Err(error) = self.make_room(frame_size(&request.body), group) {
+            return self.refuse(request.reply, &request.entry, &error);
+        }
+        self.place(request, duplicates, group);
+    }
+
+    fn place(&mut self, request: Request, duplicates: Vec<RangeInclusive<u64>>, group: &mut Group) {
+        let Some(tail) = &mut self.current else { return };
+        let offset = tail.offset.saturating_add(group.bytes.len() as u64);
+        let at = Position { segment: tail.segment.number, offset };
+        let place = (at, tail.ordinal, tail.offset);
+        match seal(&tail.segment.key, place, &request.body, &mut group.bytes) {
+            Ok(()) => {
+                tail.ordinal = tail.ordinal.saturating_add(1);
+                group.staged.push(Staged {
+                    next: tail.offset.saturating_add(group.bytes.len() as u64),
+                    entry: Arc::new(request.entry),
+                    reply: request.reply,
+                    offset,
+                    duplicates,
+                });
+            }
+            Err(error) => self.refuse(request.reply, &request.entry, &error),
+        }
+    }
+
+    fn refuse(&self, reply: oneshot::Sender<Answer>, entry: &Entry, error: &StoreError) {
+        count(&self.counters.failed, entry.items.len());
+        drop(reply.send(Err(error.clone())));
+    }
+
+    /// Sees to it that a record of `size` bytes fits the present segment behind the group.
+    fn make_room(&mut self, size: usize, group: &mut Group) -> Result<(), StoreError> {
+        if let Some(tail) = &self.current {
+            let used = tail.offset.saturating_add(group.bytes.len() as u64);
+            let needed = used.saturating_add(size as u64).saturating_add(END_FRAME as u64);
+            if needed <= tail.segment.size {
+                return Ok(());
+            }
+        }
+        self.write_group(group);
+        let least = SEGMENT_HEADER.saturating_add(size as u64).saturating_add(END_FRAME as u64);
+        let bytes = self.config.segment_bytes.max(least).next_multiple_of(ALIGN as u64);
+        let fresh = Segment::create(&self.config.directory, self.next_number, bytes, &self.key)?;
+        self.next_number = self.next_number.saturating_add(1);
+        if let Some(old) = self.current.take() {
+            close(&old);
+        }
+        let place = Position { segment: fresh.number, offset: SEGMENT_HEADER };
+        self.current = Some(Tail { segment: fresh, offset: SEGMENT_HEADER, ordinal: 0 });
+        self.set_durable(place);
+        self.checkpoint();
+        self.prune(self.indexed);
+        Ok(())
+    }
+
+    fn set_durable(&self, position: Position) {
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
+
+    /// Writes the group durably, answers, hands on.
+    fn write_group(&mut self, group: &mut Group) {
+        let group = std::mem::take(group);
+        if group.staged.is_empty() {
+            return;
+        }
+        let Some(tail) = &mut self.current else { return };
+        let written = tail.segment.write_durably(tail.offset, &group.bytes);
+        count(&self.counters.syncs, 1);
+        if let Err(error) = written {
+            // What is not durable for sure must not come back: go on in a new segment.
+            tail.segment.abandon_from(tail.offset);
+            self.current = None;
+            for staged in group.staged {
+                self.refuse(staged.reply, &staged.entry, &error);
+            }
+            return;
+        }
+        tail.offset = tail.offset.saturating_add(group.bytes.len() as u64);
+        let segment = tail.segment.number;
+        let end = Position { segment, offset: tail.offset };
+        self.set_durable(end);
+        for staged in group.staged {
+            self.settle(staged, segment);
+        }
+        self.counters.gaps_closed.store(self.dedup.gaps_closed, Ordering::Relaxed);
+        self.counters.evicted.store(self.dedup.evicted, Ordering::Relaxed);
+    }
+
+    fn settle(&mut self, staged: Staged, segment: u64) {
+        let Staged { entry, offset, next, duplicates, reply } = staged;
+        self.dedup.mark(&entry.source, entry.first_seq, entry.last_seq);
+        let events = entry.items.len() as u64;
+        count(&self.counters.stored, entry.items.len());
+        count(&self.counters.bytes, entry.items.iter().map(|item| item.json.len()).sum());
+        let outcome = if duplicates.is_empty() {
+            AppendOutcome::Stored { events }
+        } else {
+            AppendOutcome::Partly { events, duplicates }
+        };
+        // The sender may have gone; its agent will send again and be told of the duplicate.
+        drop(reply.send(Ok(outcome)));
+        let handed = Handed {
+            at: Position { segment, offset },
+            next: Position { segment, offset: next },
+            entry,
+        };
+        // A full queue is no loss: the index reads from the log what it was not handed.
+        drop(self.index.try_send(handed));
+    }
+
+    fn checkpoint(&mut self) {
+        let covered = *self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = Checkpoint { covered, dedup: self.dedup.clone() };
+        let path = self.config.directory.join(CHECKPOINT);
+        let written = serde_json::to_vec(&state)
+            .map_err(|error| StoreError::io("write", &path, error.into()))
+            .and_then(|bytes| checkpoint::write(&path, &self.key, &bytes, true));
+        match written {
+            Ok(()) => self.covered = covered,
+            Err(error) => {
+                tracing::warn!(%error, "deduplication state not written; the log is kept");
+            }
+        }
+    }
+
+    /// Deletes segments that are indexed, covered by the checkpoint and not worth keeping.
+    fn prune(&mut self, indexed: Position) {
+        self.indexed = self.indexed.max(indexed);
+        let done = self.indexed.segment.min(self.covered.segment);
+        let Ok(numbers) = list(&self.config.directory) else { return };
+        let path = |number| super::segment::path(&self.config.directory, number);
+        let size = |number| std::fs::metadata(path(number)).map_or(0, |meta| meta.len());
+        let finished: Vec<(u64, u64)> =
+            numbers.into_iter().filter(|n| *n < done).map(|n| (n, size(n))).collect();
+        let mut kept: u64 = finished.iter().map(|(_, bytes)| bytes).sum();
+        for (number, bytes) in finished {
+            if kept <= self.config.keep_bytes {
+                break;
+            }
+            if let Err(error) = std::fs::remove_file(path(number)) {
+                tracing::warn!(number, %error, "cannot delete a finished log segment");
+            }
+            kept = kept.saturating_sub(bytes);
+        }
+        self.measure();
+    }
+
+    fn measure(&self) {
+        let numbers = list(&self.config.directory).unwrap_or_default();
+        let path = |number| super::segment::path(&self.config.directory, number);
+        let bytes = |number| std::fs::metadata(path(number)).map_or(0, |meta| meta.len());
+        self.counters.disk.store(numbers.into_iter().map(bytes).sum(), Ordering::Relaxed);
+    }
+}
+
+impl Staged {
+    fn overlaps(&self, source: &SourceKey, first: u64, last: u64) -> bool {
+        self.entry.source == *source && self.entry.first_seq <= last && first <= self.entry.last_seq
+    }
+}
+
+/// Writes the end mark of a segment that is full.
+fn close(tail: &Tail) {
+    let at = Position { segment: tail.segment.number, offset: tail.offset };
+    let mut bytes = Vec::new();
+    let written = seal(&tail.segment.key, (at, tail.ordinal, tail.offset), &end_body(), &mut bytes)
+        .and_then(|()| tail.segment.write_durably(tail.offset, &bytes));
+    if let Err(error) = written {
+        tracing::warn!(%error, "end mark of a log segment not written");
+    }
+}
+
+/// Whether ascending ranges cover all of `first..=last`.
+fn covers(ranges: &[RangeInclusive<u64>], first: u64, last: u64) -> bool {
+    let mut next = first;
+    for range in ranges {
+        if *range.start() > next {
+            return false;
+        }
+        if *range.end() >= last {
+            return true;
+        }
+        next = range.end().saturating_add(1);
+    }
+    false
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "offsets in tests are small")]
+#[path = "log_tests.rs"]
+mod tests;

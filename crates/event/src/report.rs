@@ -1,0 +1,64 @@
+//! What an agent tells of itself: the other half of the loss ledger.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Hop, Ledger, Timestamp};
+
+/// State of an agent at one moment; sent to the collector every few seconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// When it was made, by the agent's clock.
+    pub time: Timestamp,
+    /// Boot of the agent's spool.
+    pub boot: u64,
+    /// When the agent started.
+    pub started: Timestamp,
+    /// Version of the agent.
+    pub version: String,
+    /// Counters of each hop since the start.
+    pub ledgers: BTreeMap<Hop, Ledger>,
+    /// Last sequence given out in this boot.
+    pub last_seq: u64,
+    /// Events waiting for an acknowledgement, of all boots.
+    pub pending: u64,
+    /// Bytes of the spool on disk.
+    pub spool_bytes: u64,
+    /// Events acknowledged since the start.
+    pub acknowledged: u64,
+    /// Events the collector refused for good.
+    pub rejected: u64,
+    /// Events reported as skipped.
+    pub skipped: u64,
+    /// Rules in force, by engine: (loaded, rejected).
+    #[serde(default)]
+    pub rules: BTreeMap<String, (u64, u64)>,
+    /// Interfaces captured on and log sources read, in words.
+    #[serde(default)]
+    pub inputs: Vec<String>,
+    /// What is wrong now, in words.
+    #[serde(default)]
+    pub problems: Vec<String>,
+    /// Resident memory, bytes.
+    #[serde(default)]
+    pub resident_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_a_newer_or_older_agent_is_read() {
+        let report = Report {
+            ledgers: BTreeMap::from([(Hop::Logs, Ledger { seen: 1, ..Ledger::default() })]),
+            ..Report::default()
+        };
+        let mut json = serde_json::to_value(&report).unwrap();
+        assert_eq!(serde_json::from_value::<Report>(json.clone()).unwrap(), report);
+        json["something_new"] = 1.into();
+        json.as_object_mut().unwrap().remove("inputs");
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+    }
+}

@@ -1,0 +1,138 @@
+//! Values that must not be printed or written.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use zeroize::Zeroize;
+
+/// Longest secret read from a file, bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// A secret text: cannot be displayed or serialised, wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a text as secret.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself; the caller answers for where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(..)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Where a secret is to be found; configuration files hold this, never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum SecretSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// Why a secret could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("cannot read the secret file {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is larger than a secret can be, 64 KiB.
+    #[error("secret file {} is larger than 64 KiB", path.display())]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The variable is not set or not UTF-8.
+    #[error("environment variable {name} is not set")]
+    Env {
+        /// Which.
+        name: String,
+    },
+    /// Found, but empty.
+    #[error("secret is empty: {place}")]
+    Empty {
+        /// File or variable.
+        place: String,
+    },
+}
+
+impl SecretSource {
+    /// Reads the secret.
+    ///
+    /// # Errors
+    /// [`SecretError`], naming the file or variable.
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        let (text, place) = match self {
+            Self::File(path) => {
+                let failed = |source| SecretError::File { path: path.clone(), source };
+                if std::fs::metadata(path).map_err(failed)?.len() > MAX_SECRET {
+                    return Err(SecretError::TooLarge { path: path.clone() });
+                }
+                let text = std::fs::read_to_string(path).map_err(failed)?;
+                (text.lines().next().unwrap_or("").to_owned(), path.display().to_string())
+            }
+            Self::Env(name) => {
+                let text =
+                    std::env::var(name).map_err(|_| SecretError::Env { name: name.clone() })?;
+                (text, name.clone())
+            }
+        };
+        if text.is_empty() { Err(SecretError::Empty { place }) } else { Ok(Secret(text)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        let secret = Secret::new("hunter2".into());
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn read_takes_the_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "s3cret\nsecond line\n").unwrap();
+        assert_eq!(SecretSource::File(path.clone()).read().unwrap().expose(), "s3cret");
+        std::fs::write(&path, "\n").unwrap();
+        let error = SecretSource::File(path).read().unwrap_err().to_string();
+        assert!(error.starts_with("secret is empty: "), "{error}");
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let missing = SecretSource::File("/no/such/file".into()).read().unwrap_err();
+        assert_eq!(missing.to_string(), "cannot read the secret file /no/such/file");
+        let unset = SecretSource::Env("PIKETT_NO_SUCH_VARIABLE".into()).read().unwrap_err();
+        assert_eq!(unset.to_string(), "environment variable PIKETT_NO_SUCH_VARIABLE is not set");
+    }
+}

@@ -1,0 +1,90 @@
+//! Entry points for fuzzing: any bytes, no panic, bounded work.
+
+use crate::{
+    ChunkView, Direction, FlowState, FlowView, IpFields, LoadOptions, PacketView, RuleSet, Scan,
+    Scratch, Source, Tables,
+};
+
+/// Loads the bytes as a rule file.
+pub fn fuzz_rules(data: &[u8]) {
+    let source = Source { name: "fuzz".to_owned(), text: data.to_vec() };
+    let (rules, report) = RuleSet::load(vec![source], &LoadOptions::default());
+    assert_eq!(rules.len(), report.accepted);
+    for id in rules.ids() {
+        assert!(rules.rule(id).is_some());
+    }
+}
+
+/// Up to the first empty line a rule file, the rest is traffic.
+pub fn fuzz_scan(data: &[u8]) {
+    let split = memchr::memmem::find(data, b"\n\n").unwrap_or(data.len());
+    let (text, traffic) = data.split_at(split);
+    let source = Source { name: "fuzz".to_owned(), text: text.to_vec() };
+    let (rules, _) = RuleSet::load(vec![source], &LoadOptions::default());
+    let (tables, mut scratch, mut flow) =
+        (Tables::default(), Scratch::new(&rules), FlowState::default());
+    for (time, payload) in (0_u64..).zip(traffic.chunks(1_400)) {
+        let packet = PacketView {
+            time,
+            ip: IpFields { version: 4, ..IpFields::default() },
+            ip_proto: if time.is_multiple_of(2) { 6 } else { 17 },
+            src_port: Some(1),
+            dst_port: Some(80),
+            payload,
+            direction: Some(Direction::ToServer),
+            flow: Some(FlowView { established: true, ..FlowView::default() }),
+            ..PacketView::default()
+        };
+        let mut scan = Scan::begin(&rules, &tables, &mut scratch, &packet, Some(&mut flow));
+        scan.packet();
+        scan.stream(&ChunkView {
+            direction: Direction::ToServer,
+            offset: time * 1_400,
+            data: payload,
+            last: false,
+        });
+        assert!(scan.finish().matches.len() <= 15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RULES: &[&str] = &[
+        r#"alert tcp any any -> any any (content:"a"; content:"b"; distance:-3; within:9; sid:1;)"#,
+        r#"alert ip [1.2.3.4,!$HOME_NET] :80 <> any [1:2,!3] (pcre:"/(a|b)*\1/Ri"; byte_jump:4,-2,relative,from_end,post_offset -9; sid:2;)"#,
+        r#"alert udp any any -> any any (byte_extract:2,0,x; content:"c"; offset:x; within:x; base64_decode:relative; base64_data; content:"d"; sid:3;)"#,
+        r#"alert http any any -> any any (http.uri; url_decode; content:"x"; pcre:"/^[^a-z\]]+$/U"; threshold:type both,track by_src,count 1,seconds 1; sid:4;)"#,
+        r#"drop tcp any any -> any any (byte_math:bytes 8,offset 0,oper /,rvalue 0,result r; asn1:oversize_length 1,relative_offset -5; isdataat:!r,relative; sid:5;)"#,
+    ];
+
+    #[test]
+    fn the_small_corpus() {
+        for rule in RULES {
+            fuzz_rules(rule.as_bytes());
+            fuzz_scan(format!("{}\n\nabcabcabcd\0\u{1}\u{2}", RULES.join("\n")).as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_rules(which in 0..5_usize, at in any::<prop::sample::Index>(), byte: u8, traffic in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let mut data = RULES[which].as_bytes().to_vec();
+            let at = at.index(data.len());
+            data[at] = byte;
+            fuzz_rules(&data);
+            data.extend_from_slice(b"\n\n");
+            data.extend_from_slice(&traffic);
+            fuzz_scan(&data);
+        }
+
+        #[test]
+        fn random_bytes(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+            fuzz_rules(&data);
+            fuzz_scan(&data);
+        }
+    }
+}
