@@ -103,11 +103,11 @@ impl Tcp {
         self.raw(&frame);
     }
 
-    pub(crate) fn to_server(&mut self, payload: &[u8]) {
+    pub(crate) fn client_says(&mut self, payload: &[u8]) {
         self.send(Direction::ToServer, "A", payload);
     }
 
-    pub(crate) fn to_client(&mut self, payload: &[u8]) {
+    pub(crate) fn server_says(&mut self, payload: &[u8]) {
         self.send(Direction::ToClient, "A", payload);
     }
 

@@ -42,7 +42,7 @@ fn describe(link: u16, bytes: &[u8]) -> String {
     }
 }
 
-fn check(link: u16, bytes: &[u8], expected: Expect) {
+fn check(link: u16, bytes: &[u8], expected: &Expect) {
     expected.assert_eq(&describe(link, bytes));
 }
 
@@ -69,7 +69,7 @@ fn links_lead_to_the_same_packet() {
     check(
         1,
         &tagged,
-        expect![[r#"
+        &expect![[r#"
         1.2.3.4:10 > 5.6.7.8:11 udp 4B vlan [7, 8] ok true []
     "#]],
     );
@@ -110,7 +110,7 @@ fn tunnels_hold_packets() {
     check(
         101,
         &vxlan,
-        expect![[r#"
+        &expect![[r#"
         9.9.9.9:1000 > 8.8.8.8:4789 udp 54B vlan [] ok true []
         1.2.3.4:10 > 5.6.7.8:11 udp 4B vlan [] ok true []
     "#]],
@@ -121,7 +121,7 @@ fn tunnels_hold_packets() {
     check(
         101,
         &geneve,
-        expect![[r#"
+        &expect![[r#"
         9.9.9.9:1000 > 8.8.8.8:6081 udp 58B vlan [] ok true []
         1.2.3.4:10 > 5.6.7.8:11 udp 4B vlan [] ok true []
     "#]],
@@ -166,7 +166,7 @@ fn ipv6_extension_headers_are_walked() {
     check(
         101,
         &packet,
-        expect![[r#"
+        &expect![[r#"
         101:101:101:101:101:101:101:101:10 > 202:202:202:202:202:202:202:202:11 udp 0B vlan [] ok true ["decoder.ipv6.hopopts_only_padding", "decoder.ipv6.dstopts_unknown_opt"]
     "#]],
     );

@@ -128,8 +128,8 @@ fn http_over_a_shuffled_stream() {
     tcp.raw(&late);
     tcp.raw(&early);
     tcp.next[0] = at.wrapping_add(u32::try_from(request.len()).unwrap());
-    tcp.to_client(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
-    tcp.to_client(b"llo");
+    tcp.server_says(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    tcp.server_says(b"llo");
     expect![[r#"
         tx 0 ToServer 5: http GET /b c?d ->  ""
         tx 0 ToClient 3: http GET /b c?d -> 200 "he"

@@ -27,8 +27,8 @@ fn community_ids_are_those_of_the_specification() {
 #[test]
 fn a_connection_goes_through_its_states() {
     let mut tcp = Tcp::connected(Config::default());
-    tcp.to_server(b"hello there, this is no protocol");
-    tcp.to_client(b"neither is this");
+    tcp.client_says(b"hello there, this is no protocol");
+    tcp.server_says(b"neither is this");
     tcp.send(Direction::ToServer, "FA", b"");
     tcp.send(Direction::ToClient, "FA", b"");
     tcp.send(Direction::ToServer, "A", b"");
@@ -65,7 +65,7 @@ fn a_forged_reset_does_not_close() {
 fn data_without_a_handshake_counts_only_with_midstream() {
     for (midstream, stream) in [(false, &b""[..]), (true, b"some data")] {
         let mut tcp = Tcp::new(Config { midstream, ..Config::default() });
-        tcp.to_server(b"some data");
+        tcp.client_says(b"some data");
         assert_eq!(tcp.log.stream[0], stream, "midstream {midstream}");
     }
 }
