@@ -5,6 +5,8 @@
 
 mod output;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

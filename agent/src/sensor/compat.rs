@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn other_keys_are_named() {
         for key in
-            ["stream.inline", "outputs.eve-log.types.smb.types", "app-layer.protocols.x.enabled"]
+            ["stream.inline", "outputs.eve-log.types.http.no-such", "app-layer.protocols.x.enabled"]
         {
             let error = set(&mut Settings::default(), key, "yes").unwrap_err();
             assert_eq!(error.to_string(), format!("unknown setting {key}"));

@@ -126,6 +126,7 @@ events! {
     Ipv6Ipv4InIpv6WrongVersion => "decoder.ipv6.ipv4_in_ipv6_wrong_version",
     Ipv6Ipv6InIpv6TooSmall => "decoder.ipv6.ipv6_in_ipv6_too_small",
     Ipv6Ipv6InIpv6WrongVersion => "decoder.ipv6.ipv6_in_ipv6_wrong_version",
+    ChdlcPktTooSmall => "decoder.chdlc.pkt_too_small",
     MplsHeaderTooSmall => "decoder.mpls.header_too_small",
     MplsPktTooSmall => "decoder.mpls.pkt_too_small",
     MplsBadLabelRouterAlert => "decoder.mpls.bad_label_router_alert",

@@ -33,7 +33,11 @@ pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
         };
         return p.note(event);
     };
-    let total = usize::from(header.total_len());
+    // Segmentation offload hands packets over before their length is written.
+    let total = match usize::from(header.total_len()) {
+        0 => bytes.len(),
+        total => total,
+    };
     let header_len = header.slice().len();
     if total < header_len {
         return p.note(DecoderEvent::Ipv4IplenSmallerThanHlen);

@@ -17,6 +17,8 @@ pub enum LinkType {
     Ethernet,
     /// PPP, RFC 1662 framing optional (9).
     Ppp,
+    /// Cisco HDLC: address, control, EtherType (104).
+    Hdlc,
     /// Begins with an IP header (101, and 12, 14, 228, 229).
     Raw,
     /// OpenBSD loopback, address family in network order (108).
@@ -38,6 +40,7 @@ impl LinkType {
             1 => Self::Ethernet,
             9 | 50 => Self::Ppp,
             12 | 14 | 101 | 228 | 229 => Self::Raw,
+            104 => Self::Hdlc,
             108 => Self::Loop,
             113 => Self::Sll,
             276 => Self::Sll2,
@@ -54,6 +57,10 @@ pub(super) fn frame<'a>(p: &mut Packet<'a>, link: LinkType, bytes: &'a [u8], o: 
         LinkType::Sll => sll(p, bytes, o),
         LinkType::Sll2 => sll2(p, bytes, o),
         LinkType::Ppp => ppp(p, bytes, o),
+        LinkType::Hdlc => match bytes {
+            [_, _, a, b, rest @ ..] => ether_payload(p, u16::from_be_bytes([*a, *b]), rest, o),
+            _ => p.note(DecoderEvent::ChdlcPktTooSmall),
+        },
         LinkType::Other(_) => p.payload = bytes,
     }
 }

@@ -94,6 +94,7 @@ fn links_lead_to_the_same_packet() {
         (1, mpls),
         (1, bottom),
         (1, pppoe),
+        (104, [&[0x0f, 0, 8, 0], packet.as_slice()].concat()),
         (9, [&[0xff, 3, 0, 0x21], packet.as_slice()].concat()),
     ];
     for (link, frame) in frames {
@@ -193,6 +194,13 @@ fn what_is_wrong_is_named() {
     assert!(change(9, 58).contains("decoder.ipv4.icmpv6"));
     assert!(anomalies(0, &[9, 9, 9, 9]).contains("decoder.ltnull.unsupported_type"));
     assert!(anomalies(1, &ether(0x0806, &[0; 8])).contains("decoder.arp.pkt_too_small"));
+}
+
+#[test]
+fn a_length_of_zero_is_that_of_the_frame() {
+    let mut packet = udp_packet();
+    packet[2..4].fill(0);
+    assert!(describe(101, &packet).contains("5.6.7.8:11 udp 4B"));
 }
 
 #[test]
