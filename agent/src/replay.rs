@@ -37,7 +37,7 @@ enum YesNo {
 
 /// Options of `replay`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     /// Rule file or folder of rule files; may be repeated.
     #[arg(long, value_name = "FILE_OR_DIR")]
     rules: Vec<PathBuf>,
@@ -78,7 +78,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args) -> ExitCode {
     let settings = match settings(args) {
         Ok(settings) => settings,
         Err(error) => {
