@@ -4,7 +4,7 @@
 //! `--separate` one pair per capture and fresh state for each.
 
 mod output;
-mod rules;
+pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
 

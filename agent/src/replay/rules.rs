@@ -10,7 +10,7 @@ use signature::{AppProto, LoadOptions, ProtoSet, Rejected, Report, RuleSet, Sour
 ///
 /// # Errors
 /// When a file cannot be read. Rules that cannot be loaded are in the report.
-pub(super) fn load(
+pub(crate) fn load(
     paths: &[PathBuf],
     variables: &[(String, String)],
 ) -> anyhow::Result<(RuleSet, Report)> {
@@ -81,7 +81,7 @@ fn source(path: &Path) -> anyhow::Result<Source> {
 }
 
 /// A rejected rule in one line.
-pub(super) fn describe(rejected: &Rejected) -> String {
+pub(crate) fn describe(rejected: &Rejected) -> String {
     let sid = rejected.sid.map_or_else(String::new, |sid| format!(" sid {sid}"));
     format!("{}:{}:{}:{sid} {}", rejected.file, rejected.line, rejected.column, rejected.error)
 }

@@ -3,12 +3,15 @@
 //! [`worker`] drives one `net::Engine`; [`report`] is the sink that turns what the engine finds into
 //! records; [`detect`] runs the signatures;
 //! [`eve`] gives the records their names and shapes; [`settings`] is what can be configured.
-//! A worker owns all of it: nothing here is shared between threads.
+//! [`live`] drives workers on interfaces. A worker owns all of it: nothing is shared between threads
+//! but the tables of thresholds and the published counters.
 
+mod alarm;
 pub(crate) mod compat;
 pub(crate) mod detect;
 pub(crate) mod eve;
 mod inspect;
+pub(crate) mod live;
 mod packet_view;
 pub(crate) mod report;
 pub(crate) mod settings;

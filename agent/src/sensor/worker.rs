@@ -73,6 +73,16 @@ impl<S: Sink> Worker<S> {
         Ok(())
     }
 
+    /// Lets time pass while no packet comes; `ts` in microseconds since the epoch.
+    pub(crate) fn tick(&mut self, ts: i64) {
+        self.engine.tick(ts, &mut self.sink);
+    }
+
+    /// What was counted so far.
+    pub(crate) fn stats(&self) -> net::Stats {
+        self.engine.stats()
+    }
+
     /// Ends all flows; the sink and what was counted.
     pub(crate) fn finish(mut self) -> (S, net::Stats) {
         self.engine.finish(&mut self.sink);
