@@ -96,7 +96,9 @@ impl<O: Output> Reporter<O> {
                 } else {
                     options.dns_requests
                 };
-                if wanted {
+                // Suricata gives no record of a message it cannot read to its end.
+                let broken = tx.events.iter().any(|e| e.name == "malformed_data");
+                if wanted && !(broken && self.settings.compat) {
                     self.write(flow.protocol().name(), place, |record, _| {
                         record.insert("dns".into(), eve::dns::message(message, tx.id).into());
                     });

@@ -87,6 +87,8 @@ pub struct Message {
     pub authorities: Vec<Answer>,
     /// Additional section.
     pub additionals: Vec<Answer>,
+    /// Bytes after the last record.
+    pub trailing: usize,
 }
 
 impl Message {
@@ -158,7 +160,7 @@ pub fn looks_like(bytes: &[u8], lenient: bool) -> Likeness {
         return Likeness::Other;
     }
     match parse(bytes) {
-        Some((message, true)) if plausible(&message) => kind,
+        Some((message, true)) if message.trailing == 0 && plausible(&message) => kind,
         _ => Likeness::Other,
     }
 }
@@ -171,7 +173,8 @@ fn plausible(message: &Message) -> bool {
     })
 }
 
-/// Reads a message: what could be read, and whether that was all of it. `None` without a header.
+/// Reads a message: what could be read, and whether every record it announces was there. `None`
+/// without a header.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Option<(Message, bool)> {
     let mut c = Cursor::new(bytes);
@@ -197,7 +200,8 @@ pub fn parse(bytes: &[u8]) -> Option<(Message, bool)> {
             }
         }
     }
-    Some((message, whole && c.is_empty()))
+    message.trailing = c.remaining();
+    Some((message, whole))
 }
 
 fn record<'a>(message: &'a [u8], c: &mut Cursor<'a>, section: &mut Vec<Answer>) -> Option<()> {
