@@ -90,11 +90,14 @@ impl Reporter {
             started: self.started,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ledgers: [
+                (Hop::Capture, self.packets.capture()),
+                (Hop::Sensor, self.packets.sensor()),
                 (Hop::Logs, self.logs.ledger()),
                 (Hop::Outbox, outbox),
                 (Hop::Link, shipping),
             ]
             .into(),
+            rules: self.rules.clone(),
             last_seq: spool.next_seq().saturating_sub(1),
             pending: spool.pending(),
             spool_bytes: spool.bytes(),

@@ -38,6 +38,7 @@ pub(crate) struct Counters {
     packets: AtomicU64,
     flows_shed: AtomicU64,
     stream_shed: AtomicU64,
+    bad_checksum: AtomicU64,
     records: AtomicU64,
     records_shed: AtomicU64,
     panics: AtomicU64,
@@ -71,6 +72,7 @@ impl Counters {
             (&self.records_shed, "records shed because the queue was full"),
             (&self.flows_shed, "packets without a flow: table full"),
             (&self.stream_shed, "segments not reassembled: memory cap"),
+            (&self.bad_checksum, "packets with a wrong checksum, not reassembled"),
             (&self.panics, "restarts of a packet worker"),
         ] {
             let count = counter.load(Ordering::Relaxed);
@@ -101,6 +103,7 @@ struct Interface {
     name: String,
     role: &'static str,
     zone: Option<String>,
+    verify_checksums: bool,
 }
 
 /// Opens one ring per worker of an interface. Needs the right to capture.
@@ -112,6 +115,7 @@ pub(crate) fn open(config: &InterfaceConfig, first: u64) -> Result<Vec<Opened>, 
         name: config.name.clone().unwrap_or_else(|| config.device.clone()),
         role: config.role.as_str(),
         zone: config.zone.clone(),
+        verify_checksums: config.verify_checksums,
     });
     let group = u16::try_from(std::process::id() & 0xffff).unwrap_or(1);
     let group = group.wrapping_add(u16::try_from(first & 0xffff).unwrap_or(0));
@@ -207,7 +211,9 @@ fn capture(opened: &mut Opened, index: u64, shared: &Shared) -> Result<(), LiveE
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // The kernel has shared the packets out already: this worker takes all it gets.
     let share = Share { index, count: 1 };
-    let mut worker = Worker::new(shared.settings.engine, reporter, share);
+    let mut engine = shared.settings.engine;
+    engine.decode.checksums = opened.interface.verify_checksums;
+    let mut worker = Worker::new(engine, reporter, share);
     let mut published = Published::default();
     while !shared.shutdown.is_triggered() {
         let ready = opened.live.wait(WAIT)?;
@@ -228,6 +234,7 @@ struct Published {
     packets: u64,
     flows_shed: u64,
     stream_shed: u64,
+    bad_checksum: u64,
     kernel: u64,
     dropped: u64,
 }
@@ -244,6 +251,7 @@ impl Published {
         publish(&counters.packets, &mut self.packets, stats.packets);
         publish(&counters.flows_shed, &mut self.flows_shed, stats.flows_shed);
         publish(&counters.stream_shed, &mut self.stream_shed, stats.stream_shed);
+        publish(&counters.bad_checksum, &mut self.bad_checksum, stats.bad_checksum);
         if let Ok(kernel) = live.stats() {
             publish(&counters.kernel, &mut self.kernel, kernel.received);
             let dropped = kernel.dropped.saturating_add(kernel.interface_dropped);
