@@ -25,8 +25,8 @@ use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::outbox::{Checkpoint, Detector, Outbox};
 use crate::replay::rules;
 use crate::report::Reporter;
-use crate::sensor::live;
 use crate::sensor::settings::Settings;
+use crate::sensor::{live, playback};
 use crate::{outbox, privileges, report};
 
 /// Events between the inputs and the outbox.
@@ -150,6 +150,10 @@ impl Daemon<'_> {
         for ring in opened.rings {
             let thread = live::start(ring, shared.clone());
             inputs.push(thread.context("cannot start a packet worker")?);
+        }
+        if let Some(folder) = &self.config.playback {
+            let thread = playback::start(folder.clone(), shared.clone());
+            inputs.push(thread.with_context(|| format!("cannot use {}", folder.display()))?);
         }
         inputs.extend(self.start_inputs(opened.listeners, &positions, &intake)?);
         drop(shared);
