@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod rules;
+mod scan;
 
 use std::process::ExitCode;
 
@@ -23,12 +24,15 @@ enum Command {
     /// Work with detection rules.
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Look for Sigma rules in log files.
+    Scan(scan::Scan),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Command::Rules(command) => rules::run(command),
+        Command::Scan(scan) => scan::run(scan),
     };
     match done {
         Ok(code) => code,
