@@ -135,6 +135,10 @@ pub struct InterfaceConfig {
     #[serde(default = "default_ring")]
     #[schemars(range(min = 1, max = 4096))]
     pub ring_megabytes: u32,
+    /// Verify checksums. Off by default: the packets a host sends itself have none yet when they
+    /// are captured, because the network card fills them in. Turn it on for a mirror port.
+    #[serde(default)]
+    pub verify_checksums: bool,
     /// Packet workers.
     #[serde(default = "default_workers")]
     #[schemars(range(min = 1, max = 64))]

@@ -7,5 +7,7 @@ pub mod logs;
 pub mod outbox;
 pub mod parse;
 pub mod privileges;
+pub mod replay;
 pub mod report;
 pub mod run;
+pub(crate) mod sensor;

@@ -1,4 +1,86 @@
 //! Pikett agent: captures packets and logs, detects, ships.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use pikett_agent::config::Config;
+use pikett_agent::{identity, replay, run};
+
+/// Pikett agent: sees packets and logs, detects, ships, blocks.
+#[derive(Debug, Parser)]
+#[command(name = "pikett-agent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent.
+    Run {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Check configuration, identity and rules without running.
+    Check {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Enrol this host with a collector; done once.
+    Enroll {
+        /// Address of the collector, `https://HOST:PORT`.
+        #[arg(long)]
+        collector: String,
+        /// One-time token made by the collector.
+        #[arg(long)]
+        token: String,
+        /// Data folder of the agent.
+        #[arg(long, default_value = "/var/lib/pikett-agent")]
+        data: PathBuf,
+        /// Name to enrol under; this host's when absent.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Run capture files through the pipeline and write what it finds.
+    Replay(replay::Args),
+}
+
+#[expect(clippy::print_stdout, reason = "a command answers on standard output")]
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run { config } => run::run(&service::config::load::<Config>(&config)?)?,
+        Command::Check { config } => {
+            run::check(&service::config::load::<Config>(&config)?, &config)?;
+            println!("{} is good", config.display());
+        }
+        Command::Enroll { collector, token, data, name } => {
+            let host = name.unwrap_or_else(run::host_name);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start the IO thread")?;
+            let agent = runtime.block_on(identity::enrol(&data, &collector, &token, &host))?;
+            println!("enrolled as {agent}; identity kept in {}", data.display());
+        }
+        Command::Replay(args) => return Ok(replay::run(&args)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn main() -> ExitCode {
+    match execute(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "errors go to standard error")]
+            {
+                eprintln!("pikett-agent: {error:#}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}

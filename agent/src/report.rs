@@ -1,5 +1,6 @@
 //! The agent's report on itself: to the collector every few seconds, as an event every minute.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::logs::Item;
 use crate::run::EventQueue;
+use crate::sensor::live;
 use crate::{logs, outbox};
 
 /// Seconds between two reports.
@@ -35,6 +37,10 @@ pub struct Reporter {
     pub link: watch::Receiver<LinkStatus>,
     /// Inputs in words.
     pub inputs: Vec<String>,
+    /// Counters of the packet workers.
+    pub(crate) packets: Arc<live::Counters>,
+    /// Rules in force and refused, by engine.
+    pub rules: BTreeMap<String, (u64, u64)>,
 }
 
 impl std::fmt::Debug for Reporter {
@@ -71,6 +77,12 @@ impl Reporter {
         if self.outbox.waits() > 0 && outbox.pending > 0 {
             problems.push("spool is full, sources wait".to_owned());
         }
+        problems.extend(self.packets.problems());
+        for (engine, (_, refused)) in &self.rules {
+            if *refused > 0 {
+                problems.push(format!("{refused} {engine} rules refused; see the agent's log"));
+            }
+        }
         let shipping = Ledger { seen: spool.next_seq().saturating_sub(1), ..Ledger::default() };
         Report {
             time: Timestamp::from_micros(self.clock.now_micros()),
@@ -78,11 +90,14 @@ impl Reporter {
             started: self.started,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ledgers: [
+                (Hop::Capture, self.packets.capture()),
+                (Hop::Sensor, self.packets.sensor()),
                 (Hop::Logs, self.logs.ledger()),
                 (Hop::Outbox, outbox),
                 (Hop::Link, shipping),
             ]
             .into(),
+            rules: self.rules.clone(),
             last_seq: spool.next_seq().saturating_sub(1),
             pending: spool.pending(),
             spool_bytes: spool.bytes(),

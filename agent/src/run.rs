@@ -15,6 +15,7 @@ use link::client::{self, ClientConfig, LinkStatus, SharedSpool};
 use link::proto::Hello;
 use link::spool::{Limits, Spool};
 use service::{Clock, Shutdown};
+use signature::{RuleSet, Tables};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -22,7 +23,10 @@ use crate::identity::Identity;
 use crate::logs::tail::{Note, Sink, Tailer};
 use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::outbox::{Checkpoint, Detector, Outbox};
+use crate::replay::rules;
 use crate::report::Reporter;
+use crate::sensor::live;
+use crate::sensor::settings::Settings;
 use crate::{outbox, privileges, report};
 
 /// Events between the inputs and the outbox.
@@ -33,6 +37,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Everything that was opened with privileges.
 struct Opened {
     listeners: Vec<syslog::Listener>,
+    rings: Vec<live::Opened>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -69,7 +74,28 @@ fn random() -> Result<u64> {
 
 fn open(config: &Config) -> Result<Opened> {
     let listeners = config.logs.syslog.iter().map(syslog::Listener::open);
-    Ok(Opened { listeners: listeners.collect::<Result<_, _>>()? })
+    let listeners = listeners.collect::<Result<_, _>>()?;
+    let mut rings = Vec::new();
+    for interface in &config.interfaces {
+        let first = u64::try_from(rings.len()).unwrap_or(0);
+        rings.extend(live::open(interface, first)?);
+    }
+    Ok(Opened { listeners, rings })
+}
+
+/// Reads the signatures; each one that is refused is told by name.
+fn signatures(config: &Config) -> Result<(Option<Arc<RuleSet>>, u64)> {
+    if config.rules.signatures.is_empty() {
+        return Ok((None, 0));
+    }
+    let vars: Vec<_> = config.rules.vars.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+    let (rules, report) = rules::load(&config.rules.signatures, &vars)?;
+    for rejected in &report.rejected {
+        tracing::error!(rule = rules::describe(rejected), "signature refused");
+    }
+    let refused = report.rejected.len().saturating_add(report.rejected_beyond);
+    tracing::info!(loaded = rules.len(), refused, "signatures");
+    Ok((Some(Arc::new(rules)), u64::try_from(refused).unwrap_or(u64::MAX)))
 }
 
 /// This machine's name.
@@ -108,7 +134,25 @@ impl Daemon<'_> {
         let log_counters = Arc::new(logs::Counters::default());
         let outbox_counters = Arc::new(outbox::Counters::default());
         let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
-        let inputs = self.start_inputs(opened, &positions, &intake)?;
+        let (rules, refused) = signatures(self.config)?;
+        let loaded = rules.as_ref().map_or(0, |rules| u64::try_from(rules.len()).unwrap_or(0));
+        let packets = Arc::new(live::Counters::default());
+        let shared = live::Shared {
+            settings: Settings::default(),
+            rules,
+            tables: Arc::new(Tables::default()),
+            queue: queue.clone(),
+            counters: Arc::clone(&packets),
+            clock: self.clock.clone(),
+            shutdown: stop_inputs.clone(),
+        };
+        let mut inputs = Vec::new();
+        for ring in opened.rings {
+            let thread = live::start(ring, shared.clone());
+            inputs.push(thread.context("cannot start a packet worker")?);
+        }
+        inputs.extend(self.start_inputs(opened.listeners, &positions, &intake)?);
+        drop(shared);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
             queue: items,
@@ -140,6 +184,8 @@ impl Daemon<'_> {
             outbox: outbox_counters,
             link: status,
             inputs: report::describe(self.config),
+            packets,
+            rules: [("signature".to_owned(), (loaded, refused))].into(),
         };
         let reporting = tokio::spawn(reporter.run(reports_in, queue, stop_link.clone()));
 
@@ -183,12 +229,12 @@ impl Daemon<'_> {
 
     fn start_inputs(
         &self,
-        opened: Opened,
+        listeners: Vec<syslog::Listener>,
         positions: &Positions,
         intake: &Intake,
     ) -> Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::new();
-        for listener in opened.listeners {
+        for listener in listeners {
             tokio::spawn(listener.serve(intake.clone(), self.clock.clone()));
         }
         if !self.config.logs.files.is_empty() {
@@ -268,6 +314,7 @@ fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
 /// The first problem found beyond those of the configuration itself.
 pub fn check(config: &Config, path: &Path) -> Result<()> {
     Tailer::new(&config.logs.files, Positions::new())?;
+    signatures(config)?;
     Identity::load(&config.data)?;
     tracing::info!(path = %path.display(), "configuration is good");
     Ok(())

@@ -4,10 +4,15 @@
 pub mod agents;
 pub mod alert;
 pub mod auth;
+pub mod config;
+pub mod init;
 pub mod intake;
 pub mod keys;
+pub mod local;
 pub mod oncall;
 pub mod pipeline;
+pub mod run;
 pub mod search;
 pub mod state;
 pub mod store;
+pub mod web;

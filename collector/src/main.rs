@@ -1,4 +1,107 @@
 //! Pikett collector: receives, stores, searches, correlates, alerts, pages.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use pikett_collector::config::Config;
+use pikett_collector::{init, local, run};
+
+/// Receives events from agents, stores and searches them, raises alerts and calls people.
+#[derive(Debug, Parser)]
+#[command(name = "pikett-collector", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the collector.
+    Run {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Check configuration, keys, certificates and channels without running.
+    Check {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Make a new collector: keys, certificates, state, first administrator.
+    Init {
+        /// Data folder.
+        #[arg(long)]
+        data: PathBuf,
+        /// Host name or address it is reached under; may be repeated.
+        #[arg(long = "name", required = true)]
+        names: Vec<String>,
+        /// Mail address of the administrator, who is then on call.
+        #[arg(long, default_value = "")]
+        mail: String,
+    },
+    /// Make a one-time enrolment token on this machine, without the console.
+    EnrolmentToken {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Minutes it lasts.
+        #[arg(long, default_value_t = 60)]
+        minutes: i64,
+    },
+    /// Make a token for a program on this machine, without the console.
+    Token {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Name; events sent with it carry it as their agent.
+        #[arg(long)]
+        name: String,
+        /// `ingest`, `read`, `respond`, `metrics`; may be repeated.
+        #[arg(long = "scope", required = true)]
+        scopes: Vec<String>,
+    },
+}
+
+#[expect(clippy::print_stdout, reason = "a command answers on standard output")]
+fn execute(command: Command) -> Result<()> {
+    match command {
+        Command::Run { config } => run::run(&service::config::load::<Config>(&config)?),
+        Command::Check { config } => {
+            run::check(&service::config::load::<Config>(&config)?)?;
+            println!("{} is good", config.display());
+            Ok(())
+        }
+        Command::Init { data, names, mail } => {
+            let made = init::init(&data, &names, &mail, &service::Clock::system())?;
+            println!("user {}\npassword {}", made.admin, made.password.expose());
+            Ok(())
+        }
+        Command::EnrolmentToken { config, minutes } => {
+            let config = service::config::load::<Config>(&config)?;
+            println!("{}", local::enrolment_token(&config, minutes)?.expose());
+            Ok(())
+        }
+        Command::Token { config, name, scopes } => {
+            let config = service::config::load::<Config>(&config)?;
+            println!("{}", local::token(&config, &name, &scopes)?.expose());
+            Ok(())
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "errors go to standard error")]
+            {
+                eprintln!("pikett-collector: {error:#}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}

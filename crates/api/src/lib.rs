@@ -1,2 +1,10 @@
-//! HTTP API types and client.
+//! Types of the collector's HTTP API and a client for it.
+//!
+//! The OpenAPI document of the collector is generated from these types; the console, the command
+//! line and every other program speak the same.
 #![forbid(unsafe_code)]
+
+pub mod client;
+mod types;
+
+pub use types::*;

@@ -1,1 +1,29 @@
-//! Packets from capture files, libpcap and AF_PACKET.
+//! Frames from capture files and network interfaces.
+//!
+//! Two sources give the same [`Frame`]: [`FileReader`] reads pcap and pcapng (also gzip or zstd
+//! compressed), [`Live`] reads an interface through libpcap. Nothing is decoded here. The only crate
+//! in which unsafe code is allowed, and only in [`live`].
+
+pub mod file;
+pub mod live;
+
+#[cfg(test)]
+mod tests;
+
+pub use file::{FileError, FileReader};
+pub use live::{Live, LiveError, LiveOptions, LiveStats};
+
+/// One captured frame, borrowed from its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Microseconds since the epoch.
+    pub ts: i64,
+    /// Index of the interface: within the file for pcapng, otherwise 0.
+    pub interface: u32,
+    /// Captured bytes.
+    pub bytes: &'a [u8],
+    /// Length on the wire; the captured bytes may be fewer.
+    pub wire_len: u32,
+    /// Link type, by pcap's `LINKTYPE_` numbers.
+    pub link: u16,
+}

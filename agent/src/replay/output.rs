@@ -1,0 +1,124 @@
+//! Files a replay writes, and what it measures of itself.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use serde_json::Value;
+
+use crate::sensor::eve::Object;
+use crate::sensor::report::Output;
+
+/// A file of records, one JSON object a line.
+#[derive(Debug)]
+pub(super) struct RecordFile {
+    path: PathBuf,
+    writer: BufWriter<File>,
+    alerts: u64,
+    newest: i64,
+    /// The first thing that went wrong; reported at the end.
+    failed: Option<io::Error>,
+}
+
+impl RecordFile {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let writer = BufWriter::with_capacity(1 << 18, File::create(path)?);
+        Ok(Self { path: path.to_owned(), writer, alerts: 0, newest: 0, failed: None })
+    }
+
+    /// Alert records so far.
+    pub(super) fn alerts(&self) -> u64 {
+        self.alerts
+    }
+
+    /// Time of the newest record, microseconds since the epoch.
+    pub(super) fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    pub(super) fn write(&mut self, record: &Value) -> io::Result<()> {
+        serde_json::to_writer(&mut self.writer, record)?;
+        self.writer.write_all(b"\n")
+    }
+
+    /// The error that writing records met, if any.
+    pub(super) fn check(&mut self) -> io::Result<()> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.writer.flush(),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.check()
+    }
+}
+
+impl Output for RecordFile {
+    fn record(&mut self, ts: i64, record: Object) {
+        self.newest = self.newest.max(ts);
+        if record.get("event_type").is_some_and(|kind| kind == "alert") {
+            self.alerts = self.alerts.saturating_add(1);
+        }
+        if let Err(error) = self.write(&Value::Object(record)) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+/// Several workers' files as one at `path`; a single one is there already.
+pub(super) fn join(mut parts: Vec<RecordFile>, path: &Path) -> io::Result<RecordFile> {
+    if parts.len() == 1
+        && let Some(only) = parts.pop()
+    {
+        return Ok(only);
+    }
+    let mut whole = RecordFile::create(path)?;
+    for part in parts {
+        let RecordFile { path, writer, newest, alerts, .. } = part;
+        whole.newest = whole.newest.max(newest);
+        whole.alerts = whole.alerts.saturating_add(alerts);
+        drop(writer);
+        io::copy(&mut File::open(&path)?, &mut whole.writer)?;
+        std::fs::remove_file(&path)?;
+    }
+    Ok(whole)
+}
+
+/// Time used by this process since a moment.
+#[derive(Debug)]
+pub(super) struct Usage {
+    begin: std::time::Instant,
+    user: f64,
+}
+
+impl Usage {
+    #[expect(clippy::disallowed_methods, reason = "measures the run itself, never traffic")]
+    pub(super) fn begin() -> Self {
+        Self { begin: std::time::Instant::now(), user: user_seconds() }
+    }
+
+    /// Wall-clock seconds since the beginning.
+    pub(super) fn seconds(&self) -> f64 {
+        self.begin.elapsed().as_secs_f64()
+    }
+
+    /// CPU seconds in user mode since the beginning.
+    pub(super) fn user_seconds(&self) -> f64 {
+        user_seconds() - self.user
+    }
+}
+
+fn user_seconds() -> f64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0.0 };
+    let time = usage.user_time();
+    let micros = time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
+    std::time::Duration::from_micros(micros.unsigned_abs()).as_secs_f64()
+}
+
+/// Highest memory use of this process so far, in bytes; 0 when the system does not tell.
+pub(super) fn peak_rss_bytes() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
+    usage.max_rss().unsigned_abs().saturating_mul(1024)
+}

@@ -1,0 +1,215 @@
+//! Captures made here, replayed whole: what is written and how it ends.
+
+use clap::Parser as _;
+use etherparse::PacketBuilder;
+use serde_json::Value;
+
+use super::*;
+
+#[derive(Debug, clap::Parser)]
+struct Command {
+    #[command(flatten)]
+    args: Args,
+}
+
+const CLIENT: [u8; 4] = [10, 0, 0, 1];
+const SERVER: [u8; 4] = [192, 0, 2, 7];
+
+/// A TCP conversation as frames: from the client (`true`), flags, payload.
+fn conversation(parts: &[(bool, &str, &[u8])]) -> Vec<Vec<u8>> {
+    let mut next = [100u32, 900];
+    let mut frames = Vec::new();
+    for (from_client, flags, payload) in parts {
+        let (us, them) = if *from_client { (0, 1) } else { (1, 0) };
+        let (src, dst, sport, dport) =
+            if *from_client { (CLIENT, SERVER, 4000, 80) } else { (SERVER, CLIENT, 80, 4000) };
+        let ip = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(src, dst, 64);
+        let mut tcp = ip.tcp(sport, dport, next[us], 64_000);
+        for flag in flags.chars() {
+            tcp = match flag {
+                'S' => tcp.syn(),
+                'F' => tcp.fin(),
+                _ => tcp.ack(next[them]),
+            };
+        }
+        let control = u32::from(flags.contains(['S', 'F']));
+        next[us] += u32::try_from(payload.len()).unwrap() + control;
+        let mut frame = Vec::new();
+        tcp.write(&mut frame, payload).unwrap();
+        frames.push(frame);
+    }
+    frames
+}
+
+fn web() -> Vec<Vec<u8>> {
+    conversation(&[
+        (true, "S", b""),
+        (false, "SA", b""),
+        (true, "A", b""),
+        (true, "A", b"GET /evil.php?x=1 HTTP/1.1\r\nHost: Bad.Example\r\nUser-Agent: t\r\n\r\n"),
+        (
+            false,
+            "A",
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; x\r\nContent-Length: 4\r\n\r\ngone",
+        ),
+        (true, "FA", b""),
+        (false, "FA", b""),
+        (true, "A", b""),
+    ])
+}
+
+fn dns() -> Vec<Vec<u8>> {
+    let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03bad\x07example\0\0\x01\0\x01";
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4(CLIENT, SERVER, 64)
+        .udp(5000, 53)
+        .write(&mut frame, query)
+        .unwrap();
+    vec![frame]
+}
+
+fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    out.extend([0; 8]);
+    out.extend(65_535u32.to_le_bytes());
+    out.extend(1u32.to_le_bytes());
+    for (n, frame) in frames.iter().enumerate() {
+        let len = u32::try_from(frame.len()).unwrap();
+        for word in [1_700_000_000, u32::try_from(n).unwrap(), len, len] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(frame);
+    }
+    out
+}
+
+const RULES: &str = r#"
+alert http any any -> any any (msg:"evil page"; flow:established,to_server; http.uri; content:"/evil.php"; classtype:bad-unknown; sid:1; rev:3; metadata:key value;)
+alert http any any -> any any (msg:"gone"; flow:established,to_client; file.data; content:"gone"; sid:2;)
+alert tcp any any -> any 80 (msg:"raw"; flow:established,to_server; content:"Bad.Example|0d 0a|User"; sid:3;)
+alert dns any any -> any any (msg:"bad name"; dns.query; content:"bad.example"; sid:4;)
+alert tcp any any -> any any (msg:"broken"; no_such_keyword:1; sid:5;)
+"#;
+
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("web.pcap"), pcap(&web())).unwrap();
+        std::fs::write(folder.path().join("dns.pcap"), pcap(&dns())).unwrap();
+        std::fs::write(folder.path().join("test.rules"), RULES).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&self, options: &[&str], captures: &[&str]) -> ExitCode {
+        let out = self.path("out");
+        let mut line = vec!["replay".to_owned(), "--out".to_owned(), out];
+        line.extend(options.iter().map(|o| (*o).to_owned()));
+        line.extend(captures.iter().map(|name| self.path(name)));
+        run(&Command::try_parse_from(line).unwrap().args)
+    }
+
+    fn records(&self, file: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("out").join(file)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn kinds(records: &[Value]) -> Vec<&str> {
+    let mut kinds: Vec<_> = records.iter().filter_map(|r| r["event_type"].as_str()).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+fn sids(records: &[Value]) -> Vec<u64> {
+    let mut sids: Vec<_> =
+        records.iter().filter_map(|r| r["alert"]["signature_id"].as_u64()).collect();
+    sids.sort_unstable();
+    sids
+}
+
+#[test]
+fn records_of_a_web_request() {
+    let case = Case::new();
+    assert_eq!(case.run(&["--no-rules"], &["web.pcap"]), ExitCode::SUCCESS);
+    let records = case.records("eve.json");
+    assert_eq!(kinds(&records), ["fileinfo", "flow", "http", "stats"]);
+    let http = records.iter().find(|r| r["event_type"] == "http").unwrap();
+    expect_test::expect![[r#"{"hostname":"bad.example","url":"/evil.php?x=1","http_user_agent":"t","http_content_type":"text/plain","http_method":"GET","protocol":"HTTP/1.1","status":200,"length":4}"#]]
+        .assert_eq(&http["http"].to_string());
+    let flow = records.iter().find(|r| r["event_type"] == "flow").unwrap();
+    assert_eq!((&flow["app_proto"], &flow["tcp"]["state"]), (&"http".into(), &"closed".into()));
+    assert!(flow["community_id"].as_str().unwrap().starts_with("1:"));
+    let stats: Value =
+        serde_json::from_slice(&std::fs::read(case.path("out/stats.json")).unwrap()).unwrap();
+    assert_eq!((&stats["packets"], &stats["flows"]), (&8.into(), &1.into()));
+}
+
+#[test]
+fn rules_alert_and_a_broken_one_is_counted() {
+    let case = Case::new();
+    let rules = case.path("test.rules");
+    assert_eq!(case.run(&["--rules", &rules], &["web.pcap", "dns.pcap"]), ExitCode::SUCCESS);
+    let records = case.records("eve.json");
+    assert_eq!(sids(&records), [1, 2, 3, 4]);
+    let evil = records.iter().find(|r| r["alert"]["signature_id"] == 1).unwrap();
+    assert_eq!(evil["src_ip"], "10.0.0.1");
+    assert_eq!(evil["http"]["hostname"], "bad.example");
+    assert_eq!(evil["alert"]["metadata"]["key"][0], "value");
+    let gone = records.iter().find(|r| r["alert"]["signature_id"] == 2).unwrap();
+    assert_eq!(gone["src_ip"], "192.0.2.7", "the alert goes the way of its data");
+    let stats: Value =
+        serde_json::from_slice(&std::fs::read(case.path("out/stats.json")).unwrap()).unwrap();
+    assert_eq!(stats["rules"], serde_json::json!({"loaded": 4, "rejected": 1}));
+    assert_eq!(stats["alerts"], 4);
+}
+
+#[test]
+fn captures_can_be_kept_apart() {
+    let case = Case::new();
+    let code = case.run(&["--no-rules", "--separate"], &["web.pcap", "dns.pcap"]);
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert!(kinds(&case.records("web.pcap/eve.json")).contains(&"http"));
+    assert_eq!(kinds(&case.records("dns.pcap/eve.json")), ["dns", "flow", "stats"]);
+}
+
+#[test]
+fn several_workers_find_the_same() {
+    let case = Case::new();
+    let rules = case.path("test.rules");
+    let code = case.run(&["--rules", &rules, "--workers", "3"], &["web.pcap", "dns.pcap"]);
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert_eq!(sids(&case.records("eve.json")), [1, 2, 3, 4]);
+    let left = std::fs::read_dir(case.folder.path().join("out")).unwrap().count();
+    assert_eq!(left, 2, "the workers' own files are gone");
+}
+
+#[test]
+fn a_cut_capture_is_read_as_far_as_it_goes() {
+    let case = Case::new();
+    let whole = pcap(&web());
+    std::fs::write(case.folder.path().join("cut.pcap"), &whole[..whole.len() - 3]).unwrap();
+    assert_eq!(case.run(&["--no-rules"], &["cut.pcap"]), ExitCode::from(1));
+    assert!(kinds(&case.records("eve.json")).contains(&"http"));
+    assert_eq!(case.run(&["--no-rules"], &["missing.pcap"]), ExitCode::from(1));
+}
+
+#[test]
+fn an_unknown_setting_ends_the_run() {
+    let case = Case::new();
+    assert_eq!(case.run(&["--set", "no.such=1"], &["web.pcap"]), ExitCode::from(2));
+    let suricata =
+        ["--set", "stream.midstream=true", "--set", "app-layer.protocols.tls.enabled=no"];
+    assert_eq!(case.run(&suricata, &["web.pcap"]), ExitCode::from(2), "without --compat");
+    let compat = [&["--compat", "suricata"][..], &suricata].concat();
+    assert_eq!(case.run(&compat, &["web.pcap"]), ExitCode::SUCCESS);
+    assert_eq!(case.run(&["--rules", "/nonexistent.rules"], &["web.pcap"]), ExitCode::from(2));
+}

@@ -1,0 +1,287 @@
+//! Signatures over packets, streams and transactions of one worker.
+//!
+//! Keeps per flow what the signature engine wants to remember and the stretch of raw stream that has
+//! not been scanned. Raw data is scanned when enough has come, when the other side answers, when a
+//! transaction is complete and at the end of the flow: as one piece, so that what a rule looks for may
+//! lie across segments. A piece cut for its size is scanned again with the next one's beginning.
+
+use std::sync::Arc;
+
+use net::app::{Record, Transaction, TxList};
+use net::{Chunk, Content, Direction, Flow, FlowState as Phase, Packet, Protocol};
+use signature::{
+    AppProto, ChunkView, FlowView, Match, PacketView, RuleSet, Scan, Scratch, Tables, TxState,
+};
+
+use super::inspect::{TxView, direction};
+use super::packet_view;
+
+/// Bytes that are worth a scan of their own.
+const ENOUGH: usize = 2560;
+/// Bytes of raw stream kept for rules that mix it with other buffers.
+const KEPT: usize = 8 << 10;
+/// Bytes of a piece that are scanned again with the next one.
+const OVERLAP: usize = 512;
+
+/// Raw stream of one direction.
+#[derive(Debug, Default)]
+struct Raw {
+    bytes: Vec<u8>,
+    /// Stream offset of the first byte.
+    offset: u64,
+    /// Bytes that have been scanned.
+    scanned: usize,
+    /// Bytes seen so far.
+    seen: u64,
+}
+
+impl Raw {
+    fn unscanned(&self) -> usize {
+        self.bytes.len().saturating_sub(self.scanned)
+    }
+
+    fn add(&mut self, offset: u64, bytes: &[u8]) {
+        if self.bytes.is_empty() {
+            self.offset = offset;
+        }
+        self.bytes.extend_from_slice(bytes);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.seen = offset.saturating_add(length);
+    }
+
+    /// Forgets all but the newest bytes.
+    fn trim(&mut self) {
+        if self.bytes.len() <= KEPT {
+            return;
+        }
+        let cut = self.bytes.len().saturating_sub(KEPT >> 1).min(self.scanned);
+        self.bytes.drain(..cut);
+        self.scanned = self.scanned.saturating_sub(cut);
+        self.offset = self.offset.saturating_add(u64::try_from(cut).unwrap_or(u64::MAX));
+    }
+}
+
+/// What detection remembers of a flow.
+#[derive(Debug, Default)]
+pub(crate) struct FlowMemory {
+    state: signature::FlowState,
+    transactions: Vec<(u64, TxState)>,
+    raw: [Raw; 2],
+    /// Bytes of a direction that are to be scanned with the next opportunity, whatever their number.
+    flush: [bool; 2],
+    /// Everything that follows is encrypted: nothing to scan.
+    encrypted: bool,
+}
+
+/// Rules and the room to run them, for one worker.
+#[derive(Debug)]
+pub(crate) struct Detector {
+    rules: Arc<RuleSet>,
+    tables: Arc<Tables>,
+    scratch: Scratch,
+    found: Vec<Match>,
+}
+
+/// The rules' name of a protocol.
+fn app_proto(protocol: Protocol) -> AppProto {
+    match protocol {
+        Protocol::Unknown => AppProto::Unknown,
+        Protocol::Failed => AppProto::Failed,
+        Protocol::Http => AppProto::Http,
+        Protocol::Dns => AppProto::Dns,
+        Protocol::Tls => AppProto::Tls,
+        other => AppProto::from_name(other.name()).unwrap_or_default(),
+    }
+}
+
+fn is_established(flow: &Flow) -> bool {
+    match flow.proto() {
+        6 => {
+            flow.state() == Phase::Established
+                || flow.tcp_state() >= net::flow::tcp::TcpState::Established
+        }
+        _ => flow.both_seen(),
+    }
+}
+
+fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
+    let (packets, bytes) = (flow.packets(), flow.bytes());
+    let [to_server, to_client] = &memory.raw;
+    let age = flow.last().saturating_sub(flow.start()).div_euclid(1_000_000);
+    FlowView {
+        established: is_established(flow),
+        app: app_proto(flow.protocol()),
+        app_by_direction: None,
+        stream_size: [to_server.seen, to_client.seen],
+        packets: [u64::from(packets.to_server), u64::from(packets.to_client)],
+        bytes: [bytes.to_server, bytes.to_client],
+        age: age.unsigned_abs(),
+    }
+}
+
+impl Detector {
+    pub(crate) fn new(rules: Arc<RuleSet>, tables: Arc<Tables>) -> Self {
+        let scratch = Scratch::new(&rules);
+        Self { rules, tables, scratch, found: Vec::new() }
+    }
+
+    pub(crate) fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// Takes in raw stream; scanned with the packet that brought it.
+    pub(crate) fn chunk(&self, memory: &mut FlowMemory, chunk: &Chunk<'_>) {
+        if memory.encrypted {
+            return;
+        }
+        let (here, there) = match &mut memory.raw {
+            [a, b] if chunk.dir == Direction::ToServer => (a, b),
+            [a, b] => (b, a),
+        };
+        match chunk.content {
+            Content::Data(bytes) => here.add(chunk.offset, bytes),
+            // What lies before and after a gap does not belong together.
+            Content::Gap(_) => memory.flush[chunk.dir.index()] = true,
+        }
+        if there.unscanned() > 0 {
+            memory.flush[chunk.dir.reverse().index()] = true;
+        }
+    }
+
+    /// Runs the rules on a packet and what it made known.
+    pub(crate) fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        place: Option<(&Flow, Direction, &TxList, bool)>,
+        memory: Option<&mut FlowMemory>,
+    ) -> &[Match] {
+        self.found.clear();
+        let mut names = [""; 16];
+        let events = packet_view::events(packet, &mut names);
+        let mut view = packet_view::of(packet, events);
+        let (Some((flow, dir, transactions, in_stream)), Some(memory)) = (place, memory) else {
+            let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
+            scan.packet();
+            self.found.extend_from_slice(scan.finish().matches);
+            return &self.found;
+        };
+        view.direction = Some(direction(dir));
+        view.flow = Some(flow_view(flow, memory));
+        view.in_stream = in_stream;
+        if memory.encrypted {
+            view.payload = &[];
+        }
+        self.in_flow(&view, flow, transactions, memory);
+        &self.found
+    }
+
+    /// Runs the rules on what is left of a flow at its end.
+    pub(crate) fn end(
+        &mut self,
+        flow: &Flow,
+        transactions: &TxList,
+        memory: &mut FlowMemory,
+    ) -> &[Match] {
+        self.found.clear();
+        memory.flush = [true; 2];
+        let ((src, src_port), (dst, dst_port)) = flow.endpoints(Direction::ToServer);
+        let view = PacketView {
+            time: flow.last().unsigned_abs(),
+            src,
+            dst,
+            src_port: Some(src_port),
+            dst_port: Some(dst_port),
+            ip_proto: flow.proto(),
+            ip: signature::IpFields {
+                version: if src.is_ipv4() { 4 } else { 6 },
+                ..signature::IpFields::default()
+            },
+            direction: Some(signature::Direction::ToServer),
+            flow: Some(flow_view(flow, memory)),
+            pseudo: true,
+            ..PacketView::default()
+        };
+        self.in_flow(&view, flow, transactions, memory);
+        &self.found
+    }
+
+    fn in_flow(
+        &mut self,
+        view: &PacketView<'_>,
+        flow: &Flow,
+        transactions: &TxList,
+        memory: &mut FlowMemory,
+    ) {
+        let FlowMemory { state, transactions: states, raw, flush, encrypted } = memory;
+        let (rules, tables) = (&self.rules, &self.tables);
+        let mut scan = Scan::begin(rules, tables, &mut self.scratch, view, Some(state));
+        if !view.pseudo {
+            scan.packet();
+        }
+        for (tx, dir) in transactions.changed() {
+            if tx.is_complete(dir) {
+                flush[dir.index()] = true;
+            }
+            if is_over(tx) {
+                *encrypted = true;
+            }
+        }
+        for dir in [Direction::ToServer, Direction::ToClient] {
+            let (Some(raw), Some(flush)) = (raw.get_mut(dir.index()), flush.get_mut(dir.index()))
+            else {
+                continue;
+            };
+            let now = std::mem::take(flush);
+            if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
+                continue;
+            }
+            let from = raw.scanned.saturating_sub(OVERLAP);
+            let skipped = u64::try_from(from).unwrap_or(0);
+            scan.stream(&ChunkView {
+                direction: direction(dir),
+                offset: raw.offset.saturating_add(skipped),
+                data: raw.bytes.get(from..).unwrap_or_default(),
+                last: view.pseudo,
+            });
+            raw.scanned = raw.bytes.len();
+        }
+        let protocol = app_proto(flow.protocol());
+        for (tx, dir) in transactions.changed() {
+            let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
+                states.push((tx.id, TxState::default()));
+                states.len().saturating_sub(1)
+            });
+            let [to_server, to_client] = &*raw;
+            let payload = if flow.proto() == 6 {
+                [to_server.bytes.as_slice(), to_client.bytes.as_slice()]
+            } else {
+                [view.payload, view.payload]
+            };
+            let inspected = TxView::new(tx, protocol, payload);
+            if let Some((_, state)) = states.get_mut(at) {
+                scan.transaction(&inspected, state, direction(dir));
+            }
+        }
+        self.found.extend_from_slice(scan.finish().matches);
+        states.retain(|(id, _)| {
+            transactions.get(*id).is_some_and(|tx| {
+                !(tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient))
+            })
+        });
+        for raw in raw {
+            if *encrypted {
+                raw.bytes = Vec::new();
+                raw.scanned = 0;
+            } else {
+                raw.trim();
+            }
+        }
+    }
+}
+
+/// True for a TLS session whose records are encrypted from now on.
+fn is_over(tx: &Transaction) -> bool {
+    matches!(&tx.record, Record::Tls(tls) if tls.encrypted
+        && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
+        && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE)
+}

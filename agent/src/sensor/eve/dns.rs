@@ -1,0 +1,235 @@
+//! `dns` objects, version 3.
+
+use net::app::dns::{Answer, Message, Rdata};
+use serde_json::{Value, json};
+
+use super::{Object, text};
+
+/// The `dns` object of a message.
+pub(crate) fn message(message: &Message, tx_id: u64) -> Object {
+    let flags = message.flags;
+    let mut dns = Object::new();
+    dns.insert("version".into(), 3.into());
+    let kind = if message.is_response() { "response" } else { "request" };
+    dns.insert("type".into(), kind.into());
+    dns.insert("tx_id".into(), tx_id.into());
+    dns.insert("id".into(), message.id.into());
+    dns.insert("flags".into(), format!("{flags:x}").into());
+    for (bit, name) in [
+        (0x8000, "qr"),
+        (0x0400, "aa"),
+        (0x0200, "tc"),
+        (0x0100, "rd"),
+        (0x0080, "ra"),
+        (0x0040, "z"),
+    ] {
+        if flags & bit != 0 {
+            dns.insert(name.into(), true.into());
+        }
+    }
+    dns.insert("opcode".into(), message.opcode().into());
+    dns.insert("rcode".into(), rcode_name(message.rcode()));
+    let queries: Vec<Value> = message
+        .queries
+        .iter()
+        .map(|q| json!({"rrname": text(&q.name), "rrtype": type_name(q.kind)}))
+        .collect();
+    if !queries.is_empty() {
+        dns.insert("queries".into(), queries.into());
+    }
+    for (name, section) in [
+        ("answers", &message.answers),
+        ("authorities", &message.authorities),
+        ("additionals", &message.additionals),
+    ] {
+        if !section.is_empty() {
+            let records: Vec<Value> = section.iter().map(|a| answer(a).into()).collect();
+            dns.insert(name.into(), records.into());
+        }
+    }
+    let grouped = grouped(&message.answers);
+    if !grouped.is_empty() {
+        dns.insert("grouped".into(), grouped.into());
+    }
+    dns
+}
+
+fn answer(answer: &Answer) -> Object {
+    let mut record = Object::new();
+    record.insert("rrname".into(), text(&answer.name));
+    record.insert("rrtype".into(), type_name(answer.kind));
+    record.insert("ttl".into(), answer.ttl.into());
+    match &answer.data {
+        Rdata::Soa(soa) => {
+            let [serial, refresh, retry, expire, minimum] = soa.numbers;
+            record.insert(
+                "soa".into(),
+                json!({"mname": text(&soa.mname), "rname": text(&soa.rname), "serial": serial,
+                    "refresh": refresh, "retry": retry, "expire": expire, "minimum": minimum}),
+            );
+        }
+        Rdata::Srv(priority, weight, port, name) => {
+            record.insert(
+                "srv".into(),
+                json!({"priority": priority, "weight": weight, "port": port, "name": text(name)}),
+            );
+        }
+        Rdata::Sshfp(algorithm, kind, fingerprint) => {
+            let hex: Vec<String> = fingerprint.iter().map(|b| format!("{b:02x}")).collect();
+            record.insert(
+                "sshfp".into(),
+                json!({"fingerprint": hex.join(":"), "algo": algorithm, "type": kind}),
+            );
+        }
+        other => {
+            if let Some(data) = plain(other) {
+                record.insert("rdata".into(), data);
+            }
+        }
+    }
+    record
+}
+
+fn plain(data: &Rdata) -> Option<Value> {
+    match data {
+        Rdata::Address(address) => Some(super::address(*address, false)),
+        Rdata::Name(name) | Rdata::Text(name) | Rdata::Mx(_, name) => Some(text(name)),
+        _ => None,
+    }
+}
+
+/// Answers by type: only those with plain data.
+fn grouped(answers: &[Answer]) -> Object {
+    let mut groups = Object::new();
+    for answer in answers {
+        let name = match answer.kind {
+            1 => "A",
+            2 => "NS",
+            5 => "CNAME",
+            12 => "PTR",
+            15 => "MX",
+            16 => "TXT",
+            28 => "AAAA",
+            _ => continue,
+        };
+        let Some(data) = plain(&answer.data) else { continue };
+        if let Some(list) =
+            groups.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()
+        {
+            list.push(data);
+        }
+    }
+    groups
+}
+
+fn rcode_name(rcode: u16) -> Value {
+    let name = match rcode {
+        0 => "NOERROR",
+        1 => "FORMERR",
+        2 => "SERVFAIL",
+        3 => "NXDOMAIN",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        6 => "YXDOMAIN",
+        7 => "YXRRSET",
+        8 => "NXRRSET",
+        9 => "NOTAUTH",
+        10 => "NOTZONE",
+        other => return Value::from(other.to_string()),
+    };
+    Value::from(name)
+}
+
+/// The name of a record type (IANA registry), or its number.
+pub(crate) fn type_name(kind: u16) -> Value {
+    const NAMES: &[(u16, &str)] = &[
+        (1, "A"),
+        (2, "NS"),
+        (3, "MD"),
+        (4, "MF"),
+        (5, "CNAME"),
+        (6, "SOA"),
+        (7, "MB"),
+        (8, "MG"),
+        (9, "MR"),
+        (10, "NULL"),
+        (11, "WKS"),
+        (12, "PTR"),
+        (13, "HINFO"),
+        (14, "MINFO"),
+        (15, "MX"),
+        (16, "TXT"),
+        (17, "RP"),
+        (18, "AFSDB"),
+        (19, "X25"),
+        (20, "ISDN"),
+        (21, "RT"),
+        (22, "NSAP"),
+        (23, "NSAPPTR"),
+        (24, "SIG"),
+        (25, "KEY"),
+        (26, "PX"),
+        (27, "GPOS"),
+        (28, "AAAA"),
+        (29, "LOC"),
+        (30, "NXT"),
+        (33, "SRV"),
+        (34, "ATMA"),
+        (35, "NAPTR"),
+        (36, "KX"),
+        (37, "CERT"),
+        (38, "A6"),
+        (39, "DNAME"),
+        (41, "OPT"),
+        (42, "APL"),
+        (43, "DS"),
+        (44, "SSHFP"),
+        (45, "IPSECKEY"),
+        (46, "RRSIG"),
+        (47, "NSEC"),
+        (48, "DNSKEY"),
+        (49, "DHCID"),
+        (50, "NSEC3"),
+        (51, "NSEC3PARAM"),
+        (52, "TLSA"),
+        (55, "HIP"),
+        (59, "CDS"),
+        (60, "CDNSKEY"),
+        (64, "SVCB"),
+        (65, "HTTPS"),
+        (99, "SPF"),
+        (249, "TKEY"),
+        (250, "TSIG"),
+        (251, "IXFR"),
+        (252, "AXFR"),
+        (253, "MAILB"),
+        (254, "MAILA"),
+        (255, "ANY"),
+        (256, "URI"),
+    ];
+    match NAMES.binary_search_by_key(&kind, |(number, _)| *number) {
+        Ok(at) => NAMES.get(at).map_or(Value::Null, |(_, name)| (*name).into()),
+        Err(_) => Value::from(kind.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_named_or_numbered() {
+        assert_eq!(type_name(28), "AAAA");
+        assert_eq!(type_name(65), "HTTPS");
+        assert_eq!(type_name(65_280), "65280");
+    }
+
+    #[test]
+    fn a_query_looks_like_this() {
+        let bytes = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01";
+        let (parsed, whole) = net::app::dns::parse(bytes).unwrap();
+        assert!(whole);
+        expect_test::expect![[r#"{"version":3,"type":"request","tx_id":0,"id":4660,"flags":"100","rd":true,"opcode":0,"rcode":"NOERROR","queries":[{"rrname":"example.com","rrtype":"A"}]}"#]]
+            .assert_eq(&Value::from(message(&parsed, 0)).to_string());
+    }
+}

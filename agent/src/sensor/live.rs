@@ -1,0 +1,296 @@
+//! Live capture: interfaces opened with privileges, then one worker thread for each ring.
+//!
+//! A worker owns its ring, its engine and its detector. Records go into the agent's queue; when it
+//! is full they are shed and counted: capture never waits. A worker that panics is counted,
+//! reported and made anew with an empty engine.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use capture::{Frame, Live, LiveError, LiveOptions};
+use crossbeam_channel::{Sender, TrySendError};
+use event::{Event, Kind, Ledger, Timestamp};
+use serde_json::Value;
+use service::{Clock, Shutdown};
+use signature::{RuleSet, Tables};
+
+use super::detect::Detector;
+use super::report::{Output, Reporter};
+use super::settings::Settings;
+use super::worker::{Share, Source, Worker};
+use super::{alarm, eve};
+use crate::config::InterfaceConfig;
+use crate::logs::Item;
+
+/// Packets taken from a ring before counters are published and the clock is looked at.
+const BURST: u32 = 1024;
+/// Longest wait for packets, milliseconds.
+const WAIT: i32 = 100;
+
+/// Counters of all packet workers together.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Packets the kernel gave or dropped.
+    kernel: AtomicU64,
+    dropped: AtomicU64,
+    packets: AtomicU64,
+    flows_shed: AtomicU64,
+    stream_shed: AtomicU64,
+    bad_checksum: AtomicU64,
+    records: AtomicU64,
+    records_shed: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Counters {
+    /// Kernel to worker: packets.
+    pub(crate) fn capture(&self) -> Ledger {
+        let packets = self.packets.load(Ordering::Acquire);
+        let dropped = self.dropped.load(Ordering::Acquire);
+        let seen = self.kernel.load(Ordering::Acquire).max(packets.saturating_add(dropped));
+        let pending = seen.saturating_sub(packets).saturating_sub(dropped);
+        Ledger { seen, processed: packets, dropped, pending, ..Ledger::default() }
+    }
+
+    /// Worker to outbox: records. What was not inspected is shed by reason in packets' terms.
+    pub(crate) fn sensor(&self) -> Ledger {
+        let records = self.records.load(Ordering::Acquire);
+        let shed = self.records_shed.load(Ordering::Acquire);
+        let mut ledger =
+            Ledger { seen: records.saturating_add(shed), processed: records, ..Ledger::default() };
+        ledger.shed("queue_full", shed);
+        ledger
+    }
+
+    /// What was not fully inspected, in words; empty when everything was.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        for (counter, words) in [
+            (&self.dropped, "packets dropped by the kernel"),
+            (&self.records_shed, "records shed because the queue was full"),
+            (&self.flows_shed, "packets without a flow: table full"),
+            (&self.stream_shed, "segments not reassembled: memory cap"),
+            (&self.bad_checksum, "packets with a wrong checksum, not reassembled"),
+            (&self.panics, "restarts of a packet worker"),
+        ] {
+            let count = counter.load(Ordering::Relaxed);
+            if count > 0 {
+                out.push(format!("{count} {words}"));
+            }
+        }
+        out
+    }
+}
+
+/// An interface opened for one worker.
+pub(crate) struct Opened {
+    live: Live,
+    interface: Arc<Interface>,
+    index: u64,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Opened").field("interface", &self.interface).finish_non_exhaustive()
+    }
+}
+
+/// What records say of their interface.
+#[derive(Debug)]
+struct Interface {
+    name: String,
+    role: &'static str,
+    zone: Option<String>,
+    verify_checksums: bool,
+}
+
+/// Opens one ring per worker of an interface. Needs the right to capture.
+///
+/// # Errors
+/// [`LiveError`].
+pub(crate) fn open(config: &InterfaceConfig, first: u64) -> Result<Vec<Opened>, LiveError> {
+    let interface = Arc::new(Interface {
+        name: config.name.clone().unwrap_or_else(|| config.device.clone()),
+        role: config.role.as_str(),
+        zone: config.zone.clone(),
+        verify_checksums: config.verify_checksums,
+    });
+    let group = u16::try_from(std::process::id() & 0xffff).unwrap_or(1);
+    let group = group.wrapping_add(u16::try_from(first & 0xffff).unwrap_or(0));
+    let mut options = LiveOptions::new(&config.device);
+    options.filter = config.filter.clone().unwrap_or_default();
+    options.snaplen = i32::try_from(config.snap_length).unwrap_or(i32::MAX);
+    options.buffer =
+        i32::try_from(config.ring_megabytes.saturating_mul(1024 * 1024)).unwrap_or(i32::MAX);
+    options.fanout_group = (config.workers > 1).then_some(group);
+    (first..)
+        .take(config.workers)
+        .map(|index| {
+            let live = Live::open(&options)?;
+            Ok(Opened { live, interface: Arc::clone(&interface), index })
+        })
+        .collect()
+}
+
+/// What all workers share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// Settings.
+    pub(crate) settings: Settings,
+    /// Rules, if any.
+    pub(crate) rules: Option<Arc<RuleSet>>,
+    /// State shared by the workers' rules.
+    pub(crate) tables: Arc<Tables>,
+    /// Where records go.
+    pub(crate) queue: Sender<Item>,
+    /// Counters.
+    pub(crate) counters: Arc<Counters>,
+    /// Clock: only for "seen" and for timers while no packet comes.
+    pub(crate) clock: Clock,
+    /// When to stop.
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Starts the thread of one worker.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn start(opened: Opened, shared: Shared) -> std::io::Result<JoinHandle<()>> {
+    let name = format!("packets-{}", opened.index);
+    std::thread::Builder::new().name(name).spawn(move || supervise(opened, &shared))
+}
+
+/// Runs a worker and makes a new one when it panics.
+fn supervise(mut opened: Opened, shared: &Shared) {
+    let mut generation = 0_u64;
+    while !shared.shutdown.is_triggered() {
+        let index = opened.index.wrapping_add(generation << 8);
+        let outcome = catch_unwind(AssertUnwindSafe(|| capture(&mut opened, index, shared)));
+        match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                let interface = opened.interface.name.as_str();
+                tracing::error!(interface, %error, "capture failed, trying again");
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            Err(_) => {
+                generation = generation.wrapping_add(1);
+                shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(interface = opened.interface.name, "packet worker panicked");
+            }
+        }
+    }
+}
+
+/// The ring as a source that ends after each burst.
+struct Burst<'a> {
+    live: &'a mut Live,
+    left: u32,
+}
+
+impl Source for Burst<'_> {
+    type Error = LiveError;
+
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left = self.left.saturating_sub(1);
+        self.live.next_frame()
+    }
+}
+
+fn capture(opened: &mut Opened, index: u64, shared: &Shared) -> Result<(), LiveError> {
+    let detector = shared
+        .rules
+        .as_ref()
+        .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&shared.tables)));
+    let output = ToQueue { interface: Arc::clone(&opened.interface), shared: shared.clone() };
+    let reporter = Reporter::new(shared.settings.clone(), output, detector);
+    // The kernel has shared the packets out already: this worker takes all it gets.
+    let share = Share { index, count: 1 };
+    let mut engine = shared.settings.engine;
+    engine.decode.checksums = opened.interface.verify_checksums;
+    let mut worker = Worker::new(engine, reporter, share);
+    let mut published = Published::default();
+    while !shared.shutdown.is_triggered() {
+        let ready = opened.live.wait(WAIT)?;
+        if ready {
+            worker.run(&mut Burst { live: &mut opened.live, left: BURST })?;
+        } else {
+            worker.tick(shared.clock.now_micros());
+        }
+        published.publish(&worker.stats(), &mut opened.live, &shared.counters);
+    }
+    worker.finish();
+    Ok(())
+}
+
+/// What one worker has published so far.
+#[derive(Default)]
+struct Published {
+    packets: u64,
+    flows_shed: u64,
+    stream_shed: u64,
+    bad_checksum: u64,
+    kernel: u64,
+    dropped: u64,
+}
+
+fn publish(counter: &AtomicU64, published: &mut u64, now: u64) {
+    // A counter that went back belongs to a new engine or a new handle.
+    let more = if now >= *published { now.saturating_sub(*published) } else { now };
+    counter.fetch_add(more, Ordering::Release);
+    *published = now;
+}
+
+impl Published {
+    fn publish(&mut self, stats: &net::Stats, live: &mut Live, counters: &Counters) {
+        publish(&counters.packets, &mut self.packets, stats.packets);
+        publish(&counters.flows_shed, &mut self.flows_shed, stats.flows_shed);
+        publish(&counters.stream_shed, &mut self.stream_shed, stats.stream_shed);
+        publish(&counters.bad_checksum, &mut self.bad_checksum, stats.bad_checksum);
+        if let Ok(kernel) = live.stats() {
+            publish(&counters.kernel, &mut self.kernel, kernel.received);
+            let dropped = kernel.dropped.saturating_add(kernel.interface_dropped);
+            publish(&counters.dropped, &mut self.dropped, dropped);
+        }
+    }
+}
+
+/// Records become events in the agent's queue.
+struct ToQueue {
+    interface: Arc<Interface>,
+    shared: Shared,
+}
+
+impl Output for ToQueue {
+    fn record(&mut self, ts: i64, mut record: eve::Object) {
+        let kind = match record.shift_remove("event_type") {
+            Some(Value::String(name)) => Kind::from_name(&name),
+            _ => return,
+        };
+        record.shift_remove("timestamp");
+        record.insert("in_iface".into(), Value::String(self.interface.name.clone()));
+        record.insert("in_role".into(), self.interface.role.into());
+        if let Some(zone) = &self.interface.zone {
+            record.insert("zone".into(), Value::String(zone.clone()));
+        }
+        let time = Timestamp::from_micros(ts);
+        let seen = Timestamp::from_micros(self.shared.clock.now_micros());
+        let event = if kind == Kind::Alert {
+            alarm::detection(&record, self.shared.rules.as_deref()).into_event(time, seen, record)
+        } else {
+            Event { seq: 0, time, seen, kind, fields: record }
+        };
+        let counters = &self.shared.counters;
+        match self.shared.queue.try_send(Item { event, position: None }) {
+            Ok(()) => counters.records.fetch_add(1, Ordering::Release),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                counters.records_shed.fetch_add(1, Ordering::Release)
+            }
+        };
+    }
+}

@@ -1,0 +1,132 @@
+//! Packets as the signature engine sees them.
+
+use net::decode::{Fragment, Ip, Transport};
+use net::{DecoderEvent, Packet};
+use signature::{IcmpFields, IpFields, IpOption, PacketView, TcpFields};
+
+/// Names of a packet's events, without the decoder's prefix, in the room given.
+pub(crate) fn events<'a>(packet: &Packet<'_>, room: &'a mut [&'static str; 16]) -> &'a [&'a str] {
+    if packet.anomalies.is_empty() {
+        return &[];
+    }
+    let mut count = 0;
+    for (slot, event) in room.iter_mut().zip(packet.anomalies.iter()) {
+        *slot = short(event);
+        count += 1;
+    }
+    room.get(..count).unwrap_or_default()
+}
+
+fn short(event: DecoderEvent) -> &'static str {
+    let name = event.name();
+    name.strip_prefix("decoder.").unwrap_or(name)
+}
+
+/// The view of a packet, without its flow.
+pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketView<'a> {
+    let has_ports = matches!(
+        packet.transport,
+        Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp { .. }
+    );
+    let (src_port, dst_port) = packet.ports();
+    let ip_header: &[u8] = match &packet.ip {
+        Ip::None => &[],
+        Ip::V4(header) => header.slice(),
+        Ip::V6(header) => header.slice(),
+    };
+    PacketView {
+        time: packet.meta.ts.unsigned_abs(),
+        src: packet.src,
+        dst: packet.dst,
+        src_port: has_ports.then_some(src_port),
+        dst_port: has_ports.then_some(dst_port),
+        ip_proto: packet.proto,
+        ip: ip_fields(packet),
+        tcp: packet.tcp().map(|tcp| TcpFields {
+            flags: tcp.flags,
+            seq: tcp.seq,
+            ack: tcp.ack,
+            window: tcp.window,
+            mss: tcp.option(2).and_then(|v| v.try_into().ok()).map(u16::from_be_bytes),
+            wscale: tcp.option(3).and_then(|v| v.first().copied()),
+        }),
+        icmp: packet.icmp().map(|icmp| IcmpFields {
+            kind: icmp.kind,
+            code: icmp.code,
+            id: icmp.id,
+            seq: icmp.seq,
+            mtu: match icmp.bytes {
+                [2, _, _, _, a, b, c, d, ..] if packet.proto == 58 => {
+                    Some(u32::from_be_bytes([*a, *b, *c, *d]))
+                }
+                _ => None,
+            },
+        }),
+        payload: packet.payload,
+        transport_header: match &packet.transport {
+            Transport::Tcp(tcp) => tcp.header,
+            Transport::Icmp(icmp) => icmp.bytes.get(..8).unwrap_or(icmp.bytes),
+            Transport::Udp { header, .. } => header,
+            _ => &[],
+        },
+        ip_header,
+        events,
+        ..PacketView::default()
+    }
+}
+
+fn ip_fields(packet: &Packet<'_>) -> IpFields {
+    let offset = |fragment: Option<Fragment>| {
+        fragment.map_or(0, |f| u16::try_from(f.offset >> 3).unwrap_or(u16::MAX))
+    };
+    match &packet.ip {
+        Ip::None => IpFields::default(),
+        Ip::V4(header) => IpFields {
+            version: 4,
+            ttl: header.ttl(),
+            tos: header.slice().get(1).copied().unwrap_or(0),
+            id: header.identification(),
+            fragment_bits: u8::from(header.more_fragments())
+                | u8::from(header.dont_fragment()) << 1
+                | header.slice().get(6).map_or(0, |b| b >> 7) << 2,
+            fragment_offset: header.fragments_offset().value(),
+            options: options(header.options()),
+        },
+        Ip::V6(header) => IpFields {
+            version: 6,
+            ttl: header.hop_limit(),
+            tos: header.traffic_class(),
+            fragment_bits: u8::from(packet.fragment.is_some_and(|f| f.more)),
+            fragment_offset: offset(packet.fragment),
+            ..IpFields::default()
+        },
+    }
+}
+
+fn options(mut bytes: &[u8]) -> u16 {
+    let mut set = 0u16;
+    while let [kind, rest @ ..] = bytes {
+        let option = match kind {
+            0 => Some(IpOption::Eol),
+            1 => Some(IpOption::Nop),
+            7 => Some(IpOption::Rr),
+            68 => Some(IpOption::Ts),
+            130 => Some(IpOption::Sec),
+            131 => Some(IpOption::Lsrr),
+            133 => Some(IpOption::Esec),
+            136 => Some(IpOption::Satid),
+            137 => Some(IpOption::Ssrr),
+            _ => None,
+        };
+        if let Some(option) = option {
+            set |= 1 << option as u16;
+        }
+        bytes = match (kind, rest) {
+            (0, _) => &[],
+            (1, rest) => rest,
+            (_, [length, ..]) => bytes.get(usize::from(*length).max(2)..).unwrap_or_default(),
+            _ => &[],
+        };
+    }
+    set
+}

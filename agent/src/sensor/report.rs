@@ -1,0 +1,336 @@
+//! The sink of a worker: turns what the engine finds into records.
+//!
+//! Holds what has to be remembered per flow between packets, in a table beside the engine's slab.
+//! Records go to an [`Output`]; it neither knows files nor queues.
+
+use net::app::{Record, Transaction, TxList};
+use net::engine::InFlow;
+use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
+
+use super::detect::{Detector, FlowMemory};
+use super::eve::{self, Head, Object};
+use super::inspect::our_direction;
+use super::settings::Settings;
+
+/// Where records go.
+pub(crate) trait Output {
+    /// Takes one record; `ts` is its time in microseconds since the epoch.
+    fn record(&mut self, ts: i64, record: Object);
+}
+
+/// What is remembered of a flow.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The flow it is about; slots are reused.
+    flow: u64,
+    /// The TLS session has its record.
+    tls_done: bool,
+    /// What detection remembers.
+    detection: FlowMemory,
+}
+
+/// Sink of one worker.
+#[derive(Debug)]
+pub(crate) struct Reporter<O> {
+    settings: Settings,
+    output: O,
+    detector: Option<Detector>,
+    matches: Vec<signature::Match>,
+    memory: Vec<Memory>,
+    /// Number of the newest packet.
+    packet: u64,
+    ts: i64,
+}
+
+/// A transaction in its flow.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    flow: &'a Flow,
+    tx: &'a Transaction,
+    dir: Direction,
+}
+
+impl<O: Output> Reporter<O> {
+    pub(crate) fn new(settings: Settings, output: O, detector: Option<Detector>) -> Self {
+        Self {
+            settings,
+            output,
+            detector,
+            matches: Vec::new(),
+            memory: Vec::new(),
+            packet: 0,
+            ts: 0,
+        }
+    }
+
+    /// The output, when all is done.
+    pub(crate) fn into_output(self) -> O {
+        self.output
+    }
+
+    fn memory(&mut self, flow: &Flow) -> &mut Memory {
+        memory_of(&mut self.memory, flow)
+    }
+
+    fn write(
+        &mut self,
+        kind: &'static str,
+        place: Place<'_>,
+        fill: impl FnOnce(&mut Object, &Settings),
+    ) {
+        let options = &self.settings.records;
+        let head = Head { kind, ts: self.ts, packet: self.packet, options };
+        let mut record = head.of_flow(place.flow, place.dir);
+        fill(&mut record, &self.settings);
+        self.output.record(self.ts, record);
+    }
+
+    /// News of a transaction: writes the records it is complete enough for.
+    fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
+        let place = Place { flow, tx, dir };
+        match &tx.record {
+            Record::Dns(message) => {
+                let options = &self.settings.records;
+                let wanted = if message.is_response() {
+                    options.dns_responses
+                } else {
+                    options.dns_requests
+                };
+                // Suricata gives no record of a message it cannot read to its end.
+                let broken = tx.events.iter().any(|e| e.name == "malformed_data");
+                if wanted && !(broken && self.settings.compat) {
+                    self.write(flow.protocol().name(), place, |record, _| {
+                        record.insert("dns".into(), eve::dns::message(message, tx.id).into());
+                    });
+                }
+            }
+            Record::Http(http) => {
+                let complete =
+                    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient);
+                if complete {
+                    self.http(Place { dir: Direction::ToServer, ..place }, http);
+                }
+            }
+            Record::Tls(tls) => {
+                let done = tls.encrypted || ended;
+                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).tls_done {
+                    self.memory(flow).tls_done = true;
+                    let place = Place { dir: Direction::ToServer, ..place };
+                    self.write("tls", place, |record, settings| {
+                        let session = eve::tls::session(tls, &settings.records);
+                        record.insert("tls".into(), session.into());
+                    });
+                }
+            }
+        }
+        self.anomalies(place);
+    }
+
+    fn http(&mut self, place: Place<'_>, http: &net::app::http::Http) {
+        for dir in [Direction::ToServer, Direction::ToClient] {
+            let Some(info) = eve::file::of_http(http, dir, place.tx.id) else { continue };
+            self.write("fileinfo", Place { dir, ..place }, |record, settings| {
+                let transaction = eve::http::transaction(http, &settings.records);
+                record.insert("http".into(), transaction.into());
+                record.insert("app_proto".into(), "http".into());
+                record.insert("fileinfo".into(), info.into());
+            });
+        }
+        self.write("http", place, |record, settings| {
+            record.insert("tx_id".into(), place.tx.id.into());
+            let transaction = eve::http::transaction(http, &settings.records);
+            record.insert("http".into(), transaction.into());
+        });
+    }
+
+    /// Anomalies are written when their transaction is complete.
+    fn anomalies(&mut self, place: Place<'_>) {
+        if !self.settings.records.anomaly_app || place.tx.events.is_empty() {
+            return;
+        }
+        let complete =
+            place.tx.is_complete(Direction::ToServer) && place.tx.is_complete(Direction::ToClient);
+        if !complete {
+            return;
+        }
+        for event in &place.tx.events {
+            self.write("anomaly", Place { dir: event.dir, ..place }, |record, _| {
+                record.insert("tx_id".into(), place.tx.id.into());
+                record.insert("anomaly".into(), eve::anomaly::transaction(place.tx, event));
+            });
+        }
+    }
+
+    fn transactions(&mut self, flow: &Flow, transactions: &TxList, ended: bool) {
+        let mut last = None;
+        for (tx, dir) in transactions.changed() {
+            // A transaction with news on both sides is one piece of news.
+            if last.replace(tx.id) != Some(tx.id) {
+                self.transaction(flow, tx, dir, ended);
+            }
+        }
+    }
+
+    fn packet_anomalies(&mut self, packet: &Packet<'_>, flow: Option<(&Flow, Direction)>) {
+        let options = &self.settings.records;
+        if packet.anomalies.is_empty() || !(options.anomaly_decode || options.anomaly_stream) {
+            return;
+        }
+        for event in packet.anomalies.iter() {
+            let options = &self.settings.records;
+            let wanted =
+                if event.is_stream() { options.anomaly_stream } else { options.anomaly_decode };
+            if !wanted {
+                continue;
+            }
+            let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
+            let mut record = match flow {
+                Some((flow, dir)) => head.of_flow(flow, dir),
+                None => head.of_packet(packet),
+            };
+            record.insert("anomaly".into(), eve::anomaly::packet(event));
+            if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
+                eve::ethernet(&mut record, mac);
+            }
+            self.output.record(self.ts, record);
+        }
+    }
+}
+
+/// What is remembered of a flow, in the table beside the engine's slab.
+fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
+    let slot = flow.slot();
+    if slot >= table.len() {
+        table.resize_with(slot.saturating_add(1), Memory::default);
+    }
+    // The table was just made long enough.
+    let memory = &mut table[slot];
+    if memory.flow != flow.id().0 {
+        *memory = Memory { flow: flow.id().0, ..Memory::default() };
+    }
+    memory
+}
+
+impl<O: Output> Reporter<O> {
+    /// Runs the rules on a packet; a record for each that matched.
+    fn detect(&mut self, packet: &Packet<'_>, place: Option<&mut InFlow<'_>>) {
+        let Some(detector) = &mut self.detector else { return };
+        let found = match &place {
+            Some(place) => {
+                let memory = memory_of(&mut self.memory, place.flow);
+                let at = (&*place.flow, place.dir, place.transactions, place.in_stream);
+                detector.packet(packet, Some(at), Some(&mut memory.detection))
+            }
+            None => detector.packet(packet, None, None),
+        };
+        if found.is_empty() {
+            return;
+        }
+        self.matches.clear();
+        self.matches.extend_from_slice(found);
+        let flow = place.map(|place| {
+            place.flow.set_alerted();
+            (&*place.flow, place.dir, place.transactions)
+        });
+        self.alerts(flow, Some(packet));
+    }
+
+    /// A record for each of the collected matches.
+    fn alerts(&mut self, flow: Option<(&Flow, Direction, &TxList)>, packet: Option<&Packet<'_>>) {
+        let Some(detector) = &self.detector else { return };
+        let options = &self.settings.records;
+        let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
+        for hit in &self.matches {
+            let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let mut record = match (flow, packet) {
+                (Some((flow, dir, _)), _) => {
+                    head.of_flow(flow, hit.direction.map_or(dir, our_direction))
+                }
+                (None, Some(packet)) => head.of_packet(packet),
+                (None, None) => continue,
+            };
+            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
+            record.insert("pkt_src".into(), source.into());
+            if let Some(tx) = hit.tx {
+                record.insert("tx_id".into(), tx.into());
+            }
+            record.insert("alert".into(), eve::alert::rule(&rule).into());
+            if let Some((flow, dir, transactions)) = flow {
+                let dir = hit.direction.map_or(dir, our_direction);
+                let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
+                let tx = hit.tx.and_then(|id| transactions.get(id));
+                tx_object(&mut record, tx, options);
+                if flow.protocol().is_known() {
+                    record.insert("app_proto".into(), flow.protocol().name().into());
+                }
+                record.insert("direction".into(), name.into());
+                let so_far = eve::flow::so_far(flow, options.compress_ipv6);
+                record.insert("flow".into(), so_far.into());
+            }
+            if let Some(packet) = packet.filter(|_| options.alert_payload_printable) {
+                let payload = eve::alert::printable(packet.payload);
+                record.insert("payload_printable".into(), payload.into());
+            }
+            if let Some(mac) = packet.and_then(|p| p.mac).filter(|_| options.ethernet) {
+                eve::ethernet(&mut record, mac);
+            }
+            self.output.record(self.ts, record);
+        }
+    }
+}
+
+/// The application record inside an alert.
+fn tx_object(
+    record: &mut Object,
+    tx: Option<&Transaction>,
+    options: &super::settings::RecordOptions,
+) {
+    let Some(tx) = tx else { return };
+    let (name, object) = match &tx.record {
+        Record::Http(http) => ("http", eve::http::transaction(http, options)),
+        Record::Dns(message) => ("dns", eve::dns::message(message, tx.id)),
+        Record::Tls(tls) => ("tls", eve::tls::session(tls, options)),
+    };
+    record.insert(name.into(), object.into());
+}
+
+impl<O: Output> Sink for Reporter<O> {
+    fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>) {
+        if let Some(detector) = &self.detector {
+            detector.chunk(&mut memory_of(&mut self.memory, flow).detection, chunk);
+        }
+    }
+
+    fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>) {
+        self.packet = packet.meta.number;
+        self.ts = packet.meta.ts;
+        let mut place = place;
+        self.detect(packet, place.as_mut());
+        if let Some(place) = place {
+            self.packet_anomalies(packet, Some((place.flow, place.dir)));
+            self.transactions(place.flow, place.transactions, false);
+        } else {
+            self.packet_anomalies(packet, None);
+        }
+    }
+
+    fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
+        if let Some(detector) = &mut self.detector {
+            let memory = memory_of(&mut self.memory, flow);
+            self.matches.clear();
+            self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
+            memory.detection = FlowMemory::default();
+            if !self.matches.is_empty() {
+                flow.set_alerted();
+                self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
+            }
+        }
+        self.transactions(flow, transactions, true);
+        // A session that never came to encryption is still worth its record.
+        for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {
+            self.transaction(flow, tx, Direction::ToServer, true);
+        }
+        let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
+        self.output.record(self.ts, eve::flow::ended(&head, flow, reason));
+    }
+}

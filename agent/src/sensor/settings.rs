@@ -1,0 +1,211 @@
+//! Settings of a sensor and their keys.
+
+use net::Protocol;
+
+/// What records hold beyond the necessary.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordOptions {
+    /// Community ID seed.
+    pub(crate) community_seed: u16,
+    /// MAC addresses in every record.
+    pub(crate) ethernet: bool,
+    /// IPv6 addresses in RFC 5952 form instead of all digits.
+    pub(crate) compress_ipv6: bool,
+    /// HTTP and TLS records with all fields.
+    pub(crate) extended: bool,
+    /// HTTP records with every header.
+    pub(crate) all_headers: bool,
+    /// JA4 in TLS records.
+    pub(crate) ja4: bool,
+    /// Anomaly records of the decoder.
+    pub(crate) anomaly_decode: bool,
+    /// Anomaly records of stream reassembly.
+    pub(crate) anomaly_stream: bool,
+    /// Anomaly records of application protocols.
+    pub(crate) anomaly_app: bool,
+    /// DNS requests are recorded.
+    pub(crate) dns_requests: bool,
+    /// DNS responses are recorded.
+    pub(crate) dns_responses: bool,
+    /// Payload in alert records.
+    pub(crate) alert_payload: bool,
+    /// Payload in alert records, printable.
+    pub(crate) alert_payload_printable: bool,
+}
+
+impl Default for RecordOptions {
+    fn default() -> Self {
+        Self {
+            community_seed: 0,
+            ethernet: false,
+            compress_ipv6: true,
+            extended: true,
+            all_headers: false,
+            ja4: true,
+            anomaly_decode: false,
+            anomaly_stream: false,
+            anomaly_app: true,
+            dns_requests: true,
+            dns_responses: true,
+            alert_payload: false,
+            alert_payload_printable: false,
+        }
+    }
+}
+
+/// Everything a sensor worker needs to know.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// Decoding, flows, streams, parsers.
+    pub(crate) engine: net::Config,
+    /// Records.
+    pub(crate) records: RecordOptions,
+    /// Exactly as Suricata, where that differs from better.
+    pub(crate) compat: bool,
+}
+
+/// A key that cannot be set.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingError {
+    /// There is no such key.
+    #[error("unknown setting {key}")]
+    Unknown {
+        /// The key.
+        key: String,
+    },
+    /// The key exists, the value does not fit.
+    #[error("setting {key}: {value:?} is not {wanted}")]
+    Value {
+        /// The key.
+        key: String,
+        /// The value given.
+        value: String,
+        /// What would be accepted.
+        wanted: &'static str,
+    },
+}
+
+impl Settings {
+    /// Sets one of our own keys.
+    ///
+    /// # Errors
+    /// [`SettingError`] for an unknown key or a value of the wrong kind.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), SettingError> {
+        let input = Input { key, value };
+        match key {
+            "flow.max" => self.engine.max_flows = input.size()?,
+            "flow.timeout.tcp.new" => self.engine.timeouts.tcp[0] = input.seconds()?,
+            "flow.timeout.tcp.established" => self.engine.timeouts.tcp[1] = input.seconds()?,
+            "flow.timeout.tcp.closed" => self.engine.timeouts.tcp[2] = input.seconds()?,
+            "flow.timeout.udp.new" => self.engine.timeouts.udp[0] = input.seconds()?,
+            "flow.timeout.udp.established" => self.engine.timeouts.udp[1] = input.seconds()?,
+            "flow.timeout.icmp.new" => self.engine.timeouts.icmp[0] = input.seconds()?,
+            "flow.timeout.icmp.established" => self.engine.timeouts.icmp[1] = input.seconds()?,
+            "stream.depth" => self.engine.stream.depth = input.size64()?,
+            "stream.memory" => self.engine.stream_memory = input.size()?,
+            "stream.midstream" => self.engine.midstream = input.flag()?,
+            "defrag.memory" => self.engine.defrag.memory = input.size()?,
+            "defrag.timeout" => self.engine.defrag.timeout = input.seconds()?,
+            "http.request-body-limit" => self.engine.app.request_body_limit = input.size()?,
+            "http.response-body-limit" => self.engine.app.response_body_limit = input.size()?,
+            "http.decompress-layers" => self.engine.app.decompress_layers = input.size()?,
+            "records.community-id-seed" => self.records.community_seed = input.number16()?,
+            "records.ethernet" => self.records.ethernet = input.flag()?,
+            "records.anomaly.decode" => self.records.anomaly_decode = input.flag()?,
+            "records.anomaly.stream" => self.records.anomaly_stream = input.flag()?,
+            "records.anomaly.app" => self.records.anomaly_app = input.flag()?,
+            "records.http.all-headers" => self.records.all_headers = input.flag()?,
+            "records.alert.payload" => self.records.alert_payload = input.flag()?,
+            "records.alert.payload-printable" => {
+                self.records.alert_payload_printable = input.flag()?;
+            }
+            _ => return Err(SettingError::Unknown { key: key.to_owned() }),
+        }
+        Ok(())
+    }
+
+    /// Switches a protocol's parser.
+    pub(crate) fn enable(&mut self, protocol: Protocol, enabled: bool) {
+        if enabled {
+            self.engine.app.disabled &= !protocol.bit();
+        } else {
+            self.engine.app.disable(protocol);
+        }
+    }
+}
+
+/// A key and the text given for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) value: &'a str,
+}
+
+impl Input<'_> {
+    pub(crate) fn wrong(&self, wanted: &'static str) -> SettingError {
+        SettingError::Value { key: self.key.to_owned(), value: self.value.to_owned(), wanted }
+    }
+
+    /// Yes or no, in any of the usual words.
+    pub(crate) fn flag(&self) -> Result<bool, SettingError> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "yes" | "true" | "on" | "1" => Ok(true),
+            "no" | "false" | "off" | "0" => Ok(false),
+            _ => Err(self.wrong("yes or no")),
+        }
+    }
+
+    pub(crate) fn seconds(&self) -> Result<i64, SettingError> {
+        self.value.parse().ok().filter(|n| *n >= 0).ok_or_else(|| self.wrong("seconds"))
+    }
+
+    pub(crate) fn number16(&self) -> Result<u16, SettingError> {
+        self.value.parse().map_err(|_| self.wrong("a number below 65536"))
+    }
+
+    /// A number of bytes: `100`, `100kb`, `1mb`, `1gb`.
+    pub(crate) fn size64(&self) -> Result<u64, SettingError> {
+        let text = self.value.trim().to_ascii_lowercase();
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+        let unit = text.strip_prefix(digits).unwrap_or_default().trim();
+        let factor = match unit {
+            "" | "b" => 1,
+            "k" | "kb" | "kib" => 1 << 10,
+            "m" | "mb" | "mib" => 1 << 20,
+            "g" | "gb" | "gib" => 1 << 30,
+            _ => return Err(self.wrong("a size such as 100kb")),
+        };
+        let number: u64 = digits.parse().map_err(|_| self.wrong("a size such as 100kb"))?;
+        number.checked_mul(factor).ok_or_else(|| self.wrong("a size that fits"))
+    }
+
+    pub(crate) fn size(&self) -> Result<usize, SettingError> {
+        usize::try_from(self.size64()?).map_err(|_| self.wrong("a size that fits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_understood_or_named() {
+        let mut settings = Settings::default();
+        settings.set("stream.depth", "8kb").unwrap();
+        assert_eq!(settings.engine.stream.depth, 8192);
+        settings.set("stream.midstream", "Yes").unwrap();
+        assert!(settings.engine.midstream);
+        let unknown = settings.set("stream.dept", "1").unwrap_err();
+        assert_eq!(unknown.to_string(), "unknown setting stream.dept");
+        let wrong = settings.set("stream.depth", "8 bananas").unwrap_err();
+        expect_test::expect![[r#"setting stream.depth: "8 bananas" is not a size such as 100kb"#]]
+            .assert_eq(&wrong.to_string());
+    }
+
+    #[test]
+    fn sizes_do_not_overflow() {
+        let input = Input { key: "k", value: "99999999999999999gb" };
+        assert!(input.size64().is_err());
+        assert_eq!(Input { key: "k", value: "2 mb" }.size64().unwrap(), 2 << 20);
+    }
+}

@@ -1,0 +1,92 @@
+//! One packet worker: frames from a source through an engine to a sink.
+//!
+//! The loop is the same for files and interfaces; what differs is the [`Source`]. Everything a
+//! worker touches per packet is its own.
+
+use capture::{FileError, FileReader, Frame};
+use net::{Engine, LinkType, Meta, Sink};
+
+/// Gives frames until there are no more.
+pub(crate) trait Source {
+    /// Why it cannot go on.
+    type Error;
+
+    /// The next frame.
+    ///
+    /// # Errors
+    /// When the source is damaged or gone.
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Self::Error>;
+}
+
+impl Source for FileReader {
+    type Error = FileError;
+
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
+        Self::next_frame(self)
+    }
+}
+
+/// A share of the traffic, by flow: `index` of `count`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) index: u64,
+    pub(crate) count: u64,
+}
+
+/// An engine, its sink and its packet counter.
+#[derive(Debug)]
+pub(crate) struct Worker<S> {
+    engine: Engine,
+    sink: S,
+    share: Share,
+    frames: u64,
+}
+
+impl<S: Sink> Worker<S> {
+    pub(crate) fn new(config: net::Config, sink: S, share: Share) -> Self {
+        // Flow ids of several workers must not meet.
+        let first_id = share.index.wrapping_shl(48);
+        Self { engine: Engine::new(config, first_id), sink, share, frames: 0 }
+    }
+
+    /// Takes in all frames of a source.
+    ///
+    /// # Errors
+    /// That of the source; what came before it was taken in.
+    pub(crate) fn run<F: Source>(&mut self, source: &mut F) -> Result<(), F::Error> {
+        while let Some(frame) = source.next_frame()? {
+            self.frames = self.frames.saturating_add(1);
+            let meta = Meta {
+                ts: frame.ts,
+                number: self.frames,
+                interface: frame.interface,
+                wire_len: frame.wire_len,
+                link: LinkType::from_number(frame.link),
+            };
+            if self.share.count > 1
+                && net::engine::share_of(meta, frame.bytes, self.share.count) != self.share.index
+            {
+                continue;
+            }
+            self.engine.packet(meta, frame.bytes, &mut self.sink);
+        }
+        Ok(())
+    }
+
+    /// Lets time pass while no packet comes; `ts` in microseconds since the epoch.
+    pub(crate) fn tick(&mut self, ts: i64) {
+        self.engine.tick(ts, &mut self.sink);
+    }
+
+    /// What was counted so far.
+    pub(crate) fn stats(&self) -> net::Stats {
+        self.engine.stats()
+    }
+
+    /// Ends all flows; the sink and what was counted.
+    pub(crate) fn finish(mut self) -> (S, net::Stats) {
+        self.engine.finish(&mut self.sink);
+        let stats = self.engine.stats();
+        (self.sink, stats)
+    }
+}

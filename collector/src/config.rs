@@ -1,0 +1,105 @@
+//! The collector's configuration file, `collector.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use service::LogFormat;
+
+use crate::oncall::deliver::mail::MailConfig;
+use crate::oncall::deliver::webhook::WebhookConfig;
+
+/// Everything the collector can be told.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folder of keys, certificates, state and events; made by `pikett-collector init`.
+    pub data: PathBuf,
+    /// Address of console and API.
+    #[serde(default = "default_web")]
+    #[schemars(with = "String")]
+    pub web: SocketAddr,
+    /// Address agents connect to.
+    #[serde(default = "default_link")]
+    #[schemars(with = "String")]
+    pub link: SocketAddr,
+    /// Address of the console as people reach it, for links in pages.
+    pub console_url: String,
+    /// Address of the link as agents reach it, `host:port`, then further collectors.
+    pub link_names: Vec<String>,
+    /// Filter of the collector's own log.
+    #[serde(default = "default_filter")]
+    pub log: String,
+    /// Form of the collector's own log.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// How long and how much to keep.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+    /// Mail server for pages.
+    #[serde(default)]
+    pub mail: Option<MailConfig>,
+    /// Webhook for pages.
+    #[serde(default)]
+    pub webhook: Option<WebhookConfig>,
+    /// Rules the collector evaluates over all events.
+    #[serde(default)]
+    pub rules: RulesConfig,
+}
+
+fn default_web() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 8443))
+}
+
+fn default_link() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 8444))
+}
+
+fn default_filter() -> String {
+    "info".to_owned()
+}
+
+/// How long and how much to keep; the newest partition always stays.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Days.
+    #[schemars(range(min = 1))]
+    pub days: u32,
+    /// Gibibytes of index.
+    #[schemars(range(min = 1))]
+    pub gigabytes: u64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { days: 90, gigabytes: 100 }
+    }
+}
+
+/// Where rules come from.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RulesConfig {
+    /// Sigma files or folders; only correlations are evaluated here, single events in the agents.
+    pub sigma: Vec<PathBuf>,
+    /// Threshold and baseline files or folders.
+    pub anomaly: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_enough_and_mistakes_are_named() {
+        let text = "data = \"/x\"\nconsole_url = \"https://c\"\nlink_names = [\"c:8444\"]\n";
+        let config: Config = service::config::parse("c", text).unwrap();
+        assert_eq!((config.retention.days, config.web.port()), (90, 8443));
+        let text =
+            format!("{text}web = \"nonsense\"\n[retention]\ndays = 0\n[mail]\nhost = \"x\"\n");
+        let error = service::config::parse::<Config>("collector.toml", &text).unwrap_err();
+        expect_test::expect![[r#""#]].assert_eq(&error.to_string());
+    }
+}

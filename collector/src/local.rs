@@ -1,0 +1,48 @@
+//! What an administrator on this machine may do without the console: the right to read the keys
+//! is the right to do this. Only before the collector runs: it reads tokens when it starts;
+//! enrolment tokens are looked up when they are used and may be made at any time.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use link::enrol::Token;
+use service::{Clock, Secret};
+
+use crate::auth::enrolment::Enrolments;
+use crate::auth::token::{Scope, Tokens};
+use crate::config::Config;
+use crate::init::Folder;
+use crate::keys::MasterKey;
+use crate::state::State;
+
+fn state(config: &Config) -> Result<Arc<State>> {
+    let folder = Folder::new(&config.data);
+    let master = MasterKey::load(&folder.master_key())?;
+    Ok(Arc::new(State::open(&folder.state(), &master.derive("state")?)?))
+}
+
+/// A one-time enrolment token.
+///
+/// # Errors
+/// When keys or state cannot be read.
+pub fn enrolment_token(config: &Config, minutes: i64) -> Result<Secret> {
+    let enrolments = Enrolments::new(state(config)?, Clock::system());
+    let (one, secret) = enrolments.create(minutes.saturating_mul(60), "local")?;
+    let authority = Folder::new(&config.data).load_authority()?;
+    let authority = link::pki::fingerprint(authority.certificate())?;
+    Ok(Secret::new(Token { id: one.id, secret, authority }.reveal()))
+}
+
+/// A token for a program.
+///
+/// # Errors
+/// When a scope is unknown, the name is taken, or keys or state cannot be read.
+pub fn token(config: &Config, name: &str, scopes: &[String]) -> Result<Secret> {
+    let scope = |name: &String| {
+        serde_json::from_value::<Scope>(serde_json::Value::String(name.clone()))
+            .with_context(|| format!("{name:?} is no scope: ingest, read, respond, metrics"))
+    };
+    let scopes: Vec<Scope> = scopes.iter().map(scope).collect::<Result<_>>()?;
+    let tokens = Tokens::load(state(config)?, Clock::system())?;
+    Ok(tokens.create(name, scopes, "local", None)?)
+}

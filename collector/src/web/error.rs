@@ -1,0 +1,116 @@
+//! Failures of requests, and their one form.
+
+use api::{ErrorBody, ErrorCode};
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::alert::AlertError;
+use crate::auth::AuthError;
+use crate::oncall::pager::SetScheduleError;
+use crate::pipeline::PipelineError;
+use crate::search::SearchError;
+use crate::state::StateError;
+
+/// A failed request: kind and words.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    code: ErrorCode,
+    message: String,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// What the collector did wrong: told to the log, not to the caller.
+    #[must_use]
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        tracing::error!(error = text, "request failed");
+        Self::new(ErrorCode::Internal, "the collector failed; see its log")
+    }
+
+    /// A request that is not what it should be.
+    #[must_use]
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::BadRequest, message)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(ErrorBody { code: self.code, message: self.message })).into_response()
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        let code = match &error {
+            AuthError::Credentials => ErrorCode::Unauthenticated,
+            AuthError::Locked { .. } => ErrorCode::TooMany,
+            AuthError::Password(_) | AuthError::Name => ErrorCode::BadRequest,
+            AuthError::Exists { .. } | AuthError::LastAdmin => ErrorCode::Conflict,
+            AuthError::Unknown { .. } => ErrorCode::NotFound,
+            AuthError::State(_) | AuthError::Crypto => return Self::internal(&error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<AlertError> for Failure {
+    fn from(error: AlertError) -> Self {
+        let code = match &error {
+            AlertError::Unknown { .. } => ErrorCode::NotFound,
+            AlertError::Status { .. } => ErrorCode::Conflict,
+            AlertError::State(_) => return Self::internal(&error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SetScheduleError> for Failure {
+    fn from(error: SetScheduleError) -> Self {
+        match error {
+            SetScheduleError::Problem(problem) => Self::bad(problem.to_string()),
+            SetScheduleError::State(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Self {
+        tracing::error!(%error, "events could not be taken");
+        Self::new(ErrorCode::Unavailable, error.to_string())
+    }
+}
+
+impl From<SearchError> for Failure {
+    fn from(error: SearchError) -> Self {
+        match &error {
+            SearchError::Parse(_)
+            | SearchError::Plan(_)
+            | SearchError::Time { .. }
+            | SearchError::Ungroupable { .. } => Self::bad(error.to_string()),
+            _ => Self::internal(&error),
+        }
+    }
+}

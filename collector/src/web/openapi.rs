@@ -1,0 +1,135 @@
+//! The OpenAPI document, made from the table of routes and the types of crate `api`.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+use super::access::Need;
+use super::routes::ROUTES;
+
+pub(super) async fn document() -> Json<Value> {
+    Json(build())
+}
+
+fn schemas() -> Map<String, Value> {
+    macro_rules! all {
+        ($($name:ident),*) => {
+            [$((stringify!($name), schemars::schema_for!(api::$name))),*]
+        };
+    }
+    let schemas = all!(
+        ErrorBody,
+        Login,
+        SessionInfo,
+        ChangePassword,
+        AlertAction,
+        AlertFilter,
+        UserChange,
+        UserInfo,
+        Revealed,
+        NewToken,
+        NewEnrolment,
+        AgentAction
+    );
+    let mut out = Map::new();
+    for (name, schema) in schemas {
+        let mut value = schema.to_value();
+        // Definitions move to the components of the document.
+        if let Some(object) = value.as_object_mut() {
+            object.remove("$schema");
+            if let Some(Value::Object(inner)) = object.remove("$defs") {
+                out.extend(inner);
+            }
+        }
+        out.insert(name.to_owned(), value);
+    }
+    let text = Value::Object(out).to_string().replace("#/$defs/", "#/components/schemas/");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Schema of a request's body, by method and path.
+fn body(method: &str, path: &str) -> Option<&'static str> {
+    Some(match (method, path) {
+        ("POST", "/api/v1/login") => "Login",
+        ("POST", "/api/v1/password") => "ChangePassword",
+        ("POST", "/api/v1/alerts/{id}/action") => "AlertAction",
+        ("POST", "/api/v1/users/add") | ("PUT", "/api/v1/users/{name}") => "UserChange",
+        ("POST", "/api/v1/tokens/add") => "NewToken",
+        ("POST", "/api/v1/enrolments") => "NewEnrolment",
+        ("POST", "/api/v1/agents/{id}") => "AgentAction",
+        _ => return None,
+    })
+}
+
+fn security(need: Need) -> Value {
+    match need {
+        Need::Public => json!([]),
+        Need::Session | Need::User(_) => json!([{ "session": [] }]),
+        Need::Either(..) => json!([{ "session": [] }, { "token": [] }]),
+        Need::Token(_) => json!([{ "token": [] }]),
+    }
+}
+
+fn operation(method: &str, path: &str, need: Need, summary: &str) -> Value {
+    let parameters: Vec<Value> = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    let failed = json!({
+        "description": "failed",
+        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } }
+    });
+    let mut out = json!({
+        "summary": summary,
+        "description": format!("Needs: {need:?}."),
+        "security": security(need),
+        "parameters": parameters,
+        "responses": { "200": { "description": "done" }, "default": failed },
+    });
+    if let Some(name) = body(method, path) {
+        let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+        out["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    }
+    out
+}
+
+fn build() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in ROUTES {
+        let slot = paths.entry(route.path).or_insert_with(|| json!({}));
+        slot[route.method.to_lowercase()] =
+            operation(route.method, route.path, route.need, route.summary);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Pikett collector", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "session": { "type": "apiKey", "in": "cookie", "name": super::access::COOKIE },
+                "token": { "type": "http", "scheme": "bearer" },
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_and_reference_is_there() {
+        let document = build();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.method.to_lowercase()];
+            assert!(operation.is_object(), "{route:?}");
+        }
+        let text = document.to_string();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Every route, what it needs and what it does: the one table that router, documentation and the
+//! test of access share.
+
+use axum::routing::{MethodRouter, any, get, post, put};
+
+use super::access::Need;
+use super::{
+    App, acknowledge, admin, agents, alerts, elastic, oncall, openapi, probes, search, session,
+};
+use crate::auth::Role;
+use crate::auth::token::Scope;
+
+/// One route.
+#[derive(Clone, Copy)]
+pub struct Route {
+    /// Method.
+    pub method: &'static str,
+    /// Path, parameters in braces.
+    pub path: &'static str,
+    /// What it needs.
+    pub need: Need,
+    /// What it does, in words.
+    pub summary: &'static str,
+    /// Makes its handler.
+    pub(super) handler: fn() -> MethodRouter<App>,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {} {:?}", self.method, self.path, self.need)
+    }
+}
+
+const VIEW: Need = Need::Either(Role::Viewer, Scope::Read);
+const RESPOND: Need = Need::Either(Role::Responder, Scope::Respond);
+const ADMIN: Need = Need::User(Role::Admin);
+const INGEST: Need = Need::Token(Scope::Ingest);
+
+macro_rules! routes {
+    ($($method:literal $path:literal $need:expr, $handler:expr, $summary:literal;)*) => {
+        &[$(Route {
+            method: $method,
+            path: $path,
+            need: $need,
+            summary: $summary,
+            handler: || $handler,
+        }),*]
+    };
+}
+
+/// All routes.
+pub const ROUTES: &[Route] = routes! {
+    "POST" "/api/v1/login" Need::Public, post(session::login), "Begin a session";
+    "GET" "/api/v1/session" Need::Session, get(session::session), "Who is logged in";
+    "POST" "/api/v1/logout" Need::Session, post(session::logout), "End the session";
+    "POST" "/api/v1/password" Need::Session, post(session::password), "Change the own password";
+    "POST" "/api/v1/search" VIEW, post(search::search), "Find, count and group events";
+    "GET" "/api/v1/tail" VIEW, get(search::tail), "Events as they arrive (server-sent events)";
+    "GET" "/api/v1/fields" VIEW, get(search::fields), "The field dictionary";
+    "GET" "/api/v1/alerts" VIEW, get(alerts::list), "Alerts, newest first";
+    "GET" "/api/v1/alerts/{id}" VIEW, get(alerts::show), "One alert";
+    "POST" "/api/v1/alerts/{id}/action" RESPOND, post(alerts::act), "Acknowledge, close, reopen";
+    "GET" "/api/v1/agents" VIEW, get(agents::list), "Agents, their state and their ledger";
+    "POST" "/api/v1/agents/{id}" ADMIN, post(agents::change), "Revoke or readmit an agent";
+    "GET" "/api/v1/ledger" VIEW, get(agents::ledger), "The collector's own ledger";
+    "POST" "/api/v1/enrolments" ADMIN, post(agents::enrol), "Make a one-time enrolment token";
+    "GET" "/api/v1/oncall" VIEW, get(oncall::show), "Who is on call, and the schedule";
+    "PUT" "/api/v1/oncall/schedule" ADMIN, put(oncall::set), "Change the schedule";
+    "GET" "/api/v1/oncall/pages" VIEW, get(oncall::pages), "History of pages";
+    "GET" "/api/v1/users" ADMIN, get(admin::users), "Users";
+    "POST" "/api/v1/users/add" ADMIN, post(admin::add_user), "Add a user; gives a first password";
+    "PUT" "/api/v1/users/{name}" ADMIN, put(admin::change_user).delete(admin::remove_user), "Change or (DELETE) remove a user";
+    "GET" "/api/v1/tokens" ADMIN, get(admin::tokens), "Tokens";
+    "POST" "/api/v1/tokens/add" ADMIN, post(admin::add_token), "Make a token; shown once";
+    "DELETE" "/api/v1/tokens/{name}" ADMIN, axum::routing::delete(admin::remove_token), "Remove a token";
+    "GET" "/api/v1/openapi.json" VIEW, get(openapi::document), "This document";
+    "GET" "/ack/{token}" Need::Public, get(acknowledge::ask).post(acknowledge::take), "Acknowledge through a page's link";
+    "POST" "/_bulk" INGEST, post(elastic::bulk).put(elastic::bulk), "Elasticsearch bulk ingest";
+    "POST" "/{index}/_bulk" INGEST, post(elastic::bulk_into).put(elastic::bulk_into), "Elasticsearch bulk ingest";
+    "GET" "/_cluster/health" INGEST, get(elastic::health), "Elasticsearch cluster health";
+    "GET" "/_license" INGEST, get(elastic::license), "Elasticsearch licence, for shippers that ask";
+    "GET" "/_elastic" INGEST, any(elastic::identity), "Version identity, also under / for programs";
+    "GET" "/metrics" Need::Either(Role::Viewer, Scope::Metrics), get(probes::metrics), "Prometheus metrics";
+    "GET" "/healthz" Need::Public, get(probes::health), "Whether the process answers";
+    "GET" "/readyz" Need::Public, get(probes::ready), "Whether events can be taken";
+};

@@ -1,0 +1,347 @@
+//! Capture files: pcap and pcapng, streaming, also gzip or zstd compressed.
+//!
+//! A file is outside input: lengths are checked before they are believed, a damaged or cut file
+//! gives what was readable and then one error with the position.
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod pcapng;
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::Frame;
+use pcapng::Section;
+
+/// A record longer than this is taken for damage: twice what any link type carries.
+const MAX_RECORD: u32 = 1 << 20;
+/// A pcapng block longer than this is taken for damage.
+const MAX_BLOCK: u32 = 16 << 20;
+
+/// What is wrong with a capture file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be opened.
+    #[error("cannot open {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is neither pcap nor pcapng.
+    #[error("{path} is not a capture file (it begins with {magic:02x?})")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes.
+        magic: [u8; 4],
+    },
+    /// It ends within a record.
+    #[error("truncated at byte {position}: {what}")]
+    Truncated {
+        /// Offset in the (decompressed) file of the record that is cut.
+        position: u64,
+        /// What is cut.
+        what: &'static str,
+    },
+    /// A length or number cannot be right.
+    #[error("corrupt at byte {position}: {what}")]
+    Corrupt {
+        /// Offset in the (decompressed) file of the record that is wrong.
+        position: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Reading or decompressing failed.
+    #[error("cannot read on after byte {position}")]
+    Read {
+        /// Offset in the (decompressed) file.
+        position: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Order of the bytes in a file's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
+    fn u32(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+}
+
+/// Numbers of one record, in the file's byte order.
+#[derive(Clone, Copy, Debug)]
+struct Fields<'a> {
+    rest: &'a [u8],
+    order: Order,
+}
+
+impl<'a> Fields<'a> {
+    fn u16(&mut self) -> Option<u16> {
+        let (head, rest) = self.rest.split_first_chunk::<2>()?;
+        self.rest = rest;
+        Some(self.order.u16(*head))
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        let (head, rest) = self.rest.split_first_chunk::<4>()?;
+        self.rest = rest;
+        Some(self.order.u32(*head))
+    }
+
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.rest.split_at_checked(n)?;
+        self.rest = rest;
+        Some(head)
+    }
+}
+
+enum Format {
+    Pcap { order: Order, nanoseconds: bool, link: u16, extra: usize },
+    Pcapng(Section),
+}
+
+/// Where a frame lies in the record buffer.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    ts: i64,
+    interface: u32,
+    wire_len: u32,
+    link: u16,
+    start: usize,
+    len: usize,
+}
+
+/// A capture file being read.
+pub struct FileReader {
+    input: Box<dyn Read + Send>,
+    format: Format,
+    record: Vec<u8>,
+    position: u64,
+    done: bool,
+}
+
+impl std::fmt::Debug for FileReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileReader").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl FileReader {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// [`FileError`] when it cannot be opened or does not begin like a capture file.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let open = |source| FileError::Open { path: path.to_owned(), source };
+        let file = File::open(path).map_err(open)?;
+        let mut raw = BufReader::with_capacity(1 << 18, file);
+        let magic: Vec<u8> = raw.fill_buf().map_err(open)?.iter().take(4).copied().collect();
+        let input: Box<dyn Read + Send> = match magic.as_slice() {
+            [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(open)?;
+                Box::new(BufReader::new(decoder))
+            }
+            _ => Box::new(raw),
+        };
+        Self::new(input, path)
+    }
+
+    /// Reads from any source; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`FileError`] when it does not begin like a capture file.
+    pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Result<Self, FileError> {
+        let format = Format::Pcapng(Section::default());
+        let mut reader = Self { input, format, record: Vec::new(), position: 0, done: false };
+        if !reader.fill(4, "file header")? {
+            return Err(FileError::Format { path: path.to_owned(), magic: [0; 4] });
+        }
+        let magic: [u8; 4] = reader.record.as_slice().try_into().unwrap_or_default();
+        let (order, nanoseconds, extra) = match magic {
+            [0xd4, 0xc3, 0xb2, 0xa1] => (Order::Little, false, 0),
+            [0xa1, 0xb2, 0xc3, 0xd4] => (Order::Big, false, 0),
+            [0x4d, 0x3c, 0xb2, 0xa1] => (Order::Little, true, 0),
+            [0xa1, 0xb2, 0x3c, 0x4d] => (Order::Big, true, 0),
+            // A patched libpcap of the nineties: 8 more bytes in every record header.
+            [0x34, 0xcd, 0xb2, 0xa1] => (Order::Little, false, 8),
+            [0xa1, 0xb2, 0xcd, 0x34] => (Order::Big, false, 8),
+            [0x0a, 0x0d, 0x0d, 0x0a] => {
+                reader.section_header()?;
+                return Ok(reader);
+            }
+            _ => return Err(FileError::Format { path: path.to_owned(), magic }),
+        };
+        if !reader.fill(20, "file header")? {
+            return Err(FileError::Truncated { position: 4, what: "file header" });
+        }
+        let mut fields = Fields { rest: &reader.record, order };
+        fields.take(16);
+        // The upper bits tell about frame check sequences.
+        let link = u16::try_from(fields.u32().unwrap_or(0) & 0xffff).unwrap_or(0);
+        reader.format = Format::Pcap { order, nanoseconds, link, extra };
+        Ok(reader)
+    }
+
+    /// The next frame; `None` at the end.
+    ///
+    /// # Errors
+    /// [`FileError`] once, when the file is cut or damaged; then the end.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
+        if self.done {
+            return Ok(None);
+        }
+        let found = match self.format {
+            Format::Pcap { .. } => self.pcap_record(),
+            Format::Pcapng(_) => self.pcapng_frame(),
+        };
+        let found = match found {
+            Ok(Some(found)) => found,
+            other => {
+                self.done = true;
+                return other.map(|_| None);
+            }
+        };
+        let end = found.start.saturating_add(found.len);
+        Ok(Some(Frame {
+            ts: found.ts,
+            interface: found.interface,
+            bytes: self.record.get(found.start..end).unwrap_or_default(),
+            wire_len: found.wire_len,
+            link: found.link,
+        }))
+    }
+
+    fn pcap_record(&mut self) -> Result<Option<Found>, FileError> {
+        let Format::Pcap { order, nanoseconds, link, extra } = self.format else {
+            return Ok(None);
+        };
+        let position = self.position;
+        if !self.fill(usize::saturating_add(16, extra), "record header")? {
+            return Ok(None);
+        }
+        let mut fields = Fields { rest: &self.record, order };
+        let (Some(seconds), Some(fraction), Some(length), Some(wire_len)) =
+            (fields.u32(), fields.u32(), fields.u32(), fields.u32())
+        else {
+            return Err(FileError::Truncated { position, what: "record header" });
+        };
+        if length > MAX_RECORD {
+            return Err(FileError::Corrupt { position, what: "record length" });
+        }
+        let fraction = if nanoseconds { fraction.wrapping_div(1000) } else { fraction };
+        let len = usize::try_from(length).unwrap_or(usize::MAX);
+        if !self.fill(len, "packet")? && len > 0 {
+            return Err(FileError::Truncated { position, what: "packet" });
+        }
+        let ts = i64::from(seconds).saturating_mul(1_000_000).saturating_add(i64::from(fraction));
+        Ok(Some(Found { ts, interface: 0, wire_len, link, start: 0, len }))
+    }
+
+    /// The rest of a section header block whose type was read.
+    fn section_header(&mut self) -> Result<(), FileError> {
+        let position = self.position.saturating_sub(4);
+        let cut = FileError::Truncated { position, what: "section header" };
+        if !self.fill(8, "section header")? {
+            return Err(cut);
+        }
+        let (length, magic) = match self.record.as_slice() {
+            [a, b, c, d, magic @ ..] => ([*a, *b, *c, *d], magic),
+            _ => return Err(cut),
+        };
+        let order = match magic {
+            [0x1a, 0x2b, 0x3c, 0x4d] => Order::Big,
+            [0x4d, 0x3c, 0x2b, 0x1a] => Order::Little,
+            _ => return Err(FileError::Corrupt { position, what: "byte order" }),
+        };
+        self.format = Format::Pcapng(Section::new(order));
+        self.block_body(order.u32(length), 12, position)
+    }
+
+    /// Reads a block's body after `read` bytes of it, trailing length included.
+    fn block_body(&mut self, length: u32, read: u32, position: u64) -> Result<(), FileError> {
+        let rest =
+            length.checked_sub(read).filter(|_| length <= MAX_BLOCK && length.is_multiple_of(4));
+        let Some(rest) = rest else {
+            return Err(FileError::Corrupt { position, what: "block length" });
+        };
+        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+        if rest > 0 && !self.fill(rest, "block")? {
+            return Err(FileError::Truncated { position, what: "block" });
+        }
+        Ok(())
+    }
+
+    fn pcapng_frame(&mut self) -> Result<Option<Found>, FileError> {
+        loop {
+            let position = self.position;
+            if !self.fill(4, "block header")? {
+                return Ok(None);
+            }
+            let kind: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
+            if kind == [0x0a, 0x0d, 0x0d, 0x0a] {
+                self.section_header()?;
+                continue;
+            }
+            let Format::Pcapng(section) = &self.format else { return Ok(None) };
+            let order = section.order();
+            if !self.fill(4, "block header")? {
+                return Err(FileError::Truncated { position, what: "block header" });
+            }
+            let length: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
+            self.block_body(order.u32(length), 8, position)?;
+            let Format::Pcapng(section) = &mut self.format else { return Ok(None) };
+            match section.block(order.u32(kind), &self.record) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(what) => return Err(FileError::Corrupt { position, what }),
+            }
+        }
+    }
+
+    /// Reads exactly `n` bytes into the record buffer; false at the end of the file.
+    fn fill(&mut self, n: usize, what: &'static str) -> Result<bool, FileError> {
+        self.record.resize(n, 0);
+        let mut have = 0usize;
+        while have < n {
+            let Some(room) = self.record.get_mut(have..) else { break };
+            match self.input.read(room) {
+                Ok(0) => break,
+                Ok(more) => have = have.saturating_add(more),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(source) => {
+                    return Err(FileError::Read { position: self.position, source });
+                }
+            }
+        }
+        let position = self.position;
+        self.position = position.saturating_add(u64::try_from(have).unwrap_or(0));
+        if have == n {
+            return Ok(true);
+        }
+        if have == 0 { Ok(false) } else { Err(FileError::Truncated { position, what }) }
+    }
+}

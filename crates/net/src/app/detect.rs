@@ -1,0 +1,303 @@
+//! Which protocol the first bytes of a direction belong to. Content decides, not the port.
+
+use super::{AppContext, Protocol, dns};
+use crate::cursor::Cursor;
+use crate::flow::Direction;
+
+/// Transport below an application protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Bytes in order.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// What a look at the first bytes says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// This protocol.
+    Is(Protocol),
+    /// This protocol, but these bytes were sent by the server.
+    Reversed(Protocol),
+    /// Could be something: more bytes are needed.
+    More,
+    /// Nothing known.
+    No,
+}
+
+/// Looks at the first bytes of a direction.
+#[must_use]
+pub fn probe(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
+    match cx.transport {
+        Transport::Tcp => tcp(dir, bytes, cx),
+        Transport::Udp => udp(dir, bytes, cx),
+    }
+}
+
+const METHODS: &[&[u8]] = &[
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"PUT ",
+    b"OPTIONS ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"TRACE ",
+    b"PATCH ",
+    b"PROPFIND ",
+    b"PROPPATCH ",
+    b"MKCOL ",
+    b"COPY ",
+    b"MOVE ",
+    b"LOCK ",
+    b"UNLOCK ",
+    b"SEARCH ",
+    b"REPORT ",
+    b"CHECKOUT ",
+    b"MERGE ",
+    b"BDELETE ",
+    b"BPROPFIND ",
+    b"SUBSCRIBE ",
+    b"NOTIFY ",
+    b"M-SEARCH ",
+    b"RPC_IN_DATA ",
+    b"RPC_OUT_DATA ",
+    b"BITS_POST ",
+    b"CCM_POST ",
+    b"SMS_POST ",
+    b"VERSION-CONTROL ",
+    b"UNCHECKOUT ",
+    b"UPDATE ",
+    b"LABEL ",
+    b"MKACTIVITY ",
+    b"BASELINE-CONTROL ",
+    b"ACL ",
+    b"MKWORKSPACE ",
+    b"PRI ",
+];
+
+fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
+    let mut more = false;
+    // Servers forgive empty lines before a request (RFC 9112 section 2.2).
+    let line = trim_start(bytes);
+    if bytes.starts_with(b"PRI * HTTP/2.0") {
+        return Probe::Is(Protocol::Http2);
+    }
+    match dir {
+        Direction::ToServer => {
+            for method in METHODS {
+                match prefix(line, method, true) {
+                    Fit::Yes => return Probe::Is(Protocol::Http),
+                    Fit::Maybe => more = true,
+                    Fit::No => {}
+                }
+            }
+            match prefix(bytes, b"HTTP/", false) {
+                Fit::Yes => return Probe::Reversed(Protocol::Http),
+                Fit::Maybe => more = true,
+                Fit::No => {}
+            }
+        }
+        Direction::ToClient => match prefix(line, b"HTTP/", false) {
+            Fit::Yes => return Probe::Is(Protocol::Http),
+            Fit::Maybe => more = true,
+            Fit::No => {}
+        },
+    }
+    match tls(bytes) {
+        Fit::Yes => return Probe::Is(Protocol::Tls),
+        Fit::Maybe => more = true,
+        Fit::No => {}
+    }
+    match prefix(bytes, b"SSH-", false) {
+        Fit::Yes => return Probe::Is(Protocol::Ssh),
+        Fit::Maybe => more = true,
+        Fit::No => {}
+    }
+    if let Some(protocol) = banner(dir, bytes) {
+        return Probe::Is(protocol);
+    }
+    if let Some(protocol) = binary(bytes) {
+        return Probe::Is(protocol);
+    }
+    match dns_over_tcp(bytes, cx) {
+        Probe::No => {}
+        Probe::More => more = true,
+        found => return found,
+    }
+    if more { Probe::More } else { Probe::No }
+}
+
+enum Fit {
+    Yes,
+    Maybe,
+    No,
+}
+
+fn prefix(bytes: &[u8], wanted: &[u8], fold: bool) -> Fit {
+    let n = bytes.len().min(wanted.len());
+    let (Some(a), Some(b)) = (bytes.get(..n), wanted.get(..n)) else { return Fit::No };
+    let same = if fold { a.eq_ignore_ascii_case(b) } else { a == b };
+    match (same, n == wanted.len()) {
+        (true, true) => Fit::Yes,
+        (true, false) => Fit::Maybe,
+        _ => Fit::No,
+    }
+}
+
+fn trim_start(bytes: &[u8]) -> &[u8] {
+    let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    bytes.get(blank..).unwrap_or_default()
+}
+
+/// A handshake or alert record of SSL 3 to TLS 1.3, or an SSL 2 client hello.
+fn tls(bytes: &[u8]) -> Fit {
+    match bytes {
+        [0x16, 0x03, 0..=4, _, _, 1 | 2 | 11 | 12, ..]
+        | [0x15, 0x03, 0..=4, 0, 2, ..]
+        | [0x80..=0x8f, _, 1, 0 | 3, 0..=3, 0, _, 0, ..] => Fit::Yes,
+        [0x16] | [0x16, 0x03] => Fit::Maybe,
+        [0x16, 0x03, 0..=4, rest @ ..] if rest.len() <= 2 => Fit::Maybe,
+        _ => Fit::No,
+    }
+}
+
+/// Protocols whose first line says what they are.
+fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
+    let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    let has = |needle: &[u8]| memchr::memmem::find(line, needle).is_some();
+    match dir {
+        Direction::ToClient => {
+            if bytes.starts_with(b"220") {
+                let upper = line.to_ascii_uppercase();
+                if memchr::memmem::find(&upper, b"FTP").is_some() {
+                    return Some(Protocol::Ftp);
+                }
+                if memchr::memmem::find(&upper, b"SMTP").is_some() {
+                    return Some(Protocol::Smtp);
+                }
+            }
+            if bytes.starts_with(b"+OK ") {
+                return Some(Protocol::Pop3);
+            }
+            if bytes.starts_with(b"* OK ") {
+                return Some(Protocol::Imap);
+            }
+            bytes.starts_with(b"RFB 00").then_some(Protocol::Rfb)
+        }
+        Direction::ToServer => {
+            let starts = |word: &[u8]| {
+                line.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+            };
+            if starts(b"EHLO ") || starts(b"HELO ") {
+                Some(Protocol::Smtp)
+            } else if starts(b"USER ") || starts(b"PASS ") || starts(b"PORT ") || starts(b"FEAT\r")
+            {
+                Some(Protocol::Ftp)
+            } else if starts(b"CAPA\r") || starts(b"APOP ") {
+                Some(Protocol::Pop3)
+            } else if has(b" SIP/2.0\r") || starts(b"SIP/2.0 ") {
+                Some(Protocol::Sip)
+            } else {
+                bytes.starts_with(b"RFB 00").then_some(Protocol::Rfb)
+            }
+        }
+    }
+}
+
+/// Protocols with magic numbers.
+fn binary(bytes: &[u8]) -> Option<Protocol> {
+    match bytes {
+        [0, _, _, _, 0xfd..=0xff, b'S', b'M', b'B', ..] => Some(Protocol::Smb),
+        [5, 0, 0 | 2 | 11 | 12 | 14, 3, 0x10 | 0, 0, 0, 0, ..] => Some(Protocol::Dcerpc),
+        [3, 0, _, _, _, 0xe0 | 0xd0, 0, 0, ..] => Some(Protocol::Rdp),
+        [0x10, _, 0, 4, b'M', b'Q', b'T', b'T', ..]
+        | [0x10, _, 0, 6, b'M', b'Q', b'I', b's', ..] => Some(Protocol::Mqtt),
+        [0, 0, _, _, 0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] => Some(Protocol::Krb5),
+        [0x30, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..]
+        | [0x30, 0x84, 0, 0, _, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..] => Some(Protocol::Ldap),
+        _ => None,
+    }
+}
+
+fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
+    let (client, server) = cx.ports;
+    let registered = client == 53 || server == 53;
+    if cx.config.dns_ports_only && !registered {
+        return Probe::No;
+    }
+    let mut c = Cursor::new(bytes);
+    let Some(length) = c.u16() else { return if registered { Probe::More } else { Probe::No } };
+    if length < 12 {
+        return Probe::No;
+    }
+    match (dns::looks_like(c.rest(), true), registered) {
+        (dns::Likeness::Query | dns::Likeness::Response, _)
+            if registered || usize::from(length) <= c.remaining() =>
+        {
+            Probe::Is(Protocol::Dns)
+        }
+        (dns::Likeness::Short, true) => Probe::More,
+        _ => Probe::No,
+    }
+}
+
+fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
+    let (client, server) = cx.ports;
+    let port = |p: u16| client == p || server == p;
+    let by_port = if port(53) {
+        Some(Protocol::Dns)
+    } else if port(5353) {
+        Some(Protocol::Mdns)
+    } else if port(5355) {
+        Some(Protocol::Llmnr)
+    } else {
+        None
+    };
+    // On its own port a damaged message is DNS too; elsewhere all of it has to be right.
+    let likeness = dns::looks_like(bytes, by_port.is_some());
+    let dns = by_port.or(if cx.config.dns_ports_only { None } else { Some(Protocol::Dns) });
+    match (likeness, dns) {
+        (dns::Likeness::Query, Some(dns)) => return Probe::Is(dns),
+        (dns::Likeness::Response, Some(Protocol::Mdns)) => return Probe::Is(Protocol::Mdns),
+        (dns::Likeness::Response, Some(dns)) => {
+            return match dir {
+                Direction::ToClient => Probe::Is(dns),
+                Direction::ToServer => Probe::Reversed(dns),
+            };
+        }
+        _ => {}
+    }
+    match bytes {
+        // Client and server messages of NTP versions 3 and 4 with a plausible stratum.
+        [0x1b | 0x1c | 0x23 | 0x24 | 0xe3 | 0xdb, 0..=16, ..] if bytes.len() == 48 => {
+            Probe::Is(Protocol::Ntp)
+        }
+        [1 | 2, 1, 6, _, ..] if bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63]) => {
+            Probe::Is(Protocol::Dhcp)
+        }
+        [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
+        [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
+        [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
+        [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
+        [0, 1 | 2, ..] if port(69) => Probe::Is(Protocol::Tftp),
+        _ if memchr::memmem::find(bytes.get(..256).unwrap_or(bytes), b"SIP/2.0").is_some() => {
+            Probe::Is(Protocol::Sip)
+        }
+        _ => Probe::No,
+    }
+}
+
+/// Sequence, integer version 0, 1 or 3.
+fn snmp(bytes: &[u8]) -> bool {
+    let mut c = Cursor::new(bytes);
+    c.skip(1);
+    match c.u8() {
+        Some(0x81) => c.skip(1),
+        Some(0x82) => c.skip(2),
+        Some(0..=0x7f) => Some(()),
+        _ => None,
+    };
+    matches!(c.rest(), [2, 1, 0 | 1, 4, ..] | [2, 1, 3, 0x30, ..])
+}

@@ -1,0 +1,357 @@
+//! DNS messages (RFC 1035) over UDP and TCP; also mDNS and LLMNR, which share the format.
+//!
+//! Each message is a transaction of its own, on the side of its QR bit. Names are bytes with dots
+//! between labels; what is not text is for the writer of a record to escape.
+
+use super::{AppParser, Record, TxList};
+use crate::cursor::Cursor;
+use crate::flow::{Direction, PerDirection};
+
+/// Labels followed per name, pointers included.
+const MAX_LABELS: usize = 255;
+/// Bytes kept of a name.
+const MAX_NAME: usize = 1025;
+/// Records kept per section.
+const MAX_RECORDS: usize = 1000;
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Name asked for.
+    pub name: Vec<u8>,
+    /// Type number.
+    pub kind: u16,
+    /// Class number.
+    pub class: u16,
+}
+
+/// Data of a resource record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rdata {
+    /// An IPv4 or IPv6 address.
+    Address(std::net::IpAddr),
+    /// NS, CNAME, PTR and other records that are one name.
+    Name(Vec<u8>),
+    /// MX: preference and name.
+    Mx(u16, Vec<u8>),
+    /// One string of a TXT record; a record with several becomes several.
+    Text(Vec<u8>),
+    /// SOA.
+    Soa(Box<Soa>),
+    /// SRV: priority, weight, port and target.
+    Srv(u16, u16, u16, Vec<u8>),
+    /// SSHFP: algorithm, type and fingerprint.
+    Sshfp(u8, u8, Vec<u8>),
+    /// Anything else.
+    Other(Vec<u8>),
+}
+
+/// Start of a zone of authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Soa {
+    /// Primary name server.
+    pub mname: Vec<u8>,
+    /// Mailbox of the person responsible.
+    pub rname: Vec<u8>,
+    /// Serial, refresh, retry, expire, minimum.
+    pub numbers: [u32; 5],
+}
+
+/// A resource record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Owner name.
+    pub name: Vec<u8>,
+    /// Type number.
+    pub kind: u16,
+    /// Class number.
+    pub class: u16,
+    /// Seconds it may be cached.
+    pub ttl: u32,
+    /// Its data.
+    pub data: Rdata,
+}
+
+/// A DNS message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Identifier.
+    pub id: u16,
+    /// Flags word.
+    pub flags: u16,
+    /// Question section.
+    pub queries: Vec<Query>,
+    /// Answer section.
+    pub answers: Vec<Answer>,
+    /// Authority section.
+    pub authorities: Vec<Answer>,
+    /// Additional section.
+    pub additionals: Vec<Answer>,
+    /// Bytes after the last record.
+    pub trailing: usize,
+}
+
+impl Message {
+    /// True when it answers.
+    #[must_use]
+    pub fn is_response(&self) -> bool {
+        self.flags & 0x8000 != 0
+    }
+
+    /// Operation code.
+    #[must_use]
+    pub fn opcode(&self) -> u16 {
+        self.flags >> 11 & 15
+    }
+
+    /// Response code.
+    #[must_use]
+    pub fn rcode(&self) -> u16 {
+        self.flags & 15
+    }
+}
+
+/// What bytes look like to detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// A query.
+    Query,
+    /// A response.
+    Response,
+    /// Too short to say.
+    Short,
+    /// Not DNS.
+    Other,
+}
+
+/// Compares bytes with a DNS message; `lenient` where the port already speaks for DNS.
+#[must_use]
+pub fn looks_like(bytes: &[u8], lenient: bool) -> Likeness {
+    let mut c = Cursor::new(bytes);
+    let (Some(_), Some(flags)) = (c.u16(), c.u16()) else { return Likeness::Short };
+    let (Some(questions), Some(answers), Some(authority), Some(additional)) =
+        (c.u16(), c.u16(), c.u16(), c.u16())
+    else {
+        return Likeness::Short;
+    };
+    if flags & 0x0040 != 0 || flags >> 11 & 15 > 6 {
+        return Likeness::Other;
+    }
+    let kind = if flags & 0x8000 == 0 { Likeness::Query } else { Likeness::Response };
+    let records = [answers, authority, additional]
+        .iter()
+        .fold(0u32, |sum, n| sum.saturating_add(u32::from(*n)));
+    if questions == 0 && records == 0 {
+        return Likeness::Other;
+    }
+    if lenient {
+        // Each question is at least 5 bytes, each record 11.
+        let least = u64::from(questions)
+            .saturating_mul(5)
+            .saturating_add(u64::from(records).saturating_mul(11));
+        let room = u64::try_from(c.remaining()).unwrap_or(u64::MAX);
+        return if questions <= 64 && (least <= room || bytes.len() >= 512) {
+            kind
+        } else {
+            Likeness::Other
+        };
+    }
+    if questions != 1 || records > 64 {
+        return Likeness::Other;
+    }
+    match parse(bytes) {
+        Some((message, true)) if message.trailing == 0 && plausible(&message) => kind,
+        _ => Likeness::Other,
+    }
+}
+
+fn plausible(message: &Message) -> bool {
+    message.queries.iter().all(|q| {
+        matches!(q.class & 0x7fff, 1 | 3 | 4 | 255)
+            && !q.name.is_empty()
+            && q.name.iter().all(|b| b.is_ascii_graphic())
+    })
+}
+
+/// Reads a message: what could be read, and whether every record it announces was there. `None`
+/// without a header.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<(Message, bool)> {
+    let mut c = Cursor::new(bytes);
+    let mut message = Message { id: c.u16()?, flags: c.u16()?, ..Message::default() };
+    let counts = [c.u16()?, c.u16()?, c.u16()?, c.u16()?];
+    let [questions, answers, authorities, additionals] = counts.map(usize::from);
+    for _ in 0..questions.min(MAX_RECORDS) {
+        let query = name(bytes, &mut c)
+            .and_then(|name| Some(Query { name, kind: c.u16()?, class: c.u16()? }));
+        let Some(query) = query else { return Some((message, false)) };
+        message.queries.push(query);
+    }
+    let mut whole = true;
+    let sections = [
+        (answers, &mut message.answers),
+        (authorities, &mut message.authorities),
+        (additionals, &mut message.additionals),
+    ];
+    for (count, section) in sections {
+        for _ in 0..count.min(MAX_RECORDS) {
+            if whole && record(bytes, &mut c, section).is_none() {
+                whole = false;
+            }
+        }
+    }
+    message.trailing = c.remaining();
+    Some((message, whole))
+}
+
+fn record<'a>(message: &'a [u8], c: &mut Cursor<'a>, section: &mut Vec<Answer>) -> Option<()> {
+    let owner = name(message, c)?;
+    let (kind, class, ttl) = (c.u16()?, c.u16()?, c.u32()?);
+    let at = c.position().saturating_add(2);
+    let data = c.vec16()?;
+    if kind == 16 {
+        let mut strings = Cursor::new(data);
+        while let Some(text) = strings.vec8() {
+            let data = Rdata::Text(text.to_vec());
+            section.push(Answer { name: owner.clone(), kind, class, ttl, data });
+        }
+        return Some(());
+    }
+    let data = rdata(message, at, kind, data).unwrap_or_else(|| Rdata::Other(data.to_vec()));
+    section.push(Answer { name: owner, kind, class, ttl, data });
+    Some(())
+}
+
+/// `at` is the place of `data` in the message: names inside may point anywhere before.
+fn rdata(message: &[u8], at: usize, kind: u16, data: &[u8]) -> Option<Rdata> {
+    let mut c = Cursor::new(message);
+    c.skip(at)?;
+    match kind {
+        1 => {
+            let octets: [u8; 4] = data.try_into().ok()?;
+            Some(Rdata::Address(std::net::IpAddr::V4(octets.into())))
+        }
+        28 => {
+            let octets: [u8; 16] = data.try_into().ok()?;
+            Some(Rdata::Address(std::net::IpAddr::V6(octets.into())))
+        }
+        2 | 5 | 12 | 39 => Some(Rdata::Name(name(message, &mut c)?)),
+        15 => Some(Rdata::Mx(c.u16()?, name(message, &mut c)?)),
+        6 => {
+            let (mname, rname) = (name(message, &mut c)?, name(message, &mut c)?);
+            let numbers = [c.u32()?, c.u32()?, c.u32()?, c.u32()?, c.u32()?];
+            Some(Rdata::Soa(Box::new(Soa { mname, rname, numbers })))
+        }
+        33 => Some(Rdata::Srv(c.u16()?, c.u16()?, c.u16()?, name(message, &mut c)?)),
+        44 => {
+            let mut c = Cursor::new(data);
+            Some(Rdata::Sshfp(c.u8()?, c.u8()?, c.rest().to_vec()))
+        }
+        _ => None,
+    }
+}
+
+/// A name, following compression pointers, which may only point backwards.
+fn name<'a>(message: &'a [u8], c: &mut Cursor<'a>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut place = *c;
+    let mut jumped = false;
+    for _ in 0..MAX_LABELS {
+        let before = place.position();
+        let length = place.u8()?;
+        match length >> 6 {
+            0 if length == 0 => {
+                if !jumped {
+                    *c = place;
+                }
+                return Some(out);
+            }
+            0 => {
+                let label = place.take(usize::from(length))?;
+                if !out.is_empty() {
+                    out.push(b'.');
+                }
+                out.extend_from_slice(label);
+                if out.len() > MAX_NAME {
+                    return None;
+                }
+            }
+            3 => {
+                let low = place.u8()?;
+                if !jumped {
+                    *c = place;
+                }
+                jumped = true;
+                let target = usize::from(u16::from_be_bytes([length & 0x3f, low]));
+                if target >= before {
+                    return None;
+                }
+                place = Cursor::new(message);
+                place.skip(target)?;
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Parser of one flow.
+#[derive(Debug, Default)]
+pub struct Parser {
+    over_tcp: bool,
+    partial: PerDirection<Vec<u8>>,
+    lost: PerDirection<bool>,
+}
+
+impl Parser {
+    /// For datagrams, or for messages with a length before each (TCP).
+    #[must_use]
+    pub fn new(over_tcp: bool) -> Self {
+        Self { over_tcp, ..Self::default() }
+    }
+
+    fn message(dir: Direction, bytes: &[u8], txs: &mut TxList) {
+        let Some((message, whole)) = parse(bytes) else { return };
+        let side = if message.is_response() { Direction::ToClient } else { Direction::ToServer };
+        let z = message.flags & 0x0040 != 0;
+        let id = txs.push(Record::Dns(Box::new(message)));
+        let Some(tx) = txs.get_mut(id) else { return };
+        if !whole {
+            tx.event(dir, "malformed_data");
+        }
+        if z {
+            tx.event(dir, "z_flag_set");
+        }
+        tx.reach(side, 1);
+        // The other side of a message has nothing to say: complete, but without news.
+        tx.close_silently(side.reverse(), 1);
+    }
+}
+
+impl AppParser for Parser {
+    fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList) {
+        if !self.over_tcp {
+            return Self::message(dir, bytes, txs);
+        }
+        if *self.lost.get(dir) {
+            return;
+        }
+        let partial = self.partial.get_mut(dir);
+        partial.extend_from_slice(bytes);
+        let mut c = Cursor::new(partial);
+        while let Some(message) = c.vec16() {
+            Self::message(dir, message, txs);
+        }
+        // At most one message of 64 KiB stays.
+        let done = c.position();
+        partial.drain(..done);
+    }
+
+    fn gap(&mut self, dir: Direction, _missing: u64, _txs: &mut TxList) {
+        // Without a length there is no way to find the next message.
+        *self.lost.get_mut(dir) = true;
+        self.partial.get_mut(dir).clear();
+    }
+
+    fn end(&mut self, _dir: Direction, _txs: &mut TxList) {}
+}

@@ -1,0 +1,492 @@
+//! The state machine of both directions.
+
+use super::super::{AppConfig, AppParser, Record, TxList};
+use super::{Http, Request, body::Body, headers::Headers, line, progress, uri};
+use crate::flow::{Direction, PerDirection};
+
+/// Bytes kept of one line.
+const MAX_LINE: usize = 64 << 10;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Before or in a first line.
+    #[default]
+    Line,
+    Headers,
+    /// That many bytes of body are left.
+    Length(u64),
+    ChunkSize,
+    /// That many bytes of chunk are left.
+    Chunk(u64),
+    /// The line end after a chunk.
+    ChunkEnd,
+    Trailers,
+    /// Body until the end of the stream.
+    ToEnd,
+    /// Not HTTP any more: CONNECT, upgrade, or lost.
+    Ignore,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Side {
+    state: State,
+    /// A line that is not complete.
+    partial: Vec<u8>,
+    /// A header line that may go on in the next one.
+    field: Vec<u8>,
+    /// Transaction being read.
+    tx: Option<u64>,
+}
+
+/// Parser of one flow.
+#[derive(Debug, Default)]
+pub struct Parser {
+    sides: PerDirection<Side>,
+    config: AppConfig,
+    /// Next transaction to get a response.
+    next_response: u64,
+}
+
+/// What a line gave.
+enum Line {
+    Whole(Vec<u8>),
+    More,
+    TooLong,
+}
+
+impl Parser {
+    /// With the limits of `config`.
+    #[must_use]
+    pub fn new(config: &AppConfig) -> Self {
+        Self { config: *config, ..Self::default() }
+    }
+
+    /// Reads from the front of `data`; true while there is more to do with it.
+    fn step(&mut self, dir: Direction, data: &mut &[u8], txs: &mut TxList) -> bool {
+        match self.sides.get(dir).state {
+            State::Line | State::Headers | State::ChunkSize | State::ChunkEnd | State::Trailers => {
+                match self.line(dir, data) {
+                    Line::Whole(line) => self.on_line(dir, &line, txs),
+                    Line::More => return false,
+                    Line::TooLong => {
+                        if let Some(tx) = self.sides.get(dir).tx.and_then(|id| txs.get_mut(id)) {
+                            tx.event(dir, too_long(dir));
+                        }
+                        self.sides.get_mut(dir).state = State::Ignore;
+                    }
+                }
+            }
+            State::Length(left) => {
+                let n = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
+                let taken = take(data, n);
+                self.body(dir, taken, txs);
+                let left = left.saturating_sub(u64::try_from(n).unwrap_or(u64::MAX));
+                self.sides.get_mut(dir).state = State::Length(left);
+                if left == 0 {
+                    self.complete(dir, txs);
+                }
+            }
+            State::Chunk(left) => {
+                let n = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
+                let taken = take(data, n);
+                self.body(dir, taken, txs);
+                let left = left.saturating_sub(u64::try_from(n).unwrap_or(u64::MAX));
+                self.sides.get_mut(dir).state =
+                    if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+            }
+            State::ToEnd => {
+                let taken = std::mem::take(data);
+                self.body(dir, taken, txs);
+            }
+            State::Ignore => *data = &[],
+        }
+        !data.is_empty()
+    }
+
+    /// The next line with its line end.
+    fn line(&mut self, dir: Direction, data: &mut &[u8]) -> Line {
+        let side = self.sides.get_mut(dir);
+        let end = memchr::memchr(b'\n', data).map(|at| at.saturating_add(1));
+        let taken = take(data, end.unwrap_or(data.len()));
+        if side.partial.len().saturating_add(taken.len()) > MAX_LINE {
+            side.partial = Vec::new();
+            return Line::TooLong;
+        }
+        side.partial.extend_from_slice(taken);
+        if end.is_none() {
+            return Line::More;
+        }
+        Line::Whole(std::mem::take(&mut side.partial))
+    }
+
+    fn on_line(&mut self, dir: Direction, line: &[u8], txs: &mut TxList) {
+        match (self.sides.get(dir).state, dir) {
+            (State::Line, Direction::ToServer) => self.request_line(line, txs),
+            (State::Line, Direction::ToClient) => self.response_line(line, txs),
+            (State::Headers | State::Trailers, _) => self.header_line(dir, line, txs),
+            (State::ChunkSize, _) => self.chunk_size(dir, line, txs),
+            (State::ChunkEnd, _) => {
+                self.sides.get_mut(dir).state = State::ChunkSize;
+                // Some servers leave the line end out: then this is the next size already.
+                if !line::chomp(line).is_empty() {
+                    self.chunk_size(dir, line, txs);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn request_line(&mut self, raw: &[u8], txs: &mut TxList) {
+        let text = line::chomp(raw);
+        if line::trim(text).is_empty() {
+            return;
+        }
+        let parts = line::request(text);
+        let (authority, _) = uri::split(parts.uri);
+        let mut request = Request {
+            line: text.to_vec(),
+            method: parts.method.to_vec(),
+            uri_raw: parts.uri.to_vec(),
+            uri: uri::normalise(parts.uri),
+            protocol: parts.protocol.to_vec(),
+            ..Request::default()
+        };
+        let is_connect = parts.method == b"CONNECT";
+        if let Some(authority) = authority.or(if is_connect { Some(parts.uri) } else { None }) {
+            set_host(&mut request, authority);
+        }
+        request.body.set_limit(self.config.request_body_limit);
+        let is_old = parts.protocol.is_empty();
+        let mut http = Http { request, ..Http::default() };
+        http.response.body.set_limit(self.config.response_body_limit);
+        let id = txs.push(Record::Http(Box::new(http)));
+        self.sides.to_server.tx = Some(id);
+        let Some(tx) = txs.get_mut(id) else { return };
+        tx.reach(Direction::ToServer, progress::LINE);
+        if is_old {
+            tx.event(Direction::ToServer, "request_line_missing_protocol");
+        }
+        self.sides.to_server.state = State::Headers;
+    }
+
+    fn response_line(&mut self, raw: &[u8], txs: &mut TxList) {
+        let text = line::chomp(raw);
+        if line::trim(text).is_empty() {
+            return;
+        }
+        let id = self.response_tx(txs);
+        self.sides.to_client.tx = Some(id);
+        let looks_right =
+            line::trim(text).get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"HTTP"));
+        let Some(tx) = txs.get_mut(id) else { return };
+        tx.reach(Direction::ToClient, progress::LINE);
+        if !looks_right {
+            // HTTP/0.9, or something else: all of it is body.
+            tx.event(Direction::ToClient, "invalid_response_line");
+            self.sides.to_client.state = State::ToEnd;
+            return self.body(Direction::ToClient, raw, txs);
+        }
+        if let Record::Http(http) = &mut tx.record {
+            let (protocol, status, message) = line::response(text);
+            let response = &mut http.response;
+            response.line = text.to_vec();
+            response.protocol = protocol.to_vec();
+            response.status = status.to_vec();
+            response.message = message.to_vec();
+        }
+        self.sides.to_client.state = State::Headers;
+    }
+
+    /// The transaction the next response belongs to; one without request when there is none.
+    fn response_tx(&mut self, txs: &mut TxList) -> u64 {
+        if let Some(id) = self.sides.to_client.tx {
+            return id;
+        }
+        if self.next_response < txs.created() {
+            let id = self.next_response;
+            self.next_response = id.saturating_add(1);
+            return id;
+        }
+        let mut http = Http { request_missing: true, ..Http::default() };
+        http.response.body.set_limit(self.config.response_body_limit);
+        let id = txs.push(Record::Http(Box::new(http)));
+        self.next_response = id.saturating_add(1);
+        if let Some(tx) = txs.get_mut(id) {
+            tx.event(Direction::ToClient, "unable_to_match_response_to_request");
+            tx.reach(Direction::ToServer, progress::COMPLETE);
+        }
+        id
+    }
+
+    fn header_line(&mut self, dir: Direction, raw: &[u8], txs: &mut TxList) {
+        let trailing = self.sides.get(dir).state == State::Trailers;
+        let Some(id) = self.sides.get(dir).tx else { return };
+        let Some(tx) = txs.get_mut(id) else { return };
+        let Record::Http(http) = &mut tx.record else { return };
+        let headers = headers_of(http, dir);
+        headers.push_raw(raw);
+        let field = &mut self.sides.get_mut(dir).field;
+        let text = line::chomp(raw);
+        // Blanks and a bare line feed end the headers for most clients.
+        let ends = text.is_empty() || raw.trim_ascii().is_empty() && !raw.ends_with(b"\r\n");
+        if !ends && text.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
+            // A folded line (RFC 9112 section 5.2), even within a name.
+            if field.is_empty() {
+                tx.event(dir, "invalid_header_folding");
+            } else if field.len() < MAX_LINE {
+                field.push(b' ');
+                field.extend_from_slice(line::trim(text));
+            }
+            return;
+        }
+        if !field.is_empty() {
+            let (name, value) = line::header(field);
+            let added = headers.add(name, value);
+            field.clear();
+            let events =
+                [(added.repeated, "header_repetition"), (added.too_many, "too_many_headers")];
+            for (_, name) in events.iter().filter(|(happened, _)| *happened) {
+                tx.event(dir, name);
+            }
+        }
+        if !ends {
+            self.sides.get_mut(dir).field.extend_from_slice(text);
+            tx.reach(dir, progress::HEADERS);
+        } else if trailing {
+            self.complete(dir, txs);
+        } else {
+            self.headers_complete(dir, id, txs);
+        }
+    }
+
+    fn headers_complete(&mut self, dir: Direction, id: u64, txs: &mut TxList) {
+        let Some(tx) = txs.get_mut(id) else { return };
+        let Record::Http(http) = &mut tx.record else { return };
+        let skip: &[u8] = match dir {
+            Direction::ToServer => b"cookie",
+            Direction::ToClient => b"set-cookie",
+        };
+        headers_of(http, dir).complete(skip);
+        match dir {
+            Direction::ToServer => {
+                let state = request_framing(http);
+                tx.reach(dir, progress::BODY);
+                self.sides.to_server.state = state;
+                if state == State::Length(0) {
+                    self.complete(dir, txs);
+                }
+            }
+            Direction::ToClient => {
+                let layers = self.config.decompress_layers;
+                let (state, interim, all) = response_framing(http, layers);
+                if interim {
+                    // 100 Continue: the real response follows for the same request.
+                    http.response.headers = Headers::default();
+                    self.sides.to_client.state = State::Line;
+                    return;
+                }
+                let tunnel = state == State::Ignore;
+                tx.reach(dir, progress::BODY);
+                if !all {
+                    tx.event(dir, "too_many_encoding_layers");
+                }
+                self.sides.to_client.state = state;
+                if tunnel {
+                    tx.reach(Direction::ToClient, progress::COMPLETE);
+                    tx.reach(Direction::ToServer, progress::COMPLETE);
+                    self.sides.to_server.state = State::Ignore;
+                } else if state == State::Length(0) {
+                    self.complete(dir, txs);
+                }
+            }
+        }
+    }
+
+    fn chunk_size(&mut self, dir: Direction, raw: &[u8], txs: &mut TxList) {
+        let text = line::chomp(raw);
+        if line::trim(text).is_empty() {
+            return;
+        }
+        match line::chunk_size(text) {
+            Some(0) => self.sides.get_mut(dir).state = State::Trailers,
+            Some(n) => self.sides.get_mut(dir).state = State::Chunk(n),
+            None => {
+                let name = match dir {
+                    Direction::ToServer => "invalid_request_chunk_len",
+                    Direction::ToClient => "invalid_response_chunk_len",
+                };
+                if let Some(tx) = self.sides.get(dir).tx.and_then(|id| txs.get_mut(id)) {
+                    tx.event(dir, name);
+                }
+                // Browsers take the rest as it is; so does the body from here on.
+                self.sides.get_mut(dir).state = State::ToEnd;
+                self.body(dir, raw, txs);
+            }
+        }
+    }
+
+    fn body(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList) {
+        if bytes.is_empty() {
+            return;
+        }
+        let Some(tx) = self.sides.get(dir).tx.and_then(|id| txs.get_mut(id)) else { return };
+        let Record::Http(http) = &mut tx.record else { return };
+        let good = body_of(http, dir).add(bytes);
+        if !good {
+            tx.event(dir, "gzip_decompression_failed");
+        }
+        tx.reach(dir, progress::BODY);
+    }
+
+    /// The message of a direction is complete.
+    fn complete(&mut self, dir: Direction, txs: &mut TxList) {
+        let side = self.sides.get_mut(dir);
+        side.state = State::Line;
+        if let Some(tx) = side.tx.take().and_then(|id| txs.get_mut(id)) {
+            tx.reach(dir, progress::COMPLETE);
+        }
+    }
+}
+
+impl AppParser for Parser {
+    fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList) {
+        let mut data = bytes;
+        // Each step takes at least one byte or changes the state to one that does.
+        while self.step(dir, &mut data, txs) {}
+    }
+
+    fn gap(&mut self, dir: Direction, missing: u64, txs: &mut TxList) {
+        let side = self.sides.get_mut(dir);
+        let body = side.tx.and_then(|id| txs.get_mut(id));
+        match (side.state, body) {
+            (State::Length(left), Some(tx)) if left > missing => {
+                side.state = State::Length(left.saturating_sub(missing));
+                if let Record::Http(http) = &mut tx.record {
+                    body_of(http, dir).mark_gap(missing);
+                }
+            }
+            (State::Chunk(left), Some(tx)) if left > missing => {
+                side.state = State::Chunk(left.saturating_sub(missing));
+                if let Record::Http(http) = &mut tx.record {
+                    body_of(http, dir).mark_gap(missing);
+                }
+            }
+            (State::ToEnd, Some(tx)) => {
+                if let Record::Http(http) = &mut tx.record {
+                    body_of(http, dir).mark_gap(missing);
+                }
+            }
+            (State::Length(left), Some(_)) if left == missing => self.complete(dir, txs),
+            // The place of the next message is unknown.
+            _ => {
+                side.partial.clear();
+                side.state = State::Ignore;
+            }
+        }
+    }
+
+    fn end(&mut self, dir: Direction, txs: &mut TxList) {
+        let side = self.sides.get_mut(dir);
+        let partial = std::mem::take(&mut side.partial);
+        if !partial.is_empty() && side.state != State::Ignore {
+            // A last line without its end still says something.
+            self.on_line(dir, &partial, txs);
+        }
+        if self.sides.get(dir).tx.is_some() && self.sides.get(dir).state != State::Ignore {
+            if self.sides.get(dir).state == State::Headers {
+                // As if the empty line had come: what there is of the headers counts.
+                self.header_line(dir, b"", txs);
+            }
+            self.complete(dir, txs);
+        }
+        self.sides.get_mut(dir).state = State::Ignore;
+    }
+}
+
+fn take<'a>(data: &mut &'a [u8], n: usize) -> &'a [u8] {
+    let (head, tail) = data.split_at_checked(n).unwrap_or((data, &[]));
+    *data = tail;
+    head
+}
+
+fn too_long(dir: Direction) -> &'static str {
+    match dir {
+        Direction::ToServer => "request_field_too_long",
+        Direction::ToClient => "response_field_too_long",
+    }
+}
+
+fn headers_of(http: &mut Http, dir: Direction) -> &mut Headers {
+    match dir {
+        Direction::ToServer => &mut http.request.headers,
+        Direction::ToClient => &mut http.response.headers,
+    }
+}
+
+fn body_of(http: &mut Http, dir: Direction) -> &mut Body {
+    match dir {
+        Direction::ToServer => &mut http.request.body,
+        Direction::ToClient => &mut http.response.body,
+    }
+}
+
+fn set_host(request: &mut Request, authority: &[u8]) {
+    let (host, port) = line::host_port(authority);
+    request.host_raw = authority.to_vec();
+    request.host = host.to_ascii_lowercase();
+    request.port = port;
+}
+
+fn is_chunked(headers: &Headers) -> bool {
+    headers.get("transfer-encoding").is_some_and(|value| {
+        memchr::memmem::find(&value.to_ascii_lowercase(), b"chunked").is_some()
+    })
+}
+
+fn request_framing(http: &mut Http) -> State {
+    let request = &mut http.request;
+    if request.host_raw.is_empty()
+        && let Some(value) = request.headers.get("host")
+    {
+        let value = value.to_vec();
+        set_host(request, &value);
+    }
+    if request.method == b"CONNECT" {
+        return State::Length(0);
+    }
+    if is_chunked(&request.headers) {
+        return State::ChunkSize;
+    }
+    State::Length(request.headers.get("content-length").and_then(line::number).unwrap_or(0))
+}
+
+/// How the body is framed, whether the response is an interim one, whether all its encodings are
+/// undone.
+fn response_framing(http: &mut Http, layers: usize) -> (State, bool, bool) {
+    let code = http.response.status_code().unwrap_or(0);
+    let connect = http.request.method == b"CONNECT" && (200..300).contains(&code);
+    if connect || code == 101 {
+        return (State::Ignore, false, true);
+    }
+    if (100..200).contains(&code) {
+        return (State::Line, true, true);
+    }
+    let response = &mut http.response;
+    let mut all = true;
+    if let Some(value) = response.headers.get("content-encoding") {
+        let value = value.to_vec();
+        all = response.body.set_encodings(&value, layers);
+    }
+    if code == 204 || code == 304 || http.request.method == b"HEAD" {
+        return (State::Length(0), false, all);
+    }
+    if is_chunked(&response.headers) {
+        return (State::ChunkSize, false, all);
+    }
+    let state = match response.headers.get("content-length").and_then(line::number) {
+        Some(length) => State::Length(length),
+        None => State::ToEnd,
+    };
+    (state, false, all)
+}

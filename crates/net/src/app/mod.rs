@@ -1,0 +1,275 @@
+//! Application protocols: what the payload of a flow is, and its transactions.
+//!
+//! [`detect`] finds the protocol from the first bytes of both directions, not from the port. A
+//! parser then turns bytes into [`Transaction`]s in a [`TxList`]; whoever drives it (the engine)
+//! hands changed transactions to the sink and drops finished ones.
+//!
+//! # A new protocol
+//!
+//! 1. A folder with a type that implements [`AppParser`], and a record type for [`Record`].
+//! 2. A variant in [`Protocol`], [`Record`] and in the private `State` below, one line each in
+//!    the `match`es that the compiler then points at.
+//! 3. What its first bytes look like in [`detect`].
+//!
+//! A parser must take its input in any pieces, keep its buffers under a limit it states, survive a
+//! gap (give up or find its place again) and report what is wrong as [`Transaction::event`].
+
+pub mod detect;
+pub mod dns;
+pub mod http;
+mod protocol;
+pub mod tls;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+pub use protocol::Protocol;
+pub use transaction::{Event, Record, Transaction, TxList};
+
+use crate::flow::{Direction, PerDirection};
+use detect::{Probe, Transport};
+
+/// Bytes of one direction that detection looks at before it gives up.
+const PROBE_LIMIT: usize = 2048;
+
+/// A protocol parser: bytes of both directions in, transactions out.
+pub trait AppParser: Default {
+    /// Bytes in order (TCP) or one whole datagram (UDP).
+    fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList);
+    /// That many bytes are missing here.
+    fn gap(&mut self, dir: Direction, missing: u64, txs: &mut TxList);
+    /// Nothing more will come in this direction.
+    fn end(&mut self, dir: Direction, txs: &mut TxList);
+}
+
+/// Settings of detection and parsers.
+#[derive(Clone, Copy, Debug)]
+pub struct AppConfig {
+    /// Bytes kept of an HTTP request body, after decoding.
+    pub request_body_limit: usize,
+    /// Bytes kept of an HTTP response body, after decoding.
+    pub response_body_limit: usize,
+    /// Layers of content encoding undone in responses.
+    pub decompress_layers: usize,
+    /// DNS is looked for on its registered ports only.
+    pub dns_ports_only: bool,
+    /// Transactions kept per flow.
+    pub max_transactions: usize,
+    /// Protocols that are not parsed, a bit per [`Protocol`].
+    pub disabled: u64,
+}
+
+impl Default for AppConfig {
+    fn default() -> Self {
+        Self {
+            request_body_limit: 100 << 10,
+            response_body_limit: 100 << 10,
+            decompress_layers: 2,
+            dns_ports_only: false,
+            max_transactions: 512,
+            disabled: 0,
+        }
+    }
+}
+
+impl AppConfig {
+    /// Switches a protocol off.
+    pub fn disable(&mut self, protocol: Protocol) {
+        self.disabled |= protocol.bit();
+    }
+
+    fn is_enabled(&self, protocol: Protocol) -> bool {
+        self.disabled & protocol.bit() == 0
+    }
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Probing,
+    Http(Box<http::Parser>),
+    Dns(Box<dns::Parser>),
+    Tls(Box<tls::Parser>),
+    /// Known, but its payload is not parsed.
+    Passive,
+    Failed,
+}
+
+/// What a flow's payload needs to know of the flow.
+#[derive(Clone, Copy, Debug)]
+pub struct AppContext<'a> {
+    /// Limits and switches.
+    pub config: &'a AppConfig,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Port of client and server.
+    pub ports: (u16, u16),
+}
+
+/// Detection state, parser and transactions of one flow.
+#[derive(Debug, Default)]
+pub struct AppLayer {
+    state: State,
+    protocol: Protocol,
+    seen: PerDirection<Vec<u8>>,
+    gave_up: PerDirection<bool>,
+    reversed: bool,
+    txs: TxList,
+}
+
+impl AppLayer {
+    /// The protocol, as far as known.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Number of transactions so far.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.txs.created()
+    }
+
+    /// True once when detection found that the first packet came from the server.
+    pub fn take_reversed(&mut self) -> bool {
+        std::mem::take(&mut self.reversed)
+    }
+
+    /// Takes in bytes of one direction.
+    pub fn data(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
+        if bytes.is_empty() {
+            return;
+        }
+        match &mut self.state {
+            State::Probing => self.probe(dir, bytes, cx),
+            State::Http(p) => p.data(dir, bytes, &mut self.txs),
+            State::Dns(p) => p.data(dir, bytes, &mut self.txs),
+            State::Tls(p) => p.data(dir, bytes, &mut self.txs),
+            State::Passive | State::Failed => {}
+        }
+    }
+
+    /// Bytes are missing in one direction.
+    pub fn gap(&mut self, dir: Direction, missing: u64) {
+        match &mut self.state {
+            State::Probing => *self.gave_up.get_mut(dir) = true,
+            State::Http(p) => p.gap(dir, missing, &mut self.txs),
+            State::Dns(p) => p.gap(dir, missing, &mut self.txs),
+            State::Tls(p) => p.gap(dir, missing, &mut self.txs),
+            State::Passive | State::Failed => {}
+        }
+    }
+
+    /// Nothing more will come in one direction.
+    pub fn end(&mut self, dir: Direction) {
+        match &mut self.state {
+            State::Http(p) => p.end(dir, &mut self.txs),
+            State::Dns(p) => p.end(dir, &mut self.txs),
+            State::Tls(p) => p.end(dir, &mut self.txs),
+            State::Probing | State::Passive | State::Failed => {}
+        }
+    }
+
+    /// The flow has ended: every transaction is complete as it is.
+    pub fn finish(&mut self) {
+        self.end(Direction::ToServer);
+        self.end(Direction::ToClient);
+        self.txs.complete_all();
+        if matches!(self.state, State::Probing) && (self.has_seen_any()) {
+            self.fail();
+        }
+    }
+
+    /// The open transactions.
+    #[must_use]
+    pub fn open(&self) -> &TxList {
+        &self.txs
+    }
+
+    /// The news was taken note of, see [`TxList::changed`].
+    pub(crate) fn settle(&mut self) {
+        self.txs.settle();
+    }
+
+    fn has_seen_any(&self) -> bool {
+        !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty()
+    }
+
+    fn fail(&mut self) {
+        self.state = State::Failed;
+        self.protocol = Protocol::Failed;
+        self.seen = PerDirection::default();
+    }
+
+    fn probe(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
+        let whole = self.seen.get(dir).is_empty();
+        let room = PROBE_LIMIT.saturating_sub(self.seen.get(dir).len());
+        let kept = bytes.get(..room).unwrap_or(bytes);
+        let found = if whole {
+            detect::probe(dir, bytes, cx)
+        } else {
+            self.seen.get_mut(dir).extend_from_slice(kept);
+            detect::probe(dir, self.seen.get(dir), cx)
+        };
+        match found {
+            Probe::Is(protocol) => self.begin(protocol, dir, bytes, whole, cx),
+            Probe::Reversed(protocol) => {
+                self.reversed = true;
+                self.seen.swap();
+                self.begin(protocol, dir.reverse(), bytes, whole, cx);
+            }
+            Probe::More if room > bytes.len() => {
+                if whole {
+                    self.seen.get_mut(dir).extend_from_slice(kept);
+                }
+            }
+            Probe::More | Probe::No => {
+                if whole {
+                    self.seen.get_mut(dir).extend_from_slice(kept);
+                }
+                *self.gave_up.get_mut(dir) = true;
+                let both = self.gave_up.to_server && self.gave_up.to_client;
+                if both
+                    || cx.transport == Transport::Udp && self.gave_up.get(dir.reverse()) == &true
+                {
+                    self.fail();
+                }
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        protocol: Protocol,
+        dir: Direction,
+        bytes: &[u8],
+        whole: bool,
+        cx: &AppContext<'_>,
+    ) {
+        if !cx.config.is_enabled(protocol) {
+            return self.fail();
+        }
+        self.protocol = protocol;
+        self.txs.set_limit(cx.config.max_transactions);
+        self.state = match protocol {
+            Protocol::Http => State::Http(Box::new(http::Parser::new(cx.config))),
+            Protocol::Dns | Protocol::Mdns | Protocol::Llmnr => {
+                State::Dns(Box::new(dns::Parser::new(cx.transport == Transport::Tcp)))
+            }
+            Protocol::Tls => State::Tls(Box::default()),
+            _ => State::Passive,
+        };
+        // What was looked at before belongs to the parser: the other side first, it came earlier.
+        let seen = std::mem::take(&mut self.seen);
+        let other = dir.reverse();
+        self.data(other, seen.get(other), cx);
+        if whole {
+            self.data(dir, bytes, cx);
+        } else {
+            // The buffer may have been cut at its limit; what was cut follows.
+            let buffered = seen.get(dir);
+            self.data(dir, buffered, cx);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One request and its response, whatever the protocol, and the list of those a flow has open.
+
+use std::collections::VecDeque;
+
+use super::{dns, http, tls};
+use crate::flow::{Direction, PerDirection};
+
+/// What a transaction is about.
+#[derive(Debug)]
+pub enum Record {
+    /// HTTP/1 request and response.
+    Http(Box<http::Http>),
+    /// One DNS message.
+    Dns(Box<dns::Message>),
+    /// A TLS handshake.
+    Tls(Box<tls::Tls>),
+}
+
+impl Record {
+    /// Progress at which a direction is complete.
+    #[must_use]
+    pub fn complete_at(&self, dir: Direction) -> u8 {
+        match self {
+            Self::Http(_) => http::progress::COMPLETE,
+            Self::Dns(_) => 1,
+            Self::Tls(_) => tls::progress::complete(dir),
+        }
+    }
+}
+
+/// Something wrong in a transaction, by the name of the `app-layer-event` keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Name without the protocol, for example `invalid_request_chunk_len`.
+    pub name: &'static str,
+    /// Side on which it happened.
+    pub dir: Direction,
+}
+
+/// Events kept per transaction; more of them say nothing new.
+const MAX_EVENTS: usize = 16;
+
+/// A transaction: its record, how far each direction is, what is wrong with it.
+#[derive(Debug)]
+pub struct Transaction {
+    /// Number within the flow, from 0.
+    pub id: u64,
+    /// What it is about.
+    pub record: Record,
+    /// What is wrong.
+    pub events: Vec<Event>,
+    progress: PerDirection<u8>,
+    touched: PerDirection<bool>,
+}
+
+impl Transaction {
+    /// How far a direction is; the numbers are those of the protocol's `progress` module.
+    #[must_use]
+    pub fn progress(&self, dir: Direction) -> u8 {
+        *self.progress.get(dir)
+    }
+
+    /// True when nothing more comes in a direction.
+    #[must_use]
+    pub fn is_complete(&self, dir: Direction) -> bool {
+        self.progress(dir) >= self.record.complete_at(dir)
+    }
+
+    /// Its protocol.
+    #[must_use]
+    pub fn protocol(&self) -> super::Protocol {
+        match self.record {
+            Record::Http(_) => super::Protocol::Http,
+            Record::Dns(_) => super::Protocol::Dns,
+            Record::Tls(_) => super::Protocol::Tls,
+        }
+    }
+
+    /// The HTTP record.
+    #[must_use]
+    pub fn http(&self) -> Option<&http::Http> {
+        match &self.record {
+            Record::Http(http) => Some(http),
+            _ => None,
+        }
+    }
+
+    /// Remembers something wrong; the same event only once.
+    pub fn event(&mut self, dir: Direction, name: &'static str) {
+        let event = Event { name, dir };
+        if self.events.len() < MAX_EVENTS && !self.events.contains(&event) {
+            self.events.push(event);
+            self.touch(dir);
+        }
+    }
+
+    /// Sets the progress of a direction, which only grows.
+    pub fn reach(&mut self, dir: Direction, progress: u8) {
+        let current = self.progress.get_mut(dir);
+        *current = progress.max(*current);
+        self.touch(dir);
+    }
+
+    /// Sets the progress of a direction that has nothing to say.
+    pub(crate) fn close_silently(&mut self, dir: Direction, progress: u8) {
+        *self.progress.get_mut(dir) = progress;
+    }
+
+    /// Says that a direction has news.
+    pub fn touch(&mut self, dir: Direction) {
+        *self.touched.get_mut(dir) = true;
+    }
+
+    fn both_complete(&self) -> bool {
+        self.is_complete(Direction::ToServer) && self.is_complete(Direction::ToClient)
+    }
+
+    fn complete(&mut self, dir: Direction) {
+        if !self.is_complete(dir) {
+            self.reach(dir, self.record.complete_at(dir));
+        }
+    }
+}
+
+/// The open transactions of a flow, oldest first.
+#[derive(Debug)]
+pub struct TxList {
+    list: VecDeque<Transaction>,
+    next_id: u64,
+    limit: usize,
+    any_touched: bool,
+}
+
+impl Default for TxList {
+    fn default() -> Self {
+        Self { list: VecDeque::new(), next_id: 0, limit: 512, any_touched: false }
+    }
+}
+
+impl TxList {
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
+    }
+
+    /// Number of transactions ever made.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.next_id
+    }
+
+    /// Adds a transaction and returns its id. When too many are open the oldest counts as complete.
+    pub fn push(&mut self, record: Record) -> u64 {
+        if self.list.len() >= self.limit
+            && let Some(open) = self.list.iter_mut().find(|tx| !tx.both_complete())
+        {
+            open.complete(Direction::ToServer);
+            open.complete(Direction::ToClient);
+        }
+        let id = self.next_id;
+        self.next_id = self.next_id.saturating_add(1);
+        self.any_touched = true;
+        self.list.push_back(Transaction {
+            id,
+            record,
+            events: Vec::new(),
+            progress: PerDirection::default(),
+            touched: PerDirection::default(),
+        });
+        id
+    }
+
+    /// An open transaction.
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Transaction> {
+        let first = self.list.front()?.id;
+        self.any_touched = true;
+        self.list.get_mut(usize::try_from(id.checked_sub(first)?).ok()?)
+    }
+
+    /// An open transaction.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Transaction> {
+        let first = self.list.front()?.id;
+        self.list.get(usize::try_from(id.checked_sub(first)?).ok()?)
+    }
+
+    pub(super) fn complete_all(&mut self) {
+        self.any_touched = true;
+        for tx in &mut self.list {
+            tx.complete(Direction::ToServer);
+            tx.complete(Direction::ToClient);
+        }
+    }
+
+    /// Transactions with news since the last call of `settle`, with the direction of the news.
+    pub fn changed(&self) -> impl Iterator<Item = (&Transaction, Direction)> {
+        let list = if self.any_touched { self.list.iter() } else { EMPTY.iter() };
+        list.flat_map(|tx| {
+            [Direction::ToServer, Direction::ToClient]
+                .into_iter()
+                .filter(|dir| *tx.touched.get(*dir))
+                .map(move |dir| (tx, dir))
+        })
+    }
+
+    /// All open transactions, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Transaction> {
+        self.list.iter()
+    }
+
+    /// The news was taken note of: forgets it, and every transaction that is complete.
+    pub(crate) fn settle(&mut self) {
+        if !std::mem::take(&mut self.any_touched) {
+            return;
+        }
+        for tx in &mut self.list {
+            tx.touched = PerDirection::default();
+        }
+        while self.list.front().is_some_and(Transaction::both_complete) {
+            self.list.pop_front();
+        }
+    }
+}
+
+static EMPTY: VecDeque<Transaction> = VecDeque::new();

@@ -1,0 +1,277 @@
+//! The order in which a packet goes through this crate, and the interface to whoever wants results.
+//!
+//! decode, defragment, find the flow, put the stream in order, parse; then the [`Sink`] sees the
+//! packet together with what it made known. Packets inside tunnels follow their outer packet.
+
+mod config;
+mod deliver;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Config, Stats};
+
+use crate::app::TxList;
+use crate::decode::{Ip, LinkType, MAX_TUNNEL_DEPTH, Packet, Transport};
+use crate::defrag::Defrag;
+use crate::flow::{Direction, EndReason, Flow, FlowKey, FlowTable};
+use crate::stream::{Budget, Chunk};
+
+/// Timers looked at per packet: bounds the work that one packet can cause.
+const TIMERS_PER_PACKET: u32 = 16;
+
+/// Where and when a frame was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Meta {
+    /// Microseconds since the epoch.
+    pub ts: i64,
+    /// Number of the frame within the run, from 1.
+    pub number: u64,
+    /// Index of the interface or capture file.
+    pub interface: u32,
+    /// Length on the wire; the captured bytes may be fewer.
+    pub wire_len: u32,
+    /// Link type of the frame.
+    pub link: LinkType,
+}
+
+/// A packet's place in its flow.
+#[derive(Debug)]
+pub struct InFlow<'a> {
+    /// The flow, already counting this packet.
+    pub flow: &'a mut Flow,
+    /// Which way the packet goes.
+    pub dir: Direction,
+    /// The flow's open transactions; [`TxList::changed`] are those with news from this packet.
+    pub transactions: &'a TxList,
+    /// True when the packet's payload was used for the stream.
+    pub in_stream: bool,
+}
+
+/// Takes what the engine finds. Called by one engine only.
+pub trait Sink {
+    /// Stream bytes in order, before the packet that made them known.
+    fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>);
+    /// A packet, after everything it carries was parsed.
+    fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>);
+    /// A flow has ended; its transactions are complete as they are.
+    fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason);
+}
+
+/// Everything between bytes and a sink, for one worker.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    defrag: Defrag,
+    flows: FlowTable,
+    budget: Budget,
+    stats: Stats,
+    none: TxList,
+}
+
+impl Engine {
+    /// An engine without state. `first_flow_id` keeps the flow ids of several engines apart.
+    #[must_use]
+    pub fn new(config: Config, first_flow_id: u64) -> Self {
+        Self {
+            defrag: Defrag::new(config.defrag),
+            flows: FlowTable::new(config.max_flows, config.timeouts, first_flow_id),
+            budget: Budget { used: 0, cap: config.stream_memory },
+            stats: Stats::default(),
+            none: TxList::default(),
+            config,
+        }
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        stats.defrag = self.defrag.stats();
+        stats.flows_active = u64::try_from(self.flows.len()).unwrap_or(u64::MAX);
+        stats
+    }
+
+    /// Takes in one frame.
+    pub fn packet<S: Sink>(&mut self, meta: Meta, bytes: &[u8], sink: &mut S) {
+        self.stats.packets = self.stats.packets.saturating_add(1);
+        self.stats.bytes = self.stats.bytes.saturating_add(u64::from(meta.wire_len));
+        self.expire(meta.ts, sink);
+        let packet = Packet::decode(meta, bytes, self.config.decode);
+        self.decoded(packet, sink);
+    }
+
+    /// Ends flows that have been silent for too long at `ts`, without a packet.
+    pub fn tick<S: Sink>(&mut self, ts: i64, sink: &mut S) {
+        let mut budget = u32::MAX;
+        while let Some(flow) = self.flows.expire(ts, &mut budget) {
+            self.end_flow(flow, EndReason::Timeout, sink);
+        }
+    }
+
+    /// Ends every flow.
+    pub fn finish<S: Sink>(&mut self, sink: &mut S) {
+        while let Some(flow) = self.flows.pop() {
+            self.end_flow(flow, EndReason::Shutdown, sink);
+        }
+    }
+
+    fn expire<S: Sink>(&mut self, ts: i64, sink: &mut S) {
+        let mut budget = TIMERS_PER_PACKET;
+        while let Some(flow) = self.flows.expire(ts, &mut budget) {
+            self.end_flow(flow, EndReason::Timeout, sink);
+        }
+    }
+
+    fn decoded<S: Sink>(&mut self, mut packet: Packet<'_>, sink: &mut S) {
+        self.count(&packet);
+        if packet.fragment.is_some() {
+            let datagram = self.defrag.push(&mut packet);
+            sink.packet(&packet, None);
+            if let Some(datagram) = datagram {
+                let whole = packet.decode_reassembled(&datagram, self.config.decode);
+                self.decoded(whole, sink);
+            }
+            return;
+        }
+        let inner = packet.inner;
+        if inner.is_some() && packet.depth >= MAX_TUNNEL_DEPTH {
+            packet.note(crate::decode::DecoderEvent::TooManyLayers);
+        }
+        self.in_flow(&mut packet, sink);
+        if let Some(inner) = inner.filter(|_| packet.depth < MAX_TUNNEL_DEPTH) {
+            let next = packet.decode_inner(inner, self.config.decode);
+            self.decoded(next, sink);
+        }
+    }
+
+    fn count(&mut self, packet: &Packet<'_>) {
+        let stats = &mut self.stats;
+        let slot = match (&packet.ip, &packet.transport) {
+            (_, Transport::Tcp(_)) => &mut stats.tcp,
+            (_, Transport::Udp { .. }) => &mut stats.udp,
+            (_, Transport::Icmp(_)) => &mut stats.icmp,
+            (_, Transport::Sctp { .. }) => &mut stats.sctp,
+            (Ip::None, _) => &mut stats.no_ip,
+            _ => &mut stats.other_ip,
+        };
+        *slot = slot.saturating_add(1);
+        let version = match packet.ip {
+            Ip::V4(_) => &mut stats.ipv4,
+            Ip::V6(_) => &mut stats.ipv6,
+            Ip::None => return,
+        };
+        *version = version.saturating_add(1);
+        if !packet.checksum_ok {
+            stats.bad_checksum = stats.bad_checksum.saturating_add(1);
+        }
+    }
+
+    /// Finds or makes the flow, then hands over to the transport.
+    fn in_flow<S: Sink>(&mut self, packet: &mut Packet<'_>, sink: &mut S) {
+        let Some((slot, source_is_low)) = self.flow_of(packet, sink) else {
+            return sink.packet(packet, None);
+        };
+        let Some(flow) = self.flows.get_mut(slot) else { return sink.packet(packet, None) };
+        let dir = flow.direction(source_is_low);
+        let length = packet_len(packet);
+        flow.count(dir, length, packet.meta.ts);
+        let mut work = deliver::Work {
+            config: &self.config,
+            budget: &mut self.budget,
+            stats: &mut self.stats,
+        };
+        let (dir, in_stream) = match packet.transport {
+            Transport::Tcp(tcp) if packet.checksum_ok => work.tcp(flow, dir, packet, &tcp, sink),
+            Transport::Udp { .. } if packet.checksum_ok => (work.udp(flow, dir, packet), false),
+            _ => (dir, false),
+        };
+        // The cold part is taken out so that the sink can have the flow and its transactions.
+        let mut cold = flow.cold.take();
+        let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
+        sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream }));
+        if let Some(cold) = &mut cold {
+            cold.app.settle();
+        }
+        flow.cold = cold;
+    }
+
+    /// Slot of the packet's flow, and whether the packet comes from the low end of its key.
+    fn flow_of<S: Sink>(&mut self, packet: &Packet<'_>, sink: &mut S) -> Option<(u32, bool)> {
+        if let Some(found) = self.quoted_flow(packet) {
+            return Some(found);
+        }
+        let (key, source_is_low) = FlowKey::of(packet)?;
+        if let Some(slot) = self.flows.find(&key) {
+            let reason = self.flows.get(slot).and_then(|flow| {
+                if self.flows.is_timed_out(flow, packet.meta.ts) {
+                    return Some(EndReason::Timeout);
+                }
+                let dir = flow.direction(source_is_low);
+                packet.tcp().filter(|tcp| flow.tcp.is_reuse(tcp, dir)).map(|_| EndReason::TcpReuse)
+            });
+            let Some(reason) = reason else { return Some((slot, source_is_low)) };
+            if let Some(flow) = self.flows.remove(slot) {
+                self.end_flow(flow, reason, sink);
+            }
+        }
+        match self.flows.insert(key, source_is_low, packet.meta.ts) {
+            Ok(slot) => {
+                self.stats.flows = self.stats.flows.saturating_add(1);
+                Some((slot, source_is_low))
+            }
+            Err(_) => {
+                self.stats.flows_shed = self.stats.flows_shed.saturating_add(1);
+                None
+            }
+        }
+    }
+
+    /// The flow that an ICMP error message is about.
+    fn quoted_flow(&self, packet: &Packet<'_>) -> Option<(u32, bool)> {
+        let quoted = packet.icmp()?.quoted?;
+        let options = crate::decode::DecodeOptions { checksums: false };
+        let inner = packet.decode_inner(crate::decode::Inner::Ip(quoted), options);
+        let slot = self.flows.find(&FlowKey::quoted(packet, &inner)?)?;
+        let flow = self.flows.get(slot)?;
+        Some((slot, flow.key().low().0 == packet.src))
+    }
+
+    fn end_flow<S: Sink>(&mut self, mut flow: Flow, reason: EndReason, sink: &mut S) {
+        let mut work = deliver::Work {
+            config: &self.config,
+            budget: &mut self.budget,
+            stats: &mut self.stats,
+        };
+        work.end(&mut flow, sink);
+        let cold = flow.cold.take();
+        let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
+        sink.flow_end(&mut flow, transactions, reason);
+    }
+}
+
+/// Bytes a packet counts for: those on the wire for the outermost, its own for an inner one.
+fn packet_len(packet: &Packet<'_>) -> u32 {
+    if packet.depth == 0 && !packet.reassembled {
+        return packet.meta.wire_len;
+    }
+    u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Which of `count` workers a frame belongs to: both directions of a flow, and all fragments of a
+/// datagram, to the same one.
+#[must_use]
+pub fn share_of(meta: Meta, bytes: &[u8], count: u64) -> u64 {
+    let options = crate::decode::DecodeOptions { checksums: false };
+    let packet = Packet::decode(meta, bytes, options);
+    let fold = |address: std::net::IpAddr| {
+        let octets = match address {
+            std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()),
+            std::net::IpAddr::V6(v6) => v6.to_bits(),
+        };
+        octets.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 64
+    };
+    let mixed = (fold(packet.src) ^ fold(packet.dst)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let high = u64::try_from(mixed >> 32 & 0xffff_ffff).unwrap_or(0);
+    high.checked_rem(count).unwrap_or(0)
+}

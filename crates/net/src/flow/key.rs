@@ -1,0 +1,135 @@
+//! The symmetric flow key: both directions of a conversation have the same one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::decode::{Icmp, Ip, Packet, Transport};
+
+/// Addresses in byte order, ports with them, protocol, outer two VLAN tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    low: [u8; 16],
+    high: [u8; 16],
+    low_port: u16,
+    high_port: u16,
+    vlan: [u16; 2],
+    proto: u8,
+    is_v6: bool,
+}
+
+impl FlowKey {
+    /// The key of two endpoints, and whether `src` became the low end.
+    #[must_use]
+    pub fn new(src: (IpAddr, u16), dst: (IpAddr, u16), proto: u8, vlan: &[u16]) -> (Self, bool) {
+        let (a, b) = ((octets(src.0), src.1), (octets(dst.0), dst.1));
+        let source_is_low = a <= b;
+        let (low, high) = if source_is_low { (a, b) } else { (b, a) };
+        let tag = |n: usize| vlan.get(n).copied().unwrap_or(0);
+        let key = Self {
+            low: low.0,
+            high: high.0,
+            low_port: low.1,
+            high_port: high.1,
+            vlan: [tag(0), tag(1)],
+            proto,
+            is_v6: src.0.is_ipv6(),
+        };
+        (key, source_is_low)
+    }
+
+    /// The key of a packet; `None` for packets that belong to no flow.
+    #[must_use]
+    pub fn of(p: &Packet<'_>) -> Option<(Self, bool)> {
+        let (src_port, dst_port) = match &p.transport {
+            Transport::None => return None,
+            Transport::Icmp(icmp) => icmp_ports(icmp, matches!(p.ip, Ip::V6(_))),
+            Transport::Esp => (0, 0),
+            _ => p.ports(),
+        };
+        Some(Self::new((p.src, src_port), (p.dst, dst_port), p.proto, p.vlan.ids()))
+    }
+
+    /// The key of the flow an ICMP error message is about.
+    #[must_use]
+    pub fn quoted(p: &Packet<'_>, quoted: &Packet<'_>) -> Option<Self> {
+        match quoted.transport {
+            Transport::Tcp(_) | Transport::Udp { .. } => {}
+            _ => return None,
+        }
+        let ports = quoted.ports();
+        let (src, dst) = ((quoted.src, ports.0), (quoted.dst, ports.1));
+        Some(Self::new(src, dst, quoted.proto, p.vlan.ids()).0)
+    }
+
+    /// IP protocol number.
+    #[must_use]
+    pub fn proto(&self) -> u8 {
+        self.proto
+    }
+
+    /// Lower endpoint.
+    #[must_use]
+    pub fn low(&self) -> (IpAddr, u16) {
+        (self.address(self.low), self.low_port)
+    }
+
+    /// Higher endpoint.
+    #[must_use]
+    pub fn high(&self) -> (IpAddr, u16) {
+        (self.address(self.high), self.high_port)
+    }
+
+    /// VLAN tags, 0 for none.
+    #[must_use]
+    pub fn vlan(&self) -> [u16; 2] {
+        self.vlan
+    }
+
+    fn address(&self, octets: [u8; 16]) -> IpAddr {
+        if self.is_v6 {
+            return IpAddr::V6(Ipv6Addr::from(octets));
+        }
+        let [a, b, c, d, ..] = octets;
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    }
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V6(v6) => v6.octets(),
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+    }
+}
+
+/// Type and the type that answers it, or type and code for one-way messages: the two "ports" of the
+/// Community ID specification.
+fn icmp_ports(icmp: &Icmp<'_>, is_v6: bool) -> (u16, u16) {
+    let answer = match (is_v6, icmp.kind) {
+        (false, 0) => 8,
+        (false, 8) => 0,
+        (false, 9) => 10,
+        (false, 10) => 9,
+        (false, 13) => 14,
+        (false, 14) => 13,
+        (false, 15) => 16,
+        (false, 16) => 15,
+        (false, 17) => 18,
+        (false, 18) => 17,
+        (true, 128) => 129,
+        (true, 129) => 128,
+        (true, 130) => 131,
+        (true, 131) => 130,
+        (true, 133) => 134,
+        (true, 134) => 133,
+        (true, 135) => 136,
+        (true, 136) => 135,
+        (true, 139) => 140,
+        (true, 140) => 139,
+        (true, 144) => 145,
+        (true, 145) => 144,
+        _ => icmp.code,
+    };
+    (u16::from(icmp.kind), u16::from(answer))
+}

@@ -1,0 +1,212 @@
+//! The flow table: hash index over a slab, timeouts on packet time, bounded in number.
+
+use std::hash::BuildHasher as _;
+
+use hashbrown::HashTable;
+
+use super::wheel::{Handle, Wheel};
+use super::{Flow, FlowId, FlowKey, FlowState};
+
+/// Seconds of silence after which a flow ends, by protocol and state.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP before, within and after the connection.
+    pub tcp: [i64; 3],
+    /// UDP with one, with both sides seen.
+    pub udp: [i64; 2],
+    /// ICMP with one, with both sides seen.
+    pub icmp: [i64; 2],
+    /// Other protocols with one, with both sides seen.
+    pub other: [i64; 2],
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { tcp: [60, 600, 60], udp: [30, 300], icmp: [30, 300], other: [30, 300] }
+    }
+}
+
+impl Timeouts {
+    /// Seconds for a flow as it is now.
+    #[must_use]
+    pub fn of(&self, flow: &Flow) -> i64 {
+        let [new, established] = match flow.proto() {
+            6 => {
+                let [new, established, closed] = self.tcp;
+                return match flow.state() {
+                    FlowState::New => new,
+                    FlowState::Established => established,
+                    FlowState::Closed => closed,
+                };
+            }
+            17 => self.udp,
+            1 | 58 => self.icmp,
+            _ => self.other,
+        };
+        if flow.both_seen() { established } else { new }
+    }
+}
+
+/// Why a new flow was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// The table is full.
+    MaxFlows,
+}
+
+/// All flows of one worker.
+#[derive(Debug)]
+pub struct FlowTable {
+    index: HashTable<u32>,
+    slots: Vec<Option<Flow>>,
+    free: Vec<u32>,
+    generation: u32,
+    next_id: u64,
+    hasher: foldhash::fast::RandomState,
+    wheel: Wheel,
+    timeouts: Timeouts,
+    max: usize,
+}
+
+impl FlowTable {
+    /// An empty table for at most `max` flows. `first_id` keeps ids of several engines apart.
+    #[must_use]
+    pub fn new(max: usize, timeouts: Timeouts, first_id: u64) -> Self {
+        Self {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            generation: 0,
+            next_id: first_id,
+            hasher: foldhash::fast::RandomState::default(),
+            wheel: Wheel::new(),
+            timeouts,
+            max,
+        }
+    }
+
+    /// Number of flows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// True without flows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Slot of the flow with this key.
+    #[must_use]
+    pub fn find(&self, key: &FlowKey) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.index.find(hash, |slot| self.get(*slot).is_some_and(|f| f.key == *key)).copied()
+    }
+
+    /// The flow in a slot.
+    #[must_use]
+    pub fn get(&self, slot: u32) -> Option<&Flow> {
+        self.slots.get(usize::try_from(slot).ok()?)?.as_ref()
+    }
+
+    /// The flow in a slot.
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Flow> {
+        self.slots.get_mut(usize::try_from(slot).ok()?)?.as_mut()
+    }
+
+    /// A new flow, whose first packet was seen at `ts`.
+    ///
+    /// # Errors
+    /// [`Shed`] when the table is full.
+    pub fn insert(&mut self, key: FlowKey, source_is_low: bool, ts: i64) -> Result<u32, Shed> {
+        if self.index.len() >= self.max {
+            return Err(Shed::MaxFlows);
+        }
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                let slot = u32::try_from(self.slots.len()).map_err(|_| Shed::MaxFlows)?;
+                self.slots.push(None);
+                slot
+            }
+        };
+        self.generation = self.generation.wrapping_add(1);
+        self.next_id = self.next_id.wrapping_add(1);
+        let mut flow = Flow::new(key, source_is_low, FlowId(self.next_id), ts);
+        flow.slot = slot;
+        flow.generation = self.generation;
+        let deadline = self.deadline(&flow);
+        self.wheel.schedule(deadline, Handle { slot, generation: flow.generation });
+        if let Some(place) = self.slots.get_mut(flow.slot()) {
+            *place = Some(flow);
+        }
+        let hash = self.hasher.hash_one(key);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, slot, |slot| {
+            let at = usize::try_from(*slot).unwrap_or(usize::MAX);
+            slots.get(at).and_then(Option::as_ref).map_or(0, |flow| hasher.hash_one(flow.key))
+        });
+        Ok(slot)
+    }
+
+    /// Takes a flow out.
+    pub fn remove(&mut self, slot: u32) -> Option<Flow> {
+        let flow = self.slots.get_mut(usize::try_from(slot).ok()?)?.take()?;
+        let hash = self.hasher.hash_one(flow.key);
+        if let Ok(entry) = self.index.find_entry(hash, |s| *s == slot) {
+            entry.remove();
+        }
+        self.free.push(slot);
+        Some(flow)
+    }
+
+    /// True when a flow has been silent for too long at `ts` (microseconds).
+    #[must_use]
+    pub fn is_timed_out(&self, flow: &Flow, ts: i64) -> bool {
+        let silence = ts.saturating_sub(flow.last);
+        silence > self.timeouts.of(flow).saturating_mul(1_000_000)
+    }
+
+    /// Takes out one flow that has timed out at `ts`; looks at no more than `budget` timers, which
+    /// it counts down.
+    pub fn expire(&mut self, ts: i64, budget: &mut u32) -> Option<Flow> {
+        let now = ts.div_euclid(1_000_000);
+        while *budget > 0 {
+            let handle = self.wheel.poll(now)?;
+            *budget = budget.saturating_sub(1);
+            let Some(flow) = self.get(handle.slot).filter(|f| f.generation == handle.generation)
+            else {
+                continue;
+            };
+            let deadline = self.deadline(flow);
+            if deadline <= now {
+                return self.remove(handle.slot);
+            }
+            self.wheel.schedule(deadline, handle);
+        }
+        None
+    }
+
+    /// Takes out any flow, in slot order: for shutdown.
+    pub fn pop(&mut self) -> Option<Flow> {
+        let slot = loop {
+            match self.slots.last() {
+                None => return None,
+                Some(None) => {
+                    self.slots.pop();
+                }
+                Some(Some(flow)) => break flow.slot,
+            }
+        };
+        let flow = self.remove(slot);
+        self.free.clear();
+        flow
+    }
+
+    /// First second at which the flow is silent for too long.
+    fn deadline(&self, flow: &Flow) -> i64 {
+        let silent_at = flow.last.div_euclid(1_000_000).saturating_add(self.timeouts.of(flow));
+        silent_at.saturating_add(1)
+    }
+}
