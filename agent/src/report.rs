@@ -108,7 +108,6 @@ impl Reporter {
             inputs: self.inputs.clone(),
             problems,
             resident_bytes: resident(),
-            ..Report::default()
         }
     }
 

@@ -162,9 +162,10 @@ fn prepare(place: &Place) -> Result<Option<String>> {
     let text = format!(
         "data = {collector:?}\nweb = \"127.0.0.1:{web}\"\nlink = \"127.0.0.1:{link}\"\n\
          console_url = \"https://127.0.0.1:{web}\"\nlink_names = [\"127.0.0.1:{link}\"]\n\n\
-         [rules]\nsigma = [{:?}]\nanomaly = [{:?}]\n\n\
+         [rules]\nsigma = [{:?}, {:?}]\nanomaly = [{:?}]\n\n\
          [mail]\nhost = \"127.0.0.1\"\nport = {mail}\nsecurity = \"none\"\n\
          from = \"Pikett <pikett@localhost.example>\"\n",
+        place.root.join("rules/sigma"),
         place.root.join("rules/correlation"),
         place.root.join("rules/anomaly"),
     );
