@@ -9,6 +9,9 @@ mod plan;
 mod state;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use event::{Detection, Engine, Entity, Severity, Technique, Timestamp};
 use serde::Serialize;
 
