@@ -61,6 +61,7 @@ fn run(set: &RuleSet, correlator: &mut Correlator, events: &[Row<'_>]) -> String
     out
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as the macro gives it")]
 fn check(correlation: &str, events: &[Row<'_>], expected: Expect) {
     let set = sound(&rules(correlation));
     let mut correlator = Correlator::new(&set);
@@ -82,7 +83,9 @@ fn event_count_by_group() {
             (13, "a", "u", 0.),
             (23, "a", "u", 0.),
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            11: many [u] 3 (>= 3) 2..11 [3] e2 e10 e11
+        "#]],
     );
 }
 
@@ -91,12 +94,16 @@ fn ranges_and_equality() {
     check(
         "type: event_count\nrules: [a]\ntimespan: 10s\ncondition:\n  gt: 1\n  lt: 3",
         &[(0, "a", "u", 0.), (1, "a", "v", 0.), (2, "a", "u", 0.)],
-        expect![[r#""#]],
+        expect![[r#"
+            1: many [] 2 (< 3 and > 1) 0..1 [2] e0 e1
+        "#]],
     );
     check(
         "type: event_count\nrules: [a]\ntimespan: 10s\ncondition:\n  eq: 2",
         &[(0, "a", "u", 0.), (5, "a", "v", 0.)],
-        expect![[r#""#]],
+        expect![[r#"
+            5: many [] 2 (= 2) 0..5 [2] e0 e5
+        "#]],
     );
 }
 
@@ -105,7 +112,9 @@ fn value_count_counts_different_values() {
     check(
         "type: value_count\nrules: [a]\ngroup-by: [kind]\ntimespan: 10s\ncondition:\n  gte: 3\n  field: user",
         &[(0, "a", "u", 0.), (1, "a", "u", 0.), (2, "a", "v", 0.), (3, "a", "w", 0.)],
-        expect![[r#""#]],
+        expect![[r#"
+            3: many [a] 3 (>= 3) 0..3 [4] e0 e1 e2 e3
+        "#]],
     );
 }
 
@@ -123,12 +132,17 @@ fn temporal_in_any_order_and_in_order() {
     check(
         "type: temporal\nrules: [a, b]\ngroup-by: [user]\ntimespan: 10s",
         &events,
-        expect![[r#""#]],
+        expect![[r#"
+            1: many [u] 2 (all 2 rules) 0..1 [1, 1] e0 e1
+            21: many [w] 2 (all 2 rules) 20..21 [1, 1] e20 e21
+        "#]],
     );
     check(
         "type: temporal_ordered\nrules: [a, b]\ngroup-by: [user]\ntimespan: 10s",
         &events,
-        expect![[r#""#]],
+        expect![[r#"
+            21: many [w] 2 (all 2 rules) 20..21 [1, 1] e20 e21
+        "#]],
     );
 }
 
@@ -137,7 +151,9 @@ fn temporal_with_a_condition_over_rules() {
     check(
         "type: temporal\nrules: [a, b, c]\ntimespan: 10s\ncondition: a and (b or c)",
         &[(0, "b", "u", 0.), (1, "c", "u", 0.), (2, "a", "u", 0.)],
-        expect![[r#""#]],
+        expect![[r#"
+            2: many [] 3 ((a and (b or c))) 0..2 [1, 1, 1] e0 e1 e2
+        "#]],
     );
 }
 
@@ -145,12 +161,36 @@ fn temporal_with_a_condition_over_rules() {
 fn sums_averages_medians_percentiles() {
     let events = [(0, "a", "u", 10.), (1, "a", "u", 20.), (2, "a", "u", 90.), (3, "a", "u", 4.)];
     for (kind, more, expected) in [
-        ("value_sum", "gt: 29", expect![[r#""#]]),
-        ("value_avg", "gte: 40", expect![[r#""#]]),
+        (
+            "value_sum",
+            "gt: 29",
+            expect![[r#"
+            1: many [] 30 (> 29) 0..1 [2] e0 e1
+        "#]],
+        ),
+        (
+            "value_avg",
+            "gte: 40",
+            expect![[r#"
+            2: many [] 40 (>= 40) 0..2 [3] e0 e1 e2
+        "#]],
+        ),
         ("value_avg", "lt: 1", expect![[r#""#]]),
-        ("value_median", "gte: 20", expect![[r#""#]]),
+        (
+            "value_median",
+            "gte: 20",
+            expect![[r#"
+            2: many [] 20 (>= 20) 0..2 [3] e0 e1 e2
+        "#]],
+        ),
         ("value_percentile", "gte: 80\n  percentile: 90", expect![[r#""#]]),
-        ("value_percentile", "lte: 5\n  percentile: 0", expect![[r#""#]]),
+        (
+            "value_percentile",
+            "lte: 5\n  percentile: 0",
+            expect![[r#"
+            3: many [] 4 (<= 5) 0..3 [4] e0 e1 e2 e3
+        "#]],
+        ),
     ] {
         check(
             &format!("type: {kind}\nrules: [a]\ntimespan: 10s\ncondition:\n  field: n\n  {more}"),
@@ -186,7 +226,10 @@ fn correlations_of_correlations() {
     let set = sound(&text);
     let mut correlator = Correlator::new(&set);
     let events = [(0, "b", "u", 0.), (1, "a", "u", 0.), (2, "a", "u", 0.), (3, "b", "u", 0.)];
-    expect![[r#""#]].assert_eq(&run(&set, &mut correlator, &events));
+    expect![[r#"
+        3: chain [u] 2 (all 2 rules) 0..3 [1, 2] e0 e2 e3
+    "#]]
+    .assert_eq(&run(&set, &mut correlator, &events));
 }
 
 #[test]
@@ -203,7 +246,10 @@ fn late_events_count_where_they_belong_up_to_the_bound() {
         (105, "a", "u", 0.),
         (89, "a", "u", 0.),
     ];
-    expect![[r#""#]].assert_eq(&run(&set, &mut correlator, &events));
+    expect![[r#"
+        105: many [u] 3 (>= 3) 100..109 [3] e100 e105 e109
+    "#]]
+    .assert_eq(&run(&set, &mut correlator, &events));
     assert_eq!(correlator.counters().late, 1);
 }
 
@@ -312,7 +358,27 @@ fn a_finding_explains_itself() {
     feed(&set, &mut correlator, 0, json!({"kind": "a", "source": {"ip": "10.0.0.1"}}));
     let found = feed(&set, &mut correlator, 1, json!({"kind": "b", "src_ip": "10.0.0.1"}));
     let detection = found[0].clone().into_detection();
-    expect![[r#""#]].assert_eq(&serde_json::to_string_pretty(&detection).unwrap());
+    expect![[r#"
+        {
+          "engine": "correlation",
+          "rule_id": "many",
+          "rule_rev": "",
+          "title": "Many",
+          "severity": "high",
+          "category": "event_count",
+          "entity": {
+            "field": "src_ip",
+            "value": "10.0.0.1"
+          },
+          "explanation": "event_count is 2, wanted >= 2, for src_ip=10.0.0.1, from 1970-01-01T00:00:00.000000+0000 to 1970-01-01T00:00:01.000000+0000 (time span 10 s), from: Rule a (1), Rule b (1)",
+          "advice": "",
+          "evidence": [
+            "e0",
+            "e1"
+          ],
+          "attack": [],
+          "rule_text": ""
+        }"#]].assert_eq(&serde_json::to_string_pretty(&detection).unwrap());
 }
 
 #[test]
@@ -347,5 +413,29 @@ fn what_has_no_meaning_is_refused() {
         assert_eq!((report.accepted, report.rejected.len()), (3, 1), "{body}");
         all.push_str(&format!("{}: {}\n", report.rejected[0].id, report.rejected[0].reason));
     }
-    expect![[r#""#]].assert_eq(&all);
+    expect![[r#"
+        many: Invalid correlation rule: Non-temporal correlation rule requires a condition
+        many: correlation: an upper bound alone can only be judged when the time span is over, which is not done
+        many: correlation: a threshold of 16384 or more
+        many: gte that is no natural number would be ignored
+        many: correlation: a time span of nothing, or too long
+        many: Invalid timespan 'ten'
+        many: Invalid correlation rule: Missing timeframe
+        many: refers to the rule "gone", which is not loaded
+        many: correlation: no rules
+        many: correlation: a field has no meaning for this type
+        many: correlation.window would be ignored
+        many: correlation.condition.sum would be ignored
+        many: refers to the rule "many", which is not loaded
+        many: correlation: this type needs a field
+        many: correlation: this type needs one field
+        many: correlation: a percentile above 100
+        many: correlation: a percentile has no meaning for this type
+        many: correlation: the types temporal and temporal_ordered take no number
+        many: condition: nothing is called "b"
+        many: correlation: a condition over rules belongs to the type temporal
+        many: the alias "x" would be ignored
+        many: the alias for rule "b" would be ignored
+        many: Invalid correlation rule: Unknown correlation type: nonsense
+    "#]].assert_eq(&all);
 }

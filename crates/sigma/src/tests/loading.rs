@@ -82,7 +82,29 @@ fn refusals_name_the_reason() {
     ] {
         all.push_str(&reason(&text));
     }
-    expect![[r#""#]].assert_eq(&all);
+    expect![[r#"
+        t: condition: nothing is called "nothing"
+        t: condition: nothing is called "nothing_*"
+        t: condition: nothing is called "them"
+        t: Condition parse error at 1:7: --> 1:7 | 1 | sel_a | count() > 5 | ^--- | = expected EOI, or_op, or and_op
+        t: Condition parse error at 1:10: --> 1:10 | 1 | sel_a and | ^--- | = expected quantifier, ident, or not_op
+        i: the nested value of "a" would be ignored
+        i: the nested value of "a" would be ignored
+        i: modifier: an empty list of values
+        i: the empty list "s" would be ignored
+        i: an empty detection would be ignored
+        i: the key 1 of "s" would be ignored
+        i: detection.timeframe "5m" would be ignored
+        i: Unknown modifier 'nope'
+        i: `not` is not a value modifier in Sigma; express negation in the condition (e.g. `not selection`) or move the inverted check into a separate detection used as a filter (e.g. `selection and not other`)
+        : a YAML tag would be ignored
+        i: sigma-version 3 would be ignored
+        i: logsource.vendor would be ignored
+        i: invalid level: 'loud'
+        i: Missing required field 'detection'
+        : Document is not a YAML mapping
+        : not readable as YAML: did not find expected node content at line 2 column 1, while parsing a flow node
+    "#]].assert_eq(&all);
 }
 
 #[test]
@@ -203,8 +225,62 @@ fn a_match_explains_itself() {
     let rule = set.evaluate_all(&record, &mut scratch)[0];
     let found = set.describe(rule, &record, &mut scratch).unwrap();
     let detection = found.clone().into_detection();
-    expect![[r#""#]].assert_eq(&serde_json::to_string_pretty(&found).unwrap());
-    expect![[r#""#]].assert_eq(&serde_json::to_string_pretty(&detection).unwrap());
+    expect![[r#"
+        {
+          "rule_id": "1b",
+          "title": "Shell",
+          "level": "high",
+          "author": "A. Uthor",
+          "description": "A shell.",
+          "attack": [
+            "execution",
+            "T1059.004"
+          ],
+          "fields": [
+            [
+              "cmd",
+              "/bin/nc -l"
+            ],
+            [
+              "note",
+              "a Secret thing"
+            ]
+          ],
+          "explanation": "cmd contains \"nc\"; note contains \"secret\" (condition: sel and kw and not no)",
+          "entity": {
+            "field": "src_ip",
+            "value": "10.0.0.9"
+          },
+          "category": "//",
+          "revision": "2026-01-02",
+          "false_positives": [
+            "admins"
+          ],
+          "event_id": "a/1/2"
+        }"#]].assert_eq(&serde_json::to_string_pretty(&found).unwrap());
+    expect![[r#"
+        {
+          "engine": "sigma",
+          "rule_id": "1b",
+          "rule_rev": "2026-01-02",
+          "title": "Shell",
+          "severity": "high",
+          "category": "//",
+          "entity": {
+            "field": "src_ip",
+            "value": "10.0.0.9"
+          },
+          "explanation": "A shell. Matched: cmd contains \"nc\"; note contains \"secret\" (condition: sel and kw and not no)",
+          "advice": "Known false positives: admins",
+          "evidence": [
+            "a/1/2"
+          ],
+          "attack": [
+            "execution",
+            "T1059.004"
+          ],
+          "rule_text": "Sigma rule by A. Uthor"
+        }"#]].assert_eq(&serde_json::to_string_pretty(&detection).unwrap());
 }
 
 #[test]

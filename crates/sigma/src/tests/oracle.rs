@@ -92,7 +92,7 @@ fn value() -> impl Strategy<Value = Value> {
     prop_oneof![4 => scalar.clone(), 1 => prop::collection::vec(scalar, 1..3).prop_map(Value::from)]
 }
 
-fn event() -> impl Strategy<Value = Value> {
+fn event_of<S: Strategy<Value = Value>>(value: impl Fn() -> S) -> impl Strategy<Value = Value> {
     let field = || prop::option::of(value());
     (field(), field(), field()).prop_map(|(f, g, i)| {
         let mut event = json!({});
@@ -108,22 +108,20 @@ fn event() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What the other engine is known to read differently, by the text of the rule.
-fn differs(rule: &str, event: &Value) -> bool {
-    let last_wildcard = rule.contains("?'") || rule.contains("*'");
-    let list = |name: &str| event.pointer(name).is_some_and(Value::is_array);
-    let null = event.to_string().contains("null");
-    let odd = event.to_string().contains("\"\"")
-        || event.to_string().contains("true")
-        || event.to_string().contains("false");
-    last_wildcard && (rule.contains("endswith") || rule.contains("startswith"))
-        || list("/f")
-        || list("/g")
-        || list("/h/i")
-        || null
-        || odd
-        || rule.contains("neq")
-        || rule.contains("fieldref")
+fn event() -> impl Strategy<Value = Value> {
+    event_of(value)
+}
+
+/// Events that both engines read alike: no null, no list, no truth value, no empty text.
+fn plain_event() -> impl Strategy<Value = Value> {
+    event_of(
+        || prop_oneof![2 => text().prop_map(Value::from), 1 => (0..12_i64).prop_map(Value::from)],
+    )
+}
+
+/// The other engine loses matches of `endswith` (and `startswith`) with a `?` at the open end.
+fn differs(rule: &str) -> bool {
+    rule.contains('?') && (rule.contains("endswith") || rule.contains("startswith"))
 }
 
 proptest! {
@@ -144,11 +142,12 @@ proptest! {
     }
 
     #[test]
-    fn an_independent_engine_agrees(rule in rule(), event in event()) {
-        prop_assume!(!differs(&rule, &event));
+    fn an_independent_engine_agrees(rule in rule(), event in plain_event()) {
+        prop_assume!(!differs(&rule));
         let mut engine = Engine::new();
         let collection = rsigma_parser::parse_sigma_yaml(&rule).unwrap();
-        engine.add_collection(&collection).unwrap();
+        // It refuses `all` with one value, which has a meaning.
+        prop_assume!(engine.add_collection(&collection).is_ok());
         let theirs = !engine.evaluate(&JsonEvent::borrow(&event)).is_empty();
         let ours = !matched(&sound(&rule), event.clone()).is_empty();
         prop_assert_eq!(ours, theirs, "{} on {}", rule, event);
