@@ -225,6 +225,6 @@ mod tests {
         assert_eq!(set.len(), 1);
         let shown = Answer { signatures: None, sigma: Some(report) };
         let shown = serde_json::to_string(&shown).unwrap();
-        expect![[r#"{"sigma":{"accepted":1,"rejected":[{"file":"a.yaml","id":"a","reason":"Unknown modifier: foo"}],"inert":[{"id":"c","reason":"placeholder %p% has no values"}]}}"#]].assert_eq(&shown);
+        expect![[r#"{"sigma":{"accepted":1,"rejected":[{"file":"a.yaml","id":"a","reason":"Unknown modifier 'foo'"}],"inert":[{"id":"c","reason":"placeholder %p% has no values"}]}}"#]].assert_eq(&shown);
     }
 }

@@ -100,7 +100,9 @@ pub(crate) fn run(scan: &Scan) -> anyhow::Result<ExitCode> {
         ..Summary::default()
     };
     let start = clock.monotonic();
-    scan_files(scan, &rules, &mut summary)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    scan_files(scan, &rules, &mut summary, &mut out)?;
+    out.flush()?;
     summary.seconds = seconds(start);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = summary.events as f64 / summary.seconds.max(1e-6);
@@ -117,12 +119,16 @@ pub(crate) fn run(scan: &Scan) -> anyhow::Result<ExitCode> {
 }
 
 /// Evaluates all files, writing each file's matches as soon as those of the files before it are out.
-fn scan_files(scan: &Scan, rules: &RuleSet, summary: &mut Summary) -> anyhow::Result<()> {
+fn scan_files(
+    scan: &Scan,
+    rules: &RuleSet,
+    summary: &mut Summary,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let jobs = scan.jobs.clamp(1, 256).min(scan.files.len().max(1));
     let next = AtomicUsize::new(0);
     let (send, receive) = crossbeam_channel::bounded::<(usize, Found)>(jobs * 4);
     let bar = progress(scan.files.len());
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     std::thread::scope(|scope| -> anyhow::Result<()> {
         for number in 0..jobs {
             let (send, next) = (send.clone(), &next);
@@ -158,7 +164,6 @@ fn scan_files(scan: &Scan, rules: &RuleSet, summary: &mut Summary) -> anyhow::Re
         Ok(())
     })?;
     bar.finish_and_clear();
-    out.flush()?;
     Ok(())
 }
 
@@ -327,3 +332,6 @@ fn read_evtx(
 fn complain(text: &str) {
     eprintln!("{text}");
 }
+
+#[cfg(test)]
+mod tests;

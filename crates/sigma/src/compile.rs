@@ -13,6 +13,7 @@ use crate::{
     expression::{ANY_FIELD, Expression, FieldId, Predicate, PredicateId},
     mapping, modifiers,
     modifiers::Placeholders,
+    pattern::Pattern,
     test::Test,
 };
 
@@ -105,7 +106,13 @@ impl Compiler {
             values.push(Expression::any(parts));
         }
         let whole = if tests.all { Expression::all(values) } else { Expression::any(values) };
-        Ok(if tests.negated { Expression::Not(Box::new(whole)) } else { whole })
+        if !tests.negated {
+            return Ok(whole);
+        }
+        // `neq` compares, as `gt` does: there must be a value that is another one.
+        let any = Test::Text { pattern: Pattern::Any, cased: false };
+        let present = Expression::Is(self.predicate(field, any, source));
+        Ok(Expression::All(Box::new([present, Expression::Not(Box::new(whole))])))
     }
 
     /// The number of a field as rules of this log source name it.

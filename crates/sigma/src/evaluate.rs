@@ -288,7 +288,7 @@ impl RuleSet {
         let values = slot(predicate.field);
         let value = |entry: &u32| entries.get(*entry as usize).map(|entry| &entry.value);
         match &predicate.test {
-            Test::Exists(wanted) => !values.is_empty() == *wanted,
+            Test::Exists(wanted) => values.is_empty() != *wanted,
             Test::Null => values.iter().filter_map(value).all(|value| *value == Scalar::Null),
             Test::Field { how, cased, .. } => {
                 let others = predicate.other.map_or(&[][..], slot);

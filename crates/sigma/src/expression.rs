@@ -27,13 +27,13 @@ pub(crate) enum Expression {
     /// One predicate.
     Is(PredicateId),
     /// All of them; true when empty.
-    All(Box<[Expression]>),
+    All(Box<[Self]>),
     /// One of them; false when empty.
-    Any(Box<[Expression]>),
+    Any(Box<[Self]>),
     /// So many of them.
-    AtLeast(u64, Box<[Expression]>),
+    AtLeast(u64, Box<[Self]>),
     /// The opposite.
-    Not(Box<Expression>),
+    Not(Box<Self>),
 }
 
 impl Expression {

@@ -95,7 +95,8 @@ struct Reading {
 
 impl Reading {
     fn refuse(&mut self, file: &str, id: impl Into<String>, error: &RuleError) {
-        let reason = error.to_string();
+        // Parsers answer in several lines; a reason is one.
+        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         self.report.rejected.push(Rejected { file: file.to_owned(), id: id.into(), reason });
     }
 

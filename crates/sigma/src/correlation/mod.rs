@@ -9,6 +9,9 @@ mod plan;
 mod state;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use event::{Detection, Engine, Entity, Severity, Technique, Timestamp};
 use serde::Serialize;
 
@@ -213,7 +216,10 @@ impl Correlator {
             let target = u16::try_from(target).unwrap_or(u16::MAX);
             let id = from.and_then(|f| f.evidence.last().cloned()).or_else(|| record.id());
             let item = Item { time: now, target, value, id };
-            let group = groups.insert(&key, item, plan, &self.limits, newest, &mut self.counters);
+            let horizon =
+                newest.saturating_sub(plan.span).saturating_sub(self.limits.lateness_micros());
+            let bounds = (&self.limits, &mut self.counters);
+            let group = groups.insert(&key, item, horizon, bounds);
             if let Some((value, window)) = group.judge(plan, now) {
                 fired = fired.or_else(|| Some(finding(plan, &key, value, &window, record)));
             }

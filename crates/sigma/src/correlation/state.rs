@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Amount, MAX_ITEMS, Plan};
+use super::plan::{Amount, MAX_ITEMS};
 
 /// Bounds of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,17 +115,14 @@ impl Groups {
         items.all(|item| usize::from(item.target) < targets)
     }
 
-    /// Adds an event to its group, by time, and drops what no window can reach any more.
+    /// Adds an event to its group, by time, and drops what is not after `horizon`: no window can reach it.
     pub(super) fn insert(
         &mut self,
         key: &[String],
         item: Item,
-        plan: &Plan,
-        limits: &Limits,
-        newest: i64,
-        counters: &mut Counters,
+        horizon: i64,
+        (limits, counters): (&Limits, &mut Counters),
     ) -> &mut Group {
-        let horizon = newest.saturating_sub(plan.span).saturating_sub(limits.lateness_micros());
         if !self.by_key.contains_key(key)
             && (self.by_key.len() >= limits.groups || self.bytes >= limits.bytes)
         {
