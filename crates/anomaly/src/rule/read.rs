@@ -220,11 +220,11 @@ fn check(keys: &mut Keys<'_>, options: &Options, timespan: i64) -> Result<Check,
             window.push(threshold(part, &path)?);
         }
     }
-    if let Some(value) = keys.get("ratio") {
-        window.push(ratio(value, options)?);
-    }
     if let Some(value) = keys.get("rate") {
         window.push(rate(value)?);
+    }
+    if let Some(value) = keys.get("ratio") {
+        window.push(ratio(value, options)?);
     }
     let sequence = keys.get("sequence").map(|value| sequence(value, options)).transpose()?;
     let baseline = keys.get("baseline").map(|value| baseline(value, timespan)).transpose()?;
