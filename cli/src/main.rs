@@ -4,6 +4,7 @@
 //! 2 usage or configuration, 3 unreachable.
 #![forbid(unsafe_code)]
 
+mod remote;
 mod rules;
 mod scan;
 
@@ -26,6 +27,13 @@ enum Command {
     Rules(rules::Command),
     /// Look for Sigma rules in log files.
     Scan(scan::Scan),
+    /// Find events on a collector, newest first.
+    Search(remote::Search),
+    /// Show events as they arrive at a collector.
+    Tail(remote::Tail),
+    /// List alerts of a collector, or deal with one.
+    #[command(subcommand)]
+    Alerts(remote::Alerts),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +41,9 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Rules(command) => rules::run(command),
         Command::Scan(scan) => scan::run(scan),
+        Command::Search(options) => remote::search(options),
+        Command::Tail(options) => remote::tail(options),
+        Command::Alerts(command) => remote::alerts(command),
     };
     match done {
         Ok(code) => code,
@@ -41,7 +52,7 @@ fn main() -> ExitCode {
             {
                 eprintln!("pikett: {error:#}");
             }
-            ExitCode::from(2)
+            ExitCode::from(remote::code(&error))
         }
     }
 }

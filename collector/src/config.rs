@@ -102,6 +102,7 @@ mod tests {
         let error = service::config::parse::<Config>("collector.toml", &text).unwrap_err();
         expect_test::expect![[r#"
             collector.toml:6: retention.days: must be at least 1
-            collector.toml:7: mail.from: is required and missing"#]].assert_eq(&error.to_string());
+            collector.toml:7: mail.from: is required and missing"#]]
+        .assert_eq(&error.to_string());
     }
 }
