@@ -205,7 +205,7 @@ impl RuleSet {
                 known |= self.note(&entry.name.replace(' ', ""), 100, number, scratch);
             }
             let start = scratch.lowered.len();
-            if known || keywords || self.has_keywords {
+            if known || keywords {
                 match &entry.value {
                     Scalar::Text(text) => push_lower(&mut scratch.lowered, text),
                     other => {

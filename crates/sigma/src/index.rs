@@ -45,7 +45,7 @@ pub(crate) struct FieldIndex {
 pub(crate) struct Index {
     fields: Vec<FieldIndex>,
     any: FieldIndex,
-    /// Rules found only by keywords, in any value.
+    /// Rules that ask for keywords, in any value.
     pub(crate) by_keyword: Vec<u32>,
     /// Rules that are always looked at.
     pub(crate) always: Vec<u32>,
@@ -81,23 +81,21 @@ impl Index {
         let mut clues: HashMap<FieldId, HashMap<Clue, Vec<u32>>> = HashMap::new();
         for (rule, expression) in rules.iter().enumerate() {
             let rule = crate::compile::number(rule);
+            if asks_for_keywords(expression, predicates) {
+                index.by_keyword.push(rule);
+            }
             let Some((_, witnesses)) = witnesses(expression, predicates) else {
                 index.always.push(rule);
                 continue;
             };
-            let mut keyword = false;
             for witness in witnesses {
                 let Some(predicate) = predicates.get(witness as usize) else { continue };
-                keyword |= predicate.field == ANY_FIELD;
                 if let Some(clue) = clue(&predicate.test) {
                     let rules = clues.entry(predicate.field).or_default().entry(clue).or_default();
                     if rules.last() != Some(&rule) {
                         rules.push(rule);
                     }
                 }
-            }
-            if keyword {
-                index.by_keyword.push(rule);
             }
         }
         index.any = FieldIndex::build(clues.remove(&ANY_FIELD).unwrap_or_default());
@@ -141,6 +139,7 @@ impl FieldIndex {
             }
         }
         if !literals.is_empty() {
+            // A deterministic automaton was no faster over whole events, and twice as large.
             index.parts = AhoCorasick::builder()
                 .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .match_kind(MatchKind::Standard)
@@ -175,6 +174,18 @@ impl FieldIndex {
                 rules.into_iter().flatten().for_each(|&rule| found(rule));
             }
         }
+    }
+}
+
+fn asks_for_keywords(expression: &Expression, predicates: &[Predicate]) -> bool {
+    match expression {
+        Expression::Is(id) => {
+            predicates.get(*id as usize).is_some_and(|predicate| predicate.field == ANY_FIELD)
+        }
+        Expression::All(parts) | Expression::Any(parts) | Expression::AtLeast(_, parts) => {
+            parts.iter().any(|part| asks_for_keywords(part, predicates))
+        }
+        Expression::Not(part) => asks_for_keywords(part, predicates),
     }
 }
 

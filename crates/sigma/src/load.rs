@@ -78,7 +78,6 @@ pub struct RuleSet {
     pub(crate) fields: Vec<Vec<String>>,
     pub(crate) names: HashMap<Box<str>, Box<[(FieldId, u16)]>>,
     pub(crate) index: Index,
-    pub(crate) has_keywords: bool,
     /// Each log source of a rule, with one bit for each of its rules.
     pub(crate) sources: Vec<(LogSource, Box<[u64]>)>,
     pub(crate) correlations: Vec<correlation::Plan>,
@@ -326,11 +325,8 @@ impl RuleSet {
         self.names = names.into_iter().map(|(name, all)| (name, all.into())).collect();
         let expressions: Vec<&Expression> =
             self.rules.iter().map(|rule| &rule.expression).collect();
-        self.index = Index::build(&expressions, &compiler.predicates, compiler.fields.len());
-        self.has_keywords = compiler
-            .predicates
-            .iter()
-            .any(|predicate| predicate.field == crate::expression::ANY_FIELD);
+        let fields = compiler.fields.len();
+        self.index = Index::build(&expressions, &compiler.predicates, fields);
         self.predicates = compiler.predicates;
         self.fields = compiler.fields;
     }

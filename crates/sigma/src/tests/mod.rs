@@ -1,5 +1,6 @@
 //! Tests of the whole crate: rules as YAML, events as JSON.
 
+mod corpus;
 mod hostile;
 mod loading;
 mod modifiers;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sigma::{Options, Record, RuleSet, Scratch};
+use crate::{Options, Record, RuleSet, Scratch};
 
 fn corpus() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
