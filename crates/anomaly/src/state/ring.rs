@@ -8,10 +8,17 @@ use serde::{Deserialize, Serialize};
 pub(crate) const BUCKETS: i64 = 12;
 
 /// Sums by bucket; the newest bucket is `head`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ring {
     head: i64,
     sums: [f64; 12],
+}
+
+impl Default for Ring {
+    /// Empty, before any time.
+    fn default() -> Self {
+        Self { head: i64::MIN, sums: Default::default() }
+    }
 }
 
 /// Microseconds of one bucket of a window of `timespan`.
@@ -58,9 +65,9 @@ impl Ring {
         self.sums.iter().sum()
     }
 
-    /// Empties it.
+    /// Empties it; any time may follow.
     pub(crate) fn clear(&mut self) {
-        self.sums = Default::default();
+        *self = Self::default();
     }
 }
 
