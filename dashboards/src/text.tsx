@@ -7,11 +7,14 @@ const HIDDEN =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
 const BREAKS = /[\t\n\r]/g;
 
+/** As programmers write it: every font has these letters, few have control pictures. */
 function mark(c: string): string {
   const code = c.codePointAt(0) ?? 0;
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
-  return `\u27e8${code.toString(16).toUpperCase().padStart(4, "0")}\u27e9`;
+  const known = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
+  if (known) return known;
+  const digits = code.toString(16);
+  if (code < 0x100) return `\\x${digits.padStart(2, "0")}`;
+  return code > 0xffff ? `\\u{${digits}}` : `\\u${digits.padStart(4, "0")}`;
 }
 
 /** The string with everything invisible made visible; for attributes and one-line places. */

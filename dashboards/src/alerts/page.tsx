@@ -120,7 +120,8 @@ export function AlertsPage(props: { id: string; params: URLSearchParams; rights:
   const chosen = [...picked].filter((id) => rows.some((one) => one.id === id));
   const openOnes = (ids: string[]) => ids.filter((id) => rows.find((one) => one.id === id)?.status === "open");
   const acknowledge = () => {
-    const ids = openOnes(chosen.length ? chosen : row ? [row.id] : []);
+    // An opened alert may have left the list already; the collector then judges.
+    const ids = chosen.length ? openOnes(chosen) : props.id && !row ? [props.id] : row?.status === "open" ? [row.id] : [];
     if (ids.length && props.rights.respond) void act(ids, "acknowledge");
   };
   useKeys((event) => {
@@ -134,7 +135,7 @@ export function AlertsPage(props: { id: string; params: URLSearchParams; rights:
     } else if (event.key === "Enter" && row && !target) open(row.id);
     else if (event.key === "x" && row) toggle(row.id);
     else if (event.key === "a") acknowledge();
-    else if (event.key === "c" && row && row.status !== "closed" && props.rights.respond) close(row.id);
+    else if (event.key === "c" && props.rights.respond && (props.id || (row && row.status !== "closed"))) close(props.id || row!.id);
     else if (event.key === "Escape" && props.id) go(link("alerts", filter));
   });
   const closingAlert = rows.find((one) => one.id === closing);
@@ -172,7 +173,7 @@ export function AlertsPage(props: { id: string; params: URLSearchParams; rights:
         )}
       </section>
       {props.id && <AlertDetail key={props.id} id={props.id} rights={props.rights} act={act} changed={changed} leave={() => go(link("alerts", filter))} askClose={() => close(props.id)} />}
-      {closing && <CloseDialog title={closingAlert?.title ?? ""} close={() => close(null)} done={(verdict, note) => void act([closing], "close", verdict, note)} />}
+      {closing && <CloseDialog title={closingAlert?.title ?? document.querySelector<HTMLElement>(".detail h2")?.innerText ?? ""} close={() => close(null)} done={(verdict, note) => void act([closing], "close", verdict, note)} />}
     </div>
   );
 }

@@ -59,7 +59,10 @@ export function QueryBar(props: { query: string; fields: FieldInfo[]; error: Api
     if (!offers.length) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
-      move((at + (event.key === "ArrowDown" ? 1 : -1) + offers.length + 1) % (offers.length + 1) === offers.length ? -1 : (at + (event.key === "ArrowDown" ? 1 : -1) + offers.length + 1) % (offers.length + 1));
+      // One place more than there are offers: none of them.
+      const places = offers.length + 1;
+      const next = (at + 1 + (event.key === "ArrowDown" ? 1 : -1) + places) % places;
+      move(next - 1);
     } else if (event.key === "Escape") close();
     else if ((event.key === "Enter" && at >= 0) || (event.key === "Tab" && at >= 0)) {
       event.preventDefault();
@@ -92,7 +95,7 @@ export function QueryBar(props: { query: string; fields: FieldInfo[]; error: Api
         )}
       </div>
       <button type="button" class="icon" aria-label="Query syntax and fields" title="Query syntax and fields" onClick={() => showHelp(true)}>?</button>
-      <button class="primary" disabled={props.busy}>{props.busy ? "Searching…" : "Search"}</button>
+      <button class="primary" aria-busy={props.busy}>{props.busy ? "Searching…" : "Search"}</button>
       {help && <QueryHelp fields={props.fields} close={() => showHelp(false)} use={(query) => { set(query); props.run(query); }} />}
     </form>
   );

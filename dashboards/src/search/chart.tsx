@@ -18,7 +18,7 @@ function options(width: number, step: number, range: [number, number], brushed: 
     tzDate: (ts) => (isUtc() ? uPlot.tzDate(new Date(ts * 1000), "Etc/UTC") : new Date(ts * 1000)),
     scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.08)] } },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
-    axes: [{ ...axis, grid: { show: false }, size: 24 }, { ...axis, size: 44, space: 28, values: (_u, ticks) => ticks.map((n) => (Number.isInteger(n) ? Intl.NumberFormat("en", { notation: "compact" }).format(n) : "")) }],
+    axes: [{ ...axis, grid: { show: false }, size: 24, space: 90, values: (_u, ticks) => ticks.map((at) => (range[1] - range[0] > 86_400 ? stamp(at * 1000).slice(5, 16) : stamp(at * 1000).slice(11, range[1] - range[0] < 600 ? 19 : 16))) }, { ...axis, size: 44, space: 28, values: (_u, ticks) => ticks.map((n) => (Number.isInteger(n) ? Intl.NumberFormat("en", { notation: "compact" }).format(n) : "")) }],
     series: [{}, { paths: uPlot.paths.bars!({ size: [0.86, 60], align: 1 }), fill: colour("c-bar"), stroke: colour("c-bar"), width: 0, points: { show: false } }],
     hooks: {
       setSelect: [(plot) => {

@@ -48,7 +48,7 @@ export function Detail(props: { document: Document; close: () => void; narrow?: 
                   <button type="button" class="icon" aria-label={`Only this ${name}`} title="Only this value" onClick={() => props.narrow!(name, value, false)}>+</button>
                   <button type="button" class="icon" aria-label={`Without this ${name}`} title="Leave this value out" onClick={() => props.narrow!(name, value, true)}>−</button>
                 </>}
-                <button type="button" class="icon" aria-label={`Copy ${name}`} title="Copy" onClick={() => void copy(value)}>⧉</button>
+                <button type="button" class="icon" aria-label={`Copy ${name}`} title="Copy" onClick={() => void copy(value)}>copy</button>
               </td>
             </tr>
           ))}
