@@ -38,6 +38,9 @@ pub struct Config {
     /// Interfaces to capture on; none means no capture.
     #[serde(default)]
     pub interfaces: Vec<InterfaceConfig>,
+    /// Folder whose capture files are played as if they were happening, then renamed.
+    #[serde(default)]
+    pub playback: Option<PathBuf>,
     /// Log inputs.
     #[serde(default)]
     pub logs: LogsConfig,

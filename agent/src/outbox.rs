@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use event::{Event, Ledger};
+use event::{AgentId, Event, EventId, Ledger};
 use link::client::SharedSpool;
 use link::spool::SpoolError;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,9 @@ const CHECKPOINT_EVERY: u128 = 1_000_000;
 
 /// Sees every event on its way out and may add detections (events of kind `alert`).
 pub trait Detector: Send {
-    /// Looks at one event; what it finds is appended to `found`.
-    fn event(&mut self, event: &Event, found: &mut Vec<Event>);
+    /// Looks at one event, which will be stored as `id`; what it finds is appended to `found`. It may
+    /// complete the event's fields.
+    fn event(&mut self, event: &mut Event, id: &EventId, found: &mut Vec<Event>);
 }
 
 /// Counters of the outbox.
@@ -150,6 +151,8 @@ pub struct Outbox {
     pub queue: Receiver<Item>,
     /// Where they go.
     pub spool: Arc<SharedSpool>,
+    /// Identity of this agent, for evidence.
+    pub agent: AgentId,
     /// Who looks at them.
     pub detectors: Vec<Box<dyn Detector>>,
     /// Positions known so far.
@@ -198,6 +201,11 @@ impl Outbox {
 
     /// Takes up to a batch of events, with the positions they stand for.
     fn gather(&mut self) -> (Vec<Event>, Positions, bool) {
+        // Nobody else appends: the sequences of this batch are known before it is spooled.
+        let (boot, first) = {
+            let spool = self.spool.lock();
+            (spool.boot(), spool.next_seq())
+        };
         let mut events = Vec::new();
         let mut moved = BTreeMap::new();
         let mut ended = false;
@@ -213,8 +221,10 @@ impl Outbox {
                     if let Some((key, position)) = item.position {
                         moved.insert(key.to_string(), position);
                     }
-                    self.detect(&item.event, &mut events);
-                    events.push(item.event);
+                    let ahead = u64::try_from(events.len()).unwrap_or(u64::MAX);
+                    let seq = first.saturating_add(ahead);
+                    let id = EventId { agent: self.agent.clone(), boot, seq };
+                    self.detect(item.event, &id, &mut events);
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     ended = self.shutdown.is_triggered() && events.is_empty();
@@ -229,14 +239,17 @@ impl Outbox {
         (events, moved, ended)
     }
 
-    fn detect(&mut self, event: &Event, events: &mut Vec<Event>) {
-        let before = events.len();
+    /// The event first, then what was found in it.
+    fn detect(&mut self, mut event: Event, id: &EventId, events: &mut Vec<Event>) {
+        let mut found = Vec::new();
         for detector in &mut self.detectors {
-            detector.event(event, events);
+            detector.event(&mut event, id, &mut found);
         }
-        let found = u64::try_from(events.len().saturating_sub(before)).unwrap_or(0);
-        self.counters.detections.fetch_add(found, Ordering::Relaxed);
-        self.counters.seen.fetch_add(found, Ordering::Release);
+        let count = u64::try_from(found.len()).unwrap_or(0);
+        self.counters.detections.fetch_add(count, Ordering::Relaxed);
+        self.counters.seen.fetch_add(count, Ordering::Release);
+        events.push(event);
+        events.append(&mut found);
     }
 
     /// Spools a batch, waiting while there is no room. Given up only when the agent stops meanwhile.
@@ -281,7 +294,7 @@ mod tests {
     struct Evil;
 
     impl Detector for Evil {
-        fn event(&mut self, event: &Event, found: &mut Vec<Event>) {
+        fn event(&mut self, event: &mut Event, id: &EventId, found: &mut Vec<Event>) {
             if event.fields.get("message").is_some_and(|m| m == "evil 3") {
                 let detection = Detection {
                     engine: Engine::Sigma,
@@ -293,7 +306,7 @@ mod tests {
                     entity: Entity { field: "host.name".into(), value: "h".into() },
                     explanation: String::new(),
                     advice: String::new(),
-                    evidence: Vec::new(),
+                    evidence: vec![id.to_string()],
                     attack: Vec::new(),
                     rule_text: String::new(),
                 };
@@ -326,6 +339,7 @@ mod tests {
         Outbox {
             queue,
             spool: Arc::clone(spool),
+            agent: AgentId::new("a").unwrap(),
             detectors: vec![Box::new(Evil)],
             positions: Positions::new(),
             checkpoint: Checkpoint::new(folder),
@@ -356,7 +370,10 @@ mod tests {
         let events = spooled(&spool);
         assert_eq!(events.len(), 1_001);
         assert!(events.iter().enumerate().all(|(at, event)| event.seq == at as u64 + 1));
-        assert_eq!(events.iter().filter(|event| event.kind == Kind::Alert).count(), 1);
+        let alerts: Vec<_> = events.iter().filter(|event| event.kind == Kind::Alert).collect();
+        let evidence = &alerts[0].fields["detection"]["evidence"][0];
+        assert_eq!((alerts.len(), evidence), (1, &"a/0000000000000001/4".into()));
+        assert_eq!(events[3].fields["message"], "evil 3");
         assert_eq!((counters.ledger().residue(), counters.detections()), (0, 1));
         let recovered = Checkpoint::new(folder.path()).recover(&spool).unwrap();
         assert_eq!(recovered["journald"], Position::Cursor("999".into()));

@@ -53,7 +53,9 @@ pub fn drop(user: Option<&str>) -> Result<(), PrivilegeError> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(refused)?;
     let keep: CapsHashSet = KEPT.into_iter().filter(|one| permitted.contains(one)).collect();
     if permitted.contains(&Capability::CAP_SETPCAP) {
-        for one in caps::all() {
+        let mut all: Vec<Capability> = caps::all().into_iter().collect();
+        all.sort_by_key(Capability::index);
+        for one in all {
             if !KEPT.contains(&one) && caps::has_cap(None, CapSet::Bounding, one).unwrap_or(false) {
                 caps::drop(None, CapSet::Bounding, one).map_err(refused)?;
             }

@@ -57,6 +57,7 @@ pub fn describe(config: &Config) -> Vec<String> {
         let name = interface.name.as_deref().unwrap_or(&interface.device);
         out.push(format!("interface {name} ({})", interface.role.as_str()));
     }
+    out.extend(config.playback.iter().map(|path| format!("playback {}", path.display())));
     out.extend(config.logs.files.iter().map(|file| format!("files {}", file.paths.join(" "))));
     out.extend(config.logs.journald.iter().map(|_| "journald".to_owned()));
     out.extend(config.logs.syslog.iter().map(|one| format!("syslog {}", one.listen)));
@@ -107,7 +108,6 @@ impl Reporter {
             inputs: self.inputs.clone(),
             problems,
             resident_bytes: resident(),
-            ..Report::default()
         }
     }
 

@@ -3,6 +3,7 @@
 //! Order of stopping: inputs, then the outbox (what is queued is spooled), then the link (what is
 //! spooled is shipped while the collector answers), then exit. What is not shipped stays spooled.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use crossbeam_channel::Sender;
-use event::Timestamp;
+use event::{AgentId, Timestamp};
 use link::client::{self, ClientConfig, LinkStatus, SharedSpool};
 use link::proto::Hello;
 use link::spool::{Limits, Spool};
@@ -25,9 +26,9 @@ use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::outbox::{Checkpoint, Detector, Outbox};
 use crate::replay::rules;
 use crate::report::Reporter;
-use crate::sensor::live;
 use crate::sensor::settings::Settings;
-use crate::{outbox, privileges, report};
+use crate::sensor::{live, playback};
+use crate::{detect, outbox, privileges, report};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
@@ -105,6 +106,14 @@ pub fn host_name() -> String {
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }
 
+/// Everything that detects.
+struct Rules {
+    signatures: Option<Arc<RuleSet>>,
+    detectors: Vec<Box<dyn Detector>>,
+    /// Loaded and refused, by engine.
+    figures: BTreeMap<String, detect::Loaded>,
+}
+
 struct Daemon<'a> {
     config: &'a Config,
     identity: Identity,
@@ -134,30 +143,25 @@ impl Daemon<'_> {
         let log_counters = Arc::new(logs::Counters::default());
         let outbox_counters = Arc::new(outbox::Counters::default());
         let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
-        let (rules, refused) = signatures(self.config)?;
-        let loaded = rules.as_ref().map_or(0, |rules| u64::try_from(rules.len()).unwrap_or(0));
+        let Rules { signatures, detectors, figures } = self.rules()?;
         let packets = Arc::new(live::Counters::default());
         let shared = live::Shared {
             settings: Settings::default(),
-            rules,
+            rules: signatures,
             tables: Arc::new(Tables::default()),
             queue: queue.clone(),
             counters: Arc::clone(&packets),
             clock: self.clock.clone(),
             shutdown: stop_inputs.clone(),
         };
-        let mut inputs = Vec::new();
-        for ring in opened.rings {
-            let thread = live::start(ring, shared.clone());
-            inputs.push(thread.context("cannot start a packet worker")?);
-        }
-        inputs.extend(self.start_inputs(opened.listeners, &positions, &intake)?);
+        let inputs = self.start_inputs(opened, &shared, &positions, &intake)?;
         drop(shared);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
             queue: items,
             spool: Arc::clone(&self.spool),
-            detectors: self.detectors(),
+            agent: AgentId::new(&self.identity.agent)?,
+            detectors,
             positions,
             checkpoint,
             counters: Arc::clone(&outbox_counters),
@@ -185,7 +189,7 @@ impl Daemon<'_> {
             link: status,
             inputs: report::describe(self.config),
             packets,
-            rules: [("signature".to_owned(), (loaded, refused))].into(),
+            rules: figures,
         };
         let reporting = tokio::spawn(reporter.run(reports_in, queue, stop_link.clone()));
 
@@ -223,18 +227,41 @@ impl Daemon<'_> {
         }
     }
 
-    fn detectors(&self) -> Vec<Box<dyn Detector>> {
-        Vec::new()
+    /// Loads all rules; what is refused is told by name.
+    fn rules(&self) -> Result<Rules> {
+        let (signatures, refused) = signatures(self.config)?;
+        let loaded = signatures.as_ref().map_or(0, |rules| u64::try_from(rules.len()).unwrap_or(0));
+        let mut figures = BTreeMap::from([("signature".to_owned(), (loaded, refused))]);
+        let mut detectors = Vec::new();
+        for (engine, found) in [
+            ("sigma", detect::sigma(&self.config.rules, &host_name())?),
+            ("anomaly", detect::anomaly(&self.config.rules)?),
+        ] {
+            if let Some((detector, loaded)) = found {
+                detectors.push(detector);
+                figures.insert(engine.to_owned(), loaded);
+            }
+        }
+        Ok(Rules { signatures, detectors, figures })
     }
 
     fn start_inputs(
         &self,
-        listeners: Vec<syslog::Listener>,
+        opened: Opened,
+        shared: &live::Shared,
         positions: &Positions,
         intake: &Intake,
     ) -> Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::new();
-        for listener in listeners {
+        for ring in opened.rings {
+            let thread = live::start(ring, shared.clone());
+            threads.push(thread.context("cannot start a packet worker")?);
+        }
+        if let Some(folder) = &self.config.playback {
+            let thread = playback::start(folder.clone(), shared.clone());
+            threads.push(thread.with_context(|| format!("cannot use {}", folder.display()))?);
+        }
+        for listener in opened.listeners {
             tokio::spawn(listener.serve(intake.clone(), self.clock.clone()));
         }
         if !self.config.logs.files.is_empty() {
@@ -315,6 +342,8 @@ fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
 pub fn check(config: &Config, path: &Path) -> Result<()> {
     Tailer::new(&config.logs.files, Positions::new())?;
     signatures(config)?;
+    detect::sigma(&config.rules, &host_name())?;
+    detect::anomaly(&config.rules)?;
     Identity::load(&config.data)?;
     tracing::info!(path = %path.display(), "configuration is good");
     Ok(())

@@ -4,7 +4,9 @@
 //! 2 usage or configuration, 3 unreachable.
 #![forbid(unsafe_code)]
 
+mod remote;
 mod rules;
+mod scan;
 
 use std::process::ExitCode;
 
@@ -23,12 +25,25 @@ enum Command {
     /// Work with detection rules.
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Look for Sigma rules in log files.
+    Scan(scan::Scan),
+    /// Find events on a collector, newest first.
+    Search(remote::Search),
+    /// Show events as they arrive at a collector.
+    Tail(remote::Tail),
+    /// List alerts of a collector, or deal with one.
+    #[command(subcommand)]
+    Alerts(remote::Alerts),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Command::Rules(command) => rules::run(command),
+        Command::Scan(scan) => scan::run(scan),
+        Command::Search(options) => remote::search(options),
+        Command::Tail(options) => remote::tail(options),
+        Command::Alerts(command) => remote::alerts(command),
     };
     match done {
         Ok(code) => code,
@@ -37,7 +52,7 @@ fn main() -> ExitCode {
             {
                 eprintln!("pikett: {error:#}");
             }
-            ExitCode::from(2)
+            ExitCode::from(remote::code(&error))
         }
     }
 }

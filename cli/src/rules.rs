@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
 use signature::{LoadOptions, Report, RuleSet, Source};
 
@@ -40,7 +40,10 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
 
 #[derive(Debug, Serialize)]
 struct Answer {
-    signatures: Signatures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<Signatures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigma: Option<sigma::Report>,
 }
 
 #[derive(Debug, Serialize)]
@@ -66,32 +69,82 @@ const fn is_zero(count: &usize) -> bool {
 }
 
 fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
-    if !check.sigma.is_empty() {
-        bail!("--sigma: checking Sigma rules is not part of this build; use --signatures alone");
-    }
     let mut sources = Vec::new();
     for path in &check.signatures {
         read(path, &mut sources)?;
     }
-    let (_, report) = RuleSet::load(sources, &LoadOptions::default());
-    let all = report.rejected.is_empty() && report.rejected_beyond == 0;
+    let signatures = (!check.signatures.is_empty())
+        .then(|| answer(RuleSet::load(sources, &LoadOptions::default()).1));
+    let sigma = if check.sigma.is_empty() { None } else { Some(load_sigma(&check.sigma)?.1) };
+    let all = signatures.as_ref().is_none_or(|s| s.rejected.is_empty() && s.rejected_beyond == 0)
+        && sigma.as_ref().is_none_or(|s| s.rejected.is_empty() && s.inert.is_empty());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if check.json {
-        serde_json::to_writer(&mut out, &answer(report))?;
+        serde_json::to_writer(&mut out, &Answer { signatures, sigma })?;
         writeln!(out)?;
     } else {
-        for rule in &report.rejected {
-            let sid = rule.sid.map_or_else(String::new, |sid| format!(" sid {sid}"));
-            writeln!(out, "{}:{}:{}:{sid} {}", rule.file, rule.line, rule.column, rule.error)?;
-        }
-        let rejected = report.rejected.len() + report.rejected_beyond;
-        writeln!(out, "{} accepted, {rejected} rejected", report.accepted)?;
+        show(&mut out, signatures.as_ref(), sigma.as_ref())?;
     }
     out.flush()?;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn answer(report: Report) -> Answer {
+fn show(
+    out: &mut impl Write,
+    signatures: Option<&Signatures>,
+    sigma: Option<&sigma::Report>,
+) -> std::io::Result<()> {
+    if let Some(signatures) = signatures {
+        for rule in &signatures.rejected {
+            let sid = rule.sid.map_or_else(String::new, |sid| format!(" sid {sid}"));
+            writeln!(out, "{}:{}:{}:{sid} {}", rule.file, rule.line, rule.column, rule.reason)?;
+        }
+        let rejected = signatures.rejected.len() + signatures.rejected_beyond;
+        writeln!(out, "{} accepted, {rejected} rejected", signatures.accepted)?;
+    }
+    if let Some(sigma) = sigma {
+        for rule in &sigma.rejected {
+            writeln!(out, "{}: {} {}", rule.file, rule.id, rule.reason)?;
+        }
+        for rule in &sigma.inert {
+            writeln!(out, "{} can never fire: {}", rule.id, rule.reason)?;
+        }
+        let (rejected, inert) = (sigma.rejected.len(), sigma.inert.len());
+        writeln!(out, "sigma: {} accepted, {rejected} rejected, {inert} inert", sigma.accepted)?;
+    }
+    Ok(())
+}
+
+/// Loads the Sigma rules (`.yml`, `.yaml`) of files and folders, in order of name.
+pub(crate) fn load_sigma(paths: &[PathBuf]) -> anyhow::Result<(sigma::RuleSet, sigma::Report)> {
+    let mut texts = Vec::new();
+    for path in paths {
+        read_sigma(path, &mut texts)?;
+    }
+    Ok(sigma::RuleSet::load(texts.into_iter(), &sigma::Options::default()))
+}
+
+fn read_sigma(path: &Path, texts: &mut Vec<(String, String)>) -> anyhow::Result<()> {
+    let shown = || format!("cannot read {}", path.display());
+    if !path.is_dir() {
+        let bytes = std::fs::read(path).with_context(shown)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        texts.push((path.display().to_string(), text));
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(shown)? {
+        let inside = entry.with_context(shown)?.path();
+        let rule = inside.extension().is_some_and(|known| known == "yml" || known == "yaml");
+        if inside.is_dir() || rule {
+            found.push(inside);
+        }
+    }
+    found.sort_unstable();
+    found.iter().try_for_each(|inside| read_sigma(inside, texts))
+}
+
+fn answer(report: Report) -> Signatures {
     let rejected = report
         .rejected
         .into_iter()
@@ -103,13 +156,7 @@ fn answer(report: Report) -> Answer {
             sid: rule.sid,
         })
         .collect();
-    Answer {
-        signatures: Signatures {
-            accepted: report.accepted,
-            rejected,
-            rejected_beyond: report.rejected_beyond,
-        },
-    }
+    Signatures { accepted: report.accepted, rejected, rejected_beyond: report.rejected_beyond }
 }
 
 /// A file, or every `.rules` file of a folder in order of name.
@@ -151,7 +198,8 @@ mod tests {
             source.name = source.name.rsplit('/').next().unwrap_or_default().to_owned();
         }
         let (_, report) = RuleSet::load(sources, &LoadOptions::default());
-        let shown = serde_json::to_string(&answer(report)).unwrap();
+        let shown = Answer { signatures: Some(answer(report)), sigma: None };
+        let shown = serde_json::to_string(&shown).unwrap();
         expect![[r#"{"signatures":{"accepted":1,"rejected":[{"file":"a.rules","line":2,"column":31,"sid":7,"reason":"keyword \"lua\" is not evaluated: no evaluation for it"},{"file":"a.rules","line":3,"column":7,"sid":null,"reason":"rule header: no \"(\" before the options"}]}}"#]].assert_eq(&shown);
     }
 
@@ -162,8 +210,21 @@ mod tests {
     }
 
     #[test]
-    fn sigma_is_refused_rather_than_ignored() {
-        let check = Check { signatures: Vec::new(), sigma: vec![PathBuf::from("x")], json: false };
-        assert!(run_check(&check).unwrap_err().to_string().contains("--sigma"));
+    fn sigma_rules_are_read_in_order_and_bad_ones_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("b.yml", "title: b\nid: b\ndetection:\n  s:\n    f: x\n  condition: s\n");
+        write("a.yaml", "title: a\nid: a\ndetection:\n  s:\n    f|foo: x\n  condition: s\n");
+        write("c.yml", "title: c\nid: c\ndetection:\n  s:\n    f|expand: '%p%'\n  condition: s\n");
+        write("readme.md", "not rules");
+        let (set, mut report) = load_sigma(&[folder.path().to_owned()]).unwrap();
+        for rule in &mut report.rejected {
+            rule.file = rule.file.rsplit('/').next().unwrap_or_default().to_owned();
+        }
+        assert_eq!(set.len(), 1);
+        let shown = Answer { signatures: None, sigma: Some(report) };
+        let shown = serde_json::to_string(&shown).unwrap();
+        expect![[r#"{"sigma":{"accepted":1,"rejected":[{"file":"a.yaml","id":"a","reason":"Unknown modifier 'foo'"}],"inert":[{"id":"c","reason":"placeholder %p% has no values"}]}}"#]].assert_eq(&shown);
     }
 }

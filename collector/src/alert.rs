@@ -315,7 +315,7 @@ impl Alerts {
             .watermarks
             .get(arrived.agent)
             .cloned()
-            .unwrap_or(Watermarks { agent: arrived.agent.to_owned(), boots: Vec::new() });
+            .unwrap_or_else(|| Watermarks { agent: arrived.agent.to_owned(), boots: Vec::new() });
         let done = marks.boots.iter().find(|(boot, _)| *boot == arrived.boot);
         let done = done.map_or(0, |(_, seq)| *seq);
         let fresh = arrived.documents.iter().filter(|document| {

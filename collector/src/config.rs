@@ -100,6 +100,9 @@ mod tests {
         let text =
             format!("{text}web = \"nonsense\"\n[retention]\ndays = 0\n[mail]\nhost = \"x\"\n");
         let error = service::config::parse::<Config>("collector.toml", &text).unwrap_err();
-        expect_test::expect![[r#""#]].assert_eq(&error.to_string());
+        expect_test::expect![[r#"
+            collector.toml:6: retention.days: must be at least 1
+            collector.toml:7: mail.from: is required and missing"#]]
+        .assert_eq(&error.to_string());
     }
 }

@@ -5,6 +5,7 @@ pub mod agents;
 pub mod alert;
 pub mod auth;
 pub mod config;
+pub mod correlate;
 pub mod init;
 pub mod intake;
 pub mod keys;

@@ -17,10 +17,19 @@ use crate::store::{Append, AppendOutcome, SourceKey, Store, StoreError};
 /// Documents a slow live view may be behind before it loses some.
 const LIVE: usize = 1024;
 
+/// Who brought a document in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// An agent, which has looked at it already.
+    Agent,
+    /// Anybody else.
+    Other,
+}
+
 /// Looks at every document that is stored, in order, and may find things.
 pub trait Detector: Send {
     /// Looks at one document.
-    fn document(&mut self, document: &Document, found: &mut Vec<Event>);
+    fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>);
 }
 
 /// Why a batch was not taken; it may be sent again.
@@ -134,7 +143,7 @@ impl Pipeline {
         self.count(&taken);
         if !matches!(outcome, AppendOutcome::Duplicate { .. }) {
             self.publish(&documents);
-            self.detect(&documents).await?;
+            self.detect(&documents, Sent::Agent).await?;
         }
         Ok(taken)
     }
@@ -179,12 +188,12 @@ impl Pipeline {
     }
 
     /// Lets the collector's own detectors see the documents; what they find is stored as well.
-    async fn detect(&self, documents: &[Document]) -> Result<(), PipelineError> {
+    async fn detect(&self, documents: &[Document], by: Sent) -> Result<(), PipelineError> {
         let mut found = Vec::new();
         {
             let mut detectors = self.detectors.lock().await;
             for detector in detectors.iter_mut() {
-                documents.iter().for_each(|document| detector.document(document, &mut found));
+                documents.iter().for_each(|document| detector.document(document, by, &mut found));
             }
         }
         if !found.is_empty() {
@@ -240,7 +249,7 @@ impl Pipeline {
         mut events: Vec<Event>,
         detect: bool,
     ) -> Result<Taken, PipelineError> {
-        let _in_order = self.appending.lock().await;
+        let in_order = self.appending.lock().await;
         let (Some(_), count) = (events.first(), events.len()) else {
             return Ok(Taken { stored: 0, duplicates: 0 });
         };
@@ -263,9 +272,9 @@ impl Pipeline {
         let taken = Taken { stored, duplicates: 0 };
         self.count(&taken);
         self.publish(&documents);
-        drop(_in_order);
+        drop(in_order);
         if detect {
-            Box::pin(self.detect(&documents)).await?;
+            Box::pin(self.detect(&documents, Sent::Other)).await?;
         }
         Ok(taken)
     }

@@ -19,6 +19,7 @@ use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
 use crate::config::Config;
+use crate::correlate;
 use crate::init::Folder;
 use crate::intake::Intake;
 use crate::keys::{self, MasterKey};
@@ -61,6 +62,7 @@ pub fn check(config: &Config) -> Result<()> {
     folder.load_authority()?;
     tls(&folder)?;
     channels(config)?;
+    correlate::detectors(&config.rules)?;
     Ok(())
 }
 
@@ -126,7 +128,7 @@ impl Daemon {
             alerts.clone(),
             (clock.clone(), telemetry.clone()),
             (AgentId::new("collector")?, boot),
-            Vec::new(),
+            correlate::detectors(&config.rules)?,
         );
         let app = App {
             auth,

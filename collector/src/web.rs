@@ -83,7 +83,6 @@ impl App {
 }
 
 /// The whole site.
-#[must_use]
 pub fn router(app: &App) -> Router {
     let mut router = Router::new();
     for route in ROUTES {

@@ -99,11 +99,18 @@ impl std::fmt::Debug for Opened {
 
 /// What records say of their interface.
 #[derive(Debug)]
-struct Interface {
+pub(super) struct Interface {
     name: String,
     role: &'static str,
     zone: Option<String>,
     verify_checksums: bool,
+}
+
+impl Interface {
+    /// Of a capture file that is played.
+    pub(super) fn playback() -> Self {
+        Self { name: "playback".to_owned(), role: "mirror", zone: None, verify_checksums: false }
+    }
 }
 
 /// Opens one ring per worker of an interface. Needs the right to capture.
@@ -261,9 +268,9 @@ impl Published {
 }
 
 /// Records become events in the agent's queue.
-struct ToQueue {
-    interface: Arc<Interface>,
-    shared: Shared,
+pub(super) struct ToQueue {
+    pub(super) interface: Arc<Interface>,
+    pub(super) shared: Shared,
 }
 
 impl Output for ToQueue {

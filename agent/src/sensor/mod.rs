@@ -13,6 +13,7 @@ pub(crate) mod eve;
 mod inspect;
 pub(crate) mod live;
 mod packet_view;
+pub(crate) mod playback;
 pub(crate) mod report;
 pub(crate) mod settings;
 pub(crate) mod worker;

@@ -220,7 +220,7 @@ impl Pager {
             }
             tokio::select! {
                 Some((page, outcome)) = outcomes.recv() => {
-                    if let Err(error) = self.settle(&page, outcome) {
+                    if let Err(error) = self.settle(&page, &outcome) {
                         tracing::error!(%error, page, "outcome of a page could not be kept");
                     }
                 }
@@ -401,7 +401,7 @@ impl Pager {
     }
 
     /// Records the outcome of an attempt. After the last one the next step is due at once.
-    fn settle(&self, id: &str, outcome: Result<(), DeliveryError>) -> Result<(), StateError> {
+    fn settle(&self, id: &str, outcome: &Result<(), DeliveryError>) -> Result<(), StateError> {
         let now = self.now();
         let mut known = self.lock();
         known.flying.retain(|flying| flying != id);

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::{App, elastic};
 
 #[derive(rust_embed::RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../dashboards/dist"]
+#[folder = "../dashboards/dist"]
 #[allow_missing = true]
 struct Files;
 

@@ -91,7 +91,7 @@ async fn take(
     let answer = json!({
         "took": u64::try_from(took).unwrap_or(0), "errors": failed > 0, "items": items,
     });
-    Ok(answered(answer, media.as_ref()))
+    Ok(answered(&answer, media.as_ref()))
 }
 
 fn unpack(body: &Bytes) -> Result<Bytes, Failure> {
@@ -219,7 +219,7 @@ fn show((number, item): (usize, Item)) -> Value {
 }
 
 /// An answer with the product header and, when asked for, the client's own media type.
-fn answered(value: Value, accept: Option<&HeaderValue>) -> Response {
+fn answered(value: &Value, accept: Option<&HeaderValue>) -> Response {
     let mut response = (StatusCode::OK, Body::from(value.to_string())).into_response();
     let compatible = accept.filter(|value| {
         value.as_bytes().starts_with(b"application/vnd.elasticsearch+json") && value.len() < 100
@@ -245,14 +245,14 @@ fn identity_body() -> Value {
 }
 
 pub(super) async fn identity(request: Request) -> Response {
-    answered(identity_body(), request.headers().get(header::ACCEPT))
+    answered(&identity_body(), request.headers().get(header::ACCEPT))
 }
 
 /// `/` for programs: the identity, when their token may ingest or read.
 pub(super) fn root(app: &App, request: &Request) -> Response {
     let fits = super::access::program(app, request.headers(), &[Scope::Ingest, Scope::Read]);
     match fits {
-        Ok(()) => answered(identity_body(), request.headers().get(header::ACCEPT)),
+        Ok(()) => answered(&identity_body(), request.headers().get(header::ACCEPT)),
         Err(failure) => failure.into_response(),
     }
 }
@@ -263,7 +263,7 @@ pub(super) async fn health(request: Request) -> Response {
         "number_of_data_nodes": 1, "active_primary_shards": 1, "active_shards": 1,
         "relocating_shards": 0, "initializing_shards": 0, "unassigned_shards": 0,
     });
-    answered(body, request.headers().get(header::ACCEPT))
+    answered(&body, request.headers().get(header::ACCEPT))
 }
 
 pub(super) async fn license() -> Json<Value> {

@@ -47,7 +47,7 @@ pub(super) async fn tail(
         Matcher::new(&tail.query, app.now()).map_err(|error| Failure::bad(error.to_string()))?;
     let mut live = app.pipeline.live();
     let (sender, stream) = tokio::sync::mpsc::channel(256);
-    let shutdown = app.shutdown.clone();
+    let shutdown = app.shutdown;
     tokio::spawn(async move {
         loop {
             let next = tokio::select! {

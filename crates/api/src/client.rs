@@ -126,8 +126,7 @@ impl Client {
     ) -> Result<A, ClientError> {
         let unreadable = |reason: String| ClientError::Answer { url: self.url.clone(), reason };
         let good = answer.status().is_success();
-        let mut body = answer.body_mut().with_config().limit(MAX_ANSWER);
-        let _ = &mut body;
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER);
         let text = body.read_to_string().map_err(|error| unreadable(error.to_string()))?;
         if good {
             return serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()));

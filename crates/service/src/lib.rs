@@ -5,6 +5,7 @@
 
 mod clock;
 pub mod config;
+pub mod files;
 mod secret;
 mod shutdown;
 mod telemetry;

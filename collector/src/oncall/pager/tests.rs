@@ -180,12 +180,12 @@ fn failed_deliveries_are_retried_then_the_next_step_is_due() {
         let due = fixture.pager.due();
         assert_eq!(due.len(), 1);
         assert!(fixture.pager.due().is_empty(), "not twice at once");
-        fixture.pager.settle(&due[0].id, Fixture::failed()).unwrap();
+        fixture.pager.settle(&due[0].id, &Fixture::failed()).unwrap();
         assert!(fixture.pager.due().is_empty());
         fixture.clock.advance(wait * 1_000_000);
     }
     let last = fixture.pager.due().remove(0);
-    fixture.pager.settle(&last.id, Fixture::failed()).unwrap();
+    fixture.pager.settle(&last.id, &Fixture::failed()).unwrap();
     fixture.seconds(0);
     assert_eq!(fixture.pages(), ["alice/1/1/failed x1", "alice/2/1/pending x1"]);
     let alert = fixture.alerts.get(&id).unwrap();

@@ -1,0 +1,155 @@
+//! Detection in the collector: correlations over all agents, and rules for what comes without one.
+//!
+//! Agents evaluate single events themselves; here their documents only feed correlations. Events of
+//! other shippers have had no detection yet and get it here.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use event::{Document, Event, Timestamp};
+use sigma::{Correlator, Record, RuleSet, Scratch};
+
+use crate::config::RulesConfig;
+use crate::pipeline::{Detector, Sent};
+
+/// The detectors for a configuration. Refused rules are told by name.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn detectors(config: &RulesConfig) -> Result<Vec<Box<dyn Detector>>> {
+    let mut out: Vec<Box<dyn Detector>> = Vec::new();
+    if !config.sigma.is_empty() {
+        let texts = texts(&config.sigma)?;
+        let (rules, report) = RuleSet::load(texts.into_iter(), &sigma::Options::default());
+        for rejected in &report.rejected {
+            let (file, id, reason) = (&rejected.file, &rejected.id, &rejected.reason);
+            tracing::error!(file, id, reason, "Sigma rule refused");
+        }
+        tracing::info!(loaded = report.accepted, refused = report.rejected.len(), "Sigma rules");
+        let correlator = Correlator::new(&rules);
+        out.push(Box::new(SigmaDetector { rules, correlator, scratch: Scratch::new() }));
+    }
+    if !config.anomaly.is_empty() {
+        let sources: Vec<anomaly::Source> = texts(&config.anomaly)?
+            .into_iter()
+            .map(|(name, text)| anomaly::Source { name, text })
+            .collect();
+        let (rules, errors) = anomaly::RuleSet::load(&sources, &anomaly::Options::default());
+        for error in &errors {
+            tracing::error!(%error, "threshold rule refused");
+        }
+        tracing::info!(loaded = rules.rules().len(), refused = errors.len(), "threshold rules");
+        let engine = anomaly::Engine::new(&rules);
+        out.push(Box::new(AnomalyDetector { engine, found: Vec::new() }));
+    }
+    Ok(out)
+}
+
+fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
+    Ok(service::files::read(&service::files::find(paths, &["yml", "yaml"])?)?)
+}
+
+fn time(document: &Document, name: &str) -> Timestamp {
+    let text = event::get(document, name).and_then(|value| value.as_str());
+    text.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::EPOCH)
+}
+
+struct SigmaDetector {
+    rules: RuleSet,
+    correlator: Correlator,
+    scratch: Scratch,
+}
+
+impl Detector for SigmaDetector {
+    fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>) {
+        // A detection is not evidence of itself.
+        if document.contains_key("detection") {
+            return;
+        }
+        let record = Record::new(document);
+        let matched = self.rules.evaluate(&record, &mut self.scratch).to_vec();
+        if matched.is_empty() {
+            return;
+        }
+        let (at, seen) = (time(document, "timestamp"), time(document, "event.created"));
+        if by == Sent::Other {
+            for rule in matched.iter().filter(|rule| self.rules.speaks(**rule)) {
+                if let Some(one) = self.rules.describe(*rule, &record, &mut self.scratch) {
+                    let mut context = document.clone();
+                    for name in ["timestamp", "event_type", "agent"] {
+                        context.shift_remove(name);
+                    }
+                    found.push(one.into_detection().into_event(at, seen, context));
+                }
+            }
+        }
+        for correlated in self.correlator.observe(&record, &matched) {
+            let mut context = Document::new();
+            for (name, value) in &correlated.group {
+                event::set(&mut context, name, value.as_str().into());
+            }
+            found.push(correlated.into_detection().into_event(at, seen, context));
+        }
+    }
+}
+
+struct AnomalyDetector {
+    engine: anomaly::Engine,
+    found: Vec<anomaly::Finding>,
+}
+
+impl Detector for AnomalyDetector {
+    fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>) {
+        if by == Sent::Agent || document.contains_key("detection") {
+            return;
+        }
+        let Some(view) = anomaly::EventView::of_document(document) else { return };
+        self.engine.observe(&view, &mut self.found);
+        let seen = time(document, "event.created");
+        found.extend(self.found.drain(..).map(|finding| finding.to_event(seen)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use event::{Detection, Engine};
+    use serde_json::{Value, json};
+
+    const RULES: &str = "title: Failed login\nid: 5638f7c0-ac70-491d-8465-2a65075e0d86\nname: failed_login\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  sel:\n    event.outcome: failure\n  condition: sel\nlevel: low\n---\ntitle: Password guessing over hosts\nid: 0e95725d-7320-415d-80f7-004da920fc11\ncorrelation:\n  type: value_count\n  rules: [failed_login]\n  group-by: [src_ip]\n  timespan: 5m\n  condition:\n    field: host.name\n    gte: 3\nlevel: high\n";
+
+    fn document(host: u32) -> Document {
+        let Value::Object(document) = json!({
+            "timestamp": "2026-11-22T15:04:05.000000+0000", "event_type": "log",
+            "event": {"id": format!("a/0000000000000001/{host}"), "module": "sshd",
+                "outcome": "failure", "action": "ssh_login", "created": "2026-11-22T15:04:05Z"},
+            "process": {"name": "sshd"}, "src_ip": "192.0.2.7",
+            "host": {"name": format!("web{host}")},
+        }) else {
+            panic!("an object")
+        };
+        document
+    }
+
+    fn detect(by: Sent) -> Vec<Detection> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
+        let config =
+            RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
+        let mut detectors = detectors(&config).unwrap();
+        let mut found = Vec::new();
+        for host in 1..=3 {
+            detectors[0].document(&document(host), by, &mut found);
+        }
+        found.iter().map(|event| Detection::from_document(&event.fields).unwrap()).collect()
+    }
+
+    #[test]
+    fn correlations_span_agents() {
+        let found = detect(Sent::Agent);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].engine, Engine::Correlation);
+        assert_eq!(found[0].entity.value, "192.0.2.7");
+        assert_eq!(found[0].evidence.len(), 3);
+    }
+}

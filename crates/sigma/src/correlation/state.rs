@@ -1,0 +1,186 @@
+//! Groups and their recent events: bounded, and every bound counts what it gives up.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Amount, MAX_ITEMS};
+
+/// Bounds of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most groups of one rule.
+    pub groups: usize,
+    /// Most bytes of the state of one rule, estimated.
+    pub bytes: usize,
+    /// How far behind the newest event an event still counts, seconds.
+    pub lateness: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { groups: 20_000, bytes: 64 << 20, lateness: 300 }
+    }
+}
+
+impl Limits {
+    pub(super) fn lateness_micros(&self) -> i64 {
+        i64::from(self.lateness) * 1_000_000
+    }
+}
+
+/// What was left out or given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Events without a time.
+    pub untimed: u64,
+    /// Events behind the lateness bound.
+    pub late: u64,
+    /// Events that lack a field of the group.
+    pub ungrouped: u64,
+    /// Events that lack the field of the value.
+    pub valueless: u64,
+    /// Groups given up because of a bound.
+    pub evicted_groups: u64,
+    /// Events given up because of a bound.
+    pub evicted_events: u64,
+}
+
+/// One event in a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(super) time: i64,
+    pub(super) target: u16,
+    pub(super) value: Amount,
+    pub(super) id: Option<String>,
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        let value = match &self.value {
+            Amount::Text(text) => text.len(),
+            Amount::One | Amount::Number(_) => 0,
+        };
+        size_of::<Self>() + value + self.id.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Recent events of one group, by time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(super) items: VecDeque<Item>,
+    /// When the rule last fired for it, event time.
+    pub(super) fired: Option<i64>,
+    bytes: usize,
+}
+
+/// The groups of one rule.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(Vec<String>, Group)>", into = "Vec<(Vec<String>, Group)>")]
+pub(crate) struct Groups {
+    by_key: HashMap<Vec<String>, Group>,
+    bytes: usize,
+}
+
+/// State of all correlation rules, as kept over a restart.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub(super) newest: Option<i64>,
+    pub(super) rules: BTreeMap<String, Groups>,
+}
+
+impl From<Vec<(Vec<String>, Group)>> for Groups {
+    fn from(all: Vec<(Vec<String>, Group)>) -> Self {
+        let bytes = all.iter().map(|(_, group)| group.bytes).sum();
+        Self { by_key: all.into_iter().collect(), bytes }
+    }
+}
+
+impl From<Groups> for Vec<(Vec<String>, Group)> {
+    fn from(groups: Groups) -> Self {
+        let mut all: Self = groups.by_key.into_iter().collect();
+        all.sort_by(|(left, _), (right, _)| left.cmp(right));
+        all
+    }
+}
+
+impl Groups {
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether state from elsewhere names only targets that exist.
+    pub(super) fn fits(&self, targets: usize) -> bool {
+        let mut items = self.by_key.values().flat_map(|group| &group.items);
+        items.all(|item| usize::from(item.target) < targets)
+    }
+
+    /// Adds an event to its group, by time, and drops what is not after `horizon`: no window can reach it.
+    pub(super) fn insert(
+        &mut self,
+        key: &[String],
+        item: Item,
+        horizon: i64,
+        (limits, counters): (&Limits, &mut Counters),
+    ) -> &mut Group {
+        if !self.by_key.contains_key(key)
+            && (self.by_key.len() >= limits.groups || self.bytes >= limits.bytes)
+        {
+            self.make_room(horizon, limits, counters);
+        }
+        let group = self.by_key.entry(key.to_vec()).or_default();
+        let before = group.bytes;
+        while group.items.front().is_some_and(|oldest| oldest.time <= horizon) {
+            group.drop_oldest();
+        }
+        let at = group.items.partition_point(|known| known.time <= item.time);
+        group.bytes += item.bytes();
+        group.items.insert(at, item);
+        while group.items.len() > MAX_ITEMS {
+            group.drop_oldest();
+            counters.evicted_events += 1;
+        }
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(group.bytes);
+        group
+    }
+
+    /// Drops groups without recent events; when that is not enough, the sixteenth that was quiet longest.
+    fn make_room(&mut self, horizon: i64, limits: &Limits, counters: &mut Counters) {
+        self.by_key.retain(|_, group| group.newest() > horizon);
+        let full =
+            |groups: &Self| groups.by_key.len() >= limits.groups || groups.bytes >= limits.bytes;
+        self.recount();
+        if full(self) {
+            let mut times: Vec<i64> = self.by_key.values().map(Group::newest).collect();
+            times.sort_unstable();
+            let bound = times.get(times.len() / 16).copied().unwrap_or(i64::MAX);
+            let mut room = (times.len() / 16).max(1);
+            self.by_key.retain(|_, group| {
+                let keep = room == 0 || group.newest() > bound;
+                if !keep {
+                    room -= 1;
+                    counters.evicted_groups += 1;
+                    counters.evicted_events += u64::try_from(group.items.len()).unwrap_or(u64::MAX);
+                }
+                keep
+            });
+            self.recount();
+        }
+    }
+
+    fn recount(&mut self) {
+        self.bytes = self.by_key.values().map(|group| group.bytes).sum();
+    }
+}
+
+impl Group {
+    fn newest(&self) -> i64 {
+        self.items.back().map_or(i64::MIN, |item| item.time)
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(item) = self.items.pop_front() {
+            self.bytes = self.bytes.saturating_sub(item.bytes());
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! From rule texts to one immutable set, and the report of what was refused.
+//!
+//! A rule is accepted when its whole meaning will be evaluated; otherwise it is refused with the
+//! reason. Nothing is read from disk here: callers bring names and texts.
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use rsigma_parser::{
+    CorrelationRule, FilterRule, FilterRuleTarget, LogSource, SigmaCollection, SigmaRule,
+};
+use serde::Serialize;
+
+use crate::{
+    Placeholders, RuleError, check,
+    compile::{Compiler, number},
+    correlation,
+    expression::{Expression, FieldId, Predicate},
+    index::Index,
+    rule::Meta,
+};
+
+/// How rules are loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Values for the modifier `expand`.
+    pub placeholders: Placeholders,
+}
+
+/// A refused document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Name of the source.
+    pub file: String,
+    /// Identity of the rule, as far as it is known.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A sound rule that cannot fire as things are configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Inert {
+    /// Identity of the rule.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Rules, filters and correlations that will be evaluated with their full meaning.
+    pub accepted: usize,
+    /// Refused documents.
+    pub rejected: Vec<Rejected>,
+    /// Rules that cannot fire.
+    pub inert: Vec<Inert>,
+}
+
+/// A compiled rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) meta: Meta,
+    pub(crate) expression: Expression,
+    /// Names of the detections, for explanations.
+    pub(crate) conditions: Vec<String>,
+    pub(crate) silent: bool,
+    pub(crate) source: LogSource,
+}
+
+/// All rules, compiled. Immutable: share it in an `Arc` between threads, each with its own `Scratch`.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    pub(crate) identity: Arc<()>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) predicates: Vec<Predicate>,
+    pub(crate) fields: Vec<Vec<String>>,
+    pub(crate) names: HashMap<Box<str>, Box<[(FieldId, u16)]>>,
+    pub(crate) index: Index,
+    /// Each log source of a rule, with one bit for each of its rules.
+    pub(crate) sources: Vec<(LogSource, Box<[u64]>)>,
+    pub(crate) correlations: Vec<correlation::Plan>,
+}
+
+/// What was read and not yet compiled.
+#[derive(Default)]
+struct Reading {
+    rules: Vec<(SigmaRule, String)>,
+    filters: Vec<(FilterRule, String)>,
+    correlations: Vec<(CorrelationRule, String)>,
+    report: Report,
+}
+
+impl Reading {
+    fn refuse(&mut self, file: &str, id: impl Into<String>, error: &RuleError) {
+        // Parsers answer in several lines; a reason is one.
+        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        self.report.rejected.push(Rejected { file: file.to_owned(), id: id.into(), reason });
+    }
+
+    fn file(&mut self, name: &str, text: &str) {
+        if text.len() > check::MAX_BYTES {
+            let reason = format!("larger than {} bytes", check::MAX_BYTES);
+            self.refuse(name, "", &RuleError::Yaml { reason });
+            return;
+        }
+        for part in check::documents(text) {
+            self.document(name, part);
+        }
+    }
+
+    fn document(&mut self, file: &str, text: &str) {
+        let values = match check::read(text) {
+            Ok(values) => values,
+            Err(error) => return self.refuse(file, "", &error),
+        };
+        let id = values.first().map(check::identity).unwrap_or_default();
+        if let Some(error) = values.iter().find_map(|value| check::check(value).err()) {
+            return self.refuse(file, id, &error);
+        }
+        let parsed = rsigma_parser::parse_sigma_yaml(text)
+            .map_err(|error| vec![error.to_string()])
+            .and_then(SigmaCollection::into_result);
+        match parsed {
+            Ok(collection) => {
+                let name = || file.to_owned();
+                self.rules.extend(collection.rules.into_iter().map(|rule| (rule, name())));
+                self.filters.extend(collection.filters.into_iter().map(|rule| (rule, name())));
+                let found = collection.correlations.into_iter();
+                self.correlations.extend(found.map(|rule| (rule, name())));
+            }
+            Err(reasons) => {
+                self.refuse(file, id, &RuleError::Parse { reason: reasons.join("; ") });
+            }
+        }
+    }
+}
+
+impl RuleSet {
+    /// Compiles the rules of all sources, each a name and a YAML text (one or more documents).
+    pub fn load<N, T>(sources: impl Iterator<Item = (N, T)>, options: &Options) -> (Self, Report)
+    where
+        N: AsRef<str>,
+        T: AsRef<str>,
+    {
+        let mut reading = Reading::default();
+        for (name, text) in sources {
+            reading.file(name.as_ref(), text.as_ref());
+        }
+        let mut compiler = Compiler::new(options.placeholders.clone());
+        let mut set = Self::default();
+        let mut logsources = Vec::new();
+        set.compile_rules(&mut reading, &mut compiler, &mut logsources);
+        set.apply_filters(&mut reading, &mut compiler, &logsources);
+        set.compile_correlations(&mut reading);
+        set.finish(compiler, &logsources);
+        (set, reading.report)
+    }
+
+    fn compile_rules(
+        &mut self,
+        reading: &mut Reading,
+        compiler: &mut Compiler,
+        logsources: &mut Vec<LogSource>,
+    ) {
+        let mut seen = HashSet::new();
+        for (rule, file) in std::mem::take(&mut reading.rules) {
+            let meta = Meta::of_rule(&rule, &file);
+            if !seen.insert(meta.id.clone()) {
+                reading.refuse(&file, meta.id.clone(), &RuleError::Duplicate { id: meta.id });
+                continue;
+            }
+            match compiler.detections(&rule.detection, &rule.logsource) {
+                Ok(expression) => {
+                    let conditions = rule.detection.condition_strings;
+                    let source = rule.logsource;
+                    logsources.push(source.clone());
+                    self.rules.push(Rule { meta, expression, conditions, silent: false, source });
+                    reading.report.accepted += 1;
+                }
+                Err(error @ RuleError::Inert { .. }) => {
+                    reading.report.inert.push(Inert { id: meta.id, reason: error.to_string() });
+                }
+                Err(error) => reading.refuse(&file, meta.id, &error),
+            }
+        }
+    }
+
+    /// A filter's condition is added (with `and`) to the rules it names, or to all of its log source.
+    fn apply_filters(
+        &mut self,
+        reading: &mut Reading,
+        compiler: &mut Compiler,
+        logsources: &[LogSource],
+    ) {
+        for (filter, file) in std::mem::take(&mut reading.filters) {
+            let id = filter.id.clone().unwrap_or_else(|| filter.title.clone());
+            match self.apply(&filter, compiler, logsources) {
+                Ok(()) => reading.report.accepted += 1,
+                Err(error) => reading.refuse(&file, id, &error),
+            }
+        }
+    }
+
+    fn apply(
+        &mut self,
+        filter: &FilterRule,
+        compiler: &mut Compiler,
+        logsources: &[LogSource],
+    ) -> Result<(), RuleError> {
+        let source = filter.logsource.clone().unwrap_or_default();
+        let within = |rule: &LogSource| {
+            let part = |wanted: &Option<String>, given: &Option<String>| {
+                wanted.as_ref().is_none_or(|wanted| given.as_ref() == Some(wanted))
+            };
+            part(&source.product, &rule.product)
+                && part(&source.category, &rule.category)
+                && part(&source.service, &rule.service)
+        };
+        let wanted: Vec<usize> = match &filter.rules {
+            FilterRuleTarget::Any => {
+                (0..self.rules.len()).filter(|&at| logsources.get(at).is_some_and(within)).collect()
+            }
+            FilterRuleTarget::Specific(names) => {
+                let mut found = Vec::new();
+                for name in names {
+                    let at = self.position(name)?;
+                    if !logsources.get(at).is_some_and(within) {
+                        return Err(RuleError::Ignored {
+                            part: format!("the filter for {name:?}, of another log source,"),
+                        });
+                    }
+                    found.push(at);
+                }
+                found
+            }
+        };
+        for at in wanted {
+            let of_rule = logsources.get(at).unwrap_or(&source);
+            let more = compiler.detections(&filter.detection, of_rule)?;
+            if let Some(rule) = self.rules.get_mut(at) {
+                let before = std::mem::replace(&mut rule.expression, Expression::all(Vec::new()));
+                rule.expression = Expression::all(vec![before, more]);
+                rule.conditions.push(format!("filter {}", filter.title));
+            }
+        }
+        Ok(())
+    }
+
+    fn position(&self, reference: &str) -> Result<usize, RuleError> {
+        self.rules
+            .iter()
+            .position(|rule| rule.meta.is_called(reference))
+            .ok_or_else(|| RuleError::Reference { name: reference.to_owned() })
+    }
+
+    /// Correlations may refer to rules and to correlations, in any order.
+    fn compile_correlations(&mut self, reading: &mut Reading) {
+        let mut waiting = std::mem::take(&mut reading.correlations);
+        loop {
+            let before = waiting.len();
+            let mut later = Vec::new();
+            for (rule, file) in waiting {
+                let meta = Meta::of_correlation(&rule, &file);
+                match correlation::Plan::new(&rule, meta, &self.rules, &self.correlations) {
+                    Ok(plan) => {
+                        self.silence(&plan);
+                        self.correlations.push(plan);
+                        reading.report.accepted += 1;
+                    }
+                    Err(RuleError::Reference { name }) => later.push((rule, file, name)),
+                    Err(error) => {
+                        let id = Meta::of_correlation(&rule, &file).id;
+                        reading.refuse(&file, id, &error);
+                    }
+                }
+            }
+            if later.is_empty() || later.len() == before {
+                for (rule, file, name) in later {
+                    let id = Meta::of_correlation(&rule, &file).id;
+                    reading.refuse(&file, id, &RuleError::Reference { name });
+                }
+                return;
+            }
+            waiting = later.into_iter().map(|(rule, file, _)| (rule, file)).collect();
+        }
+    }
+
+    /// Rules a correlation uses do not speak for themselves, unless it says `generate: true`.
+    fn silence(&mut self, plan: &correlation::Plan) {
+        if plan.generate {
+            return;
+        }
+        for rule in plan.rules() {
+            if let Some(rule) = self.rules.get_mut(rule) {
+                rule.silent = true;
+            }
+        }
+    }
+
+    fn finish(&mut self, compiler: Compiler, logsources: &[LogSource]) {
+        let words = self.rules.len().div_ceil(64);
+        for (at, source) in logsources.iter().enumerate() {
+            let source = LogSource { definition: None, ..source.clone() };
+            let known = self.sources.iter().position(|(known, _)| *known == source);
+            let known = known.unwrap_or_else(|| {
+                self.sources.push((source, vec![0; words].into_boxed_slice()));
+                self.sources.len() - 1
+            });
+            if let Some((_, bits)) = self.sources.get_mut(known)
+                && let Some(word) = bits.get_mut(at / 64)
+            {
+                *word |= 1 << (at % 64);
+            }
+        }
+        let mut names: HashMap<Box<str>, Vec<(FieldId, u16)>> = HashMap::new();
+        for (field, all) in compiler.fields.iter().enumerate() {
+            for (preference, name) in all.iter().enumerate() {
+                let preference = u16::try_from(preference).unwrap_or(u16::MAX);
+                let entry = names.entry(name.as_str().into()).or_default();
+                entry.push((number(field), preference));
+            }
+        }
+        self.names = names.into_iter().map(|(name, all)| (name, all.into())).collect();
+        let expressions: Vec<&Expression> =
+            self.rules.iter().map(|rule| &rule.expression).collect();
+        let fields = compiler.fields.len();
+        self.index = Index::build(&expressions, &compiler.predicates, fields);
+        self.predicates = compiler.predicates;
+        self.fields = compiler.fields;
+    }
+
+    /// How many rules are evaluated, correlations not counted.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// How many correlations there are.
+    #[must_use]
+    pub const fn correlations(&self) -> usize {
+        self.correlations.len()
+    }
+
+    /// How many distinct predicates the rules have.
+    #[must_use]
+    pub const fn predicates(&self) -> usize {
+        self.predicates.len()
+    }
+
+    /// Bytes held by the automata of the index.
+    #[must_use]
+    pub fn automata_bytes(&self) -> usize {
+        self.index.memory()
+    }
+
+    /// What is told of a rule.
+    #[must_use]
+    pub fn meta(&self, rule: crate::RuleIndex) -> Option<&Meta> {
+        self.rules.get(rule.0 as usize).map(|rule| &rule.meta)
+    }
+
+    /// Whether matches of a rule are detections of their own: not when it only feeds a correlation.
+    #[must_use]
+    pub fn speaks(&self, rule: crate::RuleIndex) -> bool {
+        self.rules.get(rule.0 as usize).is_some_and(|rule| !rule.silent)
+    }
+}

@@ -1,0 +1,29 @@
+// Builds the console into dist/: one script, one style sheet, one page, one icon.
+// `--watch` rebuilds on change. Nothing is fetched; nothing inline is produced.
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import * as esbuild from "esbuild";
+
+const watch = process.argv.includes("--watch");
+const options = {
+  entryPoints: { app: "src/main.tsx" },
+  outdir: "dist",
+  bundle: true,
+  format: "esm",
+  target: ["es2022"],
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  minify: !watch,
+  sourcemap: watch ? "linked" : false,
+  legalComments: "linked",
+  logLevel: "info",
+};
+
+await rm("dist", { recursive: true, force: true });
+await mkdir("dist", { recursive: true });
+for (const name of ["index.html", "icon.svg"]) await copyFile(`src/${name}`, `dist/${name}`);
+if (watch) {
+  const context = await esbuild.context(options);
+  await context.watch();
+} else {
+  await esbuild.build(options);
+}

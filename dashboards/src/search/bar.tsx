@@ -1,0 +1,102 @@
+// The query bar: text, suggestions of field names, errors under the column they mean, help.
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { ApiError } from "../api";
+import type { FieldInfo } from "../types";
+import { Dialog } from "../ui";
+import { plain } from "../text";
+
+const EXAMPLES: [string, string][] = [
+  ["10.0.0.7", "an address, a word, a whole value in any field"],
+  ['event_type:dns dns.rrname:*.example.com', "terms side by side must all hold; * and ? are wildcards"],
+  ['message:"Failed password"', "a phrase"],
+  ["event.outcome:(failure OR denied) NOT user.name:root", "or, not, groups"],
+  ["dest_port:[1 TO 1023]  flow.bytes_toserver:>1000000", "ranges, comparisons"],
+  ["src_ip:10.0.0.0/8  dest_ip:10.1.*", "networks"],
+  ["http.http_user_agent:*", "the field has a value"],
+  ['tls.sni:a\\*b', "a backslash takes the next character literally"],
+];
+
+export function QueryHelp(props: { close: () => void; fields: FieldInfo[]; use: (query: string) => void }) {
+  const [filter, set] = useState("");
+  const found = props.fields.filter((one) => `${one.name} ${one.alias} ${one.doc}`.toLowerCase().includes(filter.toLowerCase()));
+  return (
+    <Dialog title="Query syntax" close={props.close} wide>
+      <table class="plain"><tbody>{EXAMPLES.map(([query, what]) => (
+        <tr><td><button type="button" class="linkish mono" onClick={() => { props.use(query); props.close(); }}>{query}</button></td><td>{what}</td></tr>
+      ))}</tbody></table>
+      <h3>Fields</h3>
+      <input aria-label="Filter fields" placeholder="Filter fields" value={filter} onInput={(e) => set(e.currentTarget.value)} />
+      <div class="scroll short"><table class="plain"><thead><tr><th>Name</th><th>Also</th><th>Type</th><th>Holds</th></tr></thead><tbody>
+        {found.map((one) => <tr><td class="mono">{one.name}</td><td class="mono muted">{one.alias}</td><td>{one.type}</td><td>{one.doc}</td></tr>)}
+      </tbody></table></div>
+    </Dialog>
+  );
+}
+
+/** The word before the caret when it can be the beginning of a field name. */
+function begun(text: string, caret: number): string {
+  const word = /(?:^|[\s(!-])([A-Za-z_][\w.@]*)$/.exec(text.slice(0, caret));
+  return word?.[1] ?? "";
+}
+
+export function QueryBar(props: { query: string; fields: FieldInfo[]; error: ApiError | null; busy: boolean; run: (query: string) => void }) {
+  const [text, set] = useState(props.query);
+  const [help, showHelp] = useState(false);
+  const [word, setWord] = useState("");
+  const [at, move] = useState(-1);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => set(props.query), [props.query]);
+  const offers = word.length < 2 ? [] : props.fields.filter((one) => one.name.startsWith(word) && one.name !== word).slice(0, 8);
+  const close = () => { setWord(""); move(-1); };
+  const accept = (name: string) => {
+    const caret = input.current?.selectionStart ?? text.length;
+    const start = caret - word.length;
+    set(`${text.slice(0, start)}${name}:${text.slice(caret)}`);
+    close();
+    requestAnimationFrame(() => input.current?.setSelectionRange(start + name.length + 1, start + name.length + 1));
+  };
+  const keys = (event: KeyboardEvent) => {
+    if (!offers.length) return;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      // One place more than there are offers: none of them.
+      const places = offers.length + 1;
+      const next = (at + 1 + (event.key === "ArrowDown" ? 1 : -1) + places) % places;
+      move(next - 1);
+    } else if (event.key === "Escape") close();
+    else if ((event.key === "Enter" && at >= 0) || (event.key === "Tab" && at >= 0)) {
+      event.preventDefault();
+      accept(offers[Math.max(0, at)]!.name);
+    }
+  };
+  const column = props.error?.column;
+  return (
+    <form class="bar" role="search" onSubmit={(e) => { e.preventDefault(); close(); props.run(text); }}>
+      <div class="query">
+        <input ref={input} data-main-input class="mono" type="text" value={text} spellcheck={false} autocomplete="off" autocapitalize="none"
+          aria-label="Query" placeholder="Everything. Try event_type:dns or an address" role="combobox" aria-expanded={offers.length > 0} aria-controls="offers"
+          aria-activedescendant={at >= 0 ? `offer${at}` : undefined} aria-invalid={!!props.error} aria-describedby={props.error ? "query-error" : undefined}
+          onInput={(e) => { const el = e.currentTarget; set(el.value); setWord(begun(el.value, el.selectionStart ?? 0)); move(-1); }}
+          onKeyDown={keys} onBlur={() => setTimeout(close, 150)} />
+        {offers.length > 0 && (
+          <ul id="offers" role="listbox" class="offers">{offers.map((one, n) => (
+            <li id={`offer${n}`} role="option" aria-selected={n === at} onMouseDown={(e) => { e.preventDefault(); accept(one.name); }}>
+              <span class="mono">{one.name}</span><span class="muted">{one.doc}</span>
+            </li>
+          ))}</ul>
+        )}
+        {props.error && (
+          <div id="query-error" class="failure" role="alert">
+            <div>
+              {column && column > 0 && <pre class="where">{`${plain(props.query)}\n${" ".repeat(column - 1)}^`}</pre>}
+              <span>{plain(props.error.message)}</span>
+            </div>
+          </div>
+        )}
+      </div>
+      <button type="button" class="icon" aria-label="Query syntax and fields" title="Query syntax and fields" onClick={() => showHelp(true)}>?</button>
+      <button class="primary" aria-busy={props.busy}>{props.busy ? "Searching…" : "Search"}</button>
+      {help && <QueryHelp fields={props.fields} close={() => showHelp(false)} use={(query) => { set(query); props.run(query); }} />}
+    </form>
+  );
+}

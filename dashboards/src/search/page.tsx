@@ -1,0 +1,169 @@
+// The search page: query, time, histogram, facets, table, event; its whole state is the address.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { ApiError, get, search } from "../api";
+import { go, link } from "../hash";
+import { csv, field, narrow, term } from "../query";
+import { number } from "../text";
+import type { Aggregated, Cursor, FieldInfo, Hit, SearchRequest, SearchResponse } from "../types";
+import { attempt, Empty, Failure, Loading, say, useFetched, useKeys } from "../ui";
+import { QueryBar } from "./bar";
+import { Chart, type Histogram } from "./chart";
+import { Detail } from "./detail";
+import { Facets, FACETS } from "./facets";
+import { Rows } from "./table";
+import { useTail } from "./tail";
+import { bounds, TimePicker, type Range } from "./time";
+
+const AT_ONCE = 100;
+const EXPORTED = 10_000;
+
+function request(query: string, range: Range, limit: number): SearchRequest {
+  const made: SearchRequest = { query, limit };
+  if (range.from) made.from = range.from;
+  if (range.to) made.to = range.to;
+  return made;
+}
+
+function useSearch(query: string, range: Range, turn: number) {
+  const [answer, setAnswer] = useState<SearchResponse | null>(null);
+  const [hits, setHits] = useState<Hit[]>([]);
+  const [next, setNext] = useState<Cursor | null>(null);
+  const [error, fail] = useState<ApiError | null>(null);
+  const [busy, work] = useState(false);
+  const [shown, setShown] = useState<[number, number] | null>(null);
+  useEffect(() => {
+    const abort = new AbortController();
+    work(true);
+    const groups: SearchRequest["aggregations"] = [{ type: "histogram" }, ...FACETS.map((field) => ({ type: "terms" as const, field, size: 8 }))];
+    const limits = bounds(range);
+    search({ ...request(query, range, AT_ONCE), aggregations: groups }, abort.signal).then((got) => {
+      setAnswer(got);
+      setHits(got.hits);
+      setNext(got.next);
+      setShown(limits);
+      fail(null);
+      work(false);
+    }, (problem) => {
+      if (abort.signal.aborted) return;
+      fail(problem instanceof ApiError ? problem : new ApiError(0, "unknown", String(problem)));
+      work(false);
+    });
+    return () => abort.abort();
+  }, [query, range.from, range.to, turn]);
+  const more = async () => {
+    if (!next) return;
+    await attempt(async () => {
+      const got = await search({ ...request(query, range, AT_ONCE), after: next });
+      setHits((old) => [...old, ...got.hits]);
+      setNext(got.next);
+    });
+  };
+  return { answer, hits, next, error, busy, more, shown };
+}
+
+async function download(query: string, range: Range) {
+  const got = await search(request(query, range, EXPORTED));
+  const address = URL.createObjectURL(new Blob([csv(got.hits.map((hit) => hit.document))], { type: "text/csv" }));
+  const anchor = document.createElement("a");
+  anchor.href = address;
+  anchor.download = `pikett-events-${new Date().toISOString().slice(0, 19).replace(/:/g, "")}.csv`;
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  say(got.next ? `The newest ${number(got.hits.length)} of ${number(got.total)} events were exported; narrow the range for the rest.` : `${number(got.hits.length)} events exported`);
+}
+
+function Notes(props: { answer: SearchResponse }) {
+  const { partial, failures } = props.answer;
+  return (
+    <>
+      {partial && <div class="warning" role="status">The search ran out of time: counts are lower bounds. Narrow the time range or the query.</div>}
+      {failures.length > 0 && <div class="warning" role="status">{failures.length} partitions could not be read; events in them are missing here: {failures.map((one) => `${one.partition} (${one.reason})`).join(", ")}</div>}
+    </>
+  );
+}
+
+export function SearchPage(props: { params: URLSearchParams }) {
+  const query = props.params.get("q") ?? "";
+  const range: Range = { from: props.params.get("from") ?? (props.params.has("all") ? "" : "now-24h"), to: props.params.get("to") ?? "" };
+  const tailing = props.params.get("live") === "1";
+  const chosen = props.params.get("event") ?? "";
+  const [turn, again] = useState(0);
+  const [paused, pause] = useState(false);
+  const [, draw] = useState(0);
+  const found = useSearch(query, range, turn);
+  const live = useTail(tailing, paused, query);
+  const fields = useFetched((signal) => get<FieldInfo[]>("/api/v1/fields", signal), []);
+  const kept = useRef<{ id: string; document: Hit["document"] } | null>(null);
+
+  const address = (change: Record<string, string | undefined>) => {
+    const base = { q: query, from: range.from, to: range.to, live: tailing ? "1" : "", event: chosen, ...change };
+    return link("search", { ...base, all: base.from || base.to ? "" : "1" });
+  };
+  const set = (change: Record<string, string | undefined>) => go(address({ event: "", ...change }));
+  const choose = (id: string) => go(address({ event: id === chosen ? "" : id }), true);
+  const add = (name: string, value: string, not: boolean) => set({ q: narrow(query, term(name, value), not) });
+
+  const rows = tailing ? live.rows : found.hits;
+  const at = rows.findIndex((row) => row.id === chosen);
+  if (at >= 0) kept.current = rows[at]!;
+  const open = chosen && kept.current?.id === chosen ? kept.current : null;
+  // An event named in the address but not on this page is fetched by its identity.
+  useEffect(() => {
+    if (!chosen || open || found.busy) return;
+    search({ query: term("event.id", chosen), limit: 1 }).then((got) => {
+      if (got.hits[0]) {
+        kept.current = got.hits[0];
+        draw((n) => n + 1);
+      }
+    }, () => {});
+  }, [chosen, found.busy]);
+
+  useKeys((event) => {
+    const step = event.key === "j" ? 1 : event.key === "k" ? -1 : 0;
+    const target = rows[Math.max(0, Math.min(rows.length - 1, at + step))];
+    if (step && target && target.id !== chosen) choose(target.id);
+    else if (event.key === "Escape" && chosen) choose(chosen);
+    else if (event.key === "l") set({ live: tailing ? "" : "1" });
+  });
+  const histogram = useMemo(() => found.answer?.aggregations.find((one): one is Histogram => one.type === "histogram"), [found.answer]);
+  const groups: Aggregated[] = found.answer?.aggregations ?? [];
+  const column = found.error && (found.error.code === "bad_request") ? found.error : null;
+  return (
+    <div class={open ? "search with-detail" : "search"}>
+      <h1 class="hide">Search</h1>
+      <div class="controls">
+        <QueryBar query={query} fields={fields.value ?? []} error={column} busy={found.busy} run={(text) => (text === query ? again((n) => n + 1) : set({ q: text }))} />
+        <div class="row">
+          <TimePicker range={range} choose={(next) => set({ ...next })} />
+          <span class="spacer" />
+          <button type="button" aria-pressed={tailing} onClick={() => set({ live: tailing ? "" : "1" })}>Live tail</button>
+          <button type="button" disabled={!found.hits.length} onClick={() => void attempt(() => download(query, range))}>Export CSV</button>
+        </div>
+      </div>
+      {found.error && !column && <Failure error={found.error.message} again={() => again((n) => n + 1)} />}
+      {!tailing && found.answer && <Notes answer={found.answer} />}
+      {!tailing && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
+      <div class="columns">
+        {!tailing && <Facets found={groups} total={found.answer?.total ?? 0} narrow={add} />}
+        <section class="results" aria-label="Events">
+          {tailing ? (
+            <p class="row small" role="status">
+              <strong>{live.state}</strong> <span class="muted">{number(live.arrived)} arrived{live.lost > 0 && `, ${number(live.lost)} too fast to show (they are stored)`}</span>
+              <button type="button" onClick={() => pause(!paused)}>{paused ? "Go on" : "Pause"}</button>
+            </p>
+          ) : found.answer && <p class="small muted" role="status">{number(found.answer.total)}{found.answer.partial ? " or more" : ""} events{found.busy && ", searching…"}</p>}
+          {!found.answer && found.busy && !tailing && <Loading />}
+          {rows.length > 0 && <Rows rows={rows} chosen={chosen} choose={choose} />}
+          {tailing && rows.length === 0 && <Empty title="Waiting for the next event that matches.">Events appear here as they are stored.</Empty>}
+          {!tailing && found.answer && rows.length === 0 && (
+            <Empty title="No event matches.">
+              {query || range.from ? <>Take a term out, or <button type="button" class="linkish" onClick={() => set({ from: "", to: "" })}>search all times</button>.</> : <>Nothing has arrived yet. <a href="#/agents">Enrol an agent</a>, or send events to <code>/_bulk</code> with a token.</>}
+            </Empty>
+          )}
+          {!tailing && found.next && <button type="button" class="more" onClick={() => void found.more()}>Show {AT_ONCE} more</button>}
+        </section>
+        {open && <Detail key={field(open.document, "event.id")} document={open.document} close={() => choose(chosen)} narrow={add} />}
+      </div>
+    </div>
+  );
+}

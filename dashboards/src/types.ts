@@ -1,0 +1,95 @@
+// Shapes of the collector's API. Times are text as EVE writes them; integers too large for a
+// JavaScript number arrive as text (see json.ts).
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Document = { [key: string]: Json };
+
+export type Role = "viewer" | "responder" | "analyst" | "admin";
+export interface Session { user: string; role: Role; csrf: string; must_change: boolean }
+
+export interface Cursor { time: number | string; tie: number | string }
+export interface Hit { id: string; cursor: Cursor; document: Document }
+export type Aggregation =
+  | { type: "histogram"; interval_seconds?: number }
+  | { type: "terms"; field: string; size: number };
+export interface TermBucket { value: string; count: number }
+export type Aggregated =
+  | { type: "histogram"; interval_seconds: number; buckets: { start: string; count: number }[] }
+  | { type: "terms"; field: string; buckets: TermBucket[]; other: number };
+export interface SearchRequest {
+  query: string; from?: string; to?: string; limit: number; after?: Cursor;
+  aggregations?: Aggregation[];
+}
+export interface SearchResponse {
+  total: number; hits: Hit[]; next: Cursor | null; aggregations: Aggregated[];
+  partial: boolean; failures: { partition: string; reason: string }[]; partitions: number;
+}
+export interface FieldInfo { name: string; alias: string; type: string; doc: string }
+
+export const SEVERITIES = ["informational", "low", "medium", "high", "critical"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+export type AlertStatus = "open" | "acknowledged" | "closed";
+export type Verdict = "true_positive" | "benign" | "false_positive";
+export interface Alert {
+  id: string; engine: string; rule_id: string; title: string; severity: Severity; category: string;
+  entity: { field: string; value: string }; count: number; first: string; last: string;
+  created: string; explanation: string; advice: string; attack: string[]; rule_text: string;
+  evidence: string[]; hosts: string[]; status: AlertStatus; verdict: Verdict | null;
+  owner: string | null; timeline: { time: string; who: string; what: string }[];
+}
+
+export interface Ledger {
+  seen: number; processed: number; shed: Record<string, number>; dropped: number; pending: number;
+}
+export interface Report {
+  time: string; boot: number | string; started: string; version: string;
+  ledgers: Record<string, Ledger>; last_seq: number; pending: number; spool_bytes: number;
+  acknowledged: number; rejected: number; skipped: number;
+  rules: Record<string, [number, number]>; inputs: string[]; problems: string[];
+  resident_bytes: number;
+}
+export interface Book {
+  boot: string; given_out: number; stored: number; duplicates: number;
+  skipped: Record<string, number>; rejected: number;
+}
+export type Health = "online" | "silent" | "new" | "revoked";
+export interface AgentRow {
+  agent: {
+    id: string; host: string; version: string; zone: string; region: string; enrolled: string;
+    expires: string; seen: string; address: string; revoked: boolean; report: Report | null;
+    books: Book[];
+  };
+  health: Health; residue: number; seconds_since_seen: number;
+}
+export interface StoreFigures {
+  intake: Ledger; index: Ledger; documents: number; partitions: number; log_bytes: number;
+  index_bytes: number; input_bytes: number; log_records_lost: number; index_quarantined: number;
+  repaired: number; retention_dropped: number; values_capped: number;
+  problems: { path: string; offset: number; what: string; advice: string }[];
+}
+
+export type Channel = "mail" | "webhook";
+export type Target = "on_call" | "next" | "everyone";
+export interface Step { target: Target; channels: Channel[]; wait_seconds: number }
+export interface Schedule {
+  members: string[]; start: string; severity: Severity; steps: Step[]; rounds: number;
+}
+export interface OnCall {
+  on_call: string | null; next: string | null; handover: string | null; schedule: Schedule | null;
+}
+export interface PageRow {
+  page: {
+    id: string; alerts: string[]; who: string; channel: Channel; step: number; round: number;
+    created: string; due: string; attempts: { time: string; outcome: string }[];
+    status: "pending" | "sent" | "failed"; acknowledged: [string, string] | null;
+  };
+  titles: string[];
+}
+
+export interface UserInfo {
+  name: string; role: Role; mail: string; created: string; last_login: string | null;
+  must_change: boolean;
+}
+export interface TokenInfo {
+  name: string; scopes: string[]; created: string; by: string; expires: string | null;
+}

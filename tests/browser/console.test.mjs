@@ -1,0 +1,276 @@
+// Drives the console of a running collector in a real browser.
+//
+// It is told by environment variables: PIKETT_URL, PIKETT_USER (admin), PIKETT_PASSWORD,
+// optionally PIKETT_TOKEN (scope ingest: hostile events are sent and looked for), CHROMIUM (path)
+// and SHOTS (a folder for pictures of every page). A first password is changed to
+// PIKETT_NEW_PASSWORD. The test fails on anything the browser's console calls an error, on any
+// violation of the content security policy, and on markup that came out of data.
+import assert from "node:assert/strict";
+import { test, before, after } from "node:test";
+import { chromium } from "playwright-core";
+
+const url = process.env.PIKETT_URL ?? "https://127.0.0.1:8443";
+const user = process.env.PIKETT_USER ?? "admin";
+const next = process.env.PIKETT_NEW_PASSWORD ?? "a sentence only for the browser test";
+const HOSTILE = [
+  "<script>window.owned=1</script>", '"><img src=x onerror="window.owned=1">', "\u001b[2J\u001b[31mred",
+  "=cmd|' /C calc'!A0", "\u202egpj.exe", "a\r\nb\tc", "javascript:window.owned=1",
+];
+const marker = `browsertest${Date.now()}`;
+const faults = [];
+let browser, context, page;
+
+async function shot(name) {
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` });
+}
+async function open(hash) {
+  await page.goto(`${url}/${hash}`);
+  await page.waitForSelector("main");
+}
+
+/** Sends hostile events as a shipper does. */
+async function send() {
+  const lines = HOSTILE.flatMap((text) => [
+    '{"index":{"_index":"browser"}}',
+    JSON.stringify({ event_type: "http", message: marker, host: { name: text.slice(0, 60) }, user: { name: text }, src_ip: "10.9.9.9", dest_ip: "10.9.9.10", flow_id: 1, http: { hostname: text, url: `/${text}`, http_user_agent: text, http_method: "GET", status: 200 } }),
+  ]);
+  const answer = await context.request.post(`${url}/_bulk`, { data: `${lines.join("\n")}\n`, headers: { Authorization: `Bearer ${process.env.PIKETT_TOKEN}`, "Content-Type": "application/x-ndjson" } });
+  assert.equal(answer.status(), 200, await answer.text());
+}
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 }, acceptDownloads: true });
+  page = await context.newPage();
+  page.setDefaultTimeout(Number(process.env.PIKETT_TIMEOUT ?? 10_000));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+  });
+  page.on("console", (message) => {
+    // The first question for the session is answered with 401 before the login; the wrong login too.
+    const expected = /status of (401|400)/.test(message.text());
+    if (message.type() === "error" && !expected) faults.push(message.text());
+  });
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("dialog", (dialog) => void dialog.accept());
+});
+after(async () => browser?.close());
+
+test("the page comes with a strict policy and nothing inline", async () => {
+  const answer = await context.request.get(url);
+  const policy = answer.headers()["content-security-policy"];
+  assert.match(policy, /default-src 'none'/);
+  assert.doesNotMatch(policy, /unsafe/);
+  assert.doesNotMatch(await answer.text(), /<style|style=|<script(?![^>]*src=)|\son\w+=/);
+});
+
+test("login refuses a wrong password and takes the right one; a first password must be changed", async () => {
+  await open("");
+  await page.fill("input[name=name]", user);
+  await page.fill("input[name=password]", "certainly wrong");
+  await shot("login");
+  await page.click("button.primary");
+  await page.waitForSelector("[role=alert]");
+  await page.fill("input[name=password]", process.env.PIKETT_PASSWORD ?? "");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("nav, input[name=old]");
+  if (await page.$("input[name=old]")) {
+    await shot("password");
+    await page.fill("input[name=old]", process.env.PIKETT_PASSWORD);
+    await page.fill("input[name=new]", next);
+    await page.fill("input[name=again]", next);
+    await page.keyboard.press("Enter");
+  }
+  await page.waitForSelector("nav");
+});
+
+for (const [name, hash, words] of [
+  ["alerts", "#/alerts", /alerts|No live/], ["search", "#/search?from=now-24h", /events/],
+  ["agents", "#/agents", /Collector/], ["oncall", "#/oncall", /On call now|Nobody is on call/],
+  ["settings", "#/settings", /Tokens of programs/],
+]) {
+  test(`page ${name} renders light, dark and narrow`, async () => {
+    await open(hash);
+    await page.waitForFunction((source) => new RegExp(source).test(document.querySelector("main").innerText), words.source);
+    await page.waitForTimeout(600);
+    for (const theme of ["light", "dark"]) {
+      await page.selectOption("select[aria-label=Theme]", theme);
+      await shot(`${name}-${theme}`);
+    }
+    await page.setViewportSize({ width: 400, height: 800 });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    await shot(`${name}-narrow`);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    assert.ok(over <= 1, `${over} pixels wider than the window`);
+    const nameless = await page.$$eval("button, input:not(.hide), select, textarea, a", (all) => all.filter((one) => {
+      const label = one.getAttribute("aria-label") || one.textContent.trim() || one.getAttribute("title") || one.closest("label")?.textContent.trim();
+      return !label;
+    }).map((one) => one.outerHTML.slice(0, 120)));
+    assert.deepEqual(nameless, []);
+  });
+}
+
+test("hostile strings are text", { skip: !process.env.PIKETT_TOKEN && "no PIKETT_TOKEN" }, async () => {
+  await send();
+  await page.waitForTimeout(1_500);
+  await open(`#/search?from=now-1h&q=message:${marker}`);
+  await page.waitForFunction((count) => document.querySelectorAll(".events tbody tr").length === count, HOSTILE.length);
+  await shot("hostile");
+  for (const row of await page.$$(".events tbody tr")) {
+    await row.click();
+    await page.waitForSelector(".detail .fields");
+    await page.click(".detail .tabs button:nth-child(2)");
+    await page.waitForSelector(".detail .raw");
+  }
+  const found = await page.evaluate(() => ({
+    owned: window.owned, scripts: document.querySelectorAll("script:not([src])").length,
+    images: document.querySelectorAll("img:not([src='/icon.svg'])").length,
+    text: document.body.innerText, html: document.body.innerHTML,
+  }));
+  assert.equal(found.owned, undefined);
+  assert.equal(found.scripts + found.images, 0);
+  assert.ok(found.text.includes("<script>window.owned=1</script>"));
+  assert.doesNotMatch(found.html, /[\u001b\u202e]/, "control characters are shown, not passed on");
+  assert.match(found.text, /\\x1b\[2J/);
+});
+
+test("a CSV cell is never a formula", { skip: !process.env.PIKETT_TOKEN && "no PIKETT_TOKEN" }, async () => {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("text=Export CSV")]);
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString();
+  assert.ok(text.includes("'=cmd|"));
+  assert.doesNotMatch(text, /(^|,|")[=+@]/m);
+});
+
+test("a wrong query is answered under its column", async () => {
+  await open("#/search?from=now-1h");
+  await page.fill("input[aria-label=Query]", "dest_port:[1 TO");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".where");
+  assert.match(await page.innerText("#query-error"), /column \d+/);
+  await shot("query-error");
+});
+
+test("a facet narrows the query, brushing chooses a time, the event opens, all in the address", async () => {
+  await open("#/search?from=now-24h");
+  await page.waitForSelector(".facets .value");
+  await page.click(".facets .value >> nth=0");
+  await page.waitForFunction(() => /q=event_type/.test(location.hash));
+  await page.waitForTimeout(500);
+  const box = await (await page.waitForSelector(".u-over")).boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.98, box.y + 40, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForFunction(() => /from=20/.test(location.hash) && /to=20/.test(location.hash));
+  await page.waitForSelector(".events tbody tr");
+  await page.locator("body").press("j");
+  await page.waitForSelector(".detail .fields");
+  await shot("event");
+  await page.reload();
+  await page.waitForSelector(".detail .fields");
+  await page.locator("body").press("Escape");
+  await page.waitForFunction(() => !document.querySelector(".detail"));
+});
+
+test("more events follow without a repetition", async () => {
+  await open("#/search?all=1");
+  const ids = () => page.$$eval(".events tbody tr time", (all) => all.map((one) => one.title));
+  await page.waitForSelector(".events tbody tr");
+  const first = (await ids()).length;
+  if (!(await page.$(".more"))) return;
+  await page.click(".more");
+  await page.waitForFunction((count) => document.querySelectorAll(".events tbody tr").length > count, first);
+  const titles = await ids();
+  assert.deepEqual(titles, [...titles].sort().reverse(), "newest first");
+});
+
+test("live tail shows what arrives", { skip: !process.env.PIKETT_TOKEN && "no PIKETT_TOKEN" }, async () => {
+  await open(`#/search?live=1&q=message:${marker}`);
+  await page.waitForFunction(() => /live/.test(document.querySelector(".results [role=status]")?.innerText ?? ""));
+  await send();
+  await page.waitForFunction((count) => document.querySelectorAll(".events tbody tr").length >= count, HOSTILE.length);
+  await shot("tail");
+});
+
+test("alerts are worked by keyboard alone", async (context) => {
+  await open("#/alerts?status=open");
+  await page.waitForFunction(() => /\d+ alerts/.test(document.querySelector("main").innerText));
+  if (!(await page.$(".alerts tbody tr"))) return context.skip("no alert");
+  const press = (key) => page.locator("body").press(key);
+  await press("j");
+  await press("k");
+  await press("Enter");
+  await page.waitForSelector(".detail .facts");
+  await shot("alert");
+  await press("a");
+  await page.waitForFunction(() => /acknowledged/.test(document.querySelector(".detail .badge.b-acknowledged")?.innerText ?? ""));
+  await press("c");
+  await page.waitForSelector("dialog[open] input[name=verdict]");
+  await page.keyboard.press("Space");
+  await page.fill("textarea[name=note]", "tried by the browser test");
+  await shot("close");
+  await page.click("dialog button.primary");
+  await page.waitForFunction(() => /closed/.test(document.querySelector(".detail .badge.b-closed")?.innerText ?? ""));
+  assert.match(await page.innerText(".timeline"), /tried by the browser test/);
+  await page.click("text=Reopen");
+  await page.waitForSelector(".detail .badge.b-open");
+  await press("?");
+  await page.waitForSelector("dialog .keys");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+  await press("g");
+  await press("o");
+  await page.waitForFunction(() => location.hash.startsWith("#/oncall"));
+});
+
+test("an administrator adds and removes a user and a token, and enrols an agent", async () => {
+  await open("#/settings");
+  const name = `t${Date.now()}`;
+  await page.click("text=Add a user");
+  await page.fill("dialog input[name=name]", name);
+  await page.fill("dialog input[name=mail]", "t@example.com");
+  await page.click("dialog button.primary");
+  assert.ok((await page.innerText("dialog .secret")).length > 10);
+  await page.click("dialog button.primary");
+  await page.click(`button[aria-label="Remove ${name}"]`);
+  await page.waitForFunction((gone) => !document.querySelector("main").innerText.includes(gone), name);
+  await page.click("text=Make a token");
+  await page.fill("dialog input[name=name]", name);
+  await page.check("dialog input[value=read]");
+  await page.click("dialog button.primary");
+  assert.match(await page.innerText("dialog .secret"), /^pkt_/);
+  await page.click("dialog button.primary");
+  await page.click(`button[aria-label="Remove ${name}"]`);
+  await open("#/agents");
+  await page.click("text=Enrol an agent");
+  await page.click("dialog button.primary");
+  await page.waitForSelector("dialog .secret");
+  assert.match(await page.innerText("dialog .secret"), /pikett-agent enroll --collector/);
+  await page.keyboard.press("Escape");
+  for (const button of (await page.$$(".agents tr.agent button")).slice(0, 3)) await button.click();
+  await shot("agent-open");
+});
+
+test("the schedule is saved as it stands", async (context) => {
+  await open("#/oncall");
+  await page.click("text=Change the schedule");
+  await page.waitForSelector("dialog .editable");
+  await shot("schedule");
+  if (!(await page.$("dialog .editable li"))) return context.skip("no member");
+  await page.click("dialog button.primary");
+  await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+});
+
+test("logging out ends the session", async () => {
+  await page.click("text=Log out");
+  await page.waitForSelector("input[name=password]");
+  const answer = await context.request.get(`${url}/api/v1/alerts`);
+  assert.equal(answer.status(), 401);
+});
+
+test("the browser had nothing to complain about", () => assert.deepEqual(faults, []));

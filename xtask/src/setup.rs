@@ -1,0 +1,115 @@
+//! Installs what a fresh machine lacks: with apt as root or through sudo, else it says the command.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// One thing that is needed, how to see that it is there, and the package that brings it.
+struct Need {
+    what: &'static str,
+    debian: &'static str,
+    fedora: &'static str,
+    present: fn() -> bool,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        what: "libpcap with its headers",
+        debian: "libpcap-dev",
+        fedora: "libpcap-devel",
+        present: || {
+            ["/usr/include/pcap/pcap.h", "/usr/include/pcap.h"]
+                .iter()
+                .any(|p| Path::new(p).exists())
+        },
+    },
+    Need {
+        what: "curl, for the demonstration",
+        debian: "curl",
+        fedora: "curl",
+        present: || answers("curl"),
+    },
+    Need {
+        what: "Node.js, for the console",
+        debian: "nodejs",
+        fedora: "nodejs",
+        present: || answers("node"),
+    },
+    Need {
+        what: "npm, for the console",
+        debian: "npm",
+        fedora: "nodejs-npm",
+        present: || answers("npm"),
+    },
+];
+
+/// Whether a program is there and says its version.
+pub(crate) fn answers(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let quiet = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Installs what is missing, or says how.
+///
+/// # Errors
+/// When something is missing and cannot be installed from here.
+pub(crate) fn ensure() -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.present)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        println!("missing: {}", need.what);
+    }
+    let debian: Vec<&str> = missing.iter().map(|need| need.debian).collect();
+    let fedora: Vec<&str> = missing.iter().map(|need| need.fedora).collect();
+    let advice = format!(
+        "install it and start again:\n  Debian, Ubuntu: apt-get install {}\n  Fedora: dnf install {}",
+        debian.join(" "),
+        fedora.join(" ")
+    );
+    if !answers("apt-get") {
+        bail!(advice);
+    }
+    let prefix: &[&str] = if is_root() {
+        &[]
+    } else if sudo_works() {
+        &["sudo", "-n"]
+    } else {
+        bail!(advice);
+    };
+    apt(prefix, &["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&debian);
+    apt(prefix, &install)?;
+    let still: Vec<&str> = NEEDS.iter().filter(|n| !(n.present)()).map(|n| n.what).collect();
+    if still.is_empty() { Ok(()) } else { bail!("still missing: {}\n{advice}", still.join(", ")) }
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn sudo_works() -> bool {
+    let mut command = Command::new("sudo");
+    let quiet = command.args(["-n", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
+    let mut words: Vec<&str> = prefix.to_vec();
+    words.push("apt-get");
+    words.extend(arguments);
+    println!("$ {}", words.join(" "));
+    let (program, rest) = words.split_first().context("no command")?;
+    let status = Command::new(program)
+        .args(rest)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot start {program}"))?;
+    if status.success() { Ok(()) } else { bail!("{} failed", words.join(" ")) }
+}

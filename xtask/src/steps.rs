@@ -1,0 +1,57 @@
+//! The steps of `test` and `check`.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{console, setup, tidy};
+
+/// Root of the checkout.
+pub(crate) fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or_else(|| here.clone(), PathBuf::from)
+}
+
+/// Runs a command in the root and fails when it fails.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    println!("\n$ {program} {}", arguments.join(" "));
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("cannot start {program}"))?;
+    if status.success() { Ok(()) } else { bail!("{program} {} failed", arguments.join(" ")) }
+}
+
+/// Everything a change must pass.
+pub(crate) fn test() -> Result<()> {
+    setup::ensure()?;
+    run("cargo", &["fmt", "--all", "--check"])?;
+    tidy::tidy()?;
+    console::build()?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    run("cargo", &["test", "--workspace", "--quiet"])
+}
+
+/// Everything a release must pass.
+pub(crate) fn check() -> Result<()> {
+    test()?;
+    run("cargo", &["doc", "--workspace", "--no-deps", "--quiet"])?;
+    if !setup::answers("cargo-deny") {
+        run("cargo", &["install", "cargo-deny", "--locked", "--quiet"])?;
+    }
+    run("cargo", &["deny", "--all-features", "check", "licenses", "bans", "sources"])
+}
+
+/// Seconds with one digit.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// Now, for measuring how long a step takes.
+#[expect(clippy::disallowed_methods, reason = "a tool of development measures with its own clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
