@@ -36,6 +36,8 @@ mod engine;
 mod error;
 mod filter;
 mod finding;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod rule;
 mod snapshot;
 mod state;

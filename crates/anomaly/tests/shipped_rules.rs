@@ -4,6 +4,8 @@
 //! `{n}` is the number of the repetition from 0, `{n%K}` that modulo K, `{n/K}` that divided by K,
 //! `{x}` sixteen hexadecimal digits that look random.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

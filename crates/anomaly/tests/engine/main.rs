@@ -1,5 +1,13 @@
 //! The engine from outside: rules in, events in, findings out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests"
+)]
+
 mod blocks;
 mod clocks;
 mod filters;
