@@ -63,8 +63,18 @@ pub fn anomaly(config: &RulesConfig) -> Result<Option<(Box<dyn Detector>, Loaded
     }
     let loaded = (count(rules.rules().len()), count(errors.len()));
     tracing::info!(loaded = loaded.0, refused = loaded.1, "threshold rules");
-    let detector = AnomalyDetector { engine: anomaly::Engine::new(&rules), found: Vec::new() };
+    let detector =
+        AnomalyDetector { engine: anomaly::Engine::with_seed(&rules, seed()), found: Vec::new() };
     Ok(Some((Box::new(detector), loaded)))
+}
+
+/// A random seed, so that nobody can aim at the sketches; fixed when the system gives none.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        tracing::warn!("the system gives no random numbers; sketches use a fixed seed");
+    }
+    u64::from_le_bytes(bytes)
 }
 
 struct SigmaDetector {

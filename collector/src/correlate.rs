@@ -10,6 +10,7 @@ use event::{Document, Event, Timestamp};
 use sigma::{Correlator, Record, RuleSet, Scratch};
 
 use crate::config::RulesConfig;
+use crate::keys;
 use crate::pipeline::{Detector, Sent};
 
 /// The detectors for a configuration. Refused rules are told by name.
@@ -39,7 +40,7 @@ pub fn detectors(config: &RulesConfig) -> Result<Vec<Box<dyn Detector>>> {
             tracing::error!(%error, "threshold rule refused");
         }
         tracing::info!(loaded = rules.rules().len(), refused = errors.len(), "threshold rules");
-        let engine = anomaly::Engine::new(&rules);
+        let engine = anomaly::Engine::with_seed(&rules, u64::from_le_bytes(keys::random::<8>()?));
         out.push(Box::new(AnomalyDetector { engine, found: Vec::new() }));
     }
     Ok(out)
