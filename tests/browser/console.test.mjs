@@ -219,6 +219,11 @@ test("alerts are worked by keyboard alone", async (context) => {
   assert.match(await page.innerText(".timeline"), /tried by the browser test/);
   await page.click("text=Reopen");
   await page.waitForSelector(".detail .badge.b-open");
+  await press("g");
+  await press("a");
+  await page.waitForTimeout(700);
+  await page.goBack();
+  await page.waitForSelector(".detail .badge.b-open", { timeout: 5_000 });
   await press("?");
   await page.waitForSelector("dialog .keys");
   await page.keyboard.press("Escape");
