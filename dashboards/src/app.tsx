@@ -1,5 +1,5 @@
 // The shell: who is logged in, navigation, shortcuts that work everywhere.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { connect, get, keep, post, words } from "./api";
 import { AgentsPage } from "./agents";
 import { AlertsPage } from "./alerts/page";
@@ -93,24 +93,23 @@ function Page(props: { name: string; id: string; params: URLSearchParams; rights
 function Inside(props: { session: Session; set: (s: Session) => void; signOut: () => void }) {
   const place = usePlace();
   const [help, showHelp] = useState(false);
-  const [waiting, wait] = useState(false);
+  const waiting = useRef(false);
   const rights: Rights = { respond: RANK[props.session.role] >= 1, admin: RANK[props.session.role] >= 3, user: props.session.user };
   useKeys((event) => {
-    if (waiting) {
-      wait(false);
+    if (waiting.current) {
+      // The second key of `g x` means nothing else, least of all an action on an alert.
+      waiting.current = false;
+      event.preventDefault();
+      event.stopImmediatePropagation();
       const page = { a: "alerts", s: "search", n: "agents", o: "oncall", e: "settings" }[event.key];
-      if (page) {
-        event.preventDefault();
-        event.stopImmediatePropagation();
-        go(link(page));
-      }
-    } else if (event.key === "g") wait(true);
+      if (page) go(link(page));
+    } else if (event.key === "g") waiting.current = true;
     else if (event.key === "?") showHelp(true);
     else if (event.key === "/") {
       event.preventDefault();
       document.querySelector<HTMLElement>("[data-main-input]")?.focus();
     }
-  });
+  }, true);
   useEffect(() => {
     const title = PAGES.find(([page]) => page === place.page)?.[1];
     document.title = title ? `${title} · Pikett` : "Pikett";

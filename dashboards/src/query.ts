@@ -111,7 +111,7 @@ export function summary(document: Document): string {
 
 /** A CSV cell: quoted, and never a formula. */
 export function cell(value: string): string {
-  const safe = /^[\s\u0000-\u001f]*[=+\-@\t\r]/.test(value) || /^[\t\r\n]/.test(value) ? `'${value}` : value;
+  const safe = /^[\s\u0000-\u001f]*[=+\-@\uff1d\uff0b\uff0d\uff20]/.test(value) || /^[\t\r\n]/.test(value) ? `'${value}` : value;
   return /[",\r\n']/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
 

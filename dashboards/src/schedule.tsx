@@ -98,7 +98,7 @@ export function ScheduleEditor(props: { schedule: Schedule | null; close: () => 
           ))}</ol>
           <button type="button" disabled={steps.length >= 20} onClick={() => setSteps([...steps, FRESH])}>Add a step</button>
         </fieldset>
-        <label>Go through the steps<input type="number" min="1" max="100" required value={rounds} onInput={(event) => setRounds(Number(event.currentTarget.value))} /></label>
+        <label>How many times to go through the steps<input type="number" min="1" max="100" required value={rounds} onInput={(event) => setRounds(Number(event.currentTarget.value))} /></label>
         <Failure error={error} />
         <footer><button type="button" onClick={props.close}>Cancel</button><button class="primary">Save the schedule</button></footer>
       </form>

@@ -156,14 +156,15 @@ export function typing(event: KeyboardEvent): boolean {
   return !!target?.closest("input, textarea, select, [contenteditable]");
 }
 
-export function useKeys(handler: (event: KeyboardEvent) => void) {
+/** Shortcuts of a page; `first` ones see a key before all others and may keep it to themselves. */
+export function useKeys(handler: (event: KeyboardEvent) => void, first = false) {
   const latest = useRef(handler);
   latest.current = handler;
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (!typing(event)) latest.current(event);
     };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
+    addEventListener("keydown", pressed, first);
+    return () => removeEventListener("keydown", pressed, first);
+  }, [first]);
 }

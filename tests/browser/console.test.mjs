@@ -219,6 +219,11 @@ test("alerts are worked by keyboard alone", async (context) => {
   assert.match(await page.innerText(".timeline"), /tried by the browser test/);
   await page.click("text=Reopen");
   await page.waitForSelector(".detail .badge.b-open");
+  await press("g");
+  await press("a");
+  await page.waitForTimeout(700);
+  await page.goBack();
+  await page.waitForSelector(".detail .badge.b-open", { timeout: 5_000 });
   await press("?");
   await page.waitForSelector("dialog .keys");
   await page.keyboard.press("Escape");
@@ -254,6 +259,48 @@ test("an administrator adds and removes a user and a token, and enrols an agent"
   await page.keyboard.press("Escape");
   for (const button of (await page.$$(".agents tr.agent button")).slice(0, 3)) await button.click();
   await shot("agent-open");
+});
+
+test("a viewer sees no button that it may not press", async () => {
+  await open("#/settings");
+  const name = `v${Date.now()}`;
+  await page.click("text=Add a user");
+  await page.fill("dialog input[name=name]", name);
+  await page.selectOption("dialog select[name=role]", "viewer");
+  await page.click("dialog button.primary");
+  const first = await page.innerText("dialog .secret");
+  await page.click("dialog button.primary");
+  const other = await browser.newContext({ ignoreHTTPSErrors: true });
+  const view = await other.newPage();
+  view.setDefaultTimeout(Number(process.env.PIKETT_TIMEOUT ?? 10_000));
+  view.on("pageerror", (error) => faults.push(String(error)));
+  await view.goto(`${url}/#/settings`);
+  await view.fill("input[name=name]", name);
+  await view.fill("input[name=password]", first);
+  await view.keyboard.press("Enter");
+  await view.fill("input[name=old]", first);
+  await view.fill("input[name=new]", next);
+  await view.fill("input[name=again]", next);
+  await view.keyboard.press("Enter");
+  await view.waitForSelector(".password");
+  assert.doesNotMatch(await view.innerText("main"), /Users|Tokens/);
+  await view.goto(`${url}/#/alerts?status=open`);
+  await view.waitForFunction(() => /\d+ alerts/.test(document.querySelector("main").innerText));
+  if (await view.$(".alerts tbody tr")) {
+    await view.click(".alerts tbody .title");
+    await view.waitForSelector(".detail .facts");
+    assert.doesNotMatch(await view.innerText(".detail"), /Acknowledge a|Close c|Reopen/);
+    await view.locator("body").press("a");
+    await view.locator("body").press("c");
+    assert.equal(await view.$("dialog[open]"), null);
+  }
+  for (const hash of ["#/agents", "#/oncall"]) {
+    await view.goto(`${url}/${hash}`);
+    await view.waitForSelector(".page h1");
+    assert.doesNotMatch(await view.innerText("main"), /Enrol an agent\n|Change the schedule\n/);
+  }
+  await other.close();
+  await page.click(`button[aria-label="Remove ${name}"]`);
 });
 
 test("the schedule is saved as it stands", async (context) => {

@@ -45,6 +45,10 @@ function useSearch(query: string, range: Range, turn: number) {
       work(false);
     }, (problem) => {
       if (abort.signal.aborted) return;
+      // Results of the query before would pass for results of this one.
+      setAnswer(null);
+      setHits([]);
+      setNext(null);
       fail(problem instanceof ApiError ? problem : new ApiError(0, "unknown", String(problem)));
       work(false);
     });
