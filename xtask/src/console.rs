@@ -17,7 +17,8 @@ pub(crate) fn build() -> Result<()> {
     if built.is_ok_and(|built| newest(&folder.join("src")).is_some_and(|source| source < built)) {
         return Ok(());
     }
-    for arguments in [&["ci", "--no-audit", "--no-fund"][..], &["run", "check"], &["test"], &["run", "build"]]
+    for arguments in
+        [&["ci", "--no-audit", "--no-fund"][..], &["run", "check"], &["test"], &["run", "build"]]
     {
         println!("\n$ npm {} (dashboards)", arguments.join(" "));
         let status = Command::new("npm")

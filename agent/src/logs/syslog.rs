@@ -204,7 +204,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;
 
-    async fn start(transport: Transport, room: usize) -> (SocketAddr, Receiver<Item>, Intake) {
+    fn start(transport: Transport, room: usize) -> (SocketAddr, Receiver<Item>, Intake) {
         let config = SyslogConfig { listen: "127.0.0.1:0".into(), transport, time_zone: None };
         let listener = Listener::open(&config).unwrap();
         let address = listener.address().unwrap();
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn both_framings_on_one_connection() {
-        let (address, items, _) = start(Transport::Tcp, 16).await;
+        let (address, items, _) = start(Transport::Tcp, 16);
         let mut stream = TcpStream::connect(address).await.unwrap();
         for piece in [
             &b"<13>Nov 22 15:04:05 h a: one\n33 <13>Nov 22 "[..],
@@ -245,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn tcp_senders_wait_and_lose_nothing() {
-        let (address, items, intake) = start(Transport::Tcp, 2).await;
+        let (address, items, intake) = start(Transport::Tcp, 2);
         let mut stream = TcpStream::connect(address).await.unwrap();
         for n in 0..200 {
             stream.write_all(format!("<13>Nov 22 15:04:05 h a: {n}\n").as_bytes()).await.unwrap();
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn datagrams_are_shed_and_counted_when_there_is_no_room() {
-        let (address, items, intake) = start(Transport::Udp, 1).await;
+        let (address, items, intake) = start(Transport::Udp, 1);
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         for n in 0..5 {
             socket
@@ -280,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_address_is_named() {
-        let (address, _items, _) = start(Transport::Tcp, 1).await;
+        let (address, _items, _) = start(Transport::Tcp, 1);
         let config = SyslogConfig {
             listen: address.to_string(),
             transport: Transport::Tcp,
