@@ -122,11 +122,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A flag that is set by Ctrl-C or a request to end; the signals do nothing else from here on.
-fn interruptible() -> Result<Arc<AtomicBool>> {
+/// Ctrl-C and a request to end.
+fn signals() -> SigSet {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
     signals.add(Signal::SIGTERM);
+    signals
+}
+
+/// A flag that is set by Ctrl-C or a request to end; the signals do nothing else from here on.
+fn interruptible() -> Result<Arc<AtomicBool>> {
+    let signals = signals();
     signals.thread_block().context("cannot listen for signals")?;
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
@@ -255,15 +261,17 @@ fn start(place: &Place, name: &'static str, config: &Path) -> Result<Daemon> {
         .create(true)
         .append(true)
         .open(place.data.join(format!("{name}.log")))?;
+    // A child inherits which signals are blocked; the daemons must hear theirs.
+    signals().thread_unblock()?;
     let child = Command::new(place.binary(name))
         .args(["run", "--config"])
         .arg(config)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        .spawn()
-        .with_context(|| format!("cannot start {name}"))?;
-    Ok(Daemon { name, child })
+        .spawn();
+    signals().thread_block()?;
+    Ok(Daemon { name, child: child.with_context(|| format!("cannot start {name}"))? })
 }
 
 fn wait_ready(place: &Place) -> Result<()> {
