@@ -84,7 +84,14 @@ impl Reporter {
                 problems.push(format!("{refused} {engine} rules refused; see the agent's log"));
             }
         }
-        let shipping = Ledger { seen: spool.next_seq().saturating_sub(1), ..Ledger::default() };
+        // The collector's books hold the other side of this hop.
+        let mut shipping =
+            Ledger { processed: link.acknowledged, pending: spool.pending(), ..Ledger::default() };
+        shipping.shed("rejected", link.rejected);
+        shipping.shed("skipped", link.skipped);
+        shipping.seen = [link.acknowledged, link.rejected, link.skipped, shipping.pending]
+            .into_iter()
+            .fold(0, u64::saturating_add);
         Report {
             time: Timestamp::from_micros(self.clock.now_micros()),
             boot: spool.boot(),

@@ -201,7 +201,9 @@ impl Daemon<'_> {
         stop_link.trigger();
         shipped.await.context("link failed")?;
         reporting.await.context("report failed")?;
-        tracing::info!(spooled = self.spool.lock().pending(), "agent stopped");
+        let mut spool = self.spool.lock();
+        spool.finish()?;
+        tracing::info!(spooled = spool.pending(), "agent stopped");
         Ok(())
     }
 

@@ -14,7 +14,7 @@ export const residue = (one: Ledger) => one.seen - one.processed - shed(one) - o
 
 /** Lost share of a hop, 0 to 1. */
 export function lost(one: Ledger): number {
-  return one.seen > 0 ? (shed(one) + one.dropped + Math.max(0, residue(one))) / one.seen : 0;
+  return one.seen > 0 ? (shed(one) - (one.shed?.duplicate ?? 0) + one.dropped + Math.max(0, residue(one))) / one.seen : 0;
 }
 
 export function percent(share: number): string {

@@ -442,6 +442,21 @@ impl Spool {
         None
     }
 
+    /// Deletes every file in which nothing is waiting, for the end of the program: else what is
+    /// acknowledged in the newest one would be sent, and dropped as known, at the next start.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`] when a file cannot be deleted.
+    pub fn finish(&mut self) -> Result<(), SpoolError> {
+        self.writer = None;
+        while self.segments.front().is_some_and(|first| first.is_done() && !first.noted) {
+            if let Some(done) = self.segments.pop_front() {
+                done.remove().map_err(io("remove", &done.path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets everything of `boot` up to `last_seq`; whole segments are deleted.
     ///
     /// # Errors

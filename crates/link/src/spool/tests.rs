@@ -110,6 +110,21 @@ fn notes_outlive_a_kill_until_they_are_kept_elsewhere() {
 }
 
 #[test]
+fn finishing_leaves_nothing_to_send_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = open(folder.path(), 1);
+    spool.append(&mut events(3), b"").unwrap();
+    spool.append(&mut events(2), b"").unwrap();
+    spool.acknowledge(1, 3).unwrap();
+    spool.finish().unwrap();
+    assert_eq!(drain(&spool), ["1:4-5"], "what waits stays");
+    spool.acknowledge(1, 5).unwrap();
+    spool.finish().unwrap();
+    drop(spool);
+    assert_eq!(drain(&open(folder.path(), 2)), [""; 0]);
+}
+
+#[test]
 fn two_processes_cannot_share_a_spool() {
     let folder = tempfile::tempdir().unwrap();
     let _first = open(folder.path(), 1);

@@ -119,9 +119,10 @@ fn plain_event() -> impl Strategy<Value = Value> {
     )
 }
 
-/// The other engine loses matches of `endswith` (and `startswith`) with a `?` at the open end.
+/// The other engine loses matches of `endswith` (and `startswith`) with a `?` at the open end, and
+/// finds `startswith: A*` in the middle of a value: wildcards with an anchor are left to our own tables.
 fn differs(rule: &str) -> bool {
-    rule.contains('?') && (rule.contains("endswith") || rule.contains("startswith"))
+    rule.contains(['?', '*']) && (rule.contains("endswith") || rule.contains("startswith"))
 }
 
 proptest! {
