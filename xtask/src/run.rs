@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 
 use crate::steps::{root, seconds};
 use crate::{console, setup, steps};
@@ -69,10 +70,10 @@ struct Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         // SIGTERM lets it drain; only what does not answer is killed.
-        let pid = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status();
+        let pid = i32::try_from(self.child.id()).ok().map(Pid::from_raw);
+        let asked = pid.is_some_and(|pid| kill(pid, Signal::SIGTERM).is_ok());
         let begun = steps::now();
-        while asked.is_ok() && begun.elapsed() < Duration::from_secs(12) {
+        while asked && begun.elapsed() < Duration::from_secs(12) {
             match self.child.try_wait() {
                 Ok(Some(_)) => return println!("{} stopped", self.name),
                 Ok(None) => std::thread::sleep(Duration::from_millis(50)),

@@ -1,0 +1,294 @@
+//! A collector and an agent as processes, and the ways to hurt them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use api::client::Client;
+use serde_json::{Value, json};
+use service::Secret;
+
+use crate::proxy::Proxy;
+
+/// Polls before a test gives up, 100 ms each: generous, because machines are shared.
+const POLLS: u32 = 1800;
+/// Lines that share one `process.name`, so that each line can be counted by one aggregation.
+const CHUNK: u32 = 5_000;
+
+/// What differs from a plain pair.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Further lines of the agent's configuration.
+    pub(crate) agent: String,
+    /// Further lines of the collector's configuration.
+    pub(crate) collector: String,
+    /// Lines at the head of the agent's configuration, before the first table.
+    pub(crate) head: String,
+    /// Put a cable that can be cut between the two.
+    pub(crate) cable: bool,
+    /// Folder of the collector's data when it must lie elsewhere.
+    pub(crate) data: Option<PathBuf>,
+    /// Variables of the collector's process.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// Both daemons, stopped when dropped.
+pub(crate) struct System {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) client: Client,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) ports: (u16, u16),
+    pub(crate) written: u32,
+    environment: Vec<(String, String)>,
+    running: Vec<(&'static str, Child)>,
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        for (_, child) in &mut self.running {
+            let _gone = child.kill().and_then(|()| child.wait());
+        }
+    }
+}
+
+/// A binary of the product, from beside the collector's or from `PIKETT_E2E_BINARIES`.
+pub(crate) fn binary(name: &str) -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_pikett-collector"));
+    let folder = std::env::var_os("PIKETT_E2E_BINARIES").map(PathBuf::from);
+    folder.map_or_else(|| own.with_file_name(name), |folder| folder.join(name))
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Standard output of a command that must succeed.
+pub(crate) fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Standard error of a command that must fail.
+pub(crate) fn refusal(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+impl System {
+    /// Both running, the agent enrolled and following `logs/*.log`; `None`, said aloud, when the
+    /// agent's binary was not built.
+    pub(crate) fn start(options: Options) -> Option<Self> {
+        if !binary("pikett-agent").exists() {
+            println!("skipped: pikett-agent is not built (run the tests of the whole workspace)");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let data = options.data.clone().unwrap_or_else(|| at("c"));
+        let ports = (free_port(), free_port());
+        let proxy = options.cable.then(|| Proxy::start(ports.1));
+        let (web, link) = ports;
+        let named = proxy.as_ref().map_or(link, |proxy| proxy.port);
+        std::fs::create_dir(at("logs")).unwrap();
+        let collector = format!(
+            "data = {data:?}\nweb = \"127.0.0.1:{web}\"\nlink = \"127.0.0.1:{link}\"\n\
+             console_url = \"https://127.0.0.1:{web}\"\nlink_names = [\"127.0.0.1:{named}\"]\n{}",
+            options.collector
+        );
+        std::fs::write(at("c.toml"), collector).unwrap();
+        let text = format!(
+            "data = {:?}\n{}\n[[logs.files]]\npaths = [\"{}/*.log\"]\n{}",
+            at("a"),
+            options.head,
+            at("logs").display(),
+            options.agent
+        );
+        std::fs::write(at("a.toml"), text).unwrap();
+        let init = ["init", "--name", "127.0.0.1", "--mail", "oncall@example.com", "--data"];
+        output(Command::new(binary("pikett-collector")).args(init).arg(&data));
+        let token = ["token", "--name", "test", "--scope", "read", "--scope", "respond"];
+        let token =
+            token.into_iter().chain(["--scope", "ingest", "--scope", "metrics", "--config"]);
+        let mut command = Command::new(binary("pikett-collector"));
+        let token = output(command.args(token).arg(at("c.toml")));
+        let authority = std::fs::read_to_string(data.join("authority.pem")).unwrap();
+        std::fs::write(at("token"), &token).unwrap();
+        std::fs::write(at("authority.pem"), &authority).unwrap();
+        let url = format!("https://127.0.0.1:{web}");
+        let client = Client::new(&url, &authority, Secret::new(token)).unwrap();
+        let environment = options.environment;
+        let running = Vec::new();
+        let mut system = Self { folder, client, proxy, ports, written: 0, environment, running };
+        system.run("collector");
+        system.wait("the collector answers", |system| system.count().is_some());
+        let token = system.enrolment(&[]);
+        output(&mut system.enroll(named, &token, "a"));
+        system.run("agent");
+        system.wait("the link is up", |system| system.log("agent").contains("link is up"));
+        Some(system)
+    }
+
+    /// A path in the system's own folder.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A new enrolment token.
+    pub(crate) fn enrolment(&self, options: &[&str]) -> String {
+        let mut command = Command::new(binary("pikett-collector"));
+        command.arg("enrolment-token").args(options).arg("--config").arg(self.at("c.toml"));
+        output(&mut command)
+    }
+
+    /// The command that enrols an agent into the folder `data`.
+    pub(crate) fn enroll(&self, port: u16, token: &str, data: &str) -> Command {
+        let mut command = Command::new(binary("pikett-agent"));
+        let address = format!("https://127.0.0.1:{port}");
+        command.args(["enroll", "--collector", &address, "--token", token, "--name", "web1"]);
+        command.arg("--data").arg(self.at(data));
+        command
+    }
+
+    /// Starts `collector` or `agent`.
+    pub(crate) fn run(&mut self, name: &'static str) {
+        let (program, config) = match name {
+            "agent" => (binary("pikett-agent"), self.at("a.toml")),
+            _ => (binary("pikett-collector"), self.at("c.toml")),
+        };
+        let log = self.at(&format!("{name}.log"));
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        let mut command = Command::new(program);
+        if name == "collector" {
+            command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        }
+        let quiet = command.args(["run", "--config"]).arg(config).stdout(Stdio::null());
+        self.running.push((name, quiet.stderr(log).spawn().unwrap()));
+    }
+
+    fn child(&mut self, name: &str) -> Child {
+        let at = self.running.iter().position(|(one, _)| *one == name).unwrap();
+        self.running.remove(at).1
+    }
+
+    /// Kills with SIGKILL, as a crash would.
+    pub(crate) fn kill(&mut self, name: &str) {
+        let mut child = self.child(name);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn stop(&mut self, name: &str) {
+        let mut child = self.child(name);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(child.wait().unwrap().success(), "{}", self.log(name));
+    }
+
+    /// Whether it is still running.
+    pub(crate) fn lives(&mut self, name: &str) -> bool {
+        let found = self.running.iter_mut().find(|(one, _)| *one == name);
+        found.is_some_and(|(_, child)| child.try_wait().unwrap().is_none())
+    }
+
+    /// What it wrote to its own log so far.
+    pub(crate) fn log(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.at(&format!("{name}.log"))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Appends numbered lines to the log the agent follows.
+    pub(crate) fn write(&mut self, lines: u32) {
+        let range = self.written..self.written + lines;
+        append(&self.at("logs/app.log"), range);
+        self.written += lines;
+    }
+
+    /// Asks the API; `None` when the collector does not answer.
+    pub(crate) fn search(&self, request: &Value) -> Option<Value> {
+        self.client.post("/api/v1/search", request).ok()
+    }
+
+    /// Events that match a query; `None` when the collector does not answer.
+    pub(crate) fn total(&self, query: &str) -> Option<u64> {
+        self.search(&json!({"query": query, "limit": 0}))?["total"].as_u64()
+    }
+
+    /// Numbered lines that are searchable; `None` when the collector does not answer.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.total("process.name:app*")
+    }
+
+    /// The live alerts.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        let alerts = self.client.get::<Value>("/api/v1/alerts?status=live&limit=1000").unwrap();
+        alerts.as_array().or_else(|| alerts["alerts"].as_array()).cloned().unwrap_or_default()
+    }
+
+    /// The agent as the collector knows it.
+    pub(crate) fn agent(&self) -> Value {
+        self.client.get::<Value>("/api/v1/agents").unwrap()[0].clone()
+    }
+
+    /// Waits until something holds.
+    pub(crate) fn wait(&self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
+        for _ in 0..POLLS {
+            if reached(self) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let tail = |name: &str| {
+            let text = self.log(name);
+            text.lines().rev().take(15).collect::<Vec<_>>().join("\n")
+        };
+        panic!("never: {what} ({:?})\n{}\n{}", self.count(), tail("agent"), tail("collector"));
+    }
+
+    /// Waits for every line, then looks that each is there once and the books balance.
+    pub(crate) fn settle(&self) {
+        let expected = u64::from(self.written);
+        self.wait("every line is found", |system| system.count() >= Some(expected));
+        assert_eq!(self.count(), Some(expected), "more than was written");
+        self.each_once(0..self.written);
+        self.balance();
+    }
+
+    /// Each numbered line of a range that begins with a chunk is found exactly once.
+    pub(crate) fn each_once(&self, range: std::ops::Range<u32>) {
+        for first in range.clone().step_by(usize::try_from(CHUNK).unwrap()) {
+            let count = CHUNK.min(range.end - first);
+            let terms = json!({"type": "terms", "field": "log.syslog.procid", "size": 10_000});
+            let query = format!("process.name:app{}", first / CHUNK);
+            let request = json!({"query": query, "limit": 0, "aggregations": [terms]});
+            let answer = self.search(&request).unwrap();
+            let buckets = answer["aggregations"][0]["buckets"].as_array().unwrap();
+            let odd: Vec<_> = buckets.iter().filter(|bucket| bucket["count"] != 1).collect();
+            assert!(odd.is_empty(), "repeated: {odd:?}");
+            assert_eq!(buckets.len(), usize::try_from(count).unwrap(), "lines from {first} on");
+        }
+    }
+
+    /// Waits until nothing is in flight, then the ledger has no residue.
+    pub(crate) fn balance(&self) {
+        self.wait("the books balance", |system| {
+            let agent = system.agent();
+            agent["residue"] == 0 && agent["agent"]["report"]["pending"] == 0
+        });
+    }
+}
+
+/// Appends syslog lines with these numbers to a file.
+pub(crate) fn append(path: &Path, numbers: std::ops::Range<u32>) {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    let mut text = String::new();
+    for number in numbers {
+        let chunk = number / CHUNK;
+        let head = format!("<13>1 2026-11-22T15:04:05Z web1 app{chunk} {number} - -");
+        text.push_str(&format!("{head} line-{number}\n"));
+    }
+    file.write_all(text.as_bytes()).unwrap();
+}
