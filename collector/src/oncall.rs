@@ -234,6 +234,9 @@ pub struct Escalation {
     pub severity: Severity,
     /// Gone through all rounds without an answer.
     pub exhausted: bool,
+    /// How often the alert had been reopened when it began; once more begins anew.
+    #[serde(default)]
+    pub reopened: u32,
 }
 
 impl Record for Escalation {
