@@ -288,6 +288,7 @@ impl Agents {
                 let now = self.now();
                 if let Some(agent) = self.lock().get_mut(id) {
                     agent.seen = now;
+                    agent.book(report.boot).rejected = report.rejected;
                     agent.report = Some(report);
                     self.keep(agent);
                 }

@@ -307,7 +307,9 @@ impl Owner {
                     Command::Covered(source, last, reply) => {
                         self.write_group(&mut group);
                         let ranges = self.dedup.overlap(&source, 1, last);
-                        drop(reply.send(length(&ranges)));
+                        if reply.send(length(&ranges)).is_err() {
+                            tracing::debug!("nobody waits to hear what is stored");
+                        }
                     }
                     Command::Stop(done) => {
                         self.write_group(&mut group);
