@@ -1,7 +1,9 @@
 //! Agents: who is enrolled, who is connected, what they report, and whether the books balance.
 //!
 //! For each boot `given out = stored + skipped + rejected + still spooled`; what is missing is the
-//! residue. A residue that stays is an alarm, like an agent that falls silent.
+//! residue. Books are written with each report; what a crash of the collector took of them is
+//! found again in the store, which knows what it has ([`Agents::reconcile`]).
+//! A residue that stays is an alarm, like an agent that falls silent.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use service::Clock;
 
 use crate::state::{Record, State, StateError};
+use crate::store::log::dedup::Seen;
+use crate::store::log::writer::length;
 
 /// Seconds without a sign of life before an agent counts as silent.
 pub const SILENT_AFTER: i64 = 30;
@@ -34,6 +38,9 @@ pub struct Book {
     pub skipped: BTreeMap<String, u64>,
     /// Events refused for good.
     pub rejected: u64,
+    /// Sequences that were announced as skipped, so that an announcement sent again counts once.
+    #[serde(default)]
+    announced: Seen,
 }
 
 /// An enrolled agent.
@@ -145,10 +152,10 @@ pub enum Booking {
     },
     /// Events that will never come.
     Skipped {
+        /// First sequence.
+        first_seq: u64,
         /// Last sequence.
         last_seq: u64,
-        /// How many.
-        count: u64,
         /// Why.
         reason: String,
     },
@@ -188,25 +195,32 @@ impl Agents {
     }
 
     /// A free identity for `host`: its name, with a number when that is taken.
-    #[must_use]
-    pub fn free_id(&self, host: &str) -> String {
+    fn free_id(known: &BTreeMap<String, Agent>, host: &str) -> String {
         let clean = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
         let base: String = host.chars().take(48).map(clean).collect();
         let base = base.trim_matches('-');
         let base = if base.is_empty() { "agent" } else { base };
-        let known = self.lock();
         let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
         let mut names = std::iter::once(base.to_owned()).chain(numbered);
         names.find(|name| !known.contains_key(name)).unwrap_or_default()
     }
 
-    /// Adds an agent that was just enrolled.
+    /// Adds an agent for `host` under an identity nobody else has, which is returned. `certify`
+    /// makes its certificate and says when that expires; when it fails nothing is added.
     ///
     /// # Errors
-    /// [`StateError`].
-    pub fn add(&self, id: &str, host: &str, expires: Timestamp) -> Result<(), StateError> {
+    /// What `certify` returns, or [`StateError`] as its `From`.
+    pub fn enrol<E: From<StateError>>(
+        &self,
+        host: &str,
+        certify: impl FnOnce(&str) -> Result<Timestamp, E>,
+    ) -> Result<String, E> {
+        // Held throughout: two hosts of one name must not get one identity.
+        let mut known = self.lock();
+        let id = Self::free_id(&known, host);
+        let expires = certify(&id)?;
         let agent = Agent {
-            id: id.to_owned(),
+            id: id.clone(),
             host: host.to_owned(),
             version: String::new(),
             zone: String::new(),
@@ -220,8 +234,8 @@ impl Agents {
             books: Vec::new(),
         };
         self.state.put(&agent)?;
-        self.lock().insert(agent.id.clone(), agent);
-        Ok(())
+        known.insert(agent.id.clone(), agent);
+        Ok(id)
     }
 
     /// All agents, by identity.
@@ -274,6 +288,7 @@ impl Agents {
                 let now = self.now();
                 if let Some(agent) = self.lock().get_mut(id) {
                     agent.seen = now;
+                    agent.book(report.boot).rejected = report.rejected;
                     agent.report = Some(report);
                     self.keep(agent);
                 }
@@ -294,12 +309,35 @@ impl Agents {
                     book.stored = book.stored.saturating_add(stored);
                     book.duplicates = book.duplicates.saturating_add(duplicates);
                 }
-                Booking::Skipped { last_seq, count, reason } => {
+                Booking::Skipped { first_seq, last_seq, reason } => {
                     book.given_out = book.given_out.max(last_seq);
+                    let known = length(&book.announced.overlap(first_seq, last_seq));
+                    let count = length(&[first_seq..=last_seq]).saturating_sub(known);
+                    book.announced.mark(first_seq, last_seq);
                     let slot = book.skipped.entry(reason).or_default();
                     *slot = slot.saturating_add(count);
                 }
             }
+        }
+    }
+
+    /// Boot and last sequence of an agent whose book of the present boot does not balance.
+    #[must_use]
+    pub fn unbalanced(&self, id: &str) -> Option<(u64, u64)> {
+        let known = self.lock();
+        let agent = known.get(id).filter(|agent| agent.residue() > 0)?;
+        let report = agent.report.as_ref()?;
+        let boot = format!("{:016x}", report.boot);
+        let book = agent.books.iter().find(|book| book.boot == boot)?;
+        Some((report.boot, book.given_out.max(report.last_seq)))
+    }
+
+    /// Corrects a book by what the store has: `covered` sequences of this boot.
+    pub fn reconcile(&self, id: &str, boot: u64, covered: u64) {
+        if let Some(agent) = self.lock().get_mut(id) {
+            let book = agent.book(boot);
+            book.stored = book.stored.max(covered);
+            self.keep(agent);
         }
     }
 
@@ -311,76 +349,4 @@ impl Agents {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use zeroize::Zeroizing;
-
-    fn fixture() -> (tempfile::TempDir, Clock, Agents) {
-        let folder = tempfile::tempdir().unwrap();
-        let key = Zeroizing::new([1; 32]);
-        let state = Arc::new(State::open(&folder.path().join("state.db"), &key).unwrap());
-        let clock = Clock::manual(1_795_359_845_000_000);
-        let agents = Agents::load(state, clock.clone()).unwrap();
-        (folder, clock, agents)
-    }
-
-    fn report(agents: &Agents, boot: u64, last_seq: u64, pending: u64) {
-        let report = Report { boot, last_seq, pending, ..Report::default() };
-        agents.report("web1", &serde_json::to_vec(&report).unwrap());
-    }
-
-    #[test]
-    fn the_books_balance_or_show_what_is_missing() {
-        let (_folder, _clock, agents) = fixture();
-        agents.add("web1", "web1", Timestamp::EPOCH).unwrap();
-        agents.book("web1", 1, Booking::Batch { last_seq: 10, stored: 10, duplicates: 3 });
-        let skipped = Booking::Skipped { last_seq: 15, count: 5, reason: "spool_full".into() };
-        agents.book("web1", 1, skipped);
-        report(&agents, 1, 20, 5);
-        assert_eq!(agents.list()[0].residue(), 0);
-        report(&agents, 1, 22, 5);
-        assert_eq!(agents.list()[0].residue(), 2);
-        report(&agents, 2, 0, 0);
-        assert_eq!(agents.list()[0].residue(), 0, "a new boot has a book of its own");
-    }
-
-    #[test]
-    fn health_over_time() {
-        let (_folder, clock, agents) = fixture();
-        agents.add("web1", "web1", Timestamp::EPOCH).unwrap();
-        let health = |agents: &Agents| {
-            let now = Timestamp::from_micros(clock.now_micros());
-            agents.list()[0].health(now)
-        };
-        assert_eq!(health(&agents), Health::New);
-        report(&agents, 1, 0, 0);
-        assert_eq!(health(&agents), Health::Online);
-        clock.advance((SILENT_AFTER + 1) * 1_000_000);
-        assert_eq!(health(&agents), Health::Silent);
-        agents.set_revoked("web1", true).unwrap();
-        assert_eq!(health(&agents), Health::Revoked);
-        assert!(!agents.may_connect("web1") && !agents.may_connect("unknown"));
-    }
-
-    #[test]
-    fn identities_are_clean_and_free() {
-        let (_folder, _clock, agents) = fixture();
-        assert_eq!(agents.free_id("web 1.example"), "web-1-example");
-        assert_eq!(agents.free_id("<>"), "agent");
-        agents.add("web1", "web1", Timestamp::EPOCH).unwrap();
-        assert_eq!(agents.free_id("web1"), "web1-2");
-    }
-
-    #[test]
-    fn garbage_reports_and_many_boots_are_bounded() {
-        let (_folder, _clock, agents) = fixture();
-        agents.add("web1", "web1", Timestamp::EPOCH).unwrap();
-        agents.report("web1", b"{garbage");
-        agents.report("web1", &vec![b' '; MAX_REPORT + 1]);
-        for boot in 0..100 {
-            agents.book("web1", boot, Booking::Batch { last_seq: 1, stored: 1, duplicates: 0 });
-        }
-        assert_eq!(agents.list()[0].books.len(), MAX_BOOTS);
-        assert!(agents.list()[0].report.is_none());
-    }
-}
+mod tests;

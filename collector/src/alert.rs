@@ -1,7 +1,10 @@
 //! Alerts: detections grouped by rule and entity, with state, evidence and timeline.
 //!
 //! A detection joins the open alert of its rule and entity; else it begins a new one, so that a
-//! new rule, a new entity or a return after closing is never hidden by an old alert. Detections
+//! new rule, a new entity or a return after closing is never hidden by an old alert. Of several
+//! alerts of one group that are not closed (one was reopened) the newest is joined. Reopening
+//! begins anew: open, nobody's, without a verdict, and people are called again; what was before
+//! stays in the timeline. Detections
 //! are recorded here before the batch that carried them is acknowledged, and a watermark per
 //! (agent, boot) makes a batch that is sent again count only once.
 
@@ -106,8 +109,11 @@ pub struct Alert {
     pub status: Status,
     /// Verdict, once closed.
     pub verdict: Option<Verdict>,
-    /// Who is on it.
+    /// Who is on it; nobody while it is open.
     pub owner: Option<String>,
+    /// How often it has been opened again; each time calls people anew.
+    #[serde(default)]
+    pub reopened: u32,
     /// History.
     pub timeline: Vec<Entry>,
 }
@@ -161,7 +167,7 @@ pub enum Action {
     Acknowledge,
     /// Deal with it.
     Close(Verdict),
-    /// It is not dealt with after all.
+    /// It is not dealt with after all, or its owner gives it back.
     Reopen,
 }
 
@@ -210,6 +216,11 @@ impl Alert {
         group(self.engine, &self.rule_id, &self.entity)
     }
 
+    fn same_group(&self, other: &Self) -> bool {
+        (self.engine, &self.rule_id, &self.entity)
+            == (other.engine, &other.rule_id, &other.entity)
+    }
+
     fn begin(id: String, detection: &Detection, time: Timestamp, now: Timestamp) -> Self {
         Self {
             id,
@@ -232,6 +243,7 @@ impl Alert {
             status: Status::Open,
             verdict: None,
             owner: None,
+            reopened: 0,
             timeline: Vec::new(),
         }
     }
@@ -280,11 +292,9 @@ impl Alerts {
     pub fn load(state: Arc<State>, clock: Clock) -> Result<Self, StateError> {
         let mut known = Known::default();
         for alert in state.list::<Alert>()? {
-            if alert.status != Status::Closed {
-                known.live.insert(alert.group(), alert.id.clone());
-            }
             known.alerts.insert(alert.id.clone(), alert);
         }
+        known.live = newest(known.alerts.values());
         for marks in state.list::<Watermarks>()? {
             known.watermarks.insert(marks.agent.clone(), marks);
         }
@@ -368,13 +378,13 @@ impl Alerts {
             let id = text(document, "event.id").unwrap_or_default();
             let id = sha256(&format!("{group}\0{id}\0{}", now.micros())).chars().take(16).collect();
             let mut alert = Alert::begin(id, &detection, time, now);
-            alert.note(now, "pikett", "opened");
+            alert.note(now, PRODUCT, "opened");
             alert
         });
         if detection.severity > alert.severity {
             alert.severity = detection.severity;
             let what = format!("severity rose to {}", detection.severity.as_str());
-            alert.note(now, "pikett", what);
+            alert.note(now, PRODUCT, what);
         }
         alert.join(&detection, document, time);
         touched.insert(group, alert);
@@ -439,28 +449,41 @@ impl Alerts {
                 alert.verdict = Some(verdict);
                 format!("closed as {}", name(verdict))
             }
-            (Action::Reopen, Status::Closed) => {
+            (Action::Reopen, Status::Open) => return status("open"),
+            (Action::Reopen, before) => {
                 alert.status = Status::Open;
                 alert.verdict = None;
-                "reopened".to_owned()
+                alert.owner = None;
+                alert.reopened = alert.reopened.saturating_add(1);
+                if before == Status::Closed { "reopened" } else { "given back" }.to_owned()
             }
-            (Action::Reopen, _) => return status("open"),
         };
         let what = if note.is_empty() { what } else { format!("{what}: {note}") };
         alert.note(self.now(), who, what);
         self.state.put(&alert)?;
         let group = alert.group();
-        if alert.status == Status::Closed {
-            if known.live.get(&group) == Some(&alert.id) {
-                known.live.remove(&group);
-            }
-        } else {
-            known.live.insert(group, alert.id.clone());
-        }
         known.alerts.insert(alert.id.clone(), alert.clone());
+        let same = known.alerts.values().filter(|one| one.same_group(&alert));
+        match newest(same).remove(&group) {
+            Some(id) => known.live.insert(group, id),
+            None => known.live.remove(&group),
+        };
         drop(known);
         self.changed.notify_waiters();
         Ok(alert)
+    }
+
+    /// Adds a line to an alert's history, unless it says just that since it was last (re)opened:
+    /// what goes wrong again and again is told once.
+    ///
+    /// # Errors
+    /// [`AlertError`].
+    pub fn note_once(&self, id: &str, what: &str) -> Result<(), AlertError> {
+        let told = self.get(id).is_some_and(|alert| {
+            let since = alert.timeline.iter().rev();
+            since.take_while(|entry| !begins(entry)).any(|entry| entry.what == what)
+        });
+        if told { Ok(()) } else { self.note(id, PRODUCT, what) }
     }
 
     /// Adds a line to an alert's history.
@@ -476,6 +499,27 @@ impl Alerts {
         self.state.put(alert)?;
         Ok(())
     }
+}
+
+/// Name under which the product itself writes history.
+pub const PRODUCT: &str = "pikett";
+
+/// Whether this entry is where an alert was opened again.
+fn begins(entry: &Entry) -> bool {
+    let verb = entry.what.split(':').next().unwrap_or_default();
+    entry.who != PRODUCT && ["reopened", "given back"].contains(&verb)
+}
+
+/// The newest alert that is not closed, by group.
+fn newest<'a>(alerts: impl Iterator<Item = &'a Alert>) -> BTreeMap<String, String> {
+    let mut live: BTreeMap<String, &Alert> = BTreeMap::new();
+    for alert in alerts.filter(|alert| alert.status != Status::Closed) {
+        let slot = live.entry(alert.group()).or_insert(alert);
+        if (alert.created, &alert.id) > (slot.created, &slot.id) {
+            *slot = alert;
+        }
+    }
+    live.into_iter().map(|(group, alert)| (group, alert.id.clone())).collect()
 }
 
 /// A verdict in words.

@@ -1,7 +1,8 @@
 //! Detection in the collector: correlations over all agents, and rules for what comes without one.
 //!
 //! Agents evaluate single events themselves; here their documents only feed correlations. Events of
-//! other shippers have had no detection yet and get it here.
+//! other shippers have had no detection yet and get it here. Thresholds and baselines keep their
+//! state over a restart ([`Memory`]); counts of Sigma correlations in progress begin anew.
 
 use std::path::PathBuf;
 
@@ -12,12 +13,18 @@ use sigma::{Correlator, Record, RuleSet, Scratch};
 use crate::config::RulesConfig;
 use crate::keys;
 use crate::pipeline::{Detector, Sent};
+use crate::store::Key;
+use crate::store::log::checkpoint::{self, Found};
 
-/// The detectors for a configuration. Refused rules are told by name.
+/// The detectors for a configuration, with what `memory` has of them. Refused rules are told by
+/// name.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn detectors(config: &RulesConfig) -> Result<Vec<Box<dyn Detector>>> {
+pub fn detectors(
+    config: &RulesConfig,
+    memory: Option<&Memory>,
+) -> Result<Vec<Box<dyn Detector>>> {
     let mut out: Vec<Box<dyn Detector>> = Vec::new();
     if !config.sigma.is_empty() {
         let texts = texts(&config.sigma)?;
@@ -40,8 +47,17 @@ pub fn detectors(config: &RulesConfig) -> Result<Vec<Box<dyn Detector>>> {
             tracing::error!(%error, "threshold rule refused");
         }
         tracing::info!(loaded = rules.rules().len(), refused = errors.len(), "threshold rules");
-        let engine = anomaly::Engine::with_seed(&rules, u64::from_le_bytes(keys::random::<8>()?));
-        out.push(Box::new(AnomalyDetector { engine, found: Vec::new() }));
+        let seed = u64::from_le_bytes(keys::random::<8>()?);
+        let mut engine = anomaly::Engine::with_seed(&rules, seed);
+        if let Some(bytes) = memory.and_then(|memory| memory.load(ANOMALY)) {
+            match engine.restore(&bytes) {
+                Ok(back) => {
+                    tracing::info!(groups = back.groups, anew = ?back.dropped, "baselines restored");
+                }
+                Err(error) => tracing::error!(%error, "baselines begin anew"),
+            }
+        }
+        out.push(Box::new(AnomalyDetector { engine, found: Vec::new(), timely: false }));
     }
     Ok(out)
 }
@@ -55,6 +71,49 @@ fn time(document: &Document, name: &str) -> Timestamp {
     text.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::EPOCH)
 }
 
+/// Where detectors' state lies while the collector does not run: sealed files in its data folder.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    folder: PathBuf,
+    key: Key,
+}
+
+impl Memory {
+    /// In `folder`, sealed with `key`.
+    #[must_use]
+    pub const fn new(folder: PathBuf, key: Key) -> Self {
+        Self { folder, key }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.memory"))
+    }
+
+    /// Keeps what the detectors remember; blocks. What cannot be written is told and the older
+    /// state stays.
+    pub fn save(&self, memories: &[(&'static str, Vec<u8>)]) {
+        for (name, bytes) in memories {
+            if let Err(error) = checkpoint::write(&self.path(name), &self.key, bytes, true) {
+                tracing::error!(name, error = service::causes(&error), "memory not kept");
+            }
+        }
+    }
+
+    /// What was kept under `name`. A file that does not open is told and counts as none.
+    #[must_use]
+    pub fn load(&self, name: &str) -> Option<Vec<u8>> {
+        match checkpoint::read(&self.path(name), &self.key) {
+            Ok(Found::Content(bytes)) => return Some(bytes),
+            Ok(Found::Nothing) => {}
+            Ok(Found::Damaged) => tracing::error!(name, "kept memory is damaged, beginning anew"),
+            Err(error) => {
+                tracing::error!(name, error = service::causes(&error), "memory not read");
+            }
+        }
+        None
+    }
+}
+
 struct SigmaDetector {
     rules: RuleSet,
     correlator: Correlator,
@@ -62,6 +121,10 @@ struct SigmaDetector {
 }
 
 impl Detector for SigmaDetector {
+    fn name(&self) -> &'static str {
+        "sigma"
+    }
+
     fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>) {
         // A detection is not evidence of itself.
         if document.contains_key("detection") {
@@ -94,12 +157,39 @@ impl Detector for SigmaDetector {
     }
 }
 
+/// Name of the detector of thresholds and baselines.
+const ANOMALY: &str = "anomaly";
+/// Events may arrive this much later than they happened before the clock ends their bucket,
+/// microseconds.
+const GRACE: i64 = 60_000_000;
+/// Events that are older than this on arrival are a replay, whose time is not the clock's.
+const REPLAY: i64 = 3_600_000_000;
+
 struct AnomalyDetector {
     engine: anomaly::Engine,
     found: Vec<anomaly::Finding>,
+    /// Whether the latest event was of the present.
+    timely: bool,
 }
 
 impl Detector for AnomalyDetector {
+    fn name(&self) -> &'static str {
+        ANOMALY
+    }
+
+    fn pass(&mut self, now: Timestamp, found: &mut Vec<Event>) {
+        if self.timely {
+            let until = Timestamp::from_micros(now.micros().saturating_sub(GRACE));
+            self.engine.advance(until, &mut self.found);
+            found.extend(self.found.drain(..).map(|finding| finding.to_event(now)));
+        }
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        let saved = self.engine.snapshot();
+        saved.inspect_err(|error| tracing::error!(%error, "baselines cannot be kept")).ok()
+    }
+
     fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>) {
         if by == Sent::Agent || document.contains_key("detection") {
             return;
@@ -107,6 +197,7 @@ impl Detector for AnomalyDetector {
         let Some(view) = anomaly::EventView::of_document(document) else { return };
         self.engine.observe(&view, &mut self.found);
         let seen = time(document, "event.created");
+        self.timely = seen.micros_since(view.time).abs() < REPLAY;
         found.extend(self.found.drain(..).map(|finding| finding.to_event(seen)));
     }
 }
@@ -137,7 +228,7 @@ mod tests {
         std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
         let config =
             RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
-        let mut detectors = detectors(&config).unwrap();
+        let mut detectors = detectors(&config, None).unwrap();
         let mut found = Vec::new();
         for host in 1..=3 {
             detectors[0].document(&document(host), by, &mut found);

@@ -7,11 +7,14 @@ use event::{Event, Timestamp};
 use link::pki::Authority;
 use link::proto::{EnrolReply, EnrolRequest};
 use link::server::{Handler, Peer, Verdict};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use service::{Clock, Telemetry};
 
 use crate::agents::{Agents, Booking};
 use crate::auth::enrolment::Enrolments;
 use crate::pipeline::Pipeline;
+use crate::store::SourceKey;
 
 /// What the link hands over to.
 #[derive(Debug)]
@@ -32,6 +35,20 @@ pub struct Intake {
     pub telemetry: Telemetry,
 }
 
+/// Why a host did not become an agent.
+#[derive(Debug, thiserror::Error)]
+enum EnrolError {
+    /// Its request cannot be signed.
+    #[error("the signing request cannot be read")]
+    Request(#[from] link::pki::PkiError),
+    /// What was signed is no certificate.
+    #[error("the certificate made cannot be read back")]
+    Certificate,
+    /// It could not be kept.
+    #[error(transparent)]
+    State(#[from] crate::state::StateError),
+}
+
 impl Intake {
     fn sign(&self, request: &EnrolRequest) -> Result<EnrolReply, String> {
         let failed = |error: &dyn std::error::Error| {
@@ -44,15 +61,18 @@ impl Intake {
             self.telemetry.count("pikett_enrolments_refused", "enrolments refused", &[], 1);
             return Err("token is unknown, used up or expired; ask for a new one".to_owned());
         }
-        let agent = self.agents.free_id(&request.host);
         let now = self.clock.now_micros().div_euclid(1_000_000);
-        let certificate = self
-            .authority
-            .agent(&request.signing_request, &agent, now)
-            .map_err(|_| "the signing request cannot be read".to_owned())?;
-        self.agents
-            .add(&agent, &request.host, Timestamp::from_seconds(now))
-            .map_err(|error| failed(&error))?;
+        let mut certificate = String::new();
+        let enrolled = self.agents.enrol(&request.host, |agent| {
+            certificate = self.authority.agent(&request.signing_request, agent, now)?;
+            let der = CertificateDer::from_pem_slice(certificate.as_bytes());
+            let (_, expires) = link::pki::subject(&der.map_err(|_| EnrolError::Certificate)?)?;
+            Ok(Timestamp::from_seconds(expires))
+        });
+        let agent = enrolled.map_err(|error| match error {
+            EnrolError::Request(_) => "the signing request cannot be read".to_owned(),
+            other => failed(&other),
+        })?;
         tracing::info!(agent, host = request.host, "agent enrolled");
         Ok(EnrolReply { agent, certificate, collectors: self.collectors.clone() })
     }
@@ -97,13 +117,20 @@ impl Handler for Intake {
         tracing::error!(agent = %peer.agent, first, last, reason, "agent lost events");
         let labels = [("reason", reason.as_str())];
         self.telemetry.count("pikett_events_skipped", "events lost by agents", &labels, count);
-        let booking = Booking::Skipped { last_seq: last, count, reason };
+        let booking = Booking::Skipped { first_seq: first, last_seq: last, reason };
         self.agents.book(peer.agent.as_str(), boot, booking);
         Verdict::Stored
     }
 
     async fn report(&self, peer: &Peer, json: Vec<u8>) {
-        self.agents.report(peer.agent.as_str(), &json);
+        let id = peer.agent.as_str();
+        self.agents.report(id, &json);
+        let Some((boot, last)) = self.agents.unbalanced(id) else { return };
+        let source = SourceKey { agent: peer.agent.clone(), boot };
+        match self.pipeline.store().covered(source, last).await {
+            Ok(covered) => self.agents.reconcile(id, boot, covered),
+            Err(error) => tracing::warn!(%error, agent = id, "book not compared with the store"),
+        }
     }
 
     async fn enrol(

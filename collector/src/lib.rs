@@ -16,4 +16,6 @@ pub mod run;
 pub mod search;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod web;

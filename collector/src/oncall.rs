@@ -234,6 +234,9 @@ pub struct Escalation {
     pub severity: Severity,
     /// Gone through all rounds without an answer.
     pub exhausted: bool,
+    /// How often the alert had been reopened when it began; once more begins anew.
+    #[serde(default)]
+    pub reopened: u32,
 }
 
 impl Record for Escalation {
@@ -244,35 +247,4 @@ impl Record for Escalation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schedule(members: &[&str]) -> Schedule {
-        let mut schedule = Schedule::first("x", Timestamp::from_seconds(1_000));
-        schedule.members = members.iter().map(|name| (*name).to_owned()).collect();
-        schedule
-    }
-
-    #[test]
-    fn the_week_changes_at_the_hour_it_began() {
-        let team = schedule(&["a", "b", "c"]);
-        let at = |seconds| team.on_call(Timestamp::from_seconds(seconds), 0).unwrap();
-        assert_eq!((at(1_000), at(1_000 + WEEK - 1), at(1_000 + WEEK)), ("a", "a", "b"));
-        assert_eq!((at(1_000 + 3 * WEEK), at(999)), ("a", "c"));
-        assert_eq!(team.on_call(Timestamp::from_seconds(1_000), 1), Some("b"));
-        assert_eq!(team.handover(Timestamp::from_seconds(1_001)).seconds(), 1_000 + WEEK);
-        assert_eq!(team.people(Target::Everyone, Timestamp::EPOCH).len(), 3);
-    }
-
-    #[test]
-    fn bad_schedules_are_refused_by_name() {
-        assert_eq!(schedule(&["a"]).check(), Ok(()));
-        assert_eq!(schedule(&[]).check(), Err(ScheduleProblem::NoMembers));
-        let mut one = schedule(&["a"]);
-        one.steps[0].wait_seconds = 1;
-        assert_eq!(one.check(), Err(ScheduleProblem::Bounds));
-        one.steps.clear();
-        assert_eq!(one.check(), Err(ScheduleProblem::NoSteps));
-        assert_eq!(schedule(&[]).on_call(Timestamp::EPOCH, 0), None);
-    }
-}
+mod tests;

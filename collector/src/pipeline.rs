@@ -17,6 +17,26 @@ use crate::store::{Append, AppendOutcome, SourceKey, Store, StoreError};
 /// Documents a slow live view may be behind before it loses some.
 const LIVE: usize = 1024;
 
+/// Findings kept while the store takes nothing.
+const MAX_UNSTORED: usize = 10_000;
+/// Names that the envelope alone may have. A sender's own flat key of such a name (`"event.id": 1`)
+/// would be found instead of the envelope's.
+const ENVELOPE: [&str; 4] = ["event.id", "event.created", "agent.id", "agent.version"];
+
+/// The documents of events; a sender's keys in the place of the envelope move below `original`.
+fn documents(events: Vec<Event>, origin: &Origin, boot: u64) -> Vec<Document> {
+    let own = |event: Event| {
+        let mut document = event.into_document(origin, boot);
+        for name in ENVELOPE {
+            if let Some(value) = document.shift_remove(name) {
+                event::set(&mut document, &format!("original.{name}"), value);
+            }
+        }
+        document
+    };
+    events.into_iter().map(own).collect()
+}
+
 /// Who brought a document in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -28,8 +48,19 @@ pub enum Sent {
 
 /// Looks at every document that is stored, in order, and may find things.
 pub trait Detector: Send {
+    /// Its name; that of its saved state too.
+    fn name(&self) -> &'static str;
+
     /// Looks at one document.
     fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>);
+
+    /// Lets time pass: called every few seconds, also when nothing comes in.
+    fn pass(&mut self, _now: Timestamp, _found: &mut Vec<Event>) {}
+
+    /// What it remembers, to be given back after a restart; `None` when it cannot say.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Why a batch was not taken; it may be sent again.
@@ -70,6 +101,8 @@ pub struct Pipeline {
     telemetry: Telemetry,
     live: broadcast::Sender<Arc<Document>>,
     detectors: Mutex<Vec<Box<dyn Detector>>>,
+    /// What was found and could not be stored yet.
+    unstored: Mutex<Vec<Event>>,
     own: Own,
     /// Held while the collector's own events are numbered and appended: sequences arrive in order.
     appending: Mutex<()>,
@@ -98,6 +131,7 @@ impl Pipeline {
             telemetry,
             live: broadcast::Sender::new(LIVE),
             detectors: Mutex::new(detectors),
+            unstored: Mutex::default(),
             own: Own { agent: name, boot, seq: AtomicU64::new(0) },
             appending: Mutex::new(()),
         })
@@ -129,9 +163,7 @@ impl Pipeline {
             return Ok(Taken { stored: 0, duplicates: 0 });
         };
         let (first_seq, last_seq) = (first.seq, last.seq);
-        let documents: Vec<Document> =
-            events.into_iter().map(|event| event.into_document(origin, boot)).collect();
-        let documents = Arc::new(documents);
+        let documents = Arc::new(documents(events, origin, boot));
         let source = SourceKey { agent: origin.agent.clone(), boot };
         let append = Append { source, first_seq, last_seq, documents: Arc::clone(&documents) };
         let outcome = self.store.append(append).await?;
@@ -143,7 +175,7 @@ impl Pipeline {
         self.count(&taken);
         if !matches!(outcome, AppendOutcome::Duplicate { .. }) {
             self.publish(&documents);
-            self.detect(&documents, Sent::Agent).await?;
+            self.detect(&documents, Sent::Agent).await;
         }
         Ok(taken)
     }
@@ -188,7 +220,7 @@ impl Pipeline {
     }
 
     /// Lets the collector's own detectors see the documents; what they find is stored as well.
-    async fn detect(&self, documents: &[Document], by: Sent) -> Result<(), PipelineError> {
+    async fn detect(&self, documents: &[Document], by: Sent) {
         let mut found = Vec::new();
         {
             let mut detectors = self.detectors.lock().await;
@@ -196,11 +228,42 @@ impl Pipeline {
                 documents.iter().for_each(|document| detector.document(document, by, &mut found));
             }
         }
-        if !found.is_empty() {
-            let origin = self.own_origin();
-            self.append_own(&origin, found, false).await?;
+        self.store_found(found).await;
+    }
+
+    /// Lets the detectors know what time it is; stores what they find and what could not be
+    /// stored before. To be called every few seconds.
+    pub async fn pass(&self) {
+        let now = Timestamp::from_micros(self.clock.now_micros());
+        let mut found = Vec::new();
+        self.detectors.lock().await.iter_mut().for_each(|one| one.pass(now, &mut found));
+        self.store_found(found).await;
+    }
+
+    /// What the detectors remember, by name.
+    pub async fn memories(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let detectors = self.detectors.lock().await;
+        detectors.iter().filter_map(|one| Some((one.name(), one.save()?))).collect()
+    }
+
+    /// Stores findings. The documents they rest on are durable and will not be looked at again, so
+    /// what cannot be stored now is kept for the next time.
+    async fn store_found(&self, found: Vec<Event>) {
+        let mut all = std::mem::take(&mut *self.unstored.lock().await);
+        all.extend(found);
+        if all.is_empty() {
+            return;
         }
-        Ok(())
+        let origin = self.own_origin();
+        let Err(error) = self.append_own(&origin, all.clone(), false).await else { return };
+        tracing::error!(%error, findings = all.len(), "findings not stored, to be tried again");
+        let mut unstored = self.unstored.lock().await;
+        all.append(&mut unstored);
+        let lost = all.len().saturating_sub(MAX_UNSTORED);
+        all.truncate(MAX_UNSTORED);
+        let lost = u64::try_from(lost).unwrap_or(u64::MAX);
+        self.telemetry.count("pikett_findings_lost", "findings that were never stored", &[], lost);
+        *unstored = all;
     }
 
     fn own_origin(&self) -> Origin {
@@ -260,9 +323,7 @@ impl Pipeline {
             event.seq = seq;
         }
         let boot = self.own.boot;
-        let documents: Vec<Document> =
-            events.into_iter().map(|event| event.into_document(origin, boot)).collect();
-        let documents = Arc::new(documents);
+        let documents = Arc::new(documents(events, origin, boot));
         let source = SourceKey { agent: origin.agent.clone(), boot };
         let append = Append { source, first_seq, last_seq, documents: Arc::clone(&documents) };
         // A sequence is used up whether or not it was stored: a failed one is never given again.
@@ -274,7 +335,7 @@ impl Pipeline {
         self.publish(&documents);
         drop(in_order);
         if detect {
-            Box::pin(self.detect(&documents, Sent::Other)).await?;
+            Box::pin(self.detect(&documents, Sent::Other)).await;
         }
         Ok(taken)
     }

@@ -1,7 +1,7 @@
 //! The collector's daemon: opens everything, serves, stops in order.
 //!
-//! Order of stopping: link and web (no more intake), pager, watch, then the store, which commits
-//! what it has. An agent that was not answered sends again.
+//! Order of stopping: link and web (no more intake), pager, watch, the detectors' memory, then the
+//! store, which commits what it has. An agent that was not answered sends again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
 use crate::config::Config;
-use crate::correlate;
+use crate::correlate::{self, Memory};
 use crate::init::Folder;
 use crate::intake::Intake;
 use crate::keys::{self, MasterKey};
@@ -62,7 +62,7 @@ pub fn check(config: &Config) -> Result<()> {
     folder.load_authority()?;
     tls(&folder)?;
     channels(config)?;
-    correlate::detectors(&config.rules)?;
+    correlate::detectors(&config.rules, None)?;
     Ok(())
 }
 
@@ -94,6 +94,7 @@ struct Daemon {
     folder: Folder,
     store: Arc<Embedded>,
     app: App,
+    memory: Memory,
 }
 
 impl Daemon {
@@ -122,13 +123,14 @@ impl Daemon {
         let store = Embedded::open(store::Config::new(folder.events(), key, now))
             .context("cannot open the event store")?;
         let store = Arc::new(store);
+        let memory = Memory::new(config.data.clone(), store::Key::new(*master.derive("memory")?));
         let boot = u64::from_le_bytes(keys::random::<8>()?);
         let pipeline = Pipeline::new(
             Arc::clone(&store) as Arc<dyn Store>,
             alerts.clone(),
             (clock.clone(), telemetry.clone()),
             (AgentId::new("collector")?, boot),
-            correlate::detectors(&config.rules)?,
+            correlate::detectors(&config.rules, Some(&memory))?,
         );
         let app = App {
             auth,
@@ -138,6 +140,7 @@ impl Daemon {
             alerts,
             pager,
             pipeline,
+            bulk_ids: Arc::default(),
             clock,
             telemetry,
             authority: link::pki::fingerprint(authority.certificate())?,
@@ -145,7 +148,7 @@ impl Daemon {
                 .into(),
             shutdown: Shutdown::new(),
         };
-        Ok(Self { folder, store, app })
+        Ok(Self { folder, store, app, memory })
     }
 
     async fn serve(self, config: &Config) -> Result<()> {
@@ -175,7 +178,7 @@ impl Daemon {
         let agents =
             tokio::spawn(link::server::serve(agents, identity, intake, app.shutdown.clone()));
         let pager = tokio::spawn(app.pager.clone().run(app.shutdown.clone()));
-        let watch = tokio::spawn(watch(app.clone(), config.retention.clone()));
+        let watch = tokio::spawn(watch(app.clone(), config.retention.clone(), self.memory.clone()));
         tracing::info!(web = %config.web, link = %config.link, "collector is ready");
 
         app.shutdown.wait().await;
@@ -183,6 +186,7 @@ impl Daemon {
         web.await.context("web failed")?.context("web failed")?;
         pager.await.context("pager failed")?;
         watch.await.context("watch failed")?;
+        keep(&app, &self.memory).await;
         drop(app);
         drop(self.app);
         if let Some(store) = Arc::into_inner(self.store) {
@@ -196,7 +200,7 @@ impl Daemon {
 }
 
 /// Looks at what nobody sends an event about: silence, residues, damage, age.
-async fn watch(app: App, retention: crate::config::RetentionConfig) {
+async fn watch(app: App, retention: crate::config::RetentionConfig, memory: Memory) {
     let mut watch = Watch { app, told: Vec::new(), residues: std::collections::BTreeMap::new() };
     let shutdown = watch.app.shutdown.clone();
     let mut looks = 0_u32;
@@ -206,10 +210,23 @@ async fn watch(app: App, retention: crate::config::RetentionConfig) {
             () = shutdown.wait() => return,
         }
         watch.look().await;
+        watch.app.pipeline.pass().await;
+        if looks.is_multiple_of(12) {
+            keep(&watch.app, &memory).await;
+        }
         if looks.is_multiple_of(120) {
             watch.retain(&retention).await;
         }
         looks = looks.wrapping_add(1);
+    }
+}
+
+/// Keeps what the detectors remember.
+async fn keep(app: &App, memory: &Memory) {
+    let (memories, memory) = (app.pipeline.memories().await, memory.clone());
+    let kept = tokio::task::spawn_blocking(move || memory.save(&memories)).await;
+    if let Err(error) = kept {
+        tracing::error!(%error, "what detectors remember was not kept");
     }
 }
 

@@ -101,6 +101,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Stores documents; the answer comes after they are on disk. Waits while the store is busy.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<AppendOutcome, StoreError>>;
 
+    /// How many of the sequences 1 to `last` of a source are stored, as far as is remembered of it.
+    fn covered(&self, source: SourceKey, last: u64) -> BoxFuture<'_, Result<u64, StoreError>>;
+
     /// Finds documents, counts them, groups them.
     ///
     /// # Errors

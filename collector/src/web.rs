@@ -39,6 +39,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use elastic::ids::Window as BulkIds;
 pub use error::Failure;
 pub use routes::{ROUTES, Route};
 
@@ -62,6 +63,8 @@ pub struct App {
     pub pager: Pager,
     /// Events.
     pub pipeline: Arc<Pipeline>,
+    /// `_id`s that shippers have sent lately.
+    pub bulk_ids: Arc<tokio::sync::Mutex<BulkIds>>,
     /// Clock.
     pub clock: Clock,
     /// Metrics.

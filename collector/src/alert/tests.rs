@@ -1,44 +1,22 @@
-use super::*;
-use event::{AgentId, Object, Origin};
-use zeroize::Zeroizing;
+//! Grouping, state and history of alerts.
 
-const START: i64 = 1_795_359_845_000_000;
+use super::*;
+use crate::testing::{START, alert_document, detection, state};
+
+mod machine;
 
 fn fixture() -> (tempfile::TempDir, Arc<State>, Clock, Alerts) {
-    let folder = tempfile::tempdir().unwrap();
-    let key = Zeroizing::new([1; 32]);
-    let state = Arc::new(State::open(&folder.path().join("state.db"), &key).unwrap());
+    let (folder, state) = state();
     let clock = Clock::manual(START);
     let alerts = Alerts::load(Arc::clone(&state), clock.clone()).unwrap();
     (folder, state, clock, alerts)
 }
 
 fn document(seq: u64, rule: &str, entity: &str, severity: Severity, micros: i64) -> Document {
-    let detection = Detection {
-        engine: Engine::Sigma,
-        rule_id: rule.into(),
-        rule_rev: String::new(),
-        title: format!("rule {rule}"),
-        severity,
-        category: String::new(),
-        entity: Entity { field: "src_ip".into(), value: entity.into() },
-        explanation: format!("because {seq}"),
-        advice: String::new(),
-        evidence: vec![format!("a/0/{seq}")],
-        attack: Vec::new(),
-        rule_text: String::new(),
-    };
-    let time = Timestamp::from_micros(micros);
-    let mut event = detection.into_event(time, time, Object::new());
-    event.seq = seq;
-    let origin = Origin {
-        agent: AgentId::new("a").unwrap(),
-        host: "web1".into(),
-        version: String::new(),
-        zone: String::new(),
-        region: String::new(),
-    };
-    event.into_document(&origin, 7)
+    let mut detection = detection(rule, entity, severity);
+    detection.explanation = format!("because {seq}");
+    detection.evidence = vec![format!("a/0/{seq}")];
+    alert_document(seq, detection, micros)
 }
 
 fn record(alerts: &Alerts, documents: &[Document]) -> usize {

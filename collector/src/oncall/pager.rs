@@ -17,7 +17,7 @@ use super::deliver::webhook::Webhook;
 use super::deliver::{DeliveryError, Message, compose};
 use super::link::Signer;
 use super::{Attempt, Channel, Escalation, Page, PageStatus, Schedule, ScheduleProblem};
-use crate::alert::{Action, Alert, Alerts, Status};
+use crate::alert::{Action, Alert, AlertError, Alerts, PRODUCT, Status};
 use crate::auth::{Auth, sha256};
 use crate::state::{State, StateError};
 
@@ -247,7 +247,9 @@ impl Pager {
         let mut calls: BTreeMap<(String, Channel, usize, u32), Vec<Alert>> = BTreeMap::new();
         for alert in open {
             let old = known.escalations.get(&alert.id);
-            let mut escalation = match old.filter(|one| one.severity >= alert.severity) {
+            let mut escalation = match old.filter(|one| {
+                one.severity >= alert.severity && one.reopened == alert.reopened
+            }) {
                 Some(escalation) => escalation.clone(),
                 None => Escalation {
                     alert: alert.id.clone(),
@@ -256,6 +258,7 @@ impl Pager {
                     due: now,
                     severity: alert.severity,
                     exhausted: false,
+                    reopened: alert.reopened,
                 },
             };
             if escalation.due <= now && !escalation.exhausted {
@@ -301,7 +304,7 @@ impl Pager {
             escalation.exhausted = true;
             tracing::error!(alert = alert.id, "nobody answered any page for this alert");
             self.count("pikett_escalations_exhausted", "escalations that nobody answered", "");
-            self.note(&alert.id, "nobody answered any page");
+            noted(self.alerts.note(&alert.id, PRODUCT, "nobody answered any page"));
             return;
         }
         let Some(step) = schedule.steps.get(escalation.step) else { return };
@@ -400,7 +403,8 @@ impl Pager {
         self.channels.send(page.channel, message).await
     }
 
-    /// Records the outcome of an attempt. After the last one the next step is due at once.
+    /// Records the outcome of an attempt. What trying again cannot help has failed with the first.
+    /// When none of a step's pages can arrive, the next step of the round is due at once.
     fn settle(&self, id: &str, outcome: &Result<(), DeliveryError>) -> Result<(), StateError> {
         let now = self.now();
         let mut known = self.lock();
@@ -411,6 +415,7 @@ impl Pager {
         let channel = page.channel.as_str();
         page.status = match outcome {
             Ok(()) => PageStatus::Sent,
+            Err(error) if error.is_permanent() => PageStatus::Failed,
             Err(_) => match RETRIES.get(page.attempts.len().saturating_sub(1)) {
                 Some(wait) => {
                     page.due = now.plus_seconds(*wait);
@@ -433,30 +438,56 @@ impl Pager {
             PageStatus::Failed => {
                 tracing::error!(page = id, channel, reason = text, "page could not be delivered");
                 self.count("pikett_pages_failed", "pages given up", channel);
-                for alert in &page.alerts {
-                    if let Some(escalation) = known.escalations.get_mut(alert) {
-                        escalation.due = now;
-                    }
-                }
+                self.hurry(&mut known, &page, now)?;
             }
         }
         if page.status != PageStatus::Pending {
             let what = format!("page to {} by {channel}: {text}", page.who);
-            page.alerts.iter().for_each(|alert| self.note(alert, &what));
+            let told = |alert: &String| match page.status {
+                PageStatus::Failed => self.alerts.note_once(alert, &what),
+                _ => self.alerts.note(alert, PRODUCT, &what),
+            };
+            page.alerts.iter().for_each(|alert| noted(told(alert)));
         }
         self.state.put(&page)?;
         known.pages.insert(page.id.clone(), page);
         Ok(())
     }
 
-    fn note(&self, alert: &str, what: &str) {
-        if let Err(error) = self.alerts.note(alert, "pikett", what) {
-            tracing::error!(%error, "a page could not be noted on its alert");
+    /// Makes the next step due now for the alerts that no other page of this step can tell of. The
+    /// first step of a new round keeps its time: who cannot be reached now may be later.
+    fn hurry(&self, known: &mut Known, page: &Page, now: Timestamp) -> Result<(), StateError> {
+        let Some(schedule) = &known.schedule else { return Ok(()) };
+        let steps = schedule.steps.len();
+        let other = |alert: &String| {
+            known.pages.values().any(|one| {
+                one.id != page.id
+                    && (one.created, one.step, one.round) == (page.created, page.step, page.round)
+                    && one.status != PageStatus::Failed
+                    && one.alerts.contains(alert)
+            })
+        };
+        let alone: Vec<String> = page.alerts.iter().filter(|alert| !other(alert)).cloned().collect();
+        for alert in alone {
+            if let Some(escalation) = known.escalations.get_mut(&alert)
+                && (escalation.step, escalation.round) == (page.step, page.round)
+                && escalation.step < steps
+            {
+                escalation.due = now;
+                self.state.put(&*escalation)?;
+            }
         }
+        Ok(())
     }
 
     fn count(&self, name: &'static str, help: &'static str, channel: &str) {
         self.telemetry.count(name, help, &[("channel", channel)], 1);
+    }
+}
+
+fn noted(outcome: Result<(), AlertError>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, "a page could not be noted on its alert");
     }
 }
 

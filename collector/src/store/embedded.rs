@@ -15,7 +15,7 @@ use super::index::partition::{Partitions, Reach};
 use super::index::sealed::PageCache;
 use super::log::checkpoint::{self, Found};
 use super::log::{Entry, Item, Log, LogConfig};
-use super::{Append, AppendOutcome, BoxFuture, Key, Now, Store, StoreError};
+use super::{Append, AppendOutcome, BoxFuture, Key, Now, SourceKey, Store, StoreError};
 use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
 
 /// How the embedded store is kept. [`Config::new`] gives the defaults.
@@ -216,6 +216,10 @@ fn check_key(directory: &Path, key: &Key) -> Result<(), StoreError> {
 impl Store for Embedded {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<AppendOutcome, StoreError>> {
         Box::pin(async move { self.appender.append(self.entry(&append)?).await })
+    }
+
+    fn covered(&self, source: SourceKey, last: u64) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.appender.covered(source, last))
     }
 
     fn search(

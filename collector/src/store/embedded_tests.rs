@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::search::{Aggregated, Aggregation, Matcher, TermBucket};
-use crate::store::SourceKey;
 use event::{AgentId, Document, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};

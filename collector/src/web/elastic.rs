@@ -2,7 +2,10 @@
 //!
 //! Accepted are POST and PUT, actions `index` and `create`, gzip bodies, and the media types of
 //! versions 7 to 9. An answer goes out only when the events are durable. A line that is no
-//! document gets an error of its own and never stops the others.
+//! document gets an error of its own and never stops the others. A document with an `_id` that its
+//! sender has used lately ([`ids`]) is not stored again: `create` conflicts (409), `index` with the
+//! same content changes nothing (200). Events never change: other content under the same `_id` is
+//! a further event.
 
 use std::io::Read;
 
@@ -19,6 +22,10 @@ use super::access::Caller;
 use super::{App, Failure};
 use crate::auth::token::Scope;
 
+pub(super) mod ids;
+
+use ids::{Known, Named, Undo, Window};
+
 /// Largest request, packed or not, bytes.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Most documents in one request.
@@ -28,19 +35,30 @@ const VERSION: &str = "9.0.0";
 /// Header without which clients do not go on.
 const PRODUCT: (&str, &str) = ("x-elastic-product", "Elasticsearch");
 
+/// Longest `_id`, bytes, as the servers it imitates have it.
+const MAX_ID: usize = 512;
+
 /// What became of one action.
-enum Item {
-    /// Action, index, and the document's place among the events.
-    Taken {
-        action: &'static str,
-        index: String,
-        id: Option<String>,
-    },
-    Failed {
-        action: &'static str,
-        index: String,
-        reason: String,
-    },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Its document is among the events.
+    Created,
+    /// It is there already, as sent.
+    Same,
+    /// It was to be new and is there already.
+    Conflict,
+    /// It cannot be taken.
+    Failed,
+}
+
+/// One action and its answer.
+struct Item {
+    action: &'static str,
+    index: String,
+    id: Option<String>,
+    outcome: Outcome,
+    reason: String,
+    named: Option<Named>,
 }
 
 pub(super) async fn bulk(
@@ -68,6 +86,7 @@ async fn take(
 ) -> Result<Response, Failure> {
     let begun = app.clock.monotonic();
     let sender = AgentId::new(caller.name()).map_err(|error| Failure::internal(&error))?;
+    let name = sender.to_string();
     let media = request.headers().get(header::ACCEPT).cloned();
     let gzip = request
         .headers()
@@ -79,19 +98,74 @@ async fn take(
     let now = app.now();
     let parsed = tokio::task::spawn_blocking(move || {
         let body = if gzip { unpack(&body)? } else { body };
-        parse(&body, index.as_deref(), now)
+        parse(&body, (&name, index.as_deref()), now)
     });
     let (items, events) = parsed.await.map_err(|error| Failure::internal(&error))??;
-    let failed = items.iter().filter(|item| matches!(item, Item::Failed { .. })).count();
-    let refused = u64::try_from(failed).unwrap_or(u64::MAX);
-    app.telemetry.count("pikett_bulk_refused", "lines of _bulk refused", &[], refused);
-    app.pipeline.ingest(&sender, events).await?;
+    // A client that goes away must not leave a request half done.
+    let storing = tokio::spawn(store(app.clone(), sender, items, events));
+    let items = storing.await.map_err(|error| Failure::internal(&error))??;
+    let count = |outcome| items.iter().filter(|item| item.outcome == outcome).count();
+    let tell = |name, help, count: usize| {
+        app.telemetry.count(name, help, &[], u64::try_from(count).unwrap_or(u64::MAX));
+    };
+    let (failed, conflicts) = (count(Outcome::Failed), count(Outcome::Conflict));
+    tell("pikett_bulk_refused", "lines of _bulk refused", failed);
+    let known = conflicts.saturating_add(count(Outcome::Same));
+    tell("pikett_bulk_duplicates", "documents of _bulk that were there already", known);
     let took = app.clock.monotonic().saturating_sub(begun).as_millis();
+    let errors = failed.saturating_add(conflicts) > 0;
     let items: Vec<Value> = items.into_iter().enumerate().map(show).collect();
     let answer = json!({
-        "took": u64::try_from(took).unwrap_or(0), "errors": failed > 0, "items": items,
+        "took": u64::try_from(took).unwrap_or(0), "errors": errors, "items": items,
     });
     Ok(answered(&answer, media.as_ref()))
+}
+
+/// Stores what is not there yet. Requests with identities wait for each other: two that carry the
+/// same document must not both find it new.
+async fn store(
+    app: App,
+    sender: AgentId,
+    mut items: Vec<Item>,
+    events: Vec<Event>,
+) -> Result<Vec<Item>, Failure> {
+    if items.iter().all(|item| item.named.is_none()) {
+        app.pipeline.ingest(&sender, events).await?;
+        return Ok(items);
+    }
+    let mut window = app.bulk_ids.lock().await;
+    let (kept, fresh) = sift(&mut window, &mut items, events);
+    if let Err(error) = app.pipeline.ingest(&sender, kept).await {
+        fresh.iter().rev().for_each(|undo| window.undo(undo));
+        return Err(error.into());
+    }
+    Ok(items)
+}
+
+/// The events that are to be stored; the window knows them from here on.
+fn sift(
+    window: &mut Window,
+    items: &mut [Item],
+    events: Vec<Event>,
+) -> (Vec<Event>, Vec<Undo>) {
+    let (mut kept, mut fresh) = (Vec::new(), Vec::new());
+    let mut events = events.into_iter();
+    for item in items.iter_mut().filter(|item| item.outcome == Outcome::Created) {
+        let Some(event) = events.next() else { break };
+        if let Some(named) = item.named {
+            item.outcome = match (item.action, window.look(&named)) {
+                (_, Known::New) | ("index", Known::Changed) => Outcome::Created,
+                ("index", Known::Same) => Outcome::Same,
+                _ => Outcome::Conflict,
+            };
+            if item.outcome != Outcome::Created {
+                continue;
+            }
+            fresh.push(window.put(named));
+        }
+        kept.push(event);
+    }
+    (kept, fresh)
 }
 
 fn unpack(body: &Bytes) -> Result<Bytes, Failure> {
@@ -110,7 +184,7 @@ fn unpack(body: &Bytes) -> Result<Bytes, Failure> {
 /// Actions and documents of a body, line by line.
 fn parse(
     body: &[u8],
-    index: Option<&str>,
+    (sender, index): (&str, Option<&str>),
     now: Timestamp,
 ) -> Result<(Vec<Item>, Vec<Event>), Failure> {
     let mut items = Vec::new();
@@ -121,60 +195,75 @@ fn parse(
         if items.len() >= MAX_DOCUMENTS {
             return Err(Failure::new(api::ErrorCode::TooLarge, "over 100000 documents"));
         }
-        let (action, target, id) = action(line, index).map_err(|reason| {
+        let mut item = action(line, index).map_err(|reason| {
             Failure::bad(format!("line {}: {reason}", number.saturating_add(1)))
         })?;
-        let Some(action) = action else {
-            // Update has a second line, delete has none; neither fits events that never change.
-            items.push(Item::Failed {
-                action: "index",
-                index: target,
-                reason: "only index and create are accepted: events do not change".to_owned(),
-            });
-            if line.windows(8).any(|window| window == b"\"update\"") {
-                lines.next();
+        // A deletion has no document; everything else has one, also when it is refused.
+        if item.action != "delete" {
+            let Some((_, document)) = lines.next() else {
+                return Err(Failure::bad("the last action has no document"));
+            };
+            if item.outcome == Outcome::Created {
+                match fields(document) {
+                    Ok(fields) => {
+                        let named = |id: &String| Named::new(sender, &item.index, id, document);
+                        item.named = item.id.as_ref().map(named);
+                        events.push(event(fields, &item.index, now));
+                    }
+                    Err(reason) => item.refuse(reason),
+                }
             }
-            continue;
-        };
-        let Some((_, document)) = lines.next() else {
-            return Err(Failure::bad("the last action has no document"));
-        };
-        match serde_json::from_slice::<Value>(document) {
-            Ok(Value::Object(fields)) => {
-                events.push(event(fields, &target, now));
-                items.push(Item::Taken { action, index: target, id });
-            }
-            Ok(_) => items.push(Item::Failed {
-                action,
-                index: target,
-                reason: "document is no JSON object".to_owned(),
-            }),
-            Err(error) => items.push(Item::Failed {
-                action,
-                index: target,
-                reason: format!("document is no JSON: {error}"),
-            }),
         }
+        items.push(item);
+    }
+    if items.is_empty() {
+        return Err(Failure::bad("the body holds no action"));
     }
     Ok((items, events))
 }
 
-type Action = (Option<&'static str>, String, Option<String>);
+fn fields(document: &[u8]) -> Result<Object, String> {
+    match serde_json::from_slice::<Value>(document) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err("document is no JSON object".to_owned()),
+        Err(error) => Err(format!("document is no JSON: {error}")),
+    }
+}
 
-fn action(line: &[u8], index: Option<&str>) -> Result<Action, String> {
+impl Item {
+    fn refuse(&mut self, reason: String) {
+        self.outcome = Outcome::Failed;
+        self.reason = reason;
+    }
+}
+
+/// One line that says what to do with the document behind it.
+fn action(line: &[u8], index: Option<&str>) -> Result<Item, String> {
     let value: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let object = value.as_object().filter(|object| object.len() == 1);
     let (name, details) =
         object.and_then(|object| object.iter().next()).ok_or("an action is expected")?;
     let text = |name: &str| details.get(name).and_then(Value::as_str).map(str::to_owned);
     let target = text("_index").or_else(|| index.map(str::to_owned)).unwrap_or_default();
-    let action = match name.as_str() {
-        "index" => Some("index"),
-        "create" => Some("create"),
-        "update" | "delete" => None,
-        other => return Err(format!("unknown action {other:?}")),
+    let known = ["index", "create", "update", "delete"];
+    let action = known.into_iter().find(|known| known == name);
+    let action = action.ok_or_else(|| format!("unknown action {name:?}"))?;
+    let mut item = Item {
+        action,
+        index: target.chars().take(255).collect(),
+        id: text("_id").filter(|id| !id.is_empty()),
+        outcome: Outcome::Created,
+        reason: String::new(),
+        named: None,
     };
-    Ok((action, target.chars().take(255).collect(), text("_id")))
+    if ["update", "delete"].contains(&action) {
+        item.refuse("only index and create are accepted: events do not change".to_owned());
+    }
+    if let Some(length) = item.id.as_ref().map(String::len).filter(|length| *length > MAX_ID) {
+        item.id = None;
+        item.refuse(format!("_id has {length} bytes, at most {MAX_ID} are allowed"));
+    }
+    Ok(item)
 }
 
 /// A document as event: its own time and kind when it has them.
@@ -203,18 +292,29 @@ fn event(mut fields: Object, index: &str, now: Timestamp) -> Event {
 }
 
 fn show((number, item): (usize, Item)) -> Value {
-    match item {
-        Item::Taken { action, index, id } => {
-            let id = id.unwrap_or_else(|| number.to_string());
-            json!({ action: {
-                "_index": index, "_id": id, "_version": 1, "result": "created", "status": 201,
-                "_shards": { "total": 1, "successful": 1, "failed": 0 },
-            }})
+    let Item { action, index, id, outcome, reason, .. } = item;
+    let stored = |result: &str, status: u16| {
+        let id = id.clone().unwrap_or_else(|| number.to_string());
+        json!({ action: {
+            "_index": index, "_id": id, "_version": 1, "result": result, "status": status,
+            "_shards": { "total": 1, "successful": 1, "failed": 0 },
+        }})
+    };
+    let failed = |kind: &str, status: u16, reason: &str| {
+        json!({ action: {
+            "_index": index, "_id": id, "status": status,
+            "error": { "type": kind, "reason": reason },
+        }})
+    };
+    match outcome {
+        Outcome::Created => stored("created", 201),
+        Outcome::Same => stored("noop", 200),
+        Outcome::Conflict => {
+            let name = id.as_deref().unwrap_or_default();
+            let words = format!("[{name}]: version conflict, document already exists");
+            failed("version_conflict_engine_exception", 409, &words)
         }
-        Item::Failed { action, index, reason } => json!({ action: {
-            "_index": index, "_id": null, "status": 400,
-            "error": { "type": "document_parsing_exception", "reason": reason },
-        }}),
+        Outcome::Failed => failed("document_parsing_exception", 400, &reason),
     }
 }
 
@@ -271,72 +371,4 @@ pub(super) async fn license() -> Json<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_seconds(1_000);
-
-    fn lines(body: &str) -> (Vec<String>, Vec<Event>) {
-        let (items, events) = parse(body.as_bytes(), Some("logs"), NOW).unwrap();
-        let shown = items.into_iter().enumerate().map(|item| show(item).to_string());
-        (shown.collect(), events)
-    }
-
-    #[test]
-    fn documents_become_events() {
-        let (items, events) = lines(concat!(
-            "{\"index\":{}}\n{\"message\":\"hi\",\"@timestamp\":\"2026-11-22T15:04:05Z\"}\n",
-            "{\"create\":{\"_index\":\"eve\",\"_id\":\"7\"}}\r\n{\"event_type\":\"dns\",\"src_ip\":\"10.0.0.1\"}\n",
-        ));
-        assert_eq!(events.len(), 2);
-        assert_eq!((&events[0].kind, &events[1].kind), (&Kind::Log, &Kind::Dns));
-        assert_eq!(events[0].time.to_string(), "2026-11-22T15:04:05.000000+0000");
-        assert_eq!((events[1].time, &events[1].fields["elastic"]["index"]), (NOW, &json!("eve")));
-        assert!(items[1].contains("\"_id\":\"7\"") && items[1].contains("\"status\":201"));
-    }
-
-    #[test]
-    fn one_bad_line_does_not_stop_the_others() {
-        let (items, events) = lines(concat!(
-            "{\"index\":{}}\n{broken\n{\"index\":{}}\n[1]\n{\"delete\":{\"_id\":\"1\"}}\n",
-            "{\"update\":{\"_id\":\"1\"}}\n{\"doc\":{}}\n{\"index\":{}}\n{\"a\":1}\n",
-        ));
-        assert_eq!((items.len(), events.len()), (5, 1));
-        assert_eq!(items.iter().filter(|item| item.contains("\"status\":400")).count(), 4);
-    }
-
-    #[test]
-    fn bodies_that_are_none_are_refused_with_the_line() {
-        for (body, words) in [
-            ("garbage\n{}\n", "line 1: expected value"),
-            ("{\"index\":{}}\n", "the last action has no document"),
-            ("{\"a\":{},\"b\":{}}\n{}\n", "line 1: an action is expected"),
-            ("\n\n{\"steal\":{}}\n{}\n", "line 3: unknown action \"steal\""),
-        ] {
-            let Err(failure) = parse(body.as_bytes(), None, NOW) else { panic!("{body}") };
-            assert!(failure.to_string().starts_with(words), "{failure}");
-        }
-    }
-
-    #[test]
-    fn a_shipper_cannot_forge_detections_or_audit() {
-        let (_, events) = lines(
-            "{\"index\":{}}\n{\"event_type\":\"audit\",\"detection\":{\"engine\":\"sigma\"}}\n",
-        );
-        assert_eq!(events[0].kind, Kind::Log);
-        assert!(!events[0].fields.contains_key("detection"));
-    }
-
-    #[test]
-    fn a_gzip_bomb_is_refused() {
-        use std::io::Write;
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        for _ in 0..65 {
-            encoder.write_all(&vec![b' '; 1024 * 1024]).unwrap();
-        }
-        let bomb = encoder.finish().unwrap();
-        assert!(bomb.len() < 1024 * 1024);
-        assert!(unpack(&bomb.into()).unwrap_err().to_string().contains("over 64 MiB"));
-        assert!(unpack(&Bytes::from_static(b"no gzip")).is_err());
-    }
-}
+mod tests;

@@ -30,14 +30,7 @@ impl Failure {
     /// What the collector did wrong: told to the log, not to the caller.
     #[must_use]
     pub fn internal(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        tracing::error!(error = text, "request failed");
+        tracing::error!(error = service::causes(error), "request failed");
         Self::new(ErrorCode::Internal, "the collector failed; see its log")
     }
 
@@ -109,7 +102,8 @@ impl From<SearchError> for Failure {
             SearchError::Parse(_)
             | SearchError::Plan(_)
             | SearchError::Time { .. }
-            | SearchError::Ungroupable { .. } => Self::bad(error.to_string()),
+            | SearchError::Ungroupable { .. }
+            | SearchError::Limit { .. } => Self::bad(error.to_string()),
             _ => Self::internal(&error),
         }
     }

@@ -227,7 +227,7 @@ impl Shipper {
     async fn connect(&self, collector: &str) -> Result<Session, LinkError> {
         let failed =
             |reason: String| LinkError::Connect { collector: collector.to_owned(), reason };
-        let channel = self.channel(collector).await.map_err(|error| failed(chain(&error)))?;
+        let channel = self.channel(collector).await.map_err(|error| failed(service::causes(&error)))?;
         let mut client = LinkClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
@@ -330,18 +330,6 @@ async fn send(
 ) -> Result<(), LinkError> {
     let message = FromAgent { frame: Some(frame) };
     outbound.send(message).await.map_err(|_| LinkError::Closed)
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Knows nothing of packets, events or the collector.
 #![forbid(unsafe_code)]
 
+mod causes;
 mod clock;
 pub mod config;
 pub mod files;
@@ -10,6 +11,7 @@ mod secret;
 mod shutdown;
 mod telemetry;
 
+pub use causes::causes;
 pub use clock::Clock;
 pub use secret::{Secret, SecretError, SecretSource};
 pub use shutdown::Shutdown;

@@ -145,7 +145,7 @@ impl Mailer {
             .body(message.body.clone())
             .map_err(|error| DeliveryError::Failed { reason: error.to_string() })?;
         let sent = self.transport.send(mail).await;
-        sent.map(|_| ()).map_err(|error| DeliveryError::Failed { reason: chain(&error) })
+        sent.map(|_| ()).map_err(|error| DeliveryError::Failed { reason: service::causes(&error) })
     }
 }
 
@@ -158,18 +158,6 @@ fn parameters(config: &MailConfig) -> Result<TlsParameters, MailError> {
         builder = builder.add_root_certificate(Certificate::from_pem(&pem).map_err(failed)?);
     }
     builder.build().map_err(failed)
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

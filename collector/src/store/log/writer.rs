@@ -69,6 +69,7 @@ type Answer = Result<AppendOutcome, StoreError>;
 enum Command {
     Append(Box<Request>),
     Indexed(Position),
+    Covered(SourceKey, u64, oneshot::Sender<u64>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -114,6 +115,17 @@ impl Appender {
         let (command, answer) = self.request(entry)?;
         self.commands.blocking_send(command).map_err(|_| StoreError::Stopped)?;
         answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// How many of the sequences 1 to `last` of a source are stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`].
+    pub async fn covered(&self, source: SourceKey, last: u64) -> Result<u64, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Covered(source, last, reply);
+        self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
+        answer.await.map_err(|_| StoreError::Stopped)
     }
 
     fn request(&self, entry: Entry) -> Result<(Command, oneshot::Receiver<Answer>), StoreError> {
@@ -292,6 +304,13 @@ impl Owner {
                 match command {
                     Command::Append(request) => self.stage(*request, &mut group),
                     Command::Indexed(position) => self.prune(position),
+                    Command::Covered(source, last, reply) => {
+                        self.write_group(&mut group);
+                        let ranges = self.dedup.overlap(&source, 1, last);
+                        if reply.send(length(&ranges)).is_err() {
+                            tracing::debug!("nobody waits to hear what is stored");
+                        }
+                    }
                     Command::Stop(done) => {
                         self.write_group(&mut group);
                         self.checkpoint();
@@ -503,6 +522,14 @@ fn close(tail: &Tail) {
     if let Err(error) = written {
         tracing::warn!(%error, "end mark of a log segment not written");
     }
+}
+
+/// How many sequences are in ranges that do not overlap.
+pub(crate) fn length(ranges: &[RangeInclusive<u64>]) -> u64 {
+    ranges.iter().fold(0, |sum, range| {
+        let width = range.end().saturating_sub(*range.start()).saturating_add(1);
+        sum.saturating_add(width)
+    })
 }
 
 /// Whether ascending ranges cover all of `first..=last`.
