@@ -55,7 +55,11 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { config } => run::run(&service::config::load::<Config>(&config)?)?,
         Command::Check { config } => {
-            run::check(&service::config::load::<Config>(&config)?, &config)?;
+            let refused = run::check(&service::config::load::<Config>(&config)?)?;
+            if refused > 0 {
+                println!("{}: {refused} rules are refused, the rest is good", config.display());
+                return Ok(ExitCode::from(1));
+            }
             println!("{} is good", config.display());
         }
         Command::Enroll { collector, token, data, name } => {

@@ -273,6 +273,10 @@ impl Outbox {
                 told = true;
                 self.counters.waits.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, events = count, "spool takes no events, waiting");
+                // Files whose positions are not kept elsewhere cannot be deleted, acknowledged or not.
+                if let Err(error) = self.checkpoint.save(&self.spool, &self.positions) {
+                    tracing::error!(%error, "positions could not be kept");
+                }
             }
             if self.shutdown.is_triggered() {
                 // Sources that keep a position will read these again; the others are lost.
@@ -394,6 +398,28 @@ mod tests {
         assert_eq!(recovered, moved);
         std::fs::write(folder.path().join("positions.json"), "garbage").unwrap();
         assert_eq!(Checkpoint::new(folder.path()).recover(&spool).unwrap(), moved);
+    }
+
+    #[test]
+    fn a_spool_that_fills_within_one_checkpoint_goes_on_when_it_is_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        // Room for the first record only; the clock stands still, so no checkpoint is due.
+        let limits = Limits { bytes: 2_500, segment_bytes: 1_000, when_full: WhenFull::RefuseNew };
+        let spool = open(folder.path(), 1, limits);
+        let count = u64::try_from(BATCH).unwrap() * 40;
+        let outbox = outbox(folder.path(), &spool, (0..count).map(item).collect());
+        let counters = Arc::clone(&outbox.counters);
+        let thread = std::thread::spawn(move || outbox.run());
+        while counters.waits() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        while !thread.is_finished() {
+            let last = spool.lock().next_seq().saturating_sub(1);
+            spool.lock().acknowledge(1, last).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        thread.join().unwrap();
+        assert_eq!(counters.ledger().processed, count);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! spooled is shipped while the collector answers), then exit. What is not shipped stays spooled.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -337,18 +336,19 @@ fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
     }
 }
 
-/// Checks everything that can be checked without running: configuration, identity, patterns.
+/// Checks everything that can be checked without running: configuration, identity, patterns, rules.
+/// Gives how many rules are refused; each is named in the log.
 ///
 /// # Errors
 /// The first problem found beyond those of the configuration itself.
-pub fn check(config: &Config, path: &Path) -> Result<()> {
+pub fn check(config: &Config) -> Result<u64> {
+    service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
     Tailer::new(&config.logs.files, Positions::new())?;
-    signatures(config)?;
-    detect::sigma(&config.rules, &host_name())?;
-    detect::anomaly(&config.rules)?;
+    let (_, signatures) = signatures(config)?;
+    let sigma = detect::sigma(&config.rules, &host_name())?.map_or(0, |(_, loaded)| loaded.1);
+    let anomaly = detect::anomaly(&config.rules)?.map_or(0, |(_, loaded)| loaded.1);
     Identity::load(&config.data)?;
-    tracing::info!(path = %path.display(), "configuration is good");
-    Ok(())
+    Ok(signatures.saturating_add(sigma).saturating_add(anomaly))
 }
 
 /// The way of packet workers to the outbox.

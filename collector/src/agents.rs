@@ -40,7 +40,7 @@ pub struct Book {
     pub rejected: u64,
     /// Sequences that were announced as skipped, so that an announcement sent again counts once.
     #[serde(default)]
-    announced: Seen,
+    pub(crate) announced: Seen,
 }
 
 /// An enrolled agent.
@@ -316,6 +316,8 @@ impl Agents {
                     book.announced.mark(first_seq, last_seq);
                     let slot = book.skipped.entry(reason).or_default();
                     *slot = slot.saturating_add(count);
+                    // Acknowledged after this: nobody will say it again.
+                    self.keep(agent);
                 }
             }
         }

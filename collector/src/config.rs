@@ -70,11 +70,15 @@ pub struct RetentionConfig {
     /// Gibibytes of index.
     #[schemars(range(min = 1))]
     pub gigabytes: u64,
+    /// Mebibytes of the disk that events leave free: one gibibyte or a twentieth of the disk,
+    /// whichever is less, unless said otherwise.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub keep_free_megabytes: Option<u64>,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { days: 90, gigabytes: 100 }
+        Self { days: 90, gigabytes: 100, keep_free_megabytes: None }
     }
 }
 

@@ -12,10 +12,12 @@ pub mod keys;
 pub mod local;
 pub mod oncall;
 pub mod pipeline;
+mod room;
 pub mod run;
 pub mod search;
 pub mod state;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod watch;
 pub mod web;

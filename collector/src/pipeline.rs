@@ -5,7 +5,7 @@
 //! the collector's whole view happens here too, on the documents as they are stored.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use event::{AgentId, Detection, Document, Event, Object, Origin, Timestamp};
 use service::{Clock, Telemetry};
@@ -72,6 +72,9 @@ pub enum PipelineError {
     /// Its detections could not be recorded.
     #[error(transparent)]
     State(#[from] crate::state::StateError),
+    /// What must stay free on the disk is reached.
+    #[error("the collector's disk is full; it takes events again when there is room")]
+    NoRoom,
     /// A thread of the collector failed.
     #[error("the collector failed internally")]
     Internal,
@@ -106,6 +109,8 @@ pub struct Pipeline {
     own: Own,
     /// Held while the collector's own events are numbered and appended: sequences arrive in order.
     appending: Mutex<()>,
+    /// Events from outside are refused: the disk has no room.
+    refusing: AtomicBool,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -134,7 +139,19 @@ impl Pipeline {
             unstored: Mutex::default(),
             own: Own { agent: name, boot, seq: AtomicU64::new(0) },
             appending: Mutex::new(()),
+            refusing: AtomicBool::new(false),
         })
+    }
+
+    /// Refuses events from outside, or takes them again. The collector's own alerts still pass.
+    pub fn refuse(&self, refuse: bool) {
+        if self.refusing.swap(refuse, Ordering::SeqCst) != refuse {
+            tracing::warn!(refuse, "room on the disk decides whether events are taken");
+        }
+    }
+
+    fn has_room(&self) -> Result<(), PipelineError> {
+        if self.refusing.load(Ordering::SeqCst) { Err(PipelineError::NoRoom) } else { Ok(()) }
     }
 
     /// The store.
@@ -162,6 +179,7 @@ impl Pipeline {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return Ok(Taken { stored: 0, duplicates: 0 });
         };
+        self.has_room()?;
         let (first_seq, last_seq) = (first.seq, last.seq);
         let documents = Arc::new(documents(events, origin, boot));
         let source = SourceKey { agent: origin.agent.clone(), boot };
@@ -285,6 +303,7 @@ impl Pipeline {
         sender: &AgentId,
         events: Vec<Event>,
     ) -> Result<Taken, PipelineError> {
+        self.has_room()?;
         let origin = Origin {
             agent: sender.clone(),
             host: sender.to_string(),

@@ -4,16 +4,15 @@
 //! store, which commits what it has. An agent that was not answered sends again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use event::{AgentId, Detection, Engine, Entity, Severity, Timestamp};
+use event::{AgentId, Timestamp};
 use link::server::ServerIdentity;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use service::{Clock, Shutdown, Telemetry};
 
-use crate::agents::{Agents, Health};
+use crate::agents::Agents;
 use crate::alert::Alerts;
 use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
@@ -28,14 +27,11 @@ use crate::oncall::deliver::webhook::Webhook;
 use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::Pipeline;
+use crate::room::Room;
 use crate::state::State;
-use crate::store::{self, Embedded, RetentionPolicy, Store};
+use crate::store::{self, Embedded, Store};
+use crate::watch::{self, Watch};
 use crate::web::{self, App};
-
-/// Time between two looks at silent agents, residues and retention.
-const WATCH: Duration = Duration::from_secs(5);
-/// Looks in a row that must find a residue before it is an alarm: batches in flight pass meanwhile.
-const RESIDUE_LOOKS: u32 = 6;
 
 /// Runs the collector until it is told to stop.
 ///
@@ -151,6 +147,12 @@ impl Daemon {
         Ok(Self { folder, store, app, memory })
     }
 
+    fn watch(&self, config: &Config) -> Watch {
+        let keep = config.retention.keep_free_megabytes.map(|megabytes| megabytes << 20);
+        let room = Room::new(&config.data, keep);
+        Watch::new(self.app.clone(), room, self.memory.clone(), config.retention.clone())
+    }
+
     async fn serve(self, config: &Config) -> Result<()> {
         let app = self.app.clone();
         app.shutdown.on_signals().context("cannot listen for signals")?;
@@ -178,7 +180,7 @@ impl Daemon {
         let agents =
             tokio::spawn(link::server::serve(agents, identity, intake, app.shutdown.clone()));
         let pager = tokio::spawn(app.pager.clone().run(app.shutdown.clone()));
-        let watch = tokio::spawn(watch(app.clone(), config.retention.clone(), self.memory.clone()));
+        let watch = tokio::spawn(self.watch(config).run());
         tracing::info!(web = %config.web, link = %config.link, "collector is ready");
 
         app.shutdown.wait().await;
@@ -186,7 +188,7 @@ impl Daemon {
         web.await.context("web failed")?.context("web failed")?;
         pager.await.context("pager failed")?;
         watch.await.context("watch failed")?;
-        keep(&app, &self.memory).await;
+        watch::keep(&app, &self.memory).await;
         drop(app);
         drop(self.app);
         if let Some(store) = Arc::into_inner(self.store) {
@@ -196,123 +198,5 @@ impl Daemon {
         }
         tracing::info!("collector stopped");
         Ok(())
-    }
-}
-
-/// Looks at what nobody sends an event about: silence, residues, damage, age.
-async fn watch(app: App, retention: crate::config::RetentionConfig, memory: Memory) {
-    let mut watch = Watch { app, told: Vec::new(), residues: std::collections::BTreeMap::new() };
-    let shutdown = watch.app.shutdown.clone();
-    let mut looks = 0_u32;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(WATCH) => {}
-            () = shutdown.wait() => return,
-        }
-        watch.look().await;
-        watch.app.pipeline.pass().await;
-        if looks.is_multiple_of(12) {
-            keep(&watch.app, &memory).await;
-        }
-        if looks.is_multiple_of(120) {
-            watch.retain(&retention).await;
-        }
-        looks = looks.wrapping_add(1);
-    }
-}
-
-/// Keeps what the detectors remember.
-async fn keep(app: &App, memory: &Memory) {
-    let (memories, memory) = (app.pipeline.memories().await, memory.clone());
-    let kept = tokio::task::spawn_blocking(move || memory.save(&memories)).await;
-    if let Err(error) = kept {
-        tracing::error!(%error, "what detectors remember was not kept");
-    }
-}
-
-struct Watch {
-    app: App,
-    /// What has been raised and has not gone away.
-    told: Vec<String>,
-    /// Looks in a row at which an agent had a residue.
-    residues: std::collections::BTreeMap<String, u32>,
-}
-
-impl Watch {
-    async fn look(&mut self) {
-        let now = self.app.now();
-        let mut present = Vec::new();
-        for agent in self.app.agents.list() {
-            if agent.health(now) == Health::Silent {
-                let seconds = now.micros_since(agent.seen) / 1_000_000;
-                let words = format!("agent {} was last heard of {seconds} s ago", agent.id);
-                self.raise("agent-silent", "Agent is silent", &agent.id, words, &mut present).await;
-            }
-            let looks = self.residues.entry(agent.id.clone()).or_default();
-            *looks = if agent.residue() > 0 { looks.saturating_add(1) } else { 0 };
-            if *looks >= RESIDUE_LOOKS {
-                let words = format!("{} events are unaccounted for", agent.residue());
-                self.raise("residue", "Events are unaccounted for", &agent.id, words, &mut present)
-                    .await;
-            }
-        }
-        for problem in self.app.pipeline.store().figures().problems {
-            let words = format!("{} at byte {}: {}", problem.what, problem.offset, problem.advice);
-            let title = "Event store is damaged";
-            self.raise("store-problem", title, &problem.path, words, &mut present).await;
-        }
-        self.told = present;
-    }
-
-    /// Raises a detection about the product itself, once until it has gone away.
-    async fn raise(
-        &self,
-        rule: &str,
-        title: &str,
-        about: &str,
-        words: String,
-        present: &mut Vec<String>,
-    ) {
-        let key = format!("{rule}\0{about}");
-        present.push(key.clone());
-        if self.told.contains(&key) {
-            return;
-        }
-        tracing::error!(rule, about, words, "the product has a problem");
-        let detection = Detection {
-            engine: Engine::Health,
-            rule_id: format!("pikett-{rule}"),
-            rule_rev: "1".to_owned(),
-            title: title.to_owned(),
-            severity: Severity::High,
-            category: "health".to_owned(),
-            entity: Entity { field: "agent.id".to_owned(), value: about.to_owned() },
-            explanation: words,
-            advice: "See the agents page; docs/operate.md says what to do.".to_owned(),
-            evidence: Vec::new(),
-            attack: Vec::new(),
-            rule_text: String::new(),
-        };
-        if let Err(error) = self.app.pipeline.raise(detection).await {
-            tracing::error!(%error, "a problem of the product could not be stored as an alert");
-        }
-    }
-
-    async fn retain(&self, config: &crate::config::RetentionConfig) {
-        let policy = RetentionPolicy {
-            older_than: Some(self.app.now().plus_seconds(-i64::from(config.days) * 86_400)),
-            max_bytes: Some(config.gigabytes.saturating_mul(1024 * 1024 * 1024)),
-        };
-        let store = Arc::clone(self.app.pipeline.store());
-        match tokio::task::spawn_blocking(move || store.retain(&policy)).await {
-            Ok(Ok(report)) => {
-                for gone in report.dropped {
-                    let (name, documents) = (gone.partition, gone.documents);
-                    tracing::info!(name, documents, reason = gone.reason, "partition dropped");
-                }
-            }
-            Ok(Err(error)) => tracing::error!(%error, "retention failed"),
-            Err(error) => tracing::error!(%error, "retention failed"),
-        }
     }
 }

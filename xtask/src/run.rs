@@ -19,6 +19,7 @@ use crate::steps::{root, seconds};
 use crate::{console, setup, steps};
 
 mod demo;
+mod live;
 mod sink;
 
 /// Options of `cargo xtask run`.
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Play the attacks this many times and show how long pages took.
     #[arg(long, default_value_t = 1)]
     rounds: u32,
+    /// Attack for real, with nmap, curl, dig and hydra in network namespaces made for it (root).
+    #[arg(long, conflicts_with = "no_demo")]
+    live: bool,
     /// First of three ports: console, link, mail sink.
     #[arg(long, default_value_t = 8443)]
     port: u16,
@@ -98,7 +102,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let interrupt = interruptible()?;
     let place = Place { data: root.join("data"), root, port: options.port, interrupt };
     fs::create_dir_all(&place.data)?;
-    let first = prepare(&place)?;
+    fs::create_dir_all(place.data.join("demo-logs"))?;
+    // Before the agent starts: it captures there.
+    let stage = if options.live { Some(live::set(&place.data)?) } else { None };
+    let first = prepare(&place, stage.is_some())?;
     let sink = sink::start(place.port.saturating_add(2))?;
     let collector = start(&place, "pikett-collector", &place.data.join("collector.toml"))?;
     wait_ready(&place)?;
@@ -112,7 +119,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("mail      pages go to a sink on this machine, see {}", sink.folder(&place).display());
     println!("logs      {}/*.log", place.data.display());
     if !options.no_demo {
-        demo::play(&place, &sink, options.rounds)?;
+        demo::play(&place, &sink, stage.as_ref(), options.rounds)?;
     }
     if !options.once {
         println!("\nCtrl-C stops everything; the data stay in {}", place.data.display());
@@ -161,7 +168,7 @@ fn alive(place: &Place) -> bool {
 }
 
 /// Makes configuration, keys and certificates at the first start; the first password then.
-fn prepare(place: &Place) -> Result<Option<String>> {
+fn prepare(place: &Place, live: bool) -> Result<Option<String>> {
     let collector = place.data.join("collector");
     let (web, link, mail) =
         (place.port, place.port.saturating_add(1), place.port.saturating_add(2));
@@ -177,8 +184,7 @@ fn prepare(place: &Place) -> Result<Option<String>> {
         place.root.join("rules/anomaly"),
     );
     fs::write(&config, text)?;
-    fs::write(place.data.join("agent.toml"), agent_config(place))?;
-    fs::create_dir_all(place.data.join("demo-logs"))?;
+    fs::write(place.data.join("agent.toml"), agent_config(place, live))?;
     if collector.join("keys/master.key").exists() {
         return Ok(None);
     }
@@ -218,7 +224,7 @@ fn may_capture() -> bool {
     bits.is_some_and(|bits| bits & (1 << 13) != 0)
 }
 
-fn agent_config(place: &Place) -> String {
+fn agent_config(place: &Place, live: bool) -> String {
     let rules = place.root.join("rules");
     let mut text = format!(
         "data = {:?}\nplayback = {:?}\n\n[rules]\nsignatures = [{:?}]\nsigma = [{:?}]\nanomaly = [{:?}]\n\n[rules.vars]\n\
@@ -232,6 +238,7 @@ fn agent_config(place: &Place) -> String {
     if may_capture() {
         let mut devices = vec!["lo".to_owned()];
         devices.extend(default_interface());
+        devices.extend(live.then(|| live::DEVICE.to_owned()));
         let (web, link) = (place.port, place.port.saturating_add(1));
         for device in devices {
             text.push_str(&format!(

@@ -88,7 +88,7 @@ pub(crate) fn ensure() -> Result<()> {
     if still.is_empty() { Ok(()) } else { bail!("still missing: {}\n{advice}", still.join(", ")) }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

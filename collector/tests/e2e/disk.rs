@@ -47,22 +47,19 @@ fn a_full_disk_is_told_searches_go_on_and_nothing_acknowledged_is_lost() {
     let Some(disk) = Disk::mount(96) else { return };
     let sink = Sink::start();
     let data = Some(disk.0.path().join("c"));
-    let options = Options { data, collector: sink.config(), ..Options::default() };
+    let collector = format!("[retention]\nkeep_free_megabytes = 8\n{}", sink.config());
+    let options = Options { data, collector, ..Options::default() };
     let Some(mut system) = System::start(options) else { return };
     system.write(500);
     system.settle();
     disk.fill();
-    // The log is written in advance in whole segments, so it takes a while until it matters.
-    let mut rounds = 0;
-    while !system.log("collector").contains("no space left") && rounds < 60 {
-        system.write(5_000);
-        rounds += 1;
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
+    system.wait("it refuses", |system| system.log("agent").contains("disk is full"));
+    system.write(2_000);
     system.wait("somebody is told", |_| {
         sink.mails().iter().any(|mail| mail.to_lowercase().contains("disk"))
     });
     assert!(system.count() >= Some(500), "searches go on");
+    assert!(system.count() < Some(2_500), "nothing more is taken");
     disk.free();
     system.settle();
     assert!(system.lives("collector") && system.lives("agent"));

@@ -26,7 +26,7 @@ impl Load {
         let thread = std::thread::spawn(move || {
             while !end.load(Ordering::SeqCst) {
                 let from = done.load(Ordering::SeqCst);
-                append(&path, from..from + 50);
+                append(&path, from..from + 50, 0);
                 done.store(from + 50, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(25));
             }

@@ -11,7 +11,7 @@ mod clock;
 mod disk;
 mod hostile;
 mod kill;
-// live
+mod live;
 mod proxy;
 mod refused;
 mod sink;

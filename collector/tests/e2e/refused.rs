@@ -86,7 +86,8 @@ fn garbage_in_rule_files_is_refused_by_name_and_the_rest_works() {
         .unwrap();
     let told = String::from_utf8_lossy(&check.stderr).into_owned()
         + &String::from_utf8_lossy(&check.stdout);
-    assert!(told.contains("bad.rules"), "{told}");
+    assert!(told.contains("bad.rules") && told.contains("5 rules are refused"), "{told}");
+    assert_eq!(check.status.code(), Some(1));
 }
 
 #[test]

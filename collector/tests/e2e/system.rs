@@ -203,7 +203,14 @@ impl System {
     /// Appends numbered lines to the log the agent follows.
     pub(crate) fn write(&mut self, lines: u32) {
         let range = self.written..self.written + lines;
-        append(&self.at("logs/app.log"), range);
+        append(&self.at("logs/app.log"), range, 0);
+        self.written += lines;
+    }
+
+    /// Appends numbered lines of more than a kilobyte that hardly compress.
+    pub(crate) fn write_bulky(&mut self, lines: u32) {
+        let range = self.written..self.written + lines;
+        append(&self.at("logs/app.log"), range, 64);
         self.written += lines;
     }
 
@@ -281,14 +288,19 @@ impl System {
     }
 }
 
-/// Appends syslog lines with these numbers to a file.
-pub(crate) fn append(path: &Path, numbers: std::ops::Range<u32>) {
+/// Appends syslog lines with these numbers to a file, each with this many words of noise.
+pub(crate) fn append(path: &Path, numbers: std::ops::Range<u32>, noise: u64) {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
     let mut text = String::new();
     for number in numbers {
         let chunk = number / CHUNK;
         let head = format!("<13>1 2026-11-22T15:04:05Z web1 app{chunk} {number} - -");
-        text.push_str(&format!("{head} line-{number}\n"));
+        text.push_str(&format!("{head} line-{number}"));
+        for word in 0..noise {
+            let mixed = (u64::from(number) << 8 | word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            text.push_str(&format!(" {:016x}", mixed ^ (mixed >> 29)));
+        }
+        text.push('\n');
     }
     file.write_all(text.as_bytes()).unwrap();
 }

@@ -370,6 +370,8 @@ impl Spool {
 
     fn make_room(&mut self, more: usize) -> Result<(), SpoolError> {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
+        // What waited for a checkpoint when it was acknowledged may be free by now.
+        self.drop_done()?;
         loop {
             let bytes = self.bytes();
             let records = self.segments.iter().map(|segment| segment.records.len()).sum::<usize>();
@@ -469,6 +471,11 @@ impl Spool {
         for segment in &mut self.segments {
             segment.acknowledge(boot, last_seq);
         }
+        self.drop_done()
+    }
+
+    /// Deletes the oldest files while nothing of them is needed any more.
+    fn drop_done(&mut self) -> Result<(), SpoolError> {
         let mut outcome = Ok(());
         while let Some(first) = self.segments.front() {
             if !first.is_done() || first.noted {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::Place;
+use super::live::Stage;
 use super::sink::Sink;
 use crate::steps;
 
@@ -23,11 +24,12 @@ struct Round {
 }
 
 /// Plays all attacks `rounds` times.
-pub(crate) fn play(place: &Place, sink: &Sink, rounds: u32) -> Result<()> {
-    println!("\nplaying recorded attacks: scan, web attacks, DNS tunnel, password guessing");
+pub(crate) fn play(place: &Place, sink: &Sink, stage: Option<&Stage>, rounds: u32) -> Result<()> {
+    let what = if stage.is_some() { "attacking for real" } else { "playing recorded attacks" };
+    println!("\n{what}: scan, web attacks, DNS tunnel, password guessing");
     let mut all = Vec::new();
     for number in 1..=rounds {
-        let round = once(place, sink, number)?;
+        let round = once(place, sink, stage, number)?;
         println!(
             "round {number}: first alert stored after {:.2} s, first page after {:.2} s",
             round.alert.as_secs_f64(),
@@ -51,7 +53,7 @@ pub(crate) fn play(place: &Place, sink: &Sink, rounds: u32) -> Result<()> {
 }
 
 /// One round. Alerts of the round before are closed first, so that new ones must be made.
-fn once(place: &Place, sink: &Sink, number: u32) -> Result<Round> {
+fn once(place: &Place, sink: &Sink, stage: Option<&Stage>, number: u32) -> Result<Round> {
     for alert in alerts(place)? {
         post(
             place,
@@ -60,21 +62,14 @@ fn once(place: &Place, sink: &Sink, number: u32) -> Result<Round> {
         )?;
     }
     let mails = sink.mails().len();
-    let source = place.root.join("rules/demo");
-    let folder = place.data.join("playback");
-    fs::create_dir_all(&folder)?;
     let begun = steps::now();
-    for name in CAPTURES {
-        let bytes = fs::read(source.join(name)).with_context(|| format!("cannot read {name}"))?;
-        // Under another name first: a file must be whole when it is seen.
-        let part = folder.join(format!("{number:04}-{name}.part"));
-        fs::write(&part, bytes)?;
-        fs::rename(&part, folder.join(format!("{number:04}-{name}")))?;
+    let attacks = stage.map(|stage| stage.attack(&place.data)).transpose()?;
+    if stage.is_none() {
+        play_captures(place, number)?;
     }
-    let log = fs::read_to_string(source.join("auth.log"))?.replace("TIME", &syslog_time()?);
-    let path = place.data.join("demo-logs/auth.log");
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
-    std::io::Write::write_all(&mut file, log.as_bytes())?;
+    if !stage.is_some_and(Stage::has_ssh) {
+        play_log(place)?;
+    }
     let (mut alert, mut page) = (None, None);
     while alert.is_none() || page.is_none() {
         if place.interrupt.load(Ordering::SeqCst) {
@@ -90,7 +85,31 @@ fn once(place: &Place, sink: &Sink, number: u32) -> Result<Round> {
         page = page.or_else(|| sink.mails().get(mails).map(|mail| mail.arrived - begun));
         std::thread::sleep(Duration::from_millis(20));
     }
+    if attacks.is_some_and(|attacks| attacks.join().is_err()) {
+        bail!("the attacks ended early");
+    }
     Ok(Round { alert: alert.unwrap_or_default(), page: page.unwrap_or_default() })
+}
+
+fn play_captures(place: &Place, number: u32) -> Result<()> {
+    let (source, folder) = (place.root.join("rules/demo"), place.data.join("playback"));
+    fs::create_dir_all(&folder)?;
+    for name in CAPTURES {
+        let bytes = fs::read(source.join(name)).with_context(|| format!("cannot read {name}"))?;
+        // Under another name first: a file must be whole when it is seen.
+        let part = folder.join(format!("{number:04}-{name}.part"));
+        fs::write(&part, bytes)?;
+        fs::rename(&part, folder.join(format!("{number:04}-{name}")))?;
+    }
+    Ok(())
+}
+
+fn play_log(place: &Place) -> Result<()> {
+    let source = place.root.join("rules/demo/auth.log");
+    let log = fs::read_to_string(source)?.replace("TIME", &syslog_time()?);
+    let path = place.data.join("demo-logs/auth.log");
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
+    Ok(std::io::Write::write_all(&mut file, log.as_bytes())?)
 }
 
 fn syslog_time() -> Result<String> {

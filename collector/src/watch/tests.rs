@@ -1,0 +1,118 @@
+//! What becomes an alert about the product, and in which words.
+
+use std::fmt::Write;
+
+use event::Hop;
+use expect_test::expect;
+
+use super::*;
+use crate::agents::Book;
+use crate::store::Problem;
+
+const NOW: i64 = 1_795_359_845;
+
+fn agent() -> Agent {
+    let seen = Timestamp::from_seconds(NOW - 5);
+    let agent = serde_json::json!({
+        "id": "web1", "host": "web1", "version": "0.1.0", "zone": "", "region": "",
+        "enrolled": seen, "expires": seen, "seen": seen, "address": "", "revoked": false,
+        "report": Report::default(), "books": [],
+    });
+    serde_json::from_value(agent).unwrap()
+}
+
+fn told(agents: &[Agent], figures: &Figures, room: (Level, u64)) -> String {
+    let view = View { now: Timestamp::from_seconds(NOW), agents, figures, room };
+    let mut text = String::new();
+    for trouble in troubles(&view) {
+        let Trouble { rule, severity, about, words, amount, .. } = trouble;
+        writeln!(text, "{rule} {severity:?} {about:?} x{amount}: {words}").unwrap();
+    }
+    text
+}
+
+fn about(agent: Agent) -> String {
+    told(&[agent], &Figures::default(), (Level::Enough, 1 << 40))
+}
+
+#[test]
+fn nothing_is_wrong_with_a_quiet_house() {
+    assert_eq!(about(agent()), "");
+    assert_eq!(told(&[], &Figures::default(), (Level::Enough, 0)), "");
+}
+
+#[test]
+fn silence_is_told_and_a_new_or_revoked_agent_is_not_silent() {
+    let long_ago = Timestamp::from_seconds(NOW - 31);
+    let silent = Agent { seen: long_ago, ..agent() };
+    expect![[r#"
+        agent-silent High ("agent.id", "web1") x0: agent web1 was last heard of 31 s ago
+    "#]]
+    .assert_eq(&about(silent.clone()));
+    assert_eq!(about(Agent { revoked: true, ..silent.clone() }), "");
+    assert_eq!(about(Agent { report: None, ..silent }), "");
+}
+
+#[test]
+fn events_given_up_count_over_all_boots() {
+    let book = |reason: &str, count| Book {
+        skipped: BTreeMap::from([(reason.to_owned(), count)]),
+        ..Book::default()
+    };
+    let books = vec![book("spool_full", 5), book("spool_full", 7), book("spool_corrupt", 1)];
+    expect![[r#"
+        events-lost High ("agent.id", "web1") x13: agent web1 has lost events for good: 1 (spool_corrupt), 12 (spool_full)
+    "#]]
+    .assert_eq(&about(Agent { books, ..agent() }));
+}
+
+#[test]
+fn what_a_sensor_does_not_see_is_told_again_when_it_has_doubled() {
+    let with = |dropped| {
+        let mut ledger = Ledger { seen: 100, dropped, ..Ledger::default() };
+        ledger.shed("flow_table_full", 2);
+        let report =
+            Report { ledgers: BTreeMap::from([(Hop::Capture, ledger)]), ..Report::default() };
+        about(Agent { report: Some(report), ..agent() })
+    };
+    expect![[r#"
+        input-lost Medium ("agent.id", "web1") x3: agent web1 did not look at everything: 7 (Capture: dropped by the kernel), 2 (Capture: flow_table_full)
+    "#]]
+    .assert_eq(&with(7));
+    let amount =
+        |text: String| text.split_once(" x").unwrap().1.split_once(':').unwrap().0.to_owned();
+    assert_eq!(amount(with(13)), "3");
+    assert_eq!(amount(with(14)), "4");
+}
+
+#[test]
+fn each_problem_of_an_agent_is_told() {
+    let problems =
+        vec!["4 signature rules refused; see the agent's log".to_owned(), "b".to_owned()];
+    let report = Report { problems, ..Report::default() };
+    expect![[r#"
+        agent-problem Medium ("agent.id", "web1") x0: 4 signature rules refused; see the agent's log
+        agent-problem Medium ("agent.id", "web1") x0: b
+    "#]]
+    .assert_eq(&about(Agent { report: Some(report), ..agent() }));
+}
+
+#[test]
+fn the_disk_and_the_store() {
+    let problem = Problem {
+        path: "/x/00000001.log".to_owned(),
+        offset: 4096,
+        what: "a record is damaged".to_owned(),
+        advice: "it was skipped".to_owned(),
+    };
+    let figures = Figures { problems: vec![problem], ..Figures::default() };
+    expect![[r#"
+        disk-full Critical ("host.name", "collector") x0: 7 MiB are left on the collector's disk; no new events are taken, agents keep theirs in their spools
+        store-problem High ("file.path", "/x/00000001.log") x0: a record is damaged at byte 4096: it was skipped
+    "#]]
+    .assert_eq(&told(&[], &figures, (Level::Short, 7 << 20)));
+    expect![[r#"
+        disk-low High ("host.name", "collector") x0: 900 MiB are left on the collector's disk
+    "#]]
+    .assert_eq(&told(&[], &Figures::default(), (Level::Low, 900 << 20)));
+}
