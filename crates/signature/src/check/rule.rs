@@ -306,11 +306,11 @@ pub(crate) enum FlagsMode {
     All,
     /// Any of these.
     Any,
-    /// None of these.
+    /// Not all of these; with none listed, any at all.
     Not,
 }
 
-/// Side of `stream_size`, `flow.pkts` and the like.
+/// Side of `stream_size`, `flow.pkts` and the like: who sent what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Server,

@@ -1,84 +1,16 @@
 //! Rules against packets, streams and transactions, each with the prefilter and without it.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    AppProto, Buffer, FlowView, IcmpFields, Inspect, IpFields, LoadOptions, Number, Report, Source,
-    TcpFields, View,
+    AppProto, Buffer, FlowView, IcmpFields, IpFields, Number, TcpFields,
+    tests::{
+        Fixed, good, naive, on_packet, on_tx, packet, payload_matches, sids, tcp_packet, tx_case,
+    },
 };
-
-fn load(rules: &str) -> (RuleSet, Report) {
-    let source = Source { name: "test.rules".to_owned(), text: rules.as_bytes().to_vec() };
-    RuleSet::load(vec![source], &LoadOptions::default())
-}
-
-/// Loads rules that must all be good.
-fn good(rules: &str) -> RuleSet {
-    let (set, report) = load(rules);
-    assert!(report.rejected.is_empty(), "{:?}", report.rejected);
-    set
-}
-
-/// The same rules with every pattern taken out of the prefilter, so that each is evaluated everywhere.
-fn naive(rules: &str) -> RuleSet {
-    let mut set = good(rules);
-    for groups in set.plan.packet.iter_mut().chain(&mut set.plan.stream) {
-        let searches = || std::iter::once(&groups.all).chain(groups.by_port.values());
-        let all: Vec<u32> = searches()
-            .flat_map(|one| [&one.any, &one.head])
-            .flat_map(|matcher| matcher.rules())
-            .copied()
-            .collect();
-        groups.always.extend(all);
-        groups.all = crate::compile::plan::Searches::default();
-        groups.by_port.clear();
-    }
-    for hook in set.plan.tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks) {
-        hook.always.extend(hook.matcher.rules().to_vec());
-        hook.matcher = crate::compile::matcher::Matcher::default();
-    }
-    set
-}
-
-fn packet(payload: &[u8]) -> PacketView<'_> {
-    PacketView {
-        time: 1_000_000,
-        src: IpAddr::from([10, 0, 0, 1]),
-        dst: IpAddr::from([8, 8, 8, 8]),
-        src_port: Some(40_000),
-        dst_port: Some(80),
-        ip_proto: 17,
-        ip: IpFields { version: 4, ttl: 64, ..IpFields::default() },
-        payload,
-        direction: Some(Direction::ToServer),
-        flow: Some(FlowView { established: true, ..FlowView::default() }),
-        ..PacketView::default()
-    }
-}
-
-fn sids(set: &RuleSet, matches: &[Match]) -> Vec<u32> {
-    matches.iter().map(|found| set.rule(found.rule).unwrap().sid).collect()
-}
-
-fn on_packet(set: &RuleSet, packet: &PacketView<'_>) -> Vec<u32> {
-    let (tables, mut scratch, mut flow) =
-        (Tables::default(), Scratch::new(set), FlowState::default());
-    let mut scan = Scan::begin(set, &tables, &mut scratch, packet, Some(&mut flow));
-    scan.packet();
-    sids(set, scan.finish().matches)
-}
-
-/// Whether a rule with these options matches a UDP payload.
-fn payload_matches(options: &str, payload: &[u8]) -> bool {
-    let rule = format!("alert udp any any -> any any (msg:\"t\"; {options} sid:1;)");
-    let with = on_packet(&good(&rule), &packet(payload));
-    let without = on_packet(&naive(&rule), &packet(payload));
-    assert_eq!(with, without, "prefiltered and naive differ: {options} on {payload:?}");
-    with == [1]
-}
 
 fn check_payloads(cases: &[(&str, &[u8], bool)]) {
     for (options, payload, expected) in cases {
@@ -278,73 +210,6 @@ fn header_keywords() {
     }
 }
 
-/// A transaction made of fixed buffers.
-struct Fixed {
-    proto: AppProto,
-    buffers: BTreeMap<(Buffer, u32), (Vec<u8>, u64, bool)>,
-    complete: bool,
-    version: Option<u64>,
-    event: &'static str,
-}
-
-impl Fixed {
-    fn new(proto: AppProto, buffers: &[(Buffer, &str)]) -> Self {
-        let mut map: BTreeMap<(Buffer, u32), (Vec<u8>, u64, bool)> = BTreeMap::new();
-        for (buffer, text) in buffers {
-            let instance =
-                u32::try_from(map.keys().filter(|(known, _)| known == buffer).count()).unwrap();
-            map.insert((*buffer, instance), (text.as_bytes().to_vec(), 0, true));
-        }
-        Self { proto, buffers: map, complete: true, version: None, event: "" }
-    }
-}
-
-impl Inspect for Fixed {
-    fn protocol(&self) -> AppProto {
-        self.proto
-    }
-    fn id(&self) -> u64 {
-        3
-    }
-    fn buffer(&self, buffer: Buffer, _direction: Direction, instance: u32) -> View<'_> {
-        match self.buffers.get(&(buffer, instance)) {
-            Some((bytes, offset, last)) => View::Data { bytes, offset: *offset, last: *last },
-            None if self.complete => View::Absent,
-            None => View::Pending,
-        }
-    }
-    fn number(&self, number: Number, _direction: Direction) -> Option<u64> {
-        if number == Number::TlsVersion { self.version } else { None }
-    }
-    fn has_event(&self, name: &str) -> bool {
-        name == self.event
-    }
-    fn is_complete(&self, _direction: Direction) -> bool {
-        self.complete
-    }
-}
-
-fn tcp_packet() -> PacketView<'static> {
-    PacketView { ip_proto: 6, in_stream: true, ..packet(b"") }
-}
-
-fn on_tx(set: &RuleSet, tx: &Fixed, direction: Direction) -> Vec<u32> {
-    let packet = PacketView { direction: Some(direction), ..tcp_packet() };
-    let (tables, mut scratch, mut flow, mut state) =
-        (Tables::default(), Scratch::new(set), FlowState::default(), TxState::default());
-    let mut scan = Scan::begin(set, &tables, &mut scratch, &packet, Some(&mut flow));
-    scan.transaction(tx, &mut state, direction);
-    // Again without progress: nothing fires twice.
-    scan.transaction(tx, &mut state, direction);
-    sids(set, scan.finish().matches)
-}
-
-fn tx_case(rule: &str, tx: &Fixed, direction: Direction, expected: bool) {
-    for set in [good(rule), naive(rule)] {
-        assert_eq!(on_tx(&set, tx, direction) == [1], expected, "{rule}");
-    }
-}
-
 #[test]
 fn transaction_keywords() {
     let request = Fixed::new(
@@ -424,7 +289,7 @@ fn dns_and_tls() {
         AppProto::Tls,
         &[(Buffer::TlsSni, "evil.example"), (Buffer::Ja3Hash, "e7d705a3286e19ea42f587b344ee6865")],
     );
-    hello.version = Some(0x0303);
+    hello.numbers.insert(Number::TlsVersion, 0x0303);
     hello.event = "tls.invalid_record_type";
     let cases = [
         (r#"tls.sni; content:"evil.example"; startswith; endswith;"#, true),
@@ -462,11 +327,11 @@ fn a_rule_waits_for_buffers_that_come_later() {
     };
     assert!(step(&tx, Direction::ToServer).is_empty());
     // The body grows in windows.
-    tx.buffers.insert((Buffer::HttpRequestBody, 0), (b"aaa".to_vec(), 0, false));
+    tx.put((Buffer::HttpRequestBody, Direction::ToServer, 0), b"aaa", (0, false));
     assert!(step(&tx, Direction::ToServer).is_empty());
-    tx.buffers.insert((Buffer::HttpRequestBody, 0), (b"a secret".to_vec(), 2, false));
+    tx.put((Buffer::HttpRequestBody, Direction::ToServer, 0), b"a secret", (2, false));
     assert_eq!(step(&tx, Direction::ToServer), [1]);
-    tx.buffers.insert((Buffer::HttpStatCode, 0), (b"200".to_vec(), 0, true));
+    tx.put((Buffer::HttpStatCode, Direction::ToClient, 0), b"200", (0, true));
     assert_eq!(step(&tx, Direction::ToClient), [2]);
     tx.complete = true;
     assert!(step(&tx, Direction::ToClient).is_empty());
