@@ -204,18 +204,17 @@ impl<'b, 'c> Builder<'b, 'c> {
         }
     }
 
-    /// Block for a sticky buffer: continues the last one of a single buffer, begins a new one of a multi buffer.
+    /// Block for a sticky buffer: continues the last one of a single buffer, begins a new one of a multi buffer,
+    /// which another instance may then match.
     pub(super) fn open(&mut self, buffer: Buffer) -> usize {
         let reuse = self
             .blocks
             .iter()
             .rposition(|block| block.buffer == buffer && block.transforms.is_empty());
-        if let Some(at) = reuse
-            && (!buffer.is_multi() || Some(at) == self.current)
-        {
-            return at;
+        match reuse {
+            Some(at) if !buffer.is_multi() => at,
+            _ => self.push_block(buffer),
         }
-        self.push_block(buffer)
     }
 
     fn push_block(&mut self, buffer: Buffer) -> usize {

@@ -368,7 +368,7 @@ pub(crate) enum Track {
 /// Test of named state; all must hold for the rule to match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// Any of these is set (or none, when negated).
+    /// Any of these is set (or, when negated, any of these is not).
     FlowBits {
         bits: Vec<u32>,
         set: bool,

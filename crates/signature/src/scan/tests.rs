@@ -376,7 +376,7 @@ fn bits_carry_from_rule_to_rule() {
     let set = good(
         r#"alert udp any any -> any any (content:"two"; flowbits:isset,one; sid:2;)
            alert udp any any -> any any (content:"one"; flowbits:set,one; flowbits:noalert; sid:1;)
-           alert udp any any -> any any (content:"zilch"; flowbits:isnotset,one|other; sid:3;)
+           alert udp any any -> any any (content:"zilch"; flowbits:isnotset,one; sid:3;)
            alert udp any any -> any any (content:"count"; flowint:n,+,1; noalert; sid:4;)
            alert udp any any -> any any (content:"count"; flowint:n,>=,2; sid:5;)
            alert udp any any -> any any (content:"mark"; xbits:set,m,track ip_src,expire 10; sid:6;)
