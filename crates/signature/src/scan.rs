@@ -325,11 +325,15 @@ fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), out: &mut Vec<u3
 }
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod byte_tests;
 #[cfg(test)]
 mod content_tests;
 #[cfg(test)]
 mod header_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod pcre_tests;
 #[cfg(test)]

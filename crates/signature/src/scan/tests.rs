@@ -1,7 +1,5 @@
 //! Rules against packets, streams and transactions, each with the prefilter and without it.
 
-use std::net::IpAddr;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -453,47 +451,6 @@ fn thresholds() {
 }
 
 #[test]
-fn the_threshold_table_is_bounded_and_counts_evictions() {
-    let set = good(
-        "alert udp any any -> any any (content:\"x\"; threshold:type limit,track by_src,count 1,seconds 9999; sid:1;)",
-    );
-    let (tables, mut scratch) = (Tables::default(), Scratch::new(&set));
-    for n in 0..400_000_u32 {
-        let packet =
-            PacketView { src: IpAddr::from(n.to_be_bytes()), time: u64::from(n), ..packet(b"x") };
-        let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, None);
-        scan.packet();
-        let _ = scan.finish();
-    }
-    assert!(tables.evicted() > 0);
-}
-
-#[test]
-fn verdicts() {
-    let verdict = |rules: &str| {
-        let set = good(rules);
-        let (tables, mut scratch, mut flow) =
-            (Tables::default(), Scratch::new(&set), FlowState::default());
-        let packet = packet(b"abcd");
-        let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, Some(&mut flow));
-        scan.packet();
-        let outcome = scan.finish();
-        (outcome.verdict, sids(&set, outcome.matches))
-    };
-    let alert = r#"alert udp any any -> any any (content:"abcd"; sid:1;)"#;
-    let pass = r#"pass udp any any -> any any (content:"abcd"; sid:2;)"#;
-    let drop = r#"drop udp any any -> any any (content:"abcd"; sid:3;)"#;
-    let reject = r#"reject ip any any -> any any (sid:4;)"#;
-    assert_eq!(verdict(alert), (Verdict::default(), vec![1]));
-    let (passed, shown) = verdict(&format!("{alert}\n{pass}\n{drop}"));
-    assert_eq!((passed.pass, passed.drop, shown), (Scope::Packet, Scope::None, vec![]));
-    let (dropped, shown) = verdict(&format!("{alert}\n{drop}"));
-    assert_eq!((dropped.drop, shown), (Scope::Packet, vec![3, 1]));
-    let (rejected, shown) = verdict(&format!("{alert}\n{reject}"));
-    assert_eq!((rejected.reject, rejected.drop, shown), (Scope::Flow, Scope::Flow, vec![4, 1]));
-}
-
-#[test]
 fn at_most_fifteen_alerts_a_packet() {
     let rules: String = (1..=40)
         .map(|sid| format!("alert udp any any -> any any (content:\"abcd\"; sid:{sid};)\n"))
@@ -506,29 +463,6 @@ fn at_most_fifteen_alerts_a_packet() {
     let outcome = scan.finish();
     assert_eq!((outcome.matches.len(), outcome.beyond_limit), (15, 25));
     assert_eq!(scratch.stats().beyond_limit, 25);
-}
-
-#[test]
-fn backtracking_is_bounded() {
-    let mut rule = r#"alert udp any any -> any any (content:"a";"#.to_owned();
-    for _ in 0..12 {
-        rule.push_str(r#" content:"a"; distance:0;"#);
-    }
-    rule.push_str(r#" content:"b"; distance:0; within:1; sid:1;)"#);
-    let set = good(&rule);
-    let payload = vec![b'a'; 4_000];
-    let (tables, mut scratch) = (Tables::default(), Scratch::new(&set));
-    let packet = PacketView { payload: &payload, ..packet(b"") };
-    let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, None);
-    scan.packet();
-    assert!(scan.finish().matches.is_empty());
-    let rule = r#"alert udp any any -> any any (pcre:"/(a*)*\1b/"; sid:1;)"#;
-    let set = good(rule);
-    let mut scan = Scan::begin(&set, &tables, &mut scratch, &packet, None);
-    scan.packet();
-    assert!(scan.finish().matches.is_empty());
-    let (budget, limits) = scratch.cut_short();
-    assert!(budget + limits >= 1, "neither bound was needed: {budget} {limits}");
 }
 
 proptest! {
