@@ -30,6 +30,8 @@ pub(super) struct Builder<'b, 'c> {
     pub(super) threshold: Option<Threshold>,
     pub(super) noalert: bool,
     pub(super) priority_given: bool,
+    /// Keywords seen that may stand once only.
+    pub(super) once: Vec<&'static str>,
     /// Block that new items go to; `None` = payload.
     pub(super) current: Option<usize>,
     /// Where the last content is: (block, item).
@@ -71,6 +73,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             threshold: None,
             noalert: false,
             priority_given: false,
+            once: Vec::new(),
             current: None,
             last_content: None,
             last_block: None,

@@ -73,8 +73,8 @@ impl Builder<'_, '_> {
     fn content(&mut self, name: &str, value: Option<&[u8]>) -> Result<(), RuleError> {
         let value = value.unwrap_or_default();
         let bad = |why: &str| RuleError::value(name, value, why);
-        let quoted = matches!(value, [b'"', ..]) || matches!(value, [b'!', ..]);
-        if !quoted {
+        let plain = value.strip_prefix(b"!").map_or(value, <[u8]>::trim_ascii_start);
+        if !plain.starts_with(b"\"") {
             return Err(bad("needs quotes"));
         }
         let (negated, inner) = parse::unquote(value).map_err(bad)?;

@@ -8,7 +8,7 @@ use crate::{
         number,
         rule::{Cmp, FlagsMode, FlowTest, Side, Test, TxTest},
     },
-    error::RuleError,
+    error::{RuleError, shown},
 };
 
 impl Builder<'_, '_> {
@@ -190,7 +190,8 @@ impl Builder<'_, '_> {
             "both" => Side::Both,
             "either" => Side::Either,
             other => {
-                return Err(RuleError::unsupported("app-layer-protocol", format!("mode {other}")));
+                let why = format!("mode {}", shown(other.as_bytes()));
+                return Err(RuleError::unsupported("app-layer-protocol", why));
             }
         };
         let known = matches!(proto, AppProto::Unknown | AppProto::Failed)
