@@ -194,11 +194,14 @@ pub(crate) fn check_rows(rows: &[PayloadRow<'_>]) {
     }
 }
 
+/// Buffer, direction, instance.
+type Place = (Buffer, Direction, u32);
+
 /// A transaction made of fixed buffers.
 pub(crate) struct Fixed {
     pub(crate) proto: AppProto,
     pub(crate) id: u64,
-    buffers: BTreeMap<(Buffer, Direction, u32), (Vec<u8>, u64, bool)>,
+    buffers: BTreeMap<Place, (Vec<u8>, u64, bool)>,
     pub(crate) complete: bool,
     pub(crate) numbers: BTreeMap<Number, u64>,
     pub(crate) event: &'static str,
@@ -226,12 +229,7 @@ impl Fixed {
     }
 
     /// Sets one instance in one direction; `window`: position within the whole, and whether it ends there.
-    pub(crate) fn put(
-        &mut self,
-        place: (Buffer, Direction, u32),
-        bytes: &[u8],
-        window: (u64, bool),
-    ) {
+    pub(crate) fn put(&mut self, place: Place, bytes: &[u8], window: (u64, bool)) {
         self.buffers.insert(place, (bytes.to_vec(), window.0, window.1));
     }
 }

@@ -19,7 +19,7 @@ fn accepted(text: &[u8]) -> String {
 fn line_ends_blank_lines_and_comments() {
     let one = "1 accepted\n";
     for text in [
-        format!("{GOOD}"),
+        GOOD.to_owned(),
         format!("{GOOD}\n"),
         format!("{GOOD}\r\n"),
         format!("\r\n\r\n  {GOOD}  \r\n\t\r\n"),

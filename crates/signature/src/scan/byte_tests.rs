@@ -1,5 +1,5 @@
 //! Numbers read from the traffic: every operand form of `byte_test`, `byte_jump`, `byte_extract`, `byte_math`,
-//! byte orders, text bases, masks, and reads at and beyond the edges of the buffer.
+//! byte orders, text bases, masks, reads at and beyond the edges of the buffer, base64, ASN.1.
 
 use crate::tests::{PayloadRow, check_rows};
 
@@ -340,6 +340,52 @@ fn base64_in_payload() {
             r#"base64_decode; base64_data; content:"hel"; pkt_data; content:"aGVs";"#,
             &[b"aGVs"],
             &[b"aGVt"],
+        ),
+    ];
+    check_rows(rows);
+}
+
+#[test]
+fn asn1_elements() {
+    let rows: &[PayloadRow<'_>] = &[
+        // A primitive element of 0x100 bytes is announced; only the announcement is there.
+        (
+            "asn1:oversize_length 255,absolute_offset 0;",
+            &[b"\x04\x82\x01\x00"],
+            &[b"\x04\x81\xff", b"\x04\x05hello", b"\x04", b""],
+        ),
+        (
+            "asn1:oversize_length 256,absolute_offset 0;",
+            &[b"\x04\x82\x01\x01"],
+            &[b"\x04\x82\x01\x00"],
+        ),
+        (
+            "asn1:oversize_length 4,absolute_offset 2;",
+            &[b"--\x04\x05"],
+            &[b"\x04\x05", b"-\x04\x05"],
+        ),
+        (
+            r#"content:"ab"; asn1:oversize_length 4,relative_offset 0;"#,
+            &[b"ab\x04\x05", b"-ab\x04\x05"],
+            &[b"ab\x04\x04", b"ab"],
+        ),
+        (r#"content:"ab"; asn1:oversize_length 4,relative_offset -2;"#, &[b"ab"], &[b"a", b"b"]),
+        // Bits unused in the last byte: never more than there are bits.
+        (
+            "asn1:bitstring_overflow,absolute_offset 0;",
+            &[b"\x03\x01\x01", b"\x03\x02\x20\x00"],
+            &[b"\x03\x02\x07\x00", b"\x04\x01\x01"],
+        ),
+        // A real number in text form longer than 256 bytes.
+        (
+            "asn1:double_overflow,absolute_offset 0;",
+            &[b"\x09\x82\x01\x01\x00"],
+            &[b"\x09\x82\x01\x01\x80", b"\x09\x82\x01\x00\x00"],
+        ),
+        (
+            "asn1:oversize_length 9,bitstring_overflow,double_overflow,absolute_offset 0;",
+            &[b"\x03\x01\x01", b"\x04\x0a"],
+            &[b"\x04\x09"],
         ),
     ];
     check_rows(rows);

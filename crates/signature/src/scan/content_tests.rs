@@ -249,7 +249,7 @@ fn the_fast_pattern_never_decides() {
 fn a_pattern_may_be_as_long_as_a_packet() {
     let long = "A".repeat(65_535);
     let rule = format!(r#"content:"{long}";"#);
-    let mut exact = long.clone().into_bytes();
+    let mut exact = long.into_bytes();
     assert!(crate::tests::payload_matches(&rule, &exact));
     exact.pop();
     assert!(!crate::tests::payload_matches(&rule, &exact));
