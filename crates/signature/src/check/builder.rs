@@ -244,7 +244,7 @@ impl<'b, 'c> Builder<'b, 'c> {
 
     /// Block that items go to now.
     pub(super) fn target(&mut self) -> usize {
-        match self.current {
+        match self.in_base64.or(self.current) {
             Some(at) => at,
             None => self.block_of(Buffer::Payload),
         }

@@ -54,6 +54,13 @@ impl Builder<'_, '_> {
                 none(name, value)?;
                 self.content_mut(name)?;
             }
+            // How candidates are found is chosen here for every rule: a wish that changes no match.
+            "prefilter" => {
+                none(name, value)?;
+                if self.tests.is_empty() && self.tx_tests.is_empty() && self.blocks.is_empty() {
+                    return Err(RuleError::misplaced(name, "must follow a keyword"));
+                }
+            }
             "pcre" => self.pcre(value)?,
             "isdataat" => self.is_data_at(value)?,
             "bsize" => {

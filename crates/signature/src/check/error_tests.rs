@@ -479,6 +479,7 @@ fn buffers_and_transforms() {
             "cont\u{e9}nt:\"a\";",
             ":value;",
             "filename:\"x\";",
+            "prefilter;",
         ],
         &expect![[r#"
             0 accepted
@@ -508,6 +509,7 @@ fn buffers_and_transforms() {
             24:30 sid 24: unknown keyword "contént"
             25:30 sid 25: unknown keyword ""
             26:30 sid 26: filename: takes no value: ""x""
+            27:30 sid 27: prefilter: must follow a keyword
         "#]],
     );
     // The sixty-fifth block would have no bit of its own.

@@ -185,8 +185,8 @@ impl Builder<'_, '_> {
         let (name, mode) = rest.split_once(',').unwrap_or((rest, "either"));
         let proto = AppProto::from_name(name.trim()).ok_or_else(|| bad("unknown protocol"))?;
         let side = match mode.trim() {
-            "toserver" => Side::Server,
-            "toclient" => Side::Client,
+            "toserver" | "to_server" => Side::Server,
+            "toclient" | "to_client" => Side::Client,
             "both" => Side::Both,
             "either" => Side::Either,
             other => {

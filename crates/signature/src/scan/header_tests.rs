@@ -392,6 +392,8 @@ fn protocols_of_the_flow() {
         ("app-layer-protocol:http,toclient;", [true, false, false, false]),
         ("app-layer-protocol:tls,toclient;", [false, true, false, false]),
         ("app-layer-protocol:http,both;", [true, false, false, false]),
+        ("app-layer-protocol:tls,to_client;", [false, true, false, false]),
+        ("app-layer-protocol:tls,to_server;", [false, false, false, false]),
         ("app-layer-protocol:failed;", [false, false, false, true]),
         ("app-layer-protocol:unknown;", [false, false, true, false]),
         ("app-layer-protocol:ssl,either;", [false, true, false, false]),

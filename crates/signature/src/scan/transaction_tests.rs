@@ -251,6 +251,70 @@ fn transforms() {
 }
 
 #[test]
+fn base64_in_buffers() {
+    let tx = Fixed::new(
+        AppProto::Http,
+        &[
+            (Buffer::HttpUri, "/x?k=aGVsbG8="),
+            (Buffer::HttpCookie, "id=aGVscA=="),
+            (Buffer::Payload, "hello"),
+        ],
+    );
+    let cases = [
+        (r#"http.uri; content:"k="; base64_decode:relative; base64_data; content:"hello";"#, true),
+        (r#"http.uri; content:"k="; base64_decode:relative; base64_data; content:"help";"#, false),
+        // Relative to a content that a modifier moved: there is where it is decoded.
+        (r#"content:"k="; http_uri; base64_decode:relative; base64_data; content:"hello";"#, true),
+        (
+            r#"content:"k"; http_uri; base64_decode:offset 1,relative; base64_data; content:"hel"; content:"lo"; within:2;"#,
+            true,
+        ),
+        (
+            r#"content:"k="; http_uri; base64_decode:bytes 4,relative; base64_data; content:"hello";"#,
+            false,
+        ),
+        (r#"content:"k="; http_uri; base64_decode:relative; base64_data; content:"help";"#, false),
+        (
+            r#"http.cookie; content:"id="; base64_decode:relative; base64_data; content:"help"; http.uri; content:"k=";"#,
+            true,
+        ),
+    ];
+    for (options, expected) in cases {
+        let rule = format!("alert http any any -> any any ({options} sid:1;)");
+        tx_case(&rule, &tx, ToServer, expected);
+    }
+}
+
+#[test]
+fn a_modifier_cannot_take_a_content_out_of_decoded_data() {
+    let rule = r#"alert http any any -> any any (content:"k="; http_uri; base64_decode:relative; base64_data; content:"id="; http_cookie; sid:1;)"#;
+    let (_, report) = crate::tests::load(rule);
+    let told = report.rejected.first().map(|lost| lost.error.to_string());
+    assert_eq!(told.as_deref(), Some("http_cookie: the content is already in a buffer"));
+}
+
+#[test]
+fn a_wished_prefilter_changes_nothing() {
+    let tx = Fixed::new(AppProto::Http, &[(Buffer::HttpUri, "/x")]);
+    tx_case(
+        r#"alert http any any -> any any (http.uri; content:"/x"; prefilter; sid:1;)"#,
+        &tx,
+        ToServer,
+        true,
+    );
+    tx_case(
+        r#"alert http any any -> any any (http.uri; content:"/y"; prefilter; sid:1;)"#,
+        &tx,
+        ToServer,
+        false,
+    );
+    let mut bench = Bench::new(
+        "alert ip any any -> any any (ttl:64; prefilter; sid:1;)\nalert ip any any -> any any (ttl:65; prefilter; sid:2;)",
+    );
+    assert_eq!(bench.packet(&crate::tests::packet(b"")), [1]);
+}
+
+#[test]
 fn items_of_one_block_meet_in_one_instance() {
     let tx = Fixed::new(
         AppProto::Dns,
