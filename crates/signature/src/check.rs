@@ -52,4 +52,8 @@ impl Checker<'_> {
 }
 
 #[cfg(test)]
+mod error_tests;
+#[cfg(test)]
+mod file_tests;
+#[cfg(test)]
 mod tests;

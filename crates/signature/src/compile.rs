@@ -68,4 +68,6 @@ pub(crate) fn compile(
 }
 
 #[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
 mod tests;

@@ -65,11 +65,7 @@ impl RuleError {
     }
 
     pub(crate) fn value(keyword: &str, value: &[u8], why: impl Into<String>) -> Self {
-        let mut shown: String = String::from_utf8_lossy(value).chars().take(60).collect();
-        if shown.len() < value.len() {
-            shown.push_str("...");
-        }
-        Self::BadValue { keyword: keyword.to_owned(), value: shown, why: why.into() }
+        Self::BadValue { keyword: keyword.to_owned(), value: shown(value), why: why.into() }
     }
 
     pub(crate) fn misplaced(keyword: &str, why: impl Into<String>) -> Self {
@@ -77,12 +73,21 @@ impl RuleError {
     }
 
     pub(crate) fn unsupported(keyword: &str, why: impl Into<String>) -> Self {
-        Self::Unsupported { keyword: keyword.to_owned(), why: why.into() }
+        Self::Unsupported { keyword: shown(keyword.as_bytes()), why: why.into() }
     }
 
     pub(crate) fn conflict(what: impl Into<String>) -> Self {
         Self::Conflict { what: what.into() }
     }
+}
+
+/// Text of a rule as errors show it: readable, and short however long it is.
+pub(crate) fn shown(text: &[u8]) -> String {
+    let mut shown: String = String::from_utf8_lossy(text).chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// An error at a byte of the rule's text.

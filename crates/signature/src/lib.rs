@@ -50,6 +50,8 @@ mod load;
 mod parse;
 mod protocol;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use buffer::{Buffer, Sides};

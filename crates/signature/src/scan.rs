@@ -52,6 +52,10 @@ pub struct ScanStats {
     pub partials_lost: u64,
     /// Alerts beyond the limit of one packet.
     pub beyond_limit: u64,
+    /// Times a buffer had more instances (queries, headers, files) than are looked at.
+    pub instances_beyond: u64,
+    /// Counters and thresholds by flow that had no room in their flow: such a threshold lets every alert through.
+    pub flow_state_full: u64,
 }
 
 /// What a worker keeps between packets: room to work in and counters.
@@ -280,7 +284,7 @@ impl<'a> Scan<'a> {
         let flow = self.flow.as_deref();
         match gate {
             Gate::FlowBits { bits, set } => {
-                flow.is_some_and(|flow| bits.iter().any(|bit| flow.has_bit(*bit)) == *set)
+                flow.is_some_and(|flow| bits.iter().any(|bit| flow.has_bit(*bit) == *set))
             }
             Gate::HostBit { bit, track, set } => {
                 self.tables.has_bit(*bit, *track, self.packet) == *set
@@ -290,23 +294,25 @@ impl<'a> Scan<'a> {
     }
 
     fn post(&mut self, post: &Post) {
+        let mut kept = true;
         match (post, &mut self.flow) {
             (Post::HostBit { bit, track, op, expire }, _) => {
                 self.tables.change_bit(*bit, *track, *op, self.packet, *expire);
             }
             (Post::FlowBit { bit, op }, Some(flow)) => flow.change_bit(*bit, *op),
             (Post::FlowIntSet { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, |_, new| new);
+                kept = flow.change_int(*var, *value, |_, new| new);
             }
             (Post::FlowIntAdd { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, u32::saturating_add);
+                kept = flow.change_int(*var, *value, u32::saturating_add);
             }
             (Post::FlowIntSub { var, value }, Some(flow)) => {
-                flow.change_int(*var, *value, u32::saturating_sub);
+                kept = flow.change_int(*var, *value, u32::saturating_sub);
             }
             // Tags are carried out by whoever records traffic: the rule names them.
             (Post::Tag(_), _) | (_, None) => {}
         }
+        self.scratch.stats.flow_state_full += u64::from(!kept);
     }
 }
 
@@ -319,4 +325,22 @@ fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), out: &mut Vec<u3
 }
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
+mod byte_tests;
+#[cfg(test)]
+mod content_tests;
+#[cfg(test)]
+mod header_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod pcre_tests;
+#[cfg(test)]
+mod state_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;
+#[cfg(test)]
+mod verdict_tests;

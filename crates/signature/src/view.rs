@@ -160,7 +160,8 @@ pub struct PacketView<'a> {
     pub ip_header: &'a [u8],
     /// Direction within the flow; `None` without a flow.
     pub direction: Option<Direction>,
-    /// The flow; `None` for packets that have none (rules with `flow` then do not match, except stateless ones).
+    /// The flow; `None` for packets that have none (of the words of `flow`, only those that
+    /// ask for no direction and no established flow then hold).
     pub flow: Option<FlowView>,
     /// True when the TCP payload went into the stream: pure stream rules then skip the packet,
     /// since the same bytes come by [`crate::Scan::stream`].

@@ -54,7 +54,10 @@ fn bounds(text: &str) -> Option<(IpAddr, IpAddr)> {
         let address: IpAddr = address.trim().parse().ok()?;
         let prefix = match (mask.trim().parse::<u8>(), mask.trim().parse::<Ipv4Addr>()) {
             (Ok(prefix), _) => prefix,
-            (_, Ok(mask)) => u8::try_from(mask.to_bits().leading_ones()).ok()?,
+            // Ones, then zeros: anything else is no network.
+            (_, Ok(mask)) if mask.to_bits().leading_ones() == mask.to_bits().count_ones() => {
+                u8::try_from(mask.to_bits().count_ones()).ok()?
+            }
             _ => return None,
         };
         let network = ipnet::IpNet::new(address, prefix).ok()?;
@@ -90,13 +93,16 @@ pub(crate) fn read_ports(text: &str, variables: &Variables) -> Result<Ranges<u16
 }
 
 fn leaf_port(text: &str) -> Option<Ranges<u16>> {
+    let number = |text: &str| -> Option<u16> {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    };
     let (low, high) = match text.split_once(':') {
         Some((low, high)) => (
-            if low.trim().is_empty() { 0 } else { low.trim().parse().ok()? },
-            if high.trim().is_empty() { u16::MAX } else { high.trim().parse().ok()? },
+            if low.trim().is_empty() { 0 } else { number(low.trim())? },
+            if high.trim().is_empty() { u16::MAX } else { number(high.trim())? },
         ),
         None => {
-            let one = text.parse().ok()?;
+            let one = number(text)?;
             (one, one)
         }
     };

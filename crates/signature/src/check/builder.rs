@@ -30,6 +30,8 @@ pub(super) struct Builder<'b, 'c> {
     pub(super) threshold: Option<Threshold>,
     pub(super) noalert: bool,
     pub(super) priority_given: bool,
+    /// Keywords seen that may stand once only.
+    pub(super) once: Vec<&'static str>,
     /// Block that new items go to; `None` = payload.
     pub(super) current: Option<usize>,
     /// Where the last content is: (block, item).
@@ -71,6 +73,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             threshold: None,
             noalert: false,
             priority_given: false,
+            once: Vec::new(),
             current: None,
             last_content: None,
             last_block: None,
@@ -204,18 +207,17 @@ impl<'b, 'c> Builder<'b, 'c> {
         }
     }
 
-    /// Block for a sticky buffer: continues the last one of a single buffer, begins a new one of a multi buffer.
+    /// Block for a sticky buffer: continues the last one of a single buffer, begins a new one of a multi buffer,
+    /// which another instance may then match.
     pub(super) fn open(&mut self, buffer: Buffer) -> usize {
         let reuse = self
             .blocks
             .iter()
             .rposition(|block| block.buffer == buffer && block.transforms.is_empty());
-        if let Some(at) = reuse
-            && (!buffer.is_multi() || Some(at) == self.current)
-        {
-            return at;
+        match reuse {
+            Some(at) if !buffer.is_multi() => at,
+            _ => self.push_block(buffer),
         }
-        self.push_block(buffer)
     }
 
     fn push_block(&mut self, buffer: Buffer) -> usize {
@@ -242,7 +244,7 @@ impl<'b, 'c> Builder<'b, 'c> {
 
     /// Block that items go to now.
     pub(super) fn target(&mut self) -> usize {
-        match self.current {
+        match self.in_base64.or(self.current) {
             Some(at) => at,
             None => self.block_of(Buffer::Payload),
         }

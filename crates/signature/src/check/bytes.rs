@@ -81,7 +81,11 @@ impl Builder<'_, '_> {
             "base64_decode" => self.base64_decode(value)?,
             "base64_data" => {
                 none(name, value)?;
-                let at = self.target();
+                // Outside of sticky buffers it may have followed a content into the buffer of a modifier.
+                let at = match (self.current, self.last_block) {
+                    (None, Some(last)) => last,
+                    _ => self.target(),
+                };
                 if !matches!(
                     self.blocks.get(at).and_then(|block| block.items.last()),
                     Some(Item::Base64(_))

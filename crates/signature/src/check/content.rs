@@ -54,6 +54,13 @@ impl Builder<'_, '_> {
                 none(name, value)?;
                 self.content_mut(name)?;
             }
+            // How candidates are found is chosen here for every rule: a wish that changes no match.
+            "prefilter" => {
+                none(name, value)?;
+                if self.tests.is_empty() && self.tx_tests.is_empty() && self.blocks.is_empty() {
+                    return Err(RuleError::misplaced(name, "must follow a keyword"));
+                }
+            }
             "pcre" => self.pcre(value)?,
             "isdataat" => self.is_data_at(value)?,
             "bsize" => {
@@ -73,8 +80,8 @@ impl Builder<'_, '_> {
     fn content(&mut self, name: &str, value: Option<&[u8]>) -> Result<(), RuleError> {
         let value = value.unwrap_or_default();
         let bad = |why: &str| RuleError::value(name, value, why);
-        let quoted = matches!(value, [b'"', ..]) || matches!(value, [b'!', ..]);
-        if !quoted {
+        let plain = value.strip_prefix(b"!").map_or(value, <[u8]>::trim_ascii_start);
+        if !plain.starts_with(b"\"") {
             return Err(bad("needs quotes"));
         }
         let (negated, inner) = parse::unquote(value).map_err(bad)?;

@@ -9,6 +9,9 @@ use crate::{
     error::RuleError,
 };
 
+/// Most buffers of one rule: a half-matched rule keeps one bit for each.
+const MAX_BLOCKS: usize = 64;
+
 /// Checks the combination and gives the rule.
 pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
     if builder.meta.sid == 0 {
@@ -45,6 +48,9 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
 }
 
 fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
+    if builder.blocks.len() > MAX_BLOCKS {
+        return Err(RuleError::conflict(format!("more than {MAX_BLOCKS} buffers in one rule")));
+    }
     for block in &builder.blocks {
         let name = block.buffer.name();
         if block.items.is_empty() && block.absent == Absent::No {

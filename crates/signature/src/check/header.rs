@@ -7,7 +7,7 @@ use crate::{
         address::{self, AddressSet},
         rule::{Action, Protocol, Scope, Transport},
     },
-    error::RuleError,
+    error::{RuleError, shown},
 };
 
 pub(super) fn action(text: &[u8]) -> Result<Action, RuleError> {
@@ -19,10 +19,7 @@ pub(super) fn action(text: &[u8]) -> Result<Action, RuleError> {
         b"rejectdst" | b"rejectboth" | b"config" | b"accept" => {
             Err(RuleError::unsupported(&String::from_utf8_lossy(text), "this action"))
         }
-        _ => Err(RuleError::header(format!(
-            "unknown action \"{}\"",
-            String::from_utf8_lossy(text).chars().take(40).collect::<String>()
-        ))),
+        _ => Err(RuleError::header(format!("unknown action \"{}\"", shown(text)))),
     }
 }
 
@@ -45,7 +42,9 @@ pub(super) fn protocol(text: &[u8], checker: &Checker<'_>) -> Result<Protocol, R
         other => {
             let app = AppProto::from_name(other)
                 .filter(|app| !matches!(app, AppProto::Unknown | AppProto::Failed))
-                .ok_or_else(|| RuleError::header(format!("unknown protocol \"{other}\"")))?;
+                .ok_or_else(|| {
+                    RuleError::header(format!("unknown protocol \"{}\"", shown(text)))
+                })?;
             if !checker.support.detected.contains(app) {
                 return Err(RuleError::unsupported(other, "this protocol is not detected"));
             }

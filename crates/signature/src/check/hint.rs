@@ -15,6 +15,7 @@ const KNOWN: &[&str] = &[
     "fast_pattern",
     "rawbytes",
     "pcre",
+    "prefilter",
     "isdataat",
     "bsize",
     "urilen",
@@ -111,7 +112,6 @@ const NOT_EVALUATED: &[&str] = &[
     "requires",
     "bypass",
     "config",
-    "prefilter",
     "frame",
     "flowvar",
     "pktvar",
@@ -171,18 +171,15 @@ const NOT_EVALUATED: &[&str] = &[
     "dns_",
     "mdns.",
     "ja4",
-    "stream-event",
     "template",
     "nsap",
     "flow.",
     "tcp.",
     "ipv6.",
-    "uricontent",
     "cyu.",
     "bittorrent_dht.",
     "pop3.",
     "imap.",
-    "xbits",
     "app-layer-state",
 ];
 
@@ -237,6 +234,18 @@ fn edits(a: &[u8], b: &[u8]) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
+}
+
+/// The words that hints may name.
+#[cfg(test)]
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().copied()
+}
+
+/// The words that are known and not evaluated.
+#[cfg(test)]
+pub(super) fn not_evaluated() -> impl Iterator<Item = &'static str> {
+    NOT_EVALUATED.iter().copied()
 }
 
 #[cfg(test)]

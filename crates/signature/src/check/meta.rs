@@ -16,6 +16,14 @@ impl Builder<'_, '_> {
         name: &str,
         value: Option<&[u8]>,
     ) -> Result<bool, RuleError> {
+        if let Some(single) =
+            ["msg", "sid", "gid", "rev"].into_iter().find(|single| *single == name)
+        {
+            if self.once.contains(&single) {
+                return Err(RuleError::misplaced(name, "given twice"));
+            }
+            self.once.push(single);
+        }
         match name {
             "msg" => self.meta.msg = message(value.unwrap_or_default())?.into(),
             "sid" => self.meta.sid = number(name, value)?,
@@ -75,10 +83,10 @@ impl Builder<'_, '_> {
 
 fn number(name: &str, value: Option<&[u8]>) -> Result<u32, RuleError> {
     let given = text(name, value)?;
-    given
-        .trim_matches('"')
-        .parse()
-        .map_err(|_| RuleError::value(name, given.as_bytes(), "not a number"))
+    Some(given.trim_matches('"'))
+        .filter(|digits| !digits.starts_with('+'))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| RuleError::value(name, given.as_bytes(), "not a number"))
 }
 
 /// Text of a rule's message; any encoding, shown as UTF-8.

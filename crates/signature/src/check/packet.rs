@@ -8,7 +8,7 @@ use crate::{
         number,
         rule::{Cmp, FlagsMode, FlowTest, Side, Test, TxTest},
     },
-    error::RuleError,
+    error::{RuleError, shown},
 };
 
 impl Builder<'_, '_> {
@@ -49,16 +49,16 @@ impl Builder<'_, '_> {
             "ipopts" => ip_option(text(name, value)?)?,
             "flow.age" => Test::FlowAge(compare(name, value, u64::from(u32::MAX))?),
             "flow.pkts_toserver" => {
-                Test::FlowPackets { side: Side::Server, cmp: compare(name, value, u64::MAX)? }
-            }
-            "flow.pkts_toclient" => {
                 Test::FlowPackets { side: Side::Client, cmp: compare(name, value, u64::MAX)? }
             }
+            "flow.pkts_toclient" => {
+                Test::FlowPackets { side: Side::Server, cmp: compare(name, value, u64::MAX)? }
+            }
             "flow.bytes_toserver" => {
-                Test::FlowBytes { side: Side::Server, cmp: compare(name, value, u64::MAX)? }
+                Test::FlowBytes { side: Side::Client, cmp: compare(name, value, u64::MAX)? }
             }
             "flow.bytes_toclient" => {
-                Test::FlowBytes { side: Side::Client, cmp: compare(name, value, u64::MAX)? }
+                Test::FlowBytes { side: Side::Server, cmp: compare(name, value, u64::MAX)? }
             }
             "stream_size" | "flow.pkts" | "flow.bytes" => sided(name, text(name, value)?)?,
             "decode-event" | "stream-event" | "app-layer-event" | "engine-event" => {
@@ -185,12 +185,13 @@ impl Builder<'_, '_> {
         let (name, mode) = rest.split_once(',').unwrap_or((rest, "either"));
         let proto = AppProto::from_name(name.trim()).ok_or_else(|| bad("unknown protocol"))?;
         let side = match mode.trim() {
-            "toserver" => Side::Server,
-            "toclient" => Side::Client,
+            "toserver" | "to_server" => Side::Server,
+            "toclient" | "to_client" => Side::Client,
             "both" => Side::Both,
             "either" => Side::Either,
             other => {
-                return Err(RuleError::unsupported("app-layer-protocol", format!("mode {other}")));
+                let why = format!("mode {}", shown(other.as_bytes()));
+                return Err(RuleError::unsupported("app-layer-protocol", why));
             }
         };
         let known = matches!(proto, AppProto::Unknown | AppProto::Failed)
@@ -344,10 +345,11 @@ fn sided(keyword: &str, given: &str) -> Result<Test, RuleError> {
     let bad = || RuleError::value(keyword, given.as_bytes(), "not understood");
     let (side, rest) = given.split_once(',').ok_or_else(bad)?;
     let side = match side.trim() {
-        "server" | "toclient" if keyword == "stream_size" => Side::Server,
-        "client" | "toserver" if keyword == "stream_size" => Side::Client,
-        "toserver" => Side::Server,
-        "toclient" => Side::Client,
+        "server" if keyword == "stream_size" => Side::Server,
+        "client" if keyword == "stream_size" => Side::Client,
+        // What goes to the server the client sent.
+        "toserver" => Side::Client,
+        "toclient" => Side::Server,
         "both" => Side::Both,
         "either" => Side::Either,
         _ => return Err(bad()),

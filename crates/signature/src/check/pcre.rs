@@ -19,11 +19,11 @@ pub(crate) struct Expression {
 
 /// What a `pcre` option says.
 #[derive(Debug)]
-pub(super) struct Pcre {
-    pub(super) expression: Expression,
-    pub(super) relative: bool,
-    pub(super) negated: bool,
-    pub(super) buffer: Option<Buffer>,
+pub(crate) struct Pcre {
+    pub(crate) expression: Expression,
+    pub(crate) relative: bool,
+    pub(crate) negated: bool,
+    pub(crate) buffer: Option<Buffer>,
 }
 
 /// Most work a backtracking expression may do on one buffer.
@@ -88,7 +88,7 @@ fn flags(text: &[u8]) -> Result<Flags, String> {
 }
 
 /// Reads the value of a `pcre` option.
-pub(super) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
+pub(crate) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
     let bad = |why: String| RuleError::value("pcre", value, why);
     let (negated, text) = crate::parse::unquote(value).map_err(|why| bad(why.to_owned()))?;
     let body =
@@ -108,9 +108,14 @@ pub(super) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
     let mut verbs = LIMITS.to_owned();
     // Ungreedy and dollar-end-only have no pcre2 inline letter.
     let ungreedy = flags.inline.contains('U');
-    let anchor = if flags.anchored { "\\G" } else { "" };
     verbs.push_str(&if flags.inline == "U" { String::new() } else { inline });
-    let full = format!("{verbs}{anchor}(?:{printable})");
+    // In extended mode a comment may run to the end: the bracket stands on a line of its own.
+    let extended = flags.inline.contains('x');
+    let full = match (flags.anchored, extended) {
+        (false, _) => format!("{verbs}{printable}"),
+        (true, false) => format!("{verbs}\\G(?:{printable})"),
+        (true, true) => format!("{verbs}\\G(?:{printable}\n)"),
+    };
     let rewritten = rewrite(&printable, &flags);
     let linear = rewritten.as_ref().and_then(|(text, _)| {
         let letters =
@@ -123,12 +128,15 @@ pub(super) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
         if ungreedy || flags.dollar_end {
             return Err(RuleError::unsupported(
                 "pcre",
-                "flags G or E with back-references or look-around",
+                "flags G or E with back-references, look-around or flag x",
             ));
         }
-        pcre2::bytes::RegexBuilder::new()
-            .build(&full)
-            .map_err(|error| bad(format!("invalid expression: {error}")))?;
+        let mut builder = pcre2::bytes::RegexBuilder::new();
+        builder.build(&full).map_err(|error| {
+            // Asked again without what was put before it, for an offset within what was written.
+            let error = builder.extended(extended).build(&printable).err().unwrap_or(error);
+            bad(format!("invalid expression: {error}"))
+        })?;
     }
     Ok(Pcre {
         expression: Expression {
@@ -168,6 +176,10 @@ fn parses(text: &str) -> bool {
 /// The expression in the syntax of `regex` with the same meaning, and whether `$` may take a newline.
 /// `None` when a construct has no equal.
 fn rewrite(text: &str, flags: &Flags) -> Option<(String, bool)> {
+    // Extended mode leaves blanks inside brackets alone there, and drops them here.
+    if flags.inline.contains('x') {
+        return None;
+    }
     let multi_line = flags.inline.contains('m');
     let mut out = String::with_capacity(text.len() + 8);
     let mut newline = false;

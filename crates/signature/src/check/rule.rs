@@ -306,11 +306,11 @@ pub(crate) enum FlagsMode {
     All,
     /// Any of these.
     Any,
-    /// None of these.
+    /// Not all of these; with none listed, any at all.
     Not,
 }
 
-/// Side of `stream_size`, `flow.pkts` and the like.
+/// Side of `stream_size`, `flow.pkts` and the like: who sent what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Server,
@@ -368,7 +368,7 @@ pub(crate) enum Track {
 /// Test of named state; all must hold for the rule to match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// Any of these is set (or none, when negated).
+    /// Any of these is set (or, when negated, any of these is not).
     FlowBits {
         bits: Vec<u32>,
         set: bool,

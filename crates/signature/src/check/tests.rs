@@ -4,27 +4,14 @@ use std::{io::Read as _, path::PathBuf};
 
 use expect_test::{Expect, expect};
 
-use crate::{AppProto, LoadOptions, ProtoSet, RuleSet, Source, Support};
-
-fn reasons(text: &str) -> String {
-    let source = Source { name: "r".to_owned(), text: text.as_bytes().to_vec() };
-    let (set, report) = RuleSet::load(vec![source], &LoadOptions::default());
-    let mut out = format!("{} accepted\n", set.len());
-    for rule in &report.rejected {
-        out.push_str(&format!(
-            "{}:{}:{} sid {:?}: {}\n",
-            rule.file, rule.line, rule.column, rule.sid, rule.error
-        ));
-    }
-    out
-}
+use crate::{AppProto, LoadOptions, ProtoSet, RuleSet, Source, Support, tests::reasons};
 
 fn check(options: &[&str], expected: &Expect) {
     let text: String = options
         .iter()
         .map(|option| format!("alert tcp any any -> any any (msg:\"m\"; {option} sid:1;)\n"))
         .collect();
-    expected.assert_eq(&reasons(&text));
+    expected.assert_eq(&reasons(text.as_bytes(), &LoadOptions::default()));
 }
 
 #[test]
@@ -40,12 +27,12 @@ fn unknown_and_unsupported_keywords_are_named() {
         ],
         &expect![[r#"
             0 accepted
-            r:1:40 sid Some(1): unknown keyword "contnet"; did you mean content?
-            r:2:40 sid Some(1): keyword "lua" is not evaluated: no evaluation for it
-            r:3:53 sid Some(1): unknown keyword "nocas"; did you mean nocase?
-            r:4:40 sid Some(1): keyword "dataset" is not evaluated: no evaluation for it
-            r:5:40 sid Some(1): keyword "smb.ntlmssp_user" is not evaluated: no evaluation for it
-            r:6:40 sid Some(1): keyword "ssh.proto" is not evaluated: the protocol is not parsed
+            1:40 sid 1: unknown keyword "contnet"; did you mean content?
+            2:40 sid 1: keyword "lua" is not evaluated: no evaluation for it
+            3:53 sid 1: unknown keyword "nocas"; did you mean nocase?
+            4:40 sid 1: keyword "dataset" is not evaluated: no evaluation for it
+            5:40 sid 1: keyword "smb.ntlmssp_user" is not evaluated: no evaluation for it
+            6:40 sid 1: keyword "ssh.proto" is not evaluated: the protocol is not parsed
         "#]],
     );
 }
@@ -91,40 +78,40 @@ fn misplaced_modifiers_are_refused() {
         ],
         &expect![[r#"
             0 accepted
-            r:1:40 sid Some(1): nocase: needs a preceding content
-            r:2:55 sid Some(1): depth: smaller than the content: "2"
-            r:3:55 sid Some(1): within: smaller than the content: "2"
-            r:4:63 sid Some(1): nocase: given twice
-            r:5:64 sid Some(1): startswith: cannot be combined with depth, offset, distance or within
-            r:6:55 sid Some(1): offset: neither a number nor a value read before: "var"
-            r:7:82 sid Some(1): fast_pattern: given for two contents
-            r:8:55 sid Some(1): fast_pattern: the part is not inside the content
-            r:9:65 sid Some(1): http_uri: the content is already in a buffer
-            r:10:40 sid Some(1): http_uri: needs a preceding content
-            r:11:40 sid Some(1): bsize: needs a buffer
-            r:12:1 sid Some(1): http.uri: a buffer without anything to look for
-            r:13:1 sid Some(1): http.uri: a buffer without anything to look for
-            r:14:40 sid Some(1): content: needs quotes: "abc"
-            r:15:40 sid Some(1): content: empty pattern: """"
-            r:16:40 sid Some(1): content: odd number of hex digits: ""|0|""
-            r:17:40 sid Some(1): pcre: expected /expression/flags: ""abc""
-            r:18:40 sid Some(1): pcre: invalid expression: PCRE2: error compiling pattern at offset 62: missing closing parenthesis: ""/a(b/""
-            r:19:40 sid Some(1): pcre: two buffer flags: ""/a/UP""
-            r:20:50 sid Some(1): pcre: its buffer flag contradicts the buffer it stands in
-            r:21:40 sid Some(1): byte_test: byte count and encoding do not fit: "9,=,1,0"
-            r:22:40 sid Some(1): byte_jump: expected bytes,offset: "2"
-            r:23:40 sid Some(1): base64_data: must follow base64_decode
-            r:24:1 sid Some(1): http.uri is of requests and http.stat_code of responses: one rule cannot use both without =>
-            r:25:1 sid Some(1): http.uri does not exist with flow to_client
-            r:26:40 sid Some(1): flow: contradicting words: "established,stateless"
-            r:27:40 sid Some(1): flow: unknown word: "sideways"
-            r:28:1 sid Some(1): tls.sni belongs to another protocol than the rest of the rule
-            r:29:1 sid Some(1): dsize: packet sizes have no meaning on streams and transactions
-            r:30:40 sid Some(1): threshold: seconds are needed: "type limit,track by_src,count 1"
-            r:31:40 sid Some(1): flowbits: needs a name: "set"
-            r:32:40 sid Some(1): xbits: needs track: "set,a"
-            r:33:40 sid Some(1): classtype: unknown class: "nonsense"
-            r:34:40 sid Some(1): reference: expected system,id: "nonsense"
+            1:40 sid 1: nocase: needs a preceding content
+            2:55 sid 1: depth: smaller than the content: "2"
+            3:55 sid 1: within: smaller than the content: "2"
+            4:63 sid 1: nocase: given twice
+            5:64 sid 1: startswith: cannot be combined with depth, offset, distance or within
+            6:55 sid 1: offset: neither a number nor a value read before: "var"
+            7:82 sid 1: fast_pattern: given for two contents
+            8:55 sid 1: fast_pattern: the part is not inside the content
+            9:65 sid 1: http_uri: the content is already in a buffer
+            10:40 sid 1: http_uri: needs a preceding content
+            11:40 sid 1: bsize: needs a buffer
+            12:1 sid 1: http.uri: a buffer without anything to look for
+            13:1 sid 1: http.uri: a buffer without anything to look for
+            14:40 sid 1: content: needs quotes: "abc"
+            15:40 sid 1: content: empty pattern: """"
+            16:40 sid 1: content: odd number of hex digits: ""|0|""
+            17:40 sid 1: pcre: expected /expression/flags: ""abc""
+            18:40 sid 1: pcre: invalid expression: PCRE2: error compiling pattern at offset 3: missing closing parenthesis: ""/a(b/""
+            19:40 sid 1: pcre: two buffer flags: ""/a/UP""
+            20:50 sid 1: pcre: its buffer flag contradicts the buffer it stands in
+            21:40 sid 1: byte_test: byte count and encoding do not fit: "9,=,1,0"
+            22:40 sid 1: byte_jump: expected bytes,offset: "2"
+            23:40 sid 1: base64_data: must follow base64_decode
+            24:1 sid 1: http.uri is of requests and http.stat_code of responses: one rule cannot use both without =>
+            25:1 sid 1: http.uri does not exist with flow to_client
+            26:40 sid 1: flow: contradicting words: "established,stateless"
+            27:40 sid 1: flow: unknown word: "sideways"
+            28:1 sid 1: tls.sni belongs to another protocol than the rest of the rule
+            29:1 sid 1: dsize: packet sizes have no meaning on streams and transactions
+            30:40 sid 1: threshold: seconds are needed: "type limit,track by_src,count 1"
+            31:40 sid 1: flowbits: needs a name: "set"
+            32:40 sid 1: xbits: needs track: "set,a"
+            33:40 sid 1: classtype: unknown class: "nonsense"
+            34:40 sid 1: reference: expected system,id: "nonsense"
         "#]],
     );
 }
@@ -144,18 +131,18 @@ fn headers_are_checked() {
         alert tcp any any -> any any (msg:\"a; sid:9;)\n";
     expect![[r#"
         1 accepted
-        r:1:1 sid Some(1): rule header: unknown action "alrt"
-        r:2:1 sid Some(2): rule header: unknown protocol "tpc"
-        r:3:1 sid Some(3): variable $NOPE is not defined
-        r:4:1 sid Some(4): port: not understood: "99999"
-        r:5:1 sid None: no sid
-        r:6:1 sid Some(5): keyword "krb5" is not evaluated: this protocol is not detected
-        r:7:31 sid Some(6): http.uri: does not exist in dns
-        r:8:1 sid Some(7): application buffers do not exist in icmp
-        r:9:1 sid Some(8): another rule has the same sid and the same or a higher rev
-        r:11:31 sid Some(9): msg: unbalanced quotes: ""a"
+        1:1 sid 1: rule header: unknown action "alrt"
+        2:1 sid 2: rule header: unknown protocol "tpc"
+        3:1 sid 3: variable $NOPE is not defined
+        4:1 sid 4: port: not understood: "99999"
+        5:1 sid -: no sid
+        6:1 sid 5: keyword "krb5" is not evaluated: this protocol is not detected
+        7:31 sid 6: http.uri: does not exist in dns
+        8:1 sid 7: application buffers do not exist in icmp
+        9:1 sid 8: another rule has the same sid and the same or a higher rev
+        11:31 sid 9: msg: unbalanced quotes: ""a"
     "#]]
-    .assert_eq(&reasons(rules));
+    .assert_eq(&reasons(rules.as_bytes(), &LoadOptions::default()));
 }
 
 #[test]

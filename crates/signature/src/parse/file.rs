@@ -15,7 +15,8 @@ pub(crate) struct Line<'a> {
 
 /// Iterates over the enabled rules of a file; blank lines, comments and disabled rules are skipped.
 pub(crate) fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
-    let mut at = 0_usize;
+    // A mark of the encoding that some editors write is no part of the first rule.
+    let mut at = if file.starts_with(b"\xef\xbb\xbf") { 3_usize } else { 0 };
     let mut number = 0_u32;
     std::iter::from_fn(move || {
         loop {

@@ -1,6 +1,6 @@
 //! The seven fields of a rule header.
 
-use crate::error::{Located, RuleError};
+use crate::error::{Located, RuleError, shown};
 
 /// Header fields as written.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) fn parse(text: &[u8]) -> Result<RawHeader<'_>, Located> {
             if !matches!(direction, b"->" | b"<>" | b"=>") {
                 return Err(RuleError::header(format!(
                     "direction must be ->, <> or =>, not \"{}\"",
-                    String::from_utf8_lossy(direction)
+                    shown(direction)
                 ))
                 .at(0));
             }

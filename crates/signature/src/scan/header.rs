@@ -113,7 +113,8 @@ fn bits(mode: FlagsMode, want: u8, have: u8) -> bool {
         FlagsMode::Exact => have == want,
         FlagsMode::All => have & want == want,
         FlagsMode::Any => have & want != 0,
-        FlagsMode::Not => have & want == 0,
+        FlagsMode::Not if want == 0 => have != 0,
+        FlagsMode::Not => have & want != want,
     }
 }
 

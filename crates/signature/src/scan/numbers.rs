@@ -36,6 +36,11 @@ struct Read {
 }
 
 fn read(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Read> {
+    let read = unmasked(field, data, cursor, values)?;
+    Some(Read { value: masked(read.value, field.bitmask), ..read })
+}
+
+fn unmasked(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Read> {
     let base = if field.relative { i64::try_from(cursor).ok()? } else { 0 };
     let start = usize::try_from(base.checked_add(number(field.offset, values))?).ok()?;
     let count = usize::try_from(number(field.bytes, values)).ok()?;
@@ -55,11 +60,15 @@ fn read(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Rea
         ),
         _ => return None,
     };
-    let value = match field.bitmask {
-        0 => value,
-        mask => (value & u64::from(mask)) >> mask.trailing_zeros(),
-    };
     Some(Read { value, start, len })
+}
+
+/// The bits of the mask, moved down to the lowest one; no mask leaves all.
+const fn masked(value: u64, mask: u32) -> u64 {
+    match mask {
+        0 => value,
+        mask => (value & mask as u64) >> mask.trailing_zeros(),
+    }
 }
 
 /// Reads as `strtoull` does: blanks, sign, prefix of the base, digits; (value, bytes taken).
@@ -146,14 +155,14 @@ pub(super) fn byte_extract(
     Some(read.start + read.len)
 }
 
-/// Keeps a computed number; the cursor goes behind what was read.
+/// Keeps a computed number; the cursor goes behind what was read. The mask is of the result.
 pub(super) fn byte_math(
     math: &ByteMath,
     data: &[u8],
     cursor: usize,
     values: &mut [u64],
 ) -> Option<usize> {
-    let read = read(&math.field, data, cursor, values)?;
+    let read = unmasked(&math.field, data, cursor, values)?;
     let right = operand(math.value, values);
     let value = match math.op {
         MathOp::Add => read.value.wrapping_add(right),
@@ -167,7 +176,7 @@ pub(super) fn byte_math(
             u32::try_from(right).ok().and_then(|by| read.value.checked_shr(by)).unwrap_or(0)
         }
     };
-    *values.get_mut(usize::from(math.var))? = value;
+    *values.get_mut(usize::from(math.var))? = masked(value, math.field.bitmask);
     Some(read.start + read.len)
 }
 

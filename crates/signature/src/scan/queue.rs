@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use crate::{
     Action, Direction, RuleId,
-    check::{Rule, rule::CountBy},
+    check::{
+        Rule,
+        rule::{CountBy, Test},
+    },
     compile::plan,
     scan::{Scan, tables::Ruling},
 };
@@ -115,10 +118,10 @@ impl<'a> Scan<'a> {
     fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {
         let Some(threshold) = &rule.threshold else { return Ruling::Show };
         if threshold.by == CountBy::Flow {
-            return match &mut self.flow {
-                Some(flow) => flow.threshold(queued.rule.0, threshold, self.packet.time),
-                None => Ruling::Show,
-            };
+            let Some(flow) = &mut self.flow else { return Ruling::Show };
+            let ruling = flow.threshold(queued.rule.0, threshold, self.packet.time);
+            self.scratch.stats.flow_state_full += u64::from(ruling.is_none());
+            return ruling.unwrap_or(Ruling::Show);
         }
         let rule_key = (rule.meta.gid, rule.meta.sid);
         self.tables.threshold(threshold, rule_key, self.packet, self.ends(queued))
@@ -136,12 +139,15 @@ impl<'a> Scan<'a> {
 /// Takes the rule's action into the verdict.
 fn apply(rule: &Rule, verdict: &mut Verdict) {
     let kind = plan::kind(rule);
+    let app = rule.protocol.app.is_some()
+        || rule.tests.iter().any(|test| matches!(test, Test::AppProto { .. }));
+    // A rule on the application protocol alone is about the flow.
+    let protocol_only = app
+        && rule.blocks.is_empty()
+        && rule.tests.iter().all(|test| matches!(test, Test::AppProto { .. }));
     let stateful = rule.flow.established || rule.protocol.app.is_some();
-    let scope = if kind.transaction || kind.addresses || (kind.stream && stateful) {
-        Scope::Flow
-    } else {
-        Scope::Packet
-    };
+    let of_flow = kind.transaction || kind.addresses || protocol_only;
+    let scope = if of_flow || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
     match rule.action {
         Action::Alert => {}
         // What was dropped before stays dropped.

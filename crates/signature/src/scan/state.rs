@@ -85,14 +85,22 @@ impl FlowState {
         }
     }
 
-    /// Changes a counter; one that was never set counts from 0.
-    pub(super) fn change_int(&mut self, var: u32, value: IntValue, change: fn(u32, u32) -> u32) {
-        let Some(value) = self.int_value(value) else { return };
+    /// Changes a counter; one that was never set counts from 0. `false` when there is no room for it.
+    pub(super) fn change_int(
+        &mut self,
+        var: u32,
+        value: IntValue,
+        change: fn(u32, u32) -> u32,
+    ) -> bool {
+        let Some(value) = self.int_value(value) else { return true };
         if let Some((_, old)) = self.ints.iter_mut().find(|(known, _)| *known == var) {
             *old = change(*old, value);
         } else if self.ints.len() < MAX_PER_FLOW {
             self.ints.push((var, change(0, value)));
+        } else {
+            return false;
         }
+        true
     }
 
     pub(super) fn int_holds(&self, var: u32, test: IntTest) -> bool {
@@ -114,12 +122,17 @@ impl FlowState {
         }
     }
 
-    /// Applies a threshold that counts by flow.
-    pub(super) fn threshold(&mut self, rule: u32, threshold: &Threshold, now: u64) -> Ruling {
+    /// Applies a threshold that counts by flow; `None` when there is no room to count.
+    pub(super) fn threshold(
+        &mut self,
+        rule: u32,
+        threshold: &Threshold,
+        now: u64,
+    ) -> Option<Ruling> {
         if self.counts.len() >= MAX_PER_FLOW && !self.counts.contains_key(&rule) {
-            return Ruling::Show;
+            return None;
         }
-        self.counts.entry(rule).or_default().hit(threshold, now)
+        Some(self.counts.entry(rule).or_default().hit(threshold, now))
     }
 }
 

@@ -211,3 +211,6 @@ impl Count {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

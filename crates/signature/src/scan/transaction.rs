@@ -1,7 +1,7 @@
 //! Rules on transactions: hooks are searched as their buffers come, half-matched rules wait in the state.
 
 use crate::{
-    Direction, Inspect, View,
+    Buffer, Direction, Inspect, View,
     check::{
         Rule,
         rule::{Absent, Block, TxTest},
@@ -103,6 +103,13 @@ impl Scan<'_> {
             }
         }
         progress.done = true;
+        self.beyond_instances(hook.buffer, (tx, direction));
+    }
+
+    /// Counts a buffer with more instances than are looked at.
+    fn beyond_instances(&mut self, buffer: Buffer, place: (&dyn Inspect, Direction)) {
+        let more = place.0.buffer(buffer, place.1, MAX_INSTANCES);
+        self.scratch.stats.instances_beyond += u64::from(matches!(more, View::Data { .. }));
     }
 
     fn prefilter(&mut self, hook: &Hook, bytes: &[u8], last: bool, out: &mut Vec<u32>) {
@@ -131,15 +138,21 @@ impl Scan<'_> {
         }
         let mut matched = before.map_or(0, |partial| partial.matched);
         let mut waiting = false;
-        for (at, block) in rule.blocks.iter().enumerate().take(64) {
+        for (at, block) in rule.blocks.iter().enumerate() {
             if matched >> at & 1 != 0 {
                 continue;
             }
-            if !block.buffer.exists(direction) {
+            // The request is over when the response comes: a rule on both looks back at it.
+            let look_back = rule.both_sides && direction == Direction::ToClient;
+            let side = match block.buffer.exists(direction) {
+                false if look_back => Direction::ToServer,
+                _ => direction,
+            };
+            if !block.buffer.exists(side) {
                 waiting = true;
                 continue;
             }
-            match self.block(block, tx, direction) {
+            match self.block(block, tx, side) {
                 Found::Yes => matched |= 1 << at,
                 Found::Later => waiting = true,
                 Found::Never => return,
@@ -238,13 +251,13 @@ pub(super) fn raw_blocks(scan: &mut Scan<'_>, rule: &Rule, payload: Data<'_>) ->
         let packet = scan.packet;
         let version = packet.ip.version;
         let bytes = match block.buffer {
-            crate::Buffer::Payload => return scan.items(block, payload),
-            crate::Buffer::TcpHdr if packet.ip_proto == 6 => packet.transport_header,
-            crate::Buffer::UdpHdr if packet.ip_proto == 17 => packet.transport_header,
-            crate::Buffer::Icmpv4Hdr if packet.ip_proto == 1 => packet.transport_header,
-            crate::Buffer::Icmpv6Hdr if packet.ip_proto == 58 => packet.transport_header,
-            crate::Buffer::Ipv4Hdr if version == 4 => packet.ip_header,
-            crate::Buffer::Ipv6Hdr if version == 6 => packet.ip_header,
+            Buffer::Payload => return scan.items(block, payload),
+            Buffer::TcpHdr if packet.ip_proto == 6 => packet.transport_header,
+            Buffer::UdpHdr if packet.ip_proto == 17 => packet.transport_header,
+            Buffer::Icmpv4Hdr if packet.ip_proto == 1 => packet.transport_header,
+            Buffer::Icmpv6Hdr if packet.ip_proto == 58 => packet.transport_header,
+            Buffer::Ipv4Hdr if version == 4 => packet.ip_header,
+            Buffer::Ipv6Hdr if version == 6 => packet.ip_header,
             _ => &[],
         };
         !bytes.is_empty() && scan.items(block, Data { bytes, offset: 0, last: true })
