@@ -22,6 +22,10 @@ pub mod tls;
 mod transaction;
 
 #[cfg(test)]
+mod detect_tests;
+#[cfg(test)]
+mod dns_tests;
+#[cfg(test)]
 mod tests;
 
 pub use protocol::Protocol;
@@ -144,6 +148,7 @@ impl AppLayer {
             return;
         }
         match &mut self.state {
+            State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
             State::Probing => self.probe(dir, bytes, cx),
             State::Http(p) => p.data(dir, bytes, &mut self.txs),
             State::Dns(p) => p.data(dir, bytes, &mut self.txs),
@@ -183,7 +188,7 @@ impl AppLayer {
         self.end(Direction::ToServer);
         self.end(Direction::ToClient);
         self.txs.complete_all();
-        if matches!(self.state, State::Probing) && (self.has_seen_any()) {
+        if matches!(self.state, State::Probing) && self.has_seen_any() {
             self.fail();
         }
     }
@@ -200,7 +205,8 @@ impl AppLayer {
     }
 
     fn has_seen_any(&self) -> bool {
-        !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty()
+        let buffered = !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty();
+        buffered || self.gave_up.to_server || self.gave_up.to_client
     }
 
     fn fail(&mut self) {
@@ -212,6 +218,27 @@ impl AppLayer {
     fn skip(&mut self, dir: Direction, missing: u64) {
         let skipped = self.skipped.get_mut(dir);
         *skipped = skipped.saturating_add(missing);
+    }
+
+    /// Each datagram is looked at alone: unlike a stream, two of them do not make one message.
+    fn probe_datagram(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
+        let (protocol, dir) = match detect::probe(dir, bytes, cx) {
+            Probe::Is(protocol) => (protocol, dir),
+            Probe::Reversed(protocol) => {
+                self.reversed = true;
+                (protocol, dir.reverse())
+            }
+            Probe::More | Probe::No => return self.give_up(dir),
+        };
+        self.begin(protocol, dir, cx);
+        self.data(dir, bytes, cx);
+    }
+
+    fn give_up(&mut self, dir: Direction) {
+        *self.gave_up.get_mut(dir) = true;
+        if self.gave_up.to_server && self.gave_up.to_client {
+            self.fail();
+        }
     }
 
     fn probe(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
@@ -251,13 +278,7 @@ impl AppLayer {
                     self.seen.get_mut(dir).extend_from_slice(kept);
                 }
                 self.skip(dir, u64::try_from(cut.len()).unwrap_or(u64::MAX));
-                *self.gave_up.get_mut(dir) = true;
-                let both = self.gave_up.to_server && self.gave_up.to_client;
-                if both
-                    || cx.transport == Transport::Udp && self.gave_up.get(dir.reverse()) == &true
-                {
-                    self.fail();
-                }
+                self.give_up(dir);
             }
         }
     }

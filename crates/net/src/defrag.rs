@@ -4,6 +4,9 @@
 //! fragments overlap, the piece seen first wins; every overlap is an anomaly of the later packet.
 //! A complete datagram comes out as one IPv4 packet or one IPv6 packet without extension headers.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 

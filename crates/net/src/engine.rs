@@ -7,6 +7,8 @@ mod config;
 mod deliver;
 
 #[cfg(test)]
+mod tcp_tests;
+#[cfg(test)]
 mod tests;
 
 pub use config::{Config, Stats};

@@ -74,15 +74,16 @@ const METHODS: &[&[u8]] = &[
     b"BASELINE-CONTROL ",
     b"ACL ",
     b"MKWORKSPACE ",
-    b"PRI ",
 ];
 
 fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let mut more = false;
     // Servers forgive empty lines before a request (RFC 9112 section 2.2).
     let line = trim_start(bytes);
-    if bytes.starts_with(b"PRI * HTTP/2.0") {
-        return Probe::Is(Protocol::Http2);
+    match prefix(bytes, b"PRI * HTTP/2.0", false) {
+        Fit::Yes => return Probe::Is(Protocol::Http2),
+        Fit::Maybe => more = true,
+        Fit::No => {}
     }
     match dir {
         Direction::ToServer => {

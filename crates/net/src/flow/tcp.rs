@@ -293,6 +293,9 @@ impl TcpTrack {
 
     fn advance(&mut self, tcp: &Tcp<'_>, dir: Direction, payload: u32) {
         let control = u32::from(tcp.has(tcp_flags::FIN)) | u32::from(tcp.has(tcp_flags::SYN));
+        // Whether data in a SYN counts is for the answer to say (RFC 7413 section 4.2).
+        let offered = tcp.has(tcp_flags::SYN) && !tcp.has(tcp_flags::ACK);
+        let payload = if offered { 0 } else { payload };
         let end = tcp.seq.wrapping_add(payload).wrapping_add(control);
         let next = self.next.get_mut(dir);
         if seq_after(end, *next) {

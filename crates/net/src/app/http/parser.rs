@@ -387,14 +387,18 @@ impl AppParser for Parser {
         let side = self.sides.get_mut(dir);
         let body = side.tx.and_then(|id| txs.get_mut(id));
         match (side.state, body) {
-            (State::Length(left), Some(tx)) if left > missing => {
+            (State::Length(left), Some(tx)) if left >= missing => {
                 side.state = State::Length(left.saturating_sub(missing));
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
+                if left == missing {
+                    self.complete(dir, txs);
+                }
             }
-            (State::Chunk(left), Some(tx)) if left > missing => {
-                side.state = State::Chunk(left.saturating_sub(missing));
+            (State::Chunk(left), Some(tx)) if left >= missing => {
+                let left = left.saturating_sub(missing);
+                side.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
@@ -404,7 +408,6 @@ impl AppParser for Parser {
                     body_of(http, dir).mark_gap(missing);
                 }
             }
-            (State::Length(left), Some(_)) if left == missing => self.complete(dir, txs),
             // The place of the next message is unknown.
             _ => {
                 side.partial.clear();
