@@ -76,6 +76,9 @@ const METHODS: &[&[u8]] = &[
     b"MKWORKSPACE ",
 ];
 
+/// More bytes than any of them has.
+const LONGEST_METHOD: usize = 24;
+
 fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let mut more = false;
     // Servers forgive empty lines before a request (RFC 9112 section 2.2).
@@ -87,8 +90,12 @@ fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     }
     match dir {
         Direction::ToServer => {
+            // A tab separates as well as a space, for most servers.
+            let head = line.get(..LONGEST_METHOD).unwrap_or(line);
+            let spaced: Vec<u8> =
+                head.iter().map(|b| if *b == b'\t' { b' ' } else { *b }).collect();
             for method in METHODS {
-                match prefix(line, method, true) {
+                match prefix(&spaced, method, true) {
                     Fit::Yes => return Probe::Is(Protocol::Http),
                     Fit::Maybe => more = true,
                     Fit::No => {}
