@@ -231,12 +231,13 @@ pub(crate) fn ipv4_piece(
     (id, offset, more): (u16, u16, bool),
     body: &[u8],
 ) -> Vec<u8> {
-    assert!(options.len() % 4 == 0 && offset % 8 == 0);
+    assert!(options.len().is_multiple_of(4) && offset.is_multiple_of(8));
     let words = u8::try_from(5 + options.len() / 4).unwrap();
     let mut header = vec![0x40 | words, 0];
     header.extend(len16(usize::from(words) * 4 + body.len()));
     header.extend(id.to_be_bytes());
-    header.extend((offset / 8 | if more { 0x2000 } else { 0 }).to_be_bytes());
+    let more = if more { 0x2000 } else { 0 };
+    header.extend((offset / 8 + more).to_be_bytes());
     header.extend([64, proto, 0, 0]);
     header.extend(CLIENT);
     header.extend(SERVER);

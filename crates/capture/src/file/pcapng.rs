@@ -126,8 +126,7 @@ impl Section {
     fn simple(&mut self, mut fields: Fields<'_>) -> Result<Found, &'static str> {
         let described = *self.interfaces.first().ok_or("interface number")?;
         let wire_len = fields.u32().ok_or("packet block")?;
-        // The trailing length is the last word of the body.
-        let room = fields.rest.len().saturating_sub(4);
+        let room = fields.rest.len();
         let wire = usize::try_from(wire_len).unwrap_or(usize::MAX);
         // More than the snap length is padding.
         let len = wire.min(described.snaplen).min(room);

@@ -71,6 +71,11 @@ fn links_and_tags() {
             42: ipv4.trunc_pkt
             54: "#]],
     );
+}
+
+#[test]
+fn other_links() {
+    let udp = ipv4(17, &[], &udp_body((1000, 2000), b"data"));
     check(
         113,
         &[&[0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0], udp.as_slice()].concat(),

@@ -18,10 +18,13 @@ fn at(tcp: &mut Tcp, dir: Direction, flags: &str, offset: i32, payload: &[u8]) {
     tcp.raw(&frame);
 }
 
+/// A segment by side and flags, and the state after it.
+type Step<'a> = (Direction, &'a str, &'a str);
+
 #[test]
 fn both_sides_may_close_in_every_order() {
     // Segments as direction and flags; the state after each (RFC 9293 section 3.6).
-    let cases: &[(&str, &[(Direction, &str, &str)])] = &[
+    let cases: &[(&str, &[Step<'_>])] = &[
         (
             "client first",
             &[
