@@ -2,12 +2,14 @@
 //!
 //! A file is outside input: lengths are checked before they are believed, a damaged or cut file
 //! gives what was readable and then one error with the position.
-#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+#[cfg(test)]
+mod format_tests;
 mod pcapng;
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -139,6 +141,8 @@ pub struct FileReader {
     format: Format,
     record: Vec<u8>,
     position: u64,
+    /// Where the record being read begins.
+    begin: u64,
     done: bool,
 }
 
@@ -156,7 +160,15 @@ impl FileReader {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let open = |source| FileError::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(open)?;
-        let mut raw = BufReader::with_capacity(1 << 18, file);
+        Self::detect(Box::new(BufReader::with_capacity(1 << 18, file)), path)
+    }
+
+    /// Reads from any source, which may be compressed; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`FileError`] when it cannot be read or does not begin like a capture file.
+    pub fn detect(mut raw: Box<dyn BufRead + Send>, path: &Path) -> Result<Self, FileError> {
+        let open = |source| FileError::Open { path: path.to_owned(), source };
         let magic: Vec<u8> = raw.fill_buf().map_err(open)?.iter().take(4).copied().collect();
         let input: Box<dyn Read + Send> = match magic.as_slice() {
             [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
@@ -164,7 +176,7 @@ impl FileReader {
                 let decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(open)?;
                 Box::new(BufReader::new(decoder))
             }
-            _ => Box::new(raw),
+            _ => raw,
         };
         Self::new(input, path)
     }
@@ -175,9 +187,10 @@ impl FileReader {
     /// [`FileError`] when it does not begin like a capture file.
     pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Result<Self, FileError> {
         let format = Format::Pcapng(Section::default());
-        let mut reader = Self { input, format, record: Vec::new(), position: 0, done: false };
+        let mut reader =
+            Self { input, format, record: Vec::new(), position: 0, begin: 0, done: false };
         if !reader.fill(4, "file header")? {
-            return Err(FileError::Format { path: path.to_owned(), magic: [0; 4] });
+            return Err(FileError::Truncated { position: 0, what: "file header" });
         }
         let magic: [u8; 4] = reader.record.as_slice().try_into().unwrap_or_default();
         let (order, nanoseconds, extra) = match magic {
@@ -195,7 +208,7 @@ impl FileReader {
             _ => return Err(FileError::Format { path: path.to_owned(), magic }),
         };
         if !reader.fill(20, "file header")? {
-            return Err(FileError::Truncated { position: 4, what: "file header" });
+            return Err(FileError::Truncated { position: 0, what: "file header" });
         }
         let mut fields = Fields { rest: &reader.record, order };
         fields.take(16);
@@ -239,6 +252,7 @@ impl FileReader {
             return Ok(None);
         };
         let position = self.position;
+        self.begin = position;
         if !self.fill(usize::saturating_add(16, extra), "record header")? {
             return Ok(None);
         }
@@ -282,21 +296,27 @@ impl FileReader {
 
     /// Reads a block's body after `read` bytes of it, trailing length included.
     fn block_body(&mut self, length: u32, read: u32, position: u64) -> Result<(), FileError> {
-        let rest =
-            length.checked_sub(read).filter(|_| length <= MAX_BLOCK && length.is_multiple_of(4));
-        let Some(rest) = rest else {
-            return Err(FileError::Corrupt { position, what: "block length" });
-        };
-        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
-        if rest > 0 && !self.fill(rest, "block")? {
+        let wrong = FileError::Corrupt { position, what: "block length" };
+        let rest = length
+            .checked_sub(read)
+            .filter(|rest| *rest >= 4 && length <= MAX_BLOCK && length.is_multiple_of(4));
+        let Some(rest) = rest else { return Err(wrong) };
+        if !self.fill(usize::try_from(rest).unwrap_or(usize::MAX), "block")? {
             return Err(FileError::Truncated { position, what: "block" });
         }
-        Ok(())
+        // The length stands at both ends: where the two differ, one of them is damage.
+        match (&self.format, self.record.last_chunk::<4>()) {
+            (Format::Pcapng(section), Some(again)) if section.order().u32(*again) == length => {
+                Ok(())
+            }
+            _ => Err(wrong),
+        }
     }
 
     fn pcapng_frame(&mut self) -> Result<Option<Found>, FileError> {
         loop {
             let position = self.position;
+            self.begin = position;
             if !self.fill(4, "block header")? {
                 return Ok(None);
             }
@@ -313,7 +333,9 @@ impl FileReader {
             let length: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
             self.block_body(order.u32(length), 8, position)?;
             let Format::Pcapng(section) = &mut self.format else { return Ok(None) };
-            match section.block(order.u32(kind), &self.record) {
+            // The length at the block's end is no part of what it says.
+            let body = self.record.split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
+            match section.block(order.u32(kind), body) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
                 Err(what) => return Err(FileError::Corrupt { position, what }),
@@ -331,17 +353,22 @@ impl FileReader {
                 Ok(0) => break,
                 Ok(more) => have = have.saturating_add(more),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                    // Only decompression says so: the file is cut, even between two records.
+                    return Err(FileError::Truncated {
+                        position: self.begin,
+                        what: "compressed data",
+                    });
+                }
                 Err(source) => {
                     return Err(FileError::Read { position: self.position, source });
                 }
             }
         }
-        let position = self.position;
-        self.position = position.saturating_add(u64::try_from(have).unwrap_or(0));
+        self.position = self.position.saturating_add(u64::try_from(have).unwrap_or(0));
         if have == n {
             return Ok(true);
         }
-        if have == 0 { Ok(false) } else { Err(FileError::Truncated { position, what }) }
+        if have == 0 { Ok(false) } else { Err(FileError::Truncated { position: self.begin, what }) }
     }
 }

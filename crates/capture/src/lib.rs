@@ -5,6 +5,8 @@
 //! in which unsafe code is allowed, and only in [`live`].
 
 pub mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod live;
 
 #[cfg(test)]

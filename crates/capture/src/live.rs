@@ -4,6 +4,9 @@
 //! on Linux only starts with the first packet. Several workers share an interface by
 //! `PACKET_FANOUT`: the kernel gives both directions of a flow to the same one.
 
+#[cfg(test)]
+mod tests;
+
 use std::os::fd::AsRawFd as _;
 
 use pcap::{Active, Capture};

@@ -53,9 +53,9 @@ fn pcapng() -> Vec<u8> {
     out
 }
 
-type Owned = (i64, u16, u32, Vec<u8>);
+pub(crate) type Owned = (i64, u16, u32, Vec<u8>);
 
-fn read(bytes: Vec<u8>) -> (Vec<Owned>, Option<String>) {
+pub(crate) fn read(bytes: Vec<u8>) -> (Vec<Owned>, Option<String>) {
     let mut reader = match FileReader::new(Box::new(Cursor::new(bytes)), Path::new("test")) {
         Ok(reader) => reader,
         Err(e) => return (Vec::new(), Some(e.to_string())),
@@ -93,7 +93,7 @@ fn a_cut_file_gives_what_is_whole_and_says_where() {
     let whole = pcap(&[(1, 0, b"first"), (2, 0, b"second")]);
     let (frames, error) = read(whole[..whole.len() - 1].to_vec());
     assert_eq!(frames.len(), 1);
-    expect_test::expect!["truncated at byte 61: packet"].assert_eq(&error.unwrap());
+    expect_test::expect!["truncated at byte 45: packet"].assert_eq(&error.unwrap());
 }
 
 #[test]

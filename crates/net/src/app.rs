@@ -22,6 +22,10 @@ pub mod tls;
 mod transaction;
 
 #[cfg(test)]
+mod detect_tests;
+#[cfg(test)]
+mod dns_tests;
+#[cfg(test)]
 mod tests;
 
 pub use protocol::Protocol;
@@ -114,6 +118,8 @@ pub struct AppLayer {
     protocol: Protocol,
     seen: PerDirection<Vec<u8>>,
     gave_up: PerDirection<bool>,
+    /// Bytes after those in `seen` that were not kept, or not seen at all.
+    skipped: PerDirection<u64>,
     reversed: bool,
     txs: TxList,
 }
@@ -142,6 +148,7 @@ impl AppLayer {
             return;
         }
         match &mut self.state {
+            State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
             State::Probing => self.probe(dir, bytes, cx),
             State::Http(p) => p.data(dir, bytes, &mut self.txs),
             State::Dns(p) => p.data(dir, bytes, &mut self.txs),
@@ -153,7 +160,12 @@ impl AppLayer {
     /// Bytes are missing in one direction.
     pub fn gap(&mut self, dir: Direction, missing: u64) {
         match &mut self.state {
-            State::Probing => *self.gave_up.get_mut(dir) = true,
+            State::Probing => {
+                *self.gave_up.get_mut(dir) = true;
+                if !self.seen.get(dir).is_empty() {
+                    self.skip(dir, missing);
+                }
+            }
             State::Http(p) => p.gap(dir, missing, &mut self.txs),
             State::Dns(p) => p.gap(dir, missing, &mut self.txs),
             State::Tls(p) => p.gap(dir, missing, &mut self.txs),
@@ -176,7 +188,7 @@ impl AppLayer {
         self.end(Direction::ToServer);
         self.end(Direction::ToClient);
         self.txs.complete_all();
-        if matches!(self.state, State::Probing) && (self.has_seen_any()) {
+        if matches!(self.state, State::Probing) && self.has_seen_any() {
             self.fail();
         }
     }
@@ -193,7 +205,8 @@ impl AppLayer {
     }
 
     fn has_seen_any(&self) -> bool {
-        !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty()
+        let buffered = !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty();
+        buffered || self.gave_up.to_server || self.gave_up.to_client
     }
 
     fn fail(&mut self) {
@@ -202,10 +215,41 @@ impl AppLayer {
         self.seen = PerDirection::default();
     }
 
+    fn skip(&mut self, dir: Direction, missing: u64) {
+        let skipped = self.skipped.get_mut(dir);
+        *skipped = skipped.saturating_add(missing);
+    }
+
+    /// Each datagram is looked at alone: unlike a stream, two of them do not make one message.
+    fn probe_datagram(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
+        let (protocol, dir) = match detect::probe(dir, bytes, cx) {
+            Probe::Is(protocol) => (protocol, dir),
+            Probe::Reversed(protocol) => {
+                self.reversed = true;
+                (protocol, dir.reverse())
+            }
+            Probe::More | Probe::No => return self.give_up(dir),
+        };
+        self.begin(protocol, dir, cx);
+        self.data(dir, bytes, cx);
+    }
+
+    fn give_up(&mut self, dir: Direction) {
+        *self.gave_up.get_mut(dir) = true;
+        if self.gave_up.to_server && self.gave_up.to_client {
+            self.fail();
+        }
+    }
+
     fn probe(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if *self.skipped.get(dir) > 0 {
+            // What comes after a hole is not what the first bytes said.
+            return self.skip(dir, length);
+        }
         let whole = self.seen.get(dir).is_empty();
         let room = PROBE_LIMIT.saturating_sub(self.seen.get(dir).len());
-        let kept = bytes.get(..room).unwrap_or(bytes);
+        let (kept, cut) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         let found = if whole {
             detect::probe(dir, bytes, cx)
         } else {
@@ -213,11 +257,16 @@ impl AppLayer {
             detect::probe(dir, self.seen.get(dir), cx)
         };
         match found {
-            Probe::Is(protocol) => self.begin(protocol, dir, bytes, whole, cx),
+            Probe::Is(protocol) => {
+                self.begin(protocol, dir, cx);
+                self.data(dir, if whole { bytes } else { cut }, cx);
+            }
             Probe::Reversed(protocol) => {
                 self.reversed = true;
                 self.seen.swap();
-                self.begin(protocol, dir.reverse(), bytes, whole, cx);
+                self.skipped.swap();
+                self.begin(protocol, dir.reverse(), cx);
+                self.data(dir.reverse(), if whole { bytes } else { cut }, cx);
             }
             Probe::More if room > bytes.len() => {
                 if whole {
@@ -228,25 +277,15 @@ impl AppLayer {
                 if whole {
                     self.seen.get_mut(dir).extend_from_slice(kept);
                 }
-                *self.gave_up.get_mut(dir) = true;
-                let both = self.gave_up.to_server && self.gave_up.to_client;
-                if both
-                    || cx.transport == Transport::Udp && self.gave_up.get(dir.reverse()) == &true
-                {
-                    self.fail();
-                }
+                self.skip(dir, u64::try_from(cut.len()).unwrap_or(u64::MAX));
+                self.give_up(dir);
             }
         }
     }
 
-    fn begin(
-        &mut self,
-        protocol: Protocol,
-        dir: Direction,
-        bytes: &[u8],
-        whole: bool,
-        cx: &AppContext<'_>,
-    ) {
+    /// Starts the parser and gives it what was looked at before, the other side first: it came
+    /// earlier.
+    fn begin(&mut self, protocol: Protocol, dir: Direction, cx: &AppContext<'_>) {
         if !cx.config.is_enabled(protocol) {
             return self.fail();
         }
@@ -260,16 +299,13 @@ impl AppLayer {
             Protocol::Tls => State::Tls(Box::default()),
             _ => State::Passive,
         };
-        // What was looked at before belongs to the parser: the other side first, it came earlier.
         let seen = std::mem::take(&mut self.seen);
-        let other = dir.reverse();
-        self.data(other, seen.get(other), cx);
-        if whole {
-            self.data(dir, bytes, cx);
-        } else {
-            // The buffer may have been cut at its limit; what was cut follows.
-            let buffered = seen.get(dir);
-            self.data(dir, buffered, cx);
+        for side in [dir.reverse(), dir] {
+            self.data(side, seen.get(side), cx);
+            let skipped = *self.skipped.get(side);
+            if skipped > 0 {
+                self.gap(side, skipped);
+            }
         }
     }
 }

@@ -13,6 +13,10 @@ mod transport;
 mod tunnel;
 
 #[cfg(test)]
+mod cut_tests;
+#[cfg(test)]
+mod event_tests;
+#[cfg(test)]
 mod tests;
 
 pub use event::{Anomalies, DecoderEvent};

@@ -4,6 +4,9 @@
 //! fragments overlap, the piece seen first wins; every overlap is an anomaly of the later packet.
 //! A complete datagram comes out as one IPv4 packet or one IPv6 packet without extension headers.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
@@ -11,13 +14,16 @@ use hashbrown::HashMap;
 
 use crate::decode::{DecoderEvent, Fragment, Ip, Packet};
 
-/// A datagram is at most this long, headers not counted.
+/// A datagram is at most this long: with its header for IPv4 (RFC 791), without it for IPv6.
 const MAX_DATAGRAM: u32 = 65_535;
+/// Bytes a piece is charged for beside its payload: tiny fragments must not cost more than they
+/// count for.
+const PIECE_OVERHEAD: usize = 64;
 
 /// Limits of reassembly.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of fragments kept.
+    /// Bytes of fragments kept, with 64 for each piece's bookkeeping.
     pub memory: usize,
     /// Incomplete datagrams kept.
     pub datagrams: usize,
@@ -59,7 +65,8 @@ struct Key {
 
 #[derive(Debug)]
 struct Datagram {
-    first_seen: i64,
+    /// Tells it from earlier datagrams of the same key.
+    serial: u64,
     pieces: BTreeMap<u32, Box<[u8]>>,
     bytes: usize,
     /// Known once the last fragment was seen.
@@ -69,13 +76,22 @@ struct Datagram {
     next_header: u8,
 }
 
+/// When a datagram began.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    seen: i64,
+    serial: u64,
+    key: Key,
+}
+
 /// All incomplete datagrams of one worker.
 #[derive(Debug)]
 pub struct Defrag {
     limits: Limits,
     table: HashMap<Key, Datagram, foldhash::fast::RandomState>,
     /// Keys by age; may name datagrams that are complete by now.
-    ages: VecDeque<(i64, Key)>,
+    ages: VecDeque<Age>,
+    next_serial: u64,
     memory: usize,
     stats: Stats,
 }
@@ -88,6 +104,7 @@ impl Defrag {
             limits,
             table: HashMap::default(),
             ages: VecDeque::new(),
+            next_serial: 0,
             memory: 0,
             stats: Stats::default(),
         }
@@ -107,7 +124,9 @@ impl Defrag {
         let is_v4 = matches!(packet.ip, Ip::V4(_));
         let length = u32::try_from(packet.payload.len()).ok()?;
         let end = fragment.offset.saturating_add(length);
-        if end > MAX_DATAGRAM {
+        let header = if let Ip::V4(header) = &packet.ip { header.slice().len() } else { 0 };
+        let longest = MAX_DATAGRAM.saturating_sub(u32::try_from(header).unwrap_or(0));
+        if end > longest {
             packet.note(if is_v4 {
                 DecoderEvent::Ipv4FragPktTooLarge
             } else {
@@ -124,13 +143,14 @@ impl Defrag {
             return None;
         }
         let key = key_of(packet, fragment);
-        self.make_room(packet.payload.len(), &key);
-        let now = packet.meta.ts;
-        let ages = &mut self.ages;
+        self.make_room(packet.payload.len().saturating_add(PIECE_OVERHEAD), &key);
+        let (ages, next_serial) = (&mut self.ages, &mut self.next_serial);
         let datagram = self.table.entry(key).or_insert_with(|| {
-            ages.push_back((now, key));
+            let serial = *next_serial;
+            *next_serial = serial.wrapping_add(1);
+            ages.push_back(Age { seen: packet.meta.ts, serial, key });
             Datagram {
-                first_seen: now,
+                serial,
                 pieces: BTreeMap::new(),
                 bytes: 0,
                 total: None,
@@ -160,13 +180,13 @@ impl Defrag {
     /// Gives up datagrams older than the timeout.
     fn expire(&mut self, now: i64) {
         let oldest = now.saturating_sub(self.limits.timeout.saturating_mul(1_000_000));
-        while let Some((seen, key)) = self.ages.front().copied() {
-            if seen >= oldest {
+        while let Some(age) = self.ages.front().copied() {
+            if age.seen >= oldest {
                 return;
             }
             self.ages.pop_front();
-            if self.table.get(&key).is_some_and(|d| d.first_seen == seen) {
-                self.take(&key);
+            if self.is_live(&age) {
+                self.take(&age.key);
                 self.stats.timeouts = self.stats.timeouts.saturating_add(1);
             }
         }
@@ -177,17 +197,21 @@ impl Defrag {
         while self.memory.saturating_add(more) > self.limits.memory
             || (self.table.len() >= self.limits.datagrams && !self.table.contains_key(keep))
         {
-            let Some((seen, key)) = self.ages.pop_front() else { return };
-            if self.table.get(&key).is_some_and(|d| d.first_seen == seen) {
-                self.take(&key);
+            let Some(age) = self.ages.pop_front() else { return };
+            if self.is_live(&age) {
+                self.take(&age.key);
                 self.stats.shed = self.stats.shed.saturating_add(1);
             }
         }
         // Completed datagrams leave their age behind; do not let those pile up.
         if self.ages.len() > self.limits.datagrams.saturating_mul(2) {
             let table = &self.table;
-            self.ages.retain(|(seen, key)| table.get(key).is_some_and(|d| d.first_seen == *seen));
+            self.ages.retain(|a| table.get(&a.key).is_some_and(|d| d.serial == a.serial));
         }
+    }
+
+    fn is_live(&self, age: &Age) -> bool {
+        self.table.get(&age.key).is_some_and(|d| d.serial == age.serial)
     }
 
     fn take(&mut self, key: &Key) -> Option<Datagram> {
@@ -244,7 +268,7 @@ impl Datagram {
                 None => usize::MAX,
             };
             let (now, rest) = data.split_at(room.min(data.len()));
-            self.bytes = self.bytes.saturating_add(now.len());
+            self.bytes = self.bytes.saturating_add(now.len()).saturating_add(PIECE_OVERHEAD);
             self.pieces.insert(at, now.into());
             at = at.saturating_add(u32::try_from(now.len()).unwrap_or(u32::MAX));
             data = rest;

@@ -7,6 +7,8 @@ mod config;
 mod deliver;
 
 #[cfg(test)]
+mod tcp_tests;
+#[cfg(test)]
 mod tests;
 
 pub use config::{Config, Stats};
@@ -125,6 +127,12 @@ impl Engine {
 
     fn decoded<S: Sink>(&mut self, mut packet: Packet<'_>, sink: &mut S) {
         self.count(&packet);
+        if packet.reassembled && packet.fragment.is_some() {
+            // A fragment header inside what was fragmented (RFC 8200 section 4.1 has it once): each
+            // level would be joined inside the joining of the one around it.
+            packet.note(crate::decode::DecoderEvent::Ipv6ExthdrDuplFh);
+            return sink.packet(&packet, None);
+        }
         if packet.fragment.is_some() {
             let datagram = self.defrag.push(&mut packet);
             sink.packet(&packet, None);

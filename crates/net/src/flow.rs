@@ -11,6 +11,8 @@ pub mod tcp;
 mod wheel;
 
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 
 pub use key::FlowKey;
@@ -288,7 +290,13 @@ impl Flow {
     /// Community ID version 1 with seed 0 unless another is given.
     #[must_use]
     pub fn community_id(&self, seed: u16) -> String {
-        community::community_id(&self.key, seed)
+        let (client, server) = self.endpoints(Direction::ToServer);
+        let ends = if self.key.is_one_way(client.1) {
+            (client, server)
+        } else {
+            (self.key.low(), self.key.high())
+        };
+        community::community_id(self.key.proto(), ends, seed)
     }
 
     /// Number of transactions so far.

@@ -60,6 +60,53 @@ pub fn fuzz_packets(data: &[u8]) {
     engine.finish(&mut sink);
 }
 
+/// Fragments of datagrams between two hosts: four bytes each for version and identification, offset
+/// in units of eight, length in bytes, and the "more" flag with a step in time.
+///
+/// # Panics
+/// When defragmentation counts what cannot be.
+pub fn fuzz_fragments(data: &[u8]) {
+    let mut config = Config::default();
+    config.defrag.memory = 4096;
+    config.defrag.datagrams = 8;
+    let (mut engine, mut sink, mut ts) = (Engine::new(config, 0), Looker::default(), 0i64);
+    for piece in data.chunks_exact(4) {
+        let [kind, offset, length, more] = <[u8; 4]>::try_from(piece).unwrap_or_default();
+        ts = ts.saturating_add(i64::from(more >> 1).saturating_mul(1_000_000));
+        let frame = fragment(kind, u16::from(offset), usize::from(length), more & 1 == 1);
+        let meta = Meta {
+            ts,
+            number: 1,
+            interface: 0,
+            wire_len: u32::try_from(frame.len()).unwrap_or(0),
+            link: LinkType::Raw,
+        };
+        engine.packet(meta, &frame, &mut sink);
+    }
+    engine.finish(&mut sink);
+    let stats = engine.stats().defrag;
+    let gone = [stats.reassembled, stats.timeouts, stats.shed];
+    let gone = gone.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+    assert!(gone <= stats.fragments, "no more datagrams than fragments: {stats:?}");
+}
+
+fn fragment(kind: u8, offset: u16, length: usize, more: bool) -> Vec<u8> {
+    let payload = vec![kind; length];
+    let (id, place) = (kind & 0x7f, u16::saturating_mul(offset, 8));
+    if kind & 0x80 == 0 {
+        let total = u16::try_from(length.saturating_add(20)).unwrap_or(u16::MAX).to_be_bytes();
+        let place = (place >> 3 | if more { 0x2000 } else { 0 }).to_be_bytes();
+        let fields = [0x45, 0, total[0], total[1], 0, id, place[0], place[1], 64, 17, 0, 0];
+        return [&fields[..], &[1; 4], &[2; 4], &payload].concat();
+    }
+    let claimed = u16::try_from(length.saturating_add(8)).unwrap_or(u16::MAX).to_be_bytes();
+    let place = (place | u16::from(more)).to_be_bytes();
+    let fields = [0x60, 0, 0, 0, claimed[0], claimed[1], 44, 64];
+    let next = if kind & 1 == 0 { 44 } else { 17 };
+    let header = [next, 0, place[0], place[1], 0, 0, 0, id];
+    [&fields[..], &[1; 16], &[2; 16], &header, &payload].concat()
+}
+
 /// Application data: pieces with a byte before each for direction, gap and length.
 pub fn fuzz_app(data: &[u8]) {
     let Some((kind, mut rest)) = data.split_first() else { return };

@@ -39,7 +39,8 @@ pub enum Content<'a> {
 pub struct Limits {
     /// Bytes per direction that are followed; 0 for no limit.
     pub depth: u64,
-    /// Bytes of early segments that wait per direction before a gap is declared.
+    /// Memory of early segments that wait per direction before a gap is declared: their bytes, and
+    /// 64 for each piece's bookkeeping.
     pub waiting: usize,
 }
 
@@ -49,10 +50,14 @@ impl Default for Limits {
     }
 }
 
+/// Bytes a waiting piece is charged for beside its payload: segments of one byte must not cost more
+/// than they count for.
+const PIECE_OVERHEAD: usize = 64;
+
 /// Memory that all streams of an engine share.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Bytes in waiting segments.
+    /// Memory of waiting segments.
     pub used: usize,
     /// Limit.
     pub cap: usize,
@@ -124,13 +129,14 @@ impl Half {
         if self.depth_reached || segment.data.is_empty() {
             return outcome;
         }
+        self.start(segment.seq);
         let Some((offset, data)) = self.unseen(&segment, env.wrong) else { return outcome };
         if offset == self.next {
             self.in_order(segment.dir, data, env, out);
         } else {
             self.park(offset, data, env, &mut outcome);
         }
-        if self.waiting_bytes > env.limits.waiting {
+        while self.waiting_bytes > env.limits.waiting && !self.depth_reached {
             self.skip_hole(segment.dir, env, out, &mut outcome);
         }
         outcome.depth_reached = self.depth_reached;
@@ -145,13 +151,14 @@ impl Half {
         env: &mut Env<'_>,
         out: &mut impl FnMut(Chunk<'_>),
     ) -> Outcome {
-        let mut outcome = Outcome::default();
+        let (mut outcome, before) = (Outcome::default(), self.depth_reached);
         while let Some(first) = self.first_waiting() {
             if self.offset_of(ack).is_none_or(|acked| acked < first) {
                 break;
             }
             self.skip_hole(dir, env, out, &mut outcome);
         }
+        outcome.depth_reached = self.depth_reached && !before;
         outcome
     }
 
@@ -162,11 +169,12 @@ impl Half {
         env: &mut Env<'_>,
         out: &mut impl FnMut(Chunk<'_>),
     ) -> Outcome {
-        let mut outcome = Outcome::default();
+        let (mut outcome, before) = (Outcome::default(), self.depth_reached);
         while !self.waiting.is_empty() && !self.depth_reached {
             self.skip_hole(dir, env, out, &mut outcome);
         }
         self.release(env.budget);
+        outcome.depth_reached = self.depth_reached && !before;
         outcome
     }
 
@@ -182,12 +190,9 @@ impl Half {
         let Some(offset) = self.offset_of(s.seq) else {
             // Begins before the stream: a keep-alive probe, or garbage.
             wrong.add(DecoderEvent::StreamReassemblySegmentBeforeBaseSeq);
-            let before = usize::try_from(self.base.wrapping_sub(s.seq)).ok()?;
-            return s
-                .data
-                .get(before..)
-                .filter(|d| self.next == 0 && !d.is_empty())
-                .map(|d| (0, d));
+            let before = u64::from(self.base.wrapping_sub(s.seq)).checked_add(self.next)?;
+            let rest = s.data.get(usize::try_from(before).ok()?..)?;
+            return Some((self.next, rest)).filter(|_| !rest.is_empty());
         };
         if offset >= self.next {
             return Some((offset, s.data));
@@ -311,12 +316,13 @@ impl Half {
                 None => usize::MAX,
             };
             let (now, rest) = data.split_at(room.min(data.len()));
-            if env.budget.used.saturating_add(now.len()) > env.budget.cap {
+            let cost = now.len().saturating_add(PIECE_OVERHEAD);
+            if env.budget.used.saturating_add(cost) > env.budget.cap {
                 outcome.shed = true;
                 return;
             }
-            env.budget.used = env.budget.used.saturating_add(now.len());
-            self.waiting_bytes = self.waiting_bytes.saturating_add(now.len());
+            env.budget.used = env.budget.used.saturating_add(cost);
+            self.waiting_bytes = self.waiting_bytes.saturating_add(cost);
             self.waiting.insert(at, now.into());
             at = at.saturating_add(len64(now));
             data = rest;
@@ -329,8 +335,9 @@ impl Half {
 
     fn pop_waiting(&mut self, budget: &mut Budget) -> Option<Box<[u8]>> {
         let (_, bytes) = self.waiting.pop_first()?;
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes.len());
-        budget.used = budget.used.saturating_sub(bytes.len());
+        let cost = bytes.len().saturating_add(PIECE_OVERHEAD);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(cost);
+        budget.used = budget.used.saturating_sub(cost);
         Some(bytes)
     }
 

@@ -192,3 +192,92 @@ pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
         })
         .collect()
 }
+
+/// The Internet checksum (RFC 1071) of some pieces, for headers built here.
+pub(crate) fn checksum(pieces: &[&[u8]]) -> [u8; 2] {
+    let mut sum: u32 = 0;
+    for (n, byte) in pieces.concat().iter().enumerate() {
+        sum += u32::from(*byte) << (if n % 2 == 0 { 8 } else { 0 });
+    }
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!u16::try_from(sum).unwrap()).to_be_bytes()
+}
+
+fn len16(n: usize) -> [u8; 2] {
+    u16::try_from(n).unwrap().to_be_bytes()
+}
+
+/// An Ethernet header of that type around a body.
+pub(crate) fn ether(kind: u16, body: &[u8]) -> Vec<u8> {
+    [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], &kind.to_be_bytes()[..], body].concat()
+}
+
+/// A VLAN tag and what follows it: the body of an Ethernet frame of type 0x8100.
+pub(crate) fn vlan(id: u16, kind: u16, body: &[u8]) -> Vec<u8> {
+    [&id.to_be_bytes()[..], &kind.to_be_bytes(), body].concat()
+}
+
+/// An IPv4 packet with options (a multiple of four bytes) and a right checksum.
+pub(crate) fn ipv4(proto: u8, options: &[u8], body: &[u8]) -> Vec<u8> {
+    ipv4_piece(proto, options, (0, 0, false), body)
+}
+
+/// An IPv4 fragment: identification, offset in bytes, whether more follow.
+pub(crate) fn ipv4_piece(
+    proto: u8,
+    options: &[u8],
+    (id, offset, more): (u16, u16, bool),
+    body: &[u8],
+) -> Vec<u8> {
+    assert!(options.len().is_multiple_of(4) && offset.is_multiple_of(8));
+    let words = u8::try_from(5 + options.len() / 4).unwrap();
+    let mut header = vec![0x40 | words, 0];
+    header.extend(len16(usize::from(words) * 4 + body.len()));
+    header.extend(id.to_be_bytes());
+    let more = if more { 0x2000 } else { 0 };
+    header.extend((offset / 8 + more).to_be_bytes());
+    header.extend([64, proto, 0, 0]);
+    header.extend(CLIENT);
+    header.extend(SERVER);
+    header.extend(options);
+    let sum = checksum(&[&header]);
+    header[10..12].copy_from_slice(&sum);
+    header.extend(body);
+    header
+}
+
+pub(crate) const CLIENT6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+pub(crate) const SERVER6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+
+/// An IPv6 packet whose first header after the fixed one is `next`.
+pub(crate) fn ipv6(next: u8, body: &[u8]) -> Vec<u8> {
+    let fixed = [&[0x60, 0, 0, 0], &len16(body.len())[..], &[next, 64]].concat();
+    [&fixed[..], &CLIENT6, &SERVER6, body].concat()
+}
+
+/// An IPv6 fragment header and its piece: the body of an IPv6 packet with next header 44.
+pub(crate) fn ipv6_piece(next: u8, (id, offset, more): (u32, u16, bool), body: &[u8]) -> Vec<u8> {
+    let place = (offset | u16::from(more)).to_be_bytes();
+    [&[next, 0], &place[..], &id.to_be_bytes(), body].concat()
+}
+
+/// A UDP header without checksum and its payload.
+pub(crate) fn udp_body(ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+    let (src, dst) = (ports.0.to_be_bytes(), ports.1.to_be_bytes());
+    [&src[..], &dst, &len16(8 + payload.len()), &[0, 0], payload].concat()
+}
+
+/// A TCP header with options (a multiple of four bytes) and a payload; the checksum is that of the
+/// IPv4 addresses used here.
+pub(crate) fn tcp_body(flags: u8, options: &[u8], payload: &[u8]) -> Vec<u8> {
+    let words = u8::try_from(5 + options.len() / 4).unwrap();
+    let mut out = vec![0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, words << 4, flags];
+    out.extend([0xff, 0xff, 0, 0, 0, 0]);
+    out.extend(options);
+    out.extend(payload);
+    let sum = checksum(&[&CLIENT, &SERVER, &[0, 6], &len16(out.len()), &out]);
+    out[16..18].copy_from_slice(&sum);
+    out
+}

@@ -8,6 +8,8 @@ const MAX_INTERFACES: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 struct Interface {
     link: u16,
+    /// Bytes kept of a packet, for blocks that do not say it.
+    snaplen: usize,
     /// Units of a timestamp per second.
     per_second: u64,
     /// Seconds added to every timestamp.
@@ -65,8 +67,12 @@ impl Section {
             return None;
         }
         let link = fields.u16()?;
-        fields.take(6)?;
-        let mut interface = Interface { link, per_second: 1_000_000, offset: 0 };
+        fields.take(2)?;
+        let snaplen = match usize::try_from(fields.u32()?).unwrap_or(usize::MAX) {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        let mut interface = Interface { link, snaplen, per_second: 1_000_000, offset: 0 };
         while let (Some(code), Some(length)) = (fields.u16(), fields.u16()) {
             let padded = usize::from(length).next_multiple_of(4);
             let Some(value) = fields.take(padded) else { break };
@@ -120,9 +126,10 @@ impl Section {
     fn simple(&mut self, mut fields: Fields<'_>) -> Result<Found, &'static str> {
         let described = *self.interfaces.first().ok_or("interface number")?;
         let wire_len = fields.u32().ok_or("packet block")?;
-        // The trailing length is the last word of the body.
-        let room = fields.rest.len().saturating_sub(4);
-        let len = usize::try_from(wire_len).unwrap_or(usize::MAX).min(room);
+        let room = fields.rest.len();
+        let wire = usize::try_from(wire_len).unwrap_or(usize::MAX);
+        // More than the snap length is padding.
+        let len = wire.min(described.snaplen).min(room);
         Ok(Found { ts: self.last, interface: 0, wire_len, link: described.link, start: 4, len })
     }
 }

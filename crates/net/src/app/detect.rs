@@ -74,20 +74,28 @@ const METHODS: &[&[u8]] = &[
     b"BASELINE-CONTROL ",
     b"ACL ",
     b"MKWORKSPACE ",
-    b"PRI ",
 ];
+
+/// More bytes than any of them has.
+const LONGEST_METHOD: usize = 24;
 
 fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let mut more = false;
     // Servers forgive empty lines before a request (RFC 9112 section 2.2).
     let line = trim_start(bytes);
-    if bytes.starts_with(b"PRI * HTTP/2.0") {
-        return Probe::Is(Protocol::Http2);
+    match prefix(bytes, b"PRI * HTTP/2.0", false) {
+        Fit::Yes => return Probe::Is(Protocol::Http2),
+        Fit::Maybe => more = true,
+        Fit::No => {}
     }
     match dir {
         Direction::ToServer => {
+            // A tab separates as well as a space, for most servers.
+            let head = line.get(..LONGEST_METHOD).unwrap_or(line);
+            let spaced: Vec<u8> =
+                head.iter().map(|b| if *b == b'\t' { b' ' } else { *b }).collect();
             for method in METHODS {
-                match prefix(line, method, true) {
+                match prefix(&spaced, method, true) {
                     Fit::Yes => return Probe::Is(Protocol::Http),
                     Fit::Maybe => more = true,
                     Fit::No => {}

@@ -87,6 +87,8 @@ pub struct Message {
     pub authorities: Vec<Answer>,
     /// Additional section.
     pub additionals: Vec<Answer>,
+    /// There were more questions, records or strings than are kept.
+    pub cut: bool,
     /// Bytes after the last record.
     pub trailing: usize,
 }
@@ -181,6 +183,7 @@ pub fn parse(bytes: &[u8]) -> Option<(Message, bool)> {
     let mut message = Message { id: c.u16()?, flags: c.u16()?, ..Message::default() };
     let counts = [c.u16()?, c.u16()?, c.u16()?, c.u16()?];
     let [questions, answers, authorities, additionals] = counts.map(usize::from);
+    message.cut = counts.iter().any(|n| usize::from(*n) > MAX_RECORDS);
     for _ in 0..questions.min(MAX_RECORDS) {
         let query = name(bytes, &mut c)
             .and_then(|name| Some(Query { name, kind: c.u16()?, class: c.u16()? }));
@@ -195,8 +198,12 @@ pub fn parse(bytes: &[u8]) -> Option<(Message, bool)> {
     ];
     for (count, section) in sections {
         for _ in 0..count.min(MAX_RECORDS) {
-            if whole && record(bytes, &mut c, section).is_none() {
-                whole = false;
+            if !whole {
+                break;
+            }
+            match record(bytes, &mut c, section) {
+                Some(all) => message.cut |= !all,
+                None => whole = false,
             }
         }
     }
@@ -204,7 +211,8 @@ pub fn parse(bytes: &[u8]) -> Option<(Message, bool)> {
     Some((message, whole))
 }
 
-fn record<'a>(message: &'a [u8], c: &mut Cursor<'a>, section: &mut Vec<Answer>) -> Option<()> {
+/// One record; whether all of its strings were kept.
+fn record<'a>(message: &'a [u8], c: &mut Cursor<'a>, section: &mut Vec<Answer>) -> Option<bool> {
     let owner = name(message, c)?;
     let (kind, class, ttl) = (c.u16()?, c.u16()?, c.u32()?);
     let at = c.position().saturating_add(2);
@@ -212,14 +220,18 @@ fn record<'a>(message: &'a [u8], c: &mut Cursor<'a>, section: &mut Vec<Answer>) 
     if kind == 16 {
         let mut strings = Cursor::new(data);
         while let Some(text) = strings.vec8() {
+            // A record of empty strings would become 65,535 of them, each with the owner's name.
+            if section.len() >= MAX_RECORDS {
+                return Some(false);
+            }
             let data = Rdata::Text(text.to_vec());
             section.push(Answer { name: owner.clone(), kind, class, ttl, data });
         }
-        return Some(());
+        return Some(true);
     }
     let data = rdata(message, at, kind, data).unwrap_or_else(|| Rdata::Other(data.to_vec()));
     section.push(Answer { name: owner, kind, class, ttl, data });
-    Some(())
+    Some(true)
 }
 
 /// `at` is the place of `data` in the message: names inside may point anywhere before.
@@ -314,10 +326,14 @@ impl Parser {
         let Some((message, whole)) = parse(bytes) else { return };
         let side = if message.is_response() { Direction::ToClient } else { Direction::ToServer };
         let z = message.flags & 0x0040 != 0;
+        let cut = message.cut;
         let id = txs.push(Record::Dns(Box::new(message)));
         let Some(tx) = txs.get_mut(id) else { return };
         if !whole {
             tx.event(dir, "malformed_data");
+        }
+        if cut {
+            tx.event(dir, "too_many_records");
         }
         if z {
             tx.event(dir, "z_flag_set");

@@ -11,6 +11,8 @@ mod parser;
 mod uri;
 
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod tests;
 
 pub use body::Body;

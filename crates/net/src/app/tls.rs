@@ -9,6 +9,8 @@ mod hello;
 mod parser;
 
 #[cfg(test)]
+mod handshake_tests;
+#[cfg(test)]
 mod tests;
 
 pub use certificate::Certificate;

@@ -128,11 +128,11 @@ fn extensions<'a>(p: &mut Packet<'a>, first: u8, body: &'a [u8], o: DecodeOption
     let mut next = first;
     let mut c = Cursor::new(body);
     let (mut hop, mut destination, mut routing, mut auth) = (0u8, 0u8, 0u8, 0u8);
+    let mut fragments = 0u8;
     // Every header is at least 8 bytes long, so the walk ends with the packet.
     loop {
         p.proto = next;
         p.payload = c.rest();
-        let here = c;
         match next {
             0 | 43 | 60 => {
                 let (Some(after), Some(len)) = (c.u8(), c.u8()) else {
@@ -158,7 +158,13 @@ fn extensions<'a>(p: &mut Packet<'a>, first: u8, body: &'a [u8], o: DecodeOption
                 }
                 next = after;
             }
-            44 => return fragment(p, here, o),
+            44 => {
+                twice(p, &mut fragments, 1, DecoderEvent::Ipv6ExthdrDuplFh);
+                match fragment(p, &mut c) {
+                    Some(after) => next = after,
+                    None => return,
+                }
+            }
             51 => {
                 let (Some(after), Some(len)) = (c.u8(), c.u8()) else {
                     return p.note(DecoderEvent::Ipv6TruncExthdr);
@@ -223,10 +229,12 @@ fn padding(p: &mut Packet<'_>, data: &[u8], hop_by_hop: bool) {
     }
 }
 
-fn fragment<'a>(p: &mut Packet<'a>, mut c: Cursor<'a>, o: DecodeOptions) {
+/// A fragment header; what follows it when it is that of a whole packet.
+fn fragment<'a>(p: &mut Packet<'a>, c: &mut Cursor<'a>) -> Option<u8> {
     let (Some(next), Some(reserved), Some(place), Some(id)) = (c.u8(), c.u8(), c.u16(), c.u32())
     else {
-        return p.note(DecoderEvent::Ipv6TruncExthdr);
+        p.note(DecoderEvent::Ipv6TruncExthdr);
+        return None;
     };
     if reserved != 0 {
         p.note(DecoderEvent::Ipv6FhNonZeroReservedField);
@@ -237,9 +245,10 @@ fn fragment<'a>(p: &mut Packet<'a>, mut c: Cursor<'a>, o: DecodeOptions) {
     if offset == 0 && !more {
         // RFC 6946: an atomic fragment is a whole packet.
         p.note(DecoderEvent::Ipv6ExthdrUselessFh);
-        return extensions(p, next, c.rest(), o);
+        return Some(next);
     }
     p.fragment = Some(Fragment { id, offset, more, next_header: next });
+    None
 }
 
 /// What an IP header says comes next.

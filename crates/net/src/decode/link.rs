@@ -81,7 +81,7 @@ pub(super) fn ether_payload<'a>(p: &mut Packet<'a>, kind: u16, bytes: &'a [u8], 
         0x0800 => ip::v4(p, bytes, o),
         0x86dd => ip::v6(p, bytes, o),
         0x8100 | 0x88a8 | 0x9100 => vlan(p, bytes, o),
-        0x88e7 => provider_backbone(p, bytes, o),
+        0x88e7 => provider_backbone(p, bytes),
         0x8847 | 0x8848 => mpls(p, bytes, o),
         0x8864 => pppoe(p, bytes, o),
         0x0806 => arp(p, bytes),
@@ -106,10 +106,12 @@ fn vlan<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     ether_payload(p, tag.ether_type().0, bytes.get(4..).unwrap_or_default(), o);
 }
 
-/// IEEE 802.1ah: 4 bytes of service tag, then a whole Ethernet frame.
-fn provider_backbone<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
+/// IEEE 802.1ah: 4 bytes of service tag, then a whole Ethernet frame, which is a packet of its own:
+/// so its depth is counted, and a frame made of such tags alone does not lead ever deeper.
+fn provider_backbone<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
+    p.payload = bytes;
     match bytes.get(4..) {
-        Some(rest) if rest.len() >= 14 => ethernet(p, rest, o),
+        Some(rest) if rest.len() >= 14 => p.inner = Some(Inner::Ethernet(rest)),
         _ => p.note(DecoderEvent::Ieee8021ahHeaderTooSmall),
     }
 }

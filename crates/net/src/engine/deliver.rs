@@ -37,7 +37,10 @@ impl Work<'_> {
         let length = u32::try_from(payload.len()).unwrap_or(0);
         let expected = flow.tcp.next;
         let mut dir = dir;
-        let mut start = *expected.get(dir);
+        // Data in a SYN (TCP fast open) begins after it.
+        let seq = tcp.seq.wrapping_add(u32::from(tcp.has(tcp_flags::SYN)));
+        let is_syn = tcp.has(tcp_flags::SYN);
+        let mut start = if is_syn { seq } else { *expected.get(dir) };
         let seen = flow.tcp_flags.get_mut(dir);
         *seen |= tcp.flags;
         let before = flow.tcp.state;
@@ -56,7 +59,7 @@ impl Work<'_> {
                     flow.tcp = track;
                     dir = dir.reverse();
                 }
-                start = tcp.seq;
+                start = seq;
             }
             Verdict::Accept => {}
         }
@@ -66,12 +69,16 @@ impl Work<'_> {
             }
             let mut cold = Box::new(Cold::default());
             cold.halves.get_mut(dir).start(start);
-            cold.halves.get_mut(dir.reverse()).start(*flow.tcp.next.get(dir.reverse()));
+            // Before its SYN was seen the other side's first number is not known.
+            if flow.tcp.state != TcpState::SynSent {
+                cold.halves.get_mut(dir.reverse()).start(*flow.tcp.next.get(dir.reverse()));
+            }
             flow.cold = Some(cold);
         }
         let Some(mut cold) = flow.cold.take() else { return (dir, false) };
-        // Data in a SYN (TCP fast open) begins after it.
-        let seq = tcp.seq.wrapping_add(u32::from(tcp.has(tcp_flags::SYN)));
+        if is_syn {
+            cold.halves.get_mut(dir).start(seq);
+        }
         let segment = Segment { dir, seq, data: payload };
         let mut parts = Parts { flow, cold: &mut cold, dir };
         self.stream(&mut parts, segment, packet, sink);
@@ -218,6 +225,7 @@ fn flush<S: Sink>(
             sink.chunk(flow, &chunk);
         });
         total.gaps = total.gaps.saturating_add(outcome.gaps);
+        total.depth_reached |= outcome.depth_reached;
     }
     total
 }

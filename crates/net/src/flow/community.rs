@@ -4,18 +4,19 @@
 use base64::Engine as _;
 use sha1::{Digest as _, Sha1};
 
-use super::FlowKey;
 use std::net::IpAddr;
 
-pub(super) fn community_id(key: &FlowKey, seed: u16) -> String {
-    // The key is in the order the specification asks for: by address, then by port.
-    let (a, b) = (key.low(), key.high());
+type End = (IpAddr, u16);
+
+/// Of two ends in the order that the specification asks for: by address, then by port; as sent
+/// when nothing answers.
+pub(super) fn community_id(proto: u8, (a, b): (End, End), seed: u16) -> String {
     let mut hash = Sha1::new();
     hash.update(seed.to_be_bytes());
     address(&mut hash, a.0);
     address(&mut hash, b.0);
-    hash.update([key.proto(), 0]);
-    if matches!(key.proto(), 1 | 6 | 17 | 58 | 132) {
+    hash.update([proto, 0]);
+    if matches!(proto, 1 | 6 | 17 | 58 | 132) {
         hash.update(a.1.to_be_bytes());
         hash.update(b.1.to_be_bytes());
     }

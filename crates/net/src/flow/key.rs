@@ -78,6 +78,13 @@ impl FlowKey {
         (self.address(self.high), self.high_port)
     }
 
+    /// True for ICMP messages of a type that nothing answers.
+    #[must_use]
+    pub(super) fn is_one_way(&self, icmp_type: u16) -> bool {
+        let is_icmp = if self.is_v6 { self.proto == 58 } else { self.proto == 1 };
+        is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6, kind).is_none())
+    }
+
     /// VLAN tags, 0 for none.
     #[must_use]
     pub fn vlan(&self) -> [u16; 2] {
@@ -106,7 +113,12 @@ fn octets(address: IpAddr) -> [u8; 16] {
 /// Type and the type that answers it, or type and code for one-way messages: the two "ports" of the
 /// Community ID specification.
 fn icmp_ports(icmp: &Icmp<'_>, is_v6: bool) -> (u16, u16) {
-    let answer = match (is_v6, icmp.kind) {
+    (u16::from(icmp.kind), u16::from(answer_to(is_v6, icmp.kind).unwrap_or(icmp.code)))
+}
+
+/// The type of message that answers one of this type.
+fn answer_to(is_v6: bool, kind: u8) -> Option<u8> {
+    Some(match (is_v6, kind) {
         (false, 0) => 8,
         (false, 8) => 0,
         (false, 9) => 10,
@@ -129,7 +141,6 @@ fn icmp_ports(icmp: &Icmp<'_>, is_v6: bool) -> (u16, u16) {
         (true, 140) => 139,
         (true, 144) => 145,
         (true, 145) => 144,
-        _ => icmp.code,
-    };
-    (u16::from(icmp.kind), u16::from(answer))
+        _ => return None,
+    })
 }

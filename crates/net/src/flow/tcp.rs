@@ -117,7 +117,7 @@ impl TcpTrack {
         wrong: &mut Anomalies,
     ) -> Verdict {
         let verdict = match self.state {
-            TcpState::None => self.first(tcp, dir, payload, midstream, wrong),
+            TcpState::None => self.first(tcp, dir, midstream, wrong),
             TcpState::SynSent => self.syn_sent(tcp, dir, wrong),
             TcpState::SynRecv => self.syn_recv(tcp, dir, wrong),
             _ => self.connected(tcp, dir, wrong),
@@ -141,7 +141,6 @@ impl TcpTrack {
         &mut self,
         tcp: &Tcp<'_>,
         dir: Direction,
-        payload: u32,
         midstream: bool,
         wrong: &mut Anomalies,
     ) -> Verdict {
@@ -158,7 +157,8 @@ impl TcpTrack {
         if tcp.has(tcp_flags::FIN) && !midstream {
             wrong.add(DecoderEvent::StreamFinButNoSession);
         }
-        if !midstream || (payload == 0 && !tcp.has(tcp_flags::ACK)) {
+        // Within a connection every segment acknowledges (RFC 9293 section 3.10.7.4).
+        if !midstream || !tcp.has(tcp_flags::ACK) {
             return Verdict::Ignore;
         }
         // A SYN/ACK comes from the server, so its sender is not the client we took it for.
@@ -250,18 +250,20 @@ impl TcpTrack {
             return Verdict::Ignore;
         }
         if tcp.has(tcp_flags::FIN) {
-            self.fin(dir);
+            self.fin(tcp, dir);
         } else if tcp.has(tcp_flags::ACK) {
             self.ack_of_fin(tcp, dir);
         }
         Verdict::Accept
     }
 
-    fn fin(&mut self, dir: Direction) {
+    fn fin(&mut self, tcp: &Tcp<'_>, dir: Direction) {
+        let acknowledges = tcp.has(tcp_flags::ACK) && tcp.ack == *self.next.get(dir.reverse());
         self.state = match (self.state, dir) {
             (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
             (TcpState::Established, Direction::ToClient) => TcpState::FinWait1,
             (TcpState::CloseWait, Direction::ToClient) => TcpState::LastAck,
+            (TcpState::FinWait1, Direction::ToServer) if acknowledges => TcpState::TimeWait,
             (TcpState::FinWait1, Direction::ToServer) => TcpState::Closing,
             (TcpState::FinWait2, Direction::ToServer) => TcpState::TimeWait,
             (state, _) => state,
@@ -291,6 +293,9 @@ impl TcpTrack {
 
     fn advance(&mut self, tcp: &Tcp<'_>, dir: Direction, payload: u32) {
         let control = u32::from(tcp.has(tcp_flags::FIN)) | u32::from(tcp.has(tcp_flags::SYN));
+        // Whether data in a SYN counts is for the answer to say (RFC 7413 section 4.2).
+        let offered = tcp.has(tcp_flags::SYN) && !tcp.has(tcp_flags::ACK);
+        let payload = if offered { 0 } else { payload };
         let end = tcp.seq.wrapping_add(payload).wrapping_add(control);
         let next = self.next.get_mut(dir);
         if seq_after(end, *next) {

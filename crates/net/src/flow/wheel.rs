@@ -40,8 +40,9 @@ impl Wheel {
             self.at = Some(now);
             return None;
         };
+        // The clock may step back: waiting for it to catch up would stop every timer until then.
         // After a leap in time every slot is due once; more turns would find nothing new.
-        at = at.max(now.saturating_sub(SLOTS));
+        at = at.clamp(now.saturating_sub(SLOTS), now);
         loop {
             self.at = Some(at);
             if let Some(handle) = self.slot_mut(at).and_then(Vec::pop) {

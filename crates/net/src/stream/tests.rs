@@ -111,14 +111,15 @@ fn early_segments_wait_only_so_long() {
 fn the_memory_cap_is_kept_and_counted() {
     let mut half = Half::default();
     half.start(0);
-    let (mut budget, mut wrong) = (Budget { used: 0, cap: 8 }, Anomalies::default());
+    let (mut budget, mut wrong) =
+        (Budget { used: 0, cap: 2 * (4 + PIECE_OVERHEAD) }, Anomalies::default());
     let mut env = Env { limits: Limits::default(), budget: &mut budget, wrong: &mut wrong };
     let mut shed = 0;
     for n in 1..10 {
         let segment = Segment { dir: Direction::ToClient, seq: n * 10, data: b"abcd" };
         shed += u32::from(half.segment(segment, &mut env, &mut |_| {}).shed);
     }
-    assert_eq!(half.waiting_bytes(), 8);
+    assert_eq!(half.waiting_bytes(), 2 * (4 + PIECE_OVERHEAD));
     assert_eq!(shed, 7);
 }
 

@@ -81,10 +81,13 @@ impl Headers {
         out
     }
 
-    pub(super) fn push_raw(&mut self, line: &[u8]) {
-        if self.raw.len().saturating_add(line.len()) <= MAX_BYTES {
+    /// Adds a line as sent; false when there is no room for it.
+    pub(super) fn push_raw(&mut self, line: &[u8]) -> bool {
+        let fits = self.raw.len().saturating_add(line.len()) <= MAX_BYTES;
+        if fits {
             self.raw.extend_from_slice(line);
         }
+        fits
     }
 
     /// Adds a field; a name that is there already gets the value after a comma.

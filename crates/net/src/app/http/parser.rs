@@ -70,6 +70,7 @@ impl Parser {
                     Line::Whole(line) => self.on_line(dir, &line, txs),
                     Line::More => return false,
                     Line::TooLong => {
+                        self.cut_first_line(dir, txs);
                         if let Some(tx) = self.sides.get(dir).tx.and_then(|id| txs.get_mut(id)) {
                             tx.event(dir, too_long(dir));
                         }
@@ -109,8 +110,9 @@ impl Parser {
         let side = self.sides.get_mut(dir);
         let end = memchr::memchr(b'\n', data).map(|at| at.saturating_add(1));
         let taken = take(data, end.unwrap_or(data.len()));
-        if side.partial.len().saturating_add(taken.len()) > MAX_LINE {
-            side.partial = Vec::new();
+        let room = MAX_LINE.saturating_sub(side.partial.len());
+        if taken.len() > room {
+            side.partial.extend_from_slice(taken.get(..room).unwrap_or_default());
             return Line::TooLong;
         }
         side.partial.extend_from_slice(taken);
@@ -118,6 +120,14 @@ impl Parser {
             return Line::More;
         }
         Line::Whole(std::mem::take(&mut side.partial))
+    }
+
+    /// A first line that is too long still says that there was a message, and how it began.
+    fn cut_first_line(&mut self, dir: Direction, txs: &mut TxList) {
+        let begun = std::mem::take(&mut self.sides.get_mut(dir).partial);
+        if self.sides.get(dir).state == State::Line {
+            self.on_line(dir, &begun, txs);
+        }
     }
 
     fn on_line(&mut self, dir: Direction, line: &[u8], txs: &mut TxList) {
@@ -203,15 +213,27 @@ impl Parser {
         if let Some(id) = self.sides.to_client.tx {
             return id;
         }
-        if self.next_response < txs.created() {
+        while self.next_response < txs.created() {
             let id = self.next_response;
             self.next_response = id.saturating_add(1);
-            return id;
+            match txs.get(id).and_then(super::super::Transaction::http) {
+                // Made for a response below: not a request.
+                Some(http) if http.request_missing => {}
+                Some(_) => return id,
+                // Given up when too many were open. Its response is read, or all after it are lost.
+                None => return Self::lone_response(&self.config, txs),
+            }
         }
-        let mut http = Http { request_missing: true, ..Http::default() };
-        http.response.body.set_limit(self.config.response_body_limit);
-        let id = txs.push(Record::Http(Box::new(http)));
+        let id = Self::lone_response(&self.config, txs);
         self.next_response = id.saturating_add(1);
+        id
+    }
+
+    /// A transaction for a response whose request is not known.
+    fn lone_response(config: &AppConfig, txs: &mut TxList) -> u64 {
+        let mut http = Http { request_missing: true, ..Http::default() };
+        http.response.body.set_limit(config.response_body_limit);
+        let id = txs.push(Record::Http(Box::new(http)));
         if let Some(tx) = txs.get_mut(id) {
             tx.event(Direction::ToClient, "unable_to_match_response_to_request");
             tx.reach(Direction::ToServer, progress::COMPLETE);
@@ -225,7 +247,7 @@ impl Parser {
         let Some(tx) = txs.get_mut(id) else { return };
         let Record::Http(http) = &mut tx.record else { return };
         let headers = headers_of(http, dir);
-        headers.push_raw(raw);
+        let raw_fits = headers.push_raw(raw);
         let field = &mut self.sides.get_mut(dir).field;
         let text = line::chomp(raw);
         // Blanks and a bare line feed end the headers for most clients.
@@ -237,6 +259,11 @@ impl Parser {
             } else if field.len() < MAX_LINE {
                 field.push(b' ');
                 field.extend_from_slice(line::trim(text));
+            } else {
+                tx.event(dir, too_long(dir));
+            }
+            if !raw_fits {
+                tx.event(dir, "too_many_headers");
             }
             return;
         }
@@ -244,8 +271,8 @@ impl Parser {
             let (name, value) = line::header(field);
             let added = headers.add(name, value);
             field.clear();
-            let events =
-                [(added.repeated, "header_repetition"), (added.too_many, "too_many_headers")];
+            let too_many = added.too_many || !raw_fits;
+            let events = [(added.repeated, "header_repetition"), (too_many, "too_many_headers")];
             for (_, name) in events.iter().filter(|(happened, _)| *happened) {
                 tx.event(dir, name);
             }
@@ -360,14 +387,18 @@ impl AppParser for Parser {
         let side = self.sides.get_mut(dir);
         let body = side.tx.and_then(|id| txs.get_mut(id));
         match (side.state, body) {
-            (State::Length(left), Some(tx)) if left > missing => {
+            (State::Length(left), Some(tx)) if left >= missing => {
                 side.state = State::Length(left.saturating_sub(missing));
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
+                if left == missing {
+                    self.complete(dir, txs);
+                }
             }
-            (State::Chunk(left), Some(tx)) if left > missing => {
-                side.state = State::Chunk(left.saturating_sub(missing));
+            (State::Chunk(left), Some(tx)) if left >= missing => {
+                let left = left.saturating_sub(missing);
+                side.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
@@ -377,7 +408,6 @@ impl AppParser for Parser {
                     body_of(http, dir).mark_gap(missing);
                 }
             }
-            (State::Length(left), Some(_)) if left == missing => self.complete(dir, txs),
             // The place of the next message is unknown.
             _ => {
                 side.partial.clear();

@@ -5,33 +5,33 @@ use super::super::{AppConfig, AppContext, AppLayer, Record};
 use super::*;
 use crate::flow::Direction;
 
-fn vec16(body: &[u8]) -> Vec<u8> {
+pub(super) fn vec16(body: &[u8]) -> Vec<u8> {
     [&u16::try_from(body.len()).unwrap().to_be_bytes(), body].concat()
 }
 
-fn words(list: &[u16]) -> Vec<u8> {
+pub(super) fn words(list: &[u16]) -> Vec<u8> {
     list.iter().flat_map(|w| w.to_be_bytes()).collect()
 }
 
-fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
+pub(super) fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
     [kind.to_be_bytes().to_vec(), vec16(body)].concat()
 }
 
-fn sni(name: &str) -> Vec<u8> {
+pub(super) fn sni(name: &str) -> Vec<u8> {
     let entry = [&[0][..], &vec16(name.as_bytes())].concat();
     extension(0, &vec16(&entry))
 }
 
-fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
     let [_, a, b, c] = u32::try_from(body.len()).unwrap().to_be_bytes();
     [&[kind, a, b, c], body].concat()
 }
 
-fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn record(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind, 3, 1][..], &vec16(body)].concat()
 }
 
-fn client_hello(version: u16, ciphers: &[u16], extensions: &[u8]) -> Vec<u8> {
+pub(super) fn client_hello(version: u16, ciphers: &[u16], extensions: &[u8]) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     body.extend([7; 32]);
     body.push(0);
@@ -41,7 +41,7 @@ fn client_hello(version: u16, ciphers: &[u16], extensions: &[u8]) -> Vec<u8> {
     handshake(1, &body)
 }
 
-fn server_hello(version: u16, cipher: u16, extensions: &[u8]) -> Vec<u8> {
+pub(super) fn server_hello(version: u16, cipher: u16, extensions: &[u8]) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     body.extend([8; 32]);
     body.push(0);
@@ -51,13 +51,13 @@ fn server_hello(version: u16, cipher: u16, extensions: &[u8]) -> Vec<u8> {
     handshake(2, &body)
 }
 
-fn give(app: &mut AppLayer, dir: Direction, bytes: &[u8]) {
+pub(super) fn give(app: &mut AppLayer, dir: Direction, bytes: &[u8]) {
     let config = AppConfig::default();
     let cx = AppContext { config: &config, transport: Transport::Tcp, ports: (40_000, 443) };
     app.data(dir, bytes, &cx);
 }
 
-fn session(app: &AppLayer) -> &Tls {
+pub(super) fn session(app: &AppLayer) -> &Tls {
     match &app.open().iter().next().unwrap().record {
         Record::Tls(tls) => tls,
         other => panic!("{other:?}"),
@@ -103,7 +103,7 @@ fn ja4_is_the_published_one() {
 }
 
 /// A whole TLS 1.2 handshake with a certificate of our own, and the bytes of both sides.
-fn full() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+pub(super) fn full() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let mut params = rcgen::CertificateParams::new(vec!["pikett.test".to_owned()]).unwrap();
     params.serial_number = Some(rcgen::SerialNumber::from(vec![0x0a, 0xbc]));
     let key = rcgen::KeyPair::generate().unwrap();
