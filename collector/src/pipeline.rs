@@ -340,3 +340,6 @@ impl Pipeline {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,8 +140,7 @@ pub(crate) fn flaky(folder: &Path, clock: &Clock) -> Arc<Flaky> {
 
 /// A whole collector in this process, without its listeners; its clock stands at [`START`].
 pub(crate) struct Site {
-    pub(crate) folder: tempfile::TempDir,
-    pub(crate) state: Arc<State>,
+    _folder: tempfile::TempDir,
     pub(crate) store: Arc<Flaky>,
     pub(crate) app: App,
     pub(crate) router: Router,
@@ -222,7 +221,7 @@ impl Site {
             auth,
             tokens: Tokens::load(Arc::clone(&state), clock.clone()).unwrap(),
             enrolments: Arc::new(Enrolments::new(Arc::clone(&state), clock.clone())),
-            agents: Agents::load(Arc::clone(&state), clock.clone()).unwrap(),
+            agents: Agents::load(state, clock.clone()).unwrap(),
             alerts,
             pager,
             pipeline,
@@ -234,7 +233,7 @@ impl Site {
             shutdown: Shutdown::new(),
         };
         let router = router(&app);
-        Self { folder, state, store, app, router }
+        Self { _folder: folder, store, app, router }
     }
 
     /// A person of this role with a session.

@@ -68,7 +68,7 @@ impl Fixture {
     fn pages(&self) -> Vec<String> {
         let mut pages = self.pager.pages(1_000);
         pages.reverse();
-        pages.sort_by_key(|page| (page.created, page.who.clone()));
+        pages.sort_by_key(|page| (page.created, page.who.clone(), page.step, page.channel));
         let show = |page: &Page| {
             let status = format!("{:?}", page.status).to_lowercase();
             format!("{}/{}/{}/{status} x{}", page.who, page.step, page.round, page.alerts.len())

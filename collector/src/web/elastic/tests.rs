@@ -353,7 +353,7 @@ async fn mixed_lines_are_answered_one_by_one_in_order() {
     .assert_eq(&shown.join("\n"));
     assert_eq!(shipper.stored().await, 3);
     let metrics = shipper.site.app.telemetry.render();
-    assert!(metrics.contains("pikett_bulk_refused_total 7"), "{metrics}");
+    assert!(metrics.contains("pikett_bulk_refused_total{} 7"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

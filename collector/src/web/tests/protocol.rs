@@ -94,7 +94,7 @@ async fn bodies_must_be_json_and_say_so() {
             let answer = site.send(sent.body(Body::from(body.clone())).unwrap()).await;
             assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{method} {path} {media:?}");
         }
-        for broken in ["", "{", "null", "[1]", "\"text\"", "{\"no_such_key\": 1}", "\u{0}"] {
+        for broken in ["", "{", "null", "[{}]", "\"text\"", "{\"no_such_key\": 1}", "\u{0}"] {
             // An empty search finds everything, so an unknown key is what is wrong with it.
             let (status, _) = site.ask(&admin, method, path, broken).await;
             assert!(

@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+mod damage;
+mod figures;
+mod times;
+
 const NOW: &str = "2026-11-22T15:00:00Z";
 
 fn now() -> Timestamp {
