@@ -21,10 +21,7 @@ use crate::store::log::checkpoint::{self, Found};
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn detectors(
-    config: &RulesConfig,
-    memory: Option<&Memory>,
-) -> Result<Vec<Box<dyn Detector>>> {
+pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Box<dyn Detector>>> {
     let mut out: Vec<Box<dyn Detector>> = Vec::new();
     if !config.sigma.is_empty() {
         let texts = texts(&config.sigma)?;

@@ -8,9 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
-use event::{
-    AgentId, Detection, Document, Engine, Entity, Object, Origin, Severity, Timestamp,
-};
+use event::{AgentId, Detection, Document, Engine, Entity, Object, Origin, Severity, Timestamp};
 use serde_json::{Value, json};
 use service::{Clock, Secret, Shutdown, Telemetry};
 use tower::ServiceExt;
@@ -158,9 +156,9 @@ impl Who {
     pub(crate) fn sign(&self, request: Builder) -> Builder {
         match self {
             Self::Nobody => request,
-            Self::Person { cookie, csrf } => request
-                .header("cookie", format!("other=1; {COOKIE}={cookie}"))
-                .header(CSRF, csrf),
+            Self::Person { cookie, csrf } => {
+                request.header("cookie", format!("other=1; {COOKIE}={cookie}")).header(CSRF, csrf)
+            }
             Self::Program(token) => request.header("authorization", format!("Bearer {token}")),
         }
     }
@@ -278,10 +276,8 @@ impl Site {
         path: &str,
         body: &str,
     ) -> (StatusCode, Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json");
+        let request =
+            Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = who.sign(request).body(Body::from(body.to_owned())).unwrap();
         let answer = self.send(request).await;
         (answer.status, answer.json())
@@ -290,7 +286,8 @@ impl Site {
     /// Documents that `query` finds, newest first.
     pub(crate) async fn find(&self, query: &str) -> Vec<Document> {
         let store = Arc::clone(&self.store);
-        let request = SearchRequest { query: query.into(), limit: 1_000, ..SearchRequest::default() };
+        let request =
+            SearchRequest { query: query.into(), limit: 1_000, ..SearchRequest::default() };
         let found = tokio::task::spawn_blocking(move || {
             store.flush().unwrap();
             store.search(&request, &Cancel::new()).unwrap()

@@ -22,8 +22,7 @@ fn document(host: u32) -> Document {
 fn detect(by: Sent) -> Vec<Detection> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
-    let config =
-        RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
+    let config = RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
     let mut detectors = detectors(&config, None).unwrap();
     let mut found = Vec::new();
     for host in 1..=3 {
@@ -46,7 +45,10 @@ fn single_events_of_others_are_looked_at_here_and_those_of_agents_are_not() {
     let found = detect(Sent::Other);
     let engines: Vec<Engine> = found.iter().map(|one| one.engine).collect();
     assert_eq!(engines.iter().filter(|one| **one == Engine::Correlation).count(), 1, "{found:?}");
-    assert!(!found.iter().any(|one| one.rule_id.contains("5638f7c0")), "a rule that only feeds a correlation is silent");
+    assert!(
+        !found.iter().any(|one| one.rule_id.contains("5638f7c0")),
+        "a rule that only feeds a correlation is silent"
+    );
 }
 
 #[test]

@@ -99,7 +99,11 @@ async fn expired_wrong_and_unknown_tokens_enrol_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_cannot_be_signed_leaves_no_agent() {
     let fixture = fixture();
-    for garbage in ["", "garbage", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----"] {
+    for garbage in [
+        "",
+        "garbage",
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----",
+    ] {
         let (token, secret) = fixture.intake.enrolments.create(60, "alice").unwrap();
         let mut request = fixture.request(&token.id, &secret);
         request.signing_request = garbage.into();

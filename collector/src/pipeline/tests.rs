@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::alert::Status;
-use crate::testing::{Site, START, detection, origin};
+use crate::testing::{START, Site, detection, origin};
 use event::Severity;
 use serde_json::{Value, json};
 use std::sync::Mutex as StdMutex;
@@ -38,7 +38,11 @@ impl Detector for Finder {
     fn pass(&mut self, now: Timestamp, found: &mut Vec<Event>) {
         self.passes += 1;
         if self.passes == 2 {
-            found.push(detection("passed", "time", Severity::Low).into_event(now, now, Object::new()));
+            found.push(detection("passed", "time", Severity::Low).into_event(
+                now,
+                now,
+                Object::new(),
+            ));
         }
     }
 
@@ -215,5 +219,9 @@ async fn flat_keys_cannot_stand_for_the_envelope() {
     assert_eq!(text(&document, "event.id"), "a/0000000000000001/1");
     assert_eq!(text(&document, "agent.id"), "a");
     assert_eq!(event::get(&document, "original.event.id"), Some(&json!(5)));
-    assert_eq!(text(&document, "host.name"), "own", "a host name of its own is the sender's to say");
+    assert_eq!(
+        text(&document, "host.name"),
+        "own",
+        "a host name of its own is the sender's to say"
+    );
 }

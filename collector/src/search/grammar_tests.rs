@@ -113,8 +113,11 @@ fn query() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         Just(Expr::All),
         value().prop_map(|term| Expr::Bare { term, column: 0 }),
-        ("[a-z_]{1,8}(\\.[a-z]{1,5}){0,2}", test)
-            .prop_map(|(name, test)| Expr::Field { name, test, column: 0 }),
+        ("[a-z_]{1,8}(\\.[a-z]{1,5}){0,2}", test).prop_map(|(name, test)| Expr::Field {
+            name,
+            test,
+            column: 0
+        }),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
         prop_oneof![

@@ -46,14 +46,30 @@ fn message(text: &str) -> Value {
 #[test]
 fn text_and_phrases() {
     table(&[
-        ("message:root", &[message("root"), message("for ROOT:"), message("a/root/b")], &[message("roots"), message("")]),
-        ("message:\"failed password\"", &[message("Failed password for x"), message("x failed-password")], &[message("password failed"), message("failed the password")]),
-        ("message:\"a b c\"", &[message("x a b c y"), message("a a b c")], &[message("a b b c"), message("a c b")]),
+        (
+            "message:root",
+            &[message("root"), message("for ROOT:"), message("a/root/b")],
+            &[message("roots"), message("")],
+        ),
+        (
+            "message:\"failed password\"",
+            &[message("Failed password for x"), message("x failed-password")],
+            &[message("password failed"), message("failed the password")],
+        ),
+        (
+            "message:\"a b c\"",
+            &[message("x a b c y"), message("a a b c")],
+            &[message("a b b c"), message("a c b")],
+        ),
         ("message:pass*", &[message("my password"), message("PASS")], &[message("bypass word")]),
         ("message:p?ss", &[message("pass"), message("PUSS")], &[message("ps"), message("paass")]),
         ("message:*word", &[message("password"), message("a word")], &[message("words")]),
         ("message:*", &[message(""), message("x")], &[json!({"other": 1})]),
-        ("message:(root AND failed)", &[message("failed root")], &[message("root"), message("failed")]),
+        (
+            "message:(root AND failed)",
+            &[message("failed root")],
+            &[message("root"), message("failed")],
+        ),
         ("message:(root -failed)", &[message("root")], &[message("failed root")]),
         ("message:müller", &[message("Herr MÜLLER")], &[message("Mueller")]),
     ]);
@@ -69,12 +85,20 @@ fn keywords_keep_their_letters_and_wildcards_cover_the_whole() {
         ("user.name:a\\*b", &[name("a*b")], &[name("axb")]),
         ("user.name:\"a*b\"", &[name("a*b")], &[name("axb")]),
         ("user.name:a?c", &[name("abc"), name("a東c")], &[name("ac"), name("abbc")]),
-        ("user.name:*", &[name(""), name("x")], &[json!({"user": {"id": 1}}), json!({"user": {"name": null}})]),
+        (
+            "user.name:*",
+            &[name(""), name("x")],
+            &[json!({"user": {"id": 1}}), json!({"user": {"name": null}})],
+        ),
         ("user.name:[a TO c]", &[name("a"), name("bb"), name("c")], &[name("cc"), name("B")]),
         ("user.name:{a TO c}", &[name("b")], &[name("a"), name("c")]),
         ("user.name:>m", &[name("n"), name("ma")], &[name("m"), name("l")]),
         ("user.name:(alice OR bob)", &[name("alice"), name("bob")], &[name("carol")]),
-        ("own.list:b", &[json!({"own": {"list": ["a", "b"]}}), json!({"own.list": "b"})], &[json!({"own": {"list": ["a", "bb"]}}), json!({"own": {"list": []}})]),
+        (
+            "own.list:b",
+            &[json!({"own": {"list": ["a", "b"]}}), json!({"own.list": "b"})],
+            &[json!({"own": {"list": ["a", "bb"]}}), json!({"own": {"list": []}})],
+        ),
     ]);
 }
 
@@ -82,16 +106,44 @@ fn keywords_keep_their_letters_and_wildcards_cover_the_whole() {
 fn numbers_ports_and_truth() {
     let port = |value: Value| json!({ "dest_port": value });
     table(&[
-        ("dest_port:443", &[port(json!(443)), port(json!("443")), port(json!(443.0))], &[port(json!(4430)), port(json!("https"))]),
+        (
+            "dest_port:443",
+            &[port(json!(443)), port(json!("443")), port(json!(443.0))],
+            &[port(json!(4430)), port(json!("https"))],
+        ),
         ("dest_port:https", &[port(json!("https"))], &[port(json!(443))]),
-        ("dest_port:[80 TO 443]", &[port(json!(80)), port(json!(443))], &[port(json!(79)), port(json!(444)), port(json!("http"))]),
-        ("dest_port:{80 TO 443}", &[port(json!(81)), port(json!(442))], &[port(json!(80)), port(json!(443))]),
+        (
+            "dest_port:[80 TO 443]",
+            &[port(json!(80)), port(json!(443))],
+            &[port(json!(79)), port(json!(444)), port(json!("http"))],
+        ),
+        (
+            "dest_port:{80 TO 443}",
+            &[port(json!(81)), port(json!(442))],
+            &[port(json!(80)), port(json!(443))],
+        ),
         ("dest_port:>=1024", &[port(json!(1024)), port(json!(65535))], &[port(json!(1023))]),
-        ("dest_port<1024", &[port(json!(1023)), port(json!(0)), port(json!(-1))], &[port(json!(1024))]),
-        ("destination.port:443", &[port(json!(443)), json!({"destination": {"port": 443}})], &[json!({"source": {"port": 443}})]),
-        ("flow.alerted:true", &[json!({"flow": {"alerted": true}}), json!({"flow": {"alerted": "true"}})], &[json!({"flow": {"alerted": false}}), json!({"flow": {"alerted": 1}})]),
+        (
+            "dest_port<1024",
+            &[port(json!(1023)), port(json!(0)), port(json!(-1))],
+            &[port(json!(1024))],
+        ),
+        (
+            "destination.port:443",
+            &[port(json!(443)), json!({"destination": {"port": 443}})],
+            &[json!({"source": {"port": 443}})],
+        ),
+        (
+            "flow.alerted:true",
+            &[json!({"flow": {"alerted": true}}), json!({"flow": {"alerted": "true"}})],
+            &[json!({"flow": {"alerted": false}}), json!({"flow": {"alerted": 1}})],
+        ),
         ("own:-0.5", &[json!({"own": -0.5})], &[json!({"own": 0.5}), json!({"own": 0})]),
-        ("own:>-1", &[json!({"own": -0.5}), json!({"own": u64::MAX})], &[json!({"own": -1}), json!({"own": "x"})]),
+        (
+            "own:>-1",
+            &[json!({"own": -0.5}), json!({"own": u64::MAX})],
+            &[json!({"own": -1}), json!({"own": "x"})],
+        ),
     ]);
 }
 
@@ -99,14 +151,30 @@ fn numbers_ports_and_truth() {
 fn addresses_and_networks() {
     let ip = |text: &str| json!({ "src_ip": text });
     table(&[
-        ("src_ip:10.0.0.0/8", &[ip("10.0.0.0"), ip("10.255.255.255"), ip("::ffff:10.1.2.3")], &[ip("9.255.255.255"), ip("11.0.0.0"), ip("not an address")]),
-        ("src_ip:10.1.2.3/31", &[ip("10.1.2.2"), ip("10.1.2.3")], &[ip("10.1.2.1"), ip("10.1.2.4")]),
+        (
+            "src_ip:10.0.0.0/8",
+            &[ip("10.0.0.0"), ip("10.255.255.255"), ip("::ffff:10.1.2.3")],
+            &[ip("9.255.255.255"), ip("11.0.0.0"), ip("not an address")],
+        ),
+        (
+            "src_ip:10.1.2.3/31",
+            &[ip("10.1.2.2"), ip("10.1.2.3")],
+            &[ip("10.1.2.1"), ip("10.1.2.4")],
+        ),
         ("src_ip:0.0.0.0/0", &[ip("0.0.0.0"), ip("255.255.255.255")], &[ip("::1"), ip("fe80::1")]),
         ("src_ip:fe80::/10", &[ip("fe80::1"), ip("febf:ffff::")], &[ip("fec0::"), ip("10.0.0.1")]),
-        ("src_ip:10.1.*", &[ip("10.1.0.0"), ip("10.1.255.255")], &[ip("10.11.0.1"), ip("10.0.255.255")]),
+        (
+            "src_ip:10.1.*",
+            &[ip("10.1.0.0"), ip("10.1.255.255")],
+            &[ip("10.11.0.1"), ip("10.0.255.255")],
+        ),
         ("src_ip:[10.0.0.1 TO 10.0.0.3}", &[ip("10.0.0.1"), ip("10.0.0.2")], &[ip("10.0.0.3")]),
         ("NOT src_ip:10.0.0.0/8", &[ip("192.0.2.1"), json!({})], &[ip("10.0.0.1")]),
-        ("source.ip:192.0.2.1", &[ip("192.0.2.1"), json!({"source": {"ip": "192.0.2.1"}})], &[json!({"dest_ip": "192.0.2.1"})]),
+        (
+            "source.ip:192.0.2.1",
+            &[ip("192.0.2.1"), json!({"source": {"ip": "192.0.2.1"}})],
+            &[json!({"dest_ip": "192.0.2.1"})],
+        ),
         ("192.0.2.1", &[ip("192.0.2.1"), json!({"dest_ip": "192.0.2.1"})], &[ip("192.0.2.10")]),
         ("192.0.2.0/24", &[json!({"dest_ip": "192.0.2.77"})], &[json!({"message": "192.0.2.77"})]),
     ]);
@@ -115,10 +183,22 @@ fn addresses_and_networks() {
 #[test]
 fn bare_terms_look_everywhere_but_at_identities() {
     table(&[
-        ("evil.example", &[json!({"dns": {"rrname": "evil.example"}}), json!({"tls": {"sni": "Evil.Example"}})], &[json!({"dns": {"rrname": "evil.example.org"}})]),
-        ("evil", &[json!({"dns": {"rrname": "evil.example"}}), message("EVIL!")], &[message("devil")]),
+        (
+            "evil.example",
+            &[json!({"dns": {"rrname": "evil.example"}}), json!({"tls": {"sni": "Evil.Example"}})],
+            &[json!({"dns": {"rrname": "evil.example.org"}})],
+        ),
+        (
+            "evil",
+            &[json!({"dns": {"rrname": "evil.example"}}), message("EVIL!")],
+            &[message("devil")],
+        ),
         ("ev*", &[message("an event"), json!({"own": "evil"})], &[message("never")]),
-        ("\"two words\"", &[message("two words"), json!({"own": "Two Words"})], &[message("words two")]),
+        (
+            "\"two words\"",
+            &[message("two words"), json!({"own": "Two Words"})],
+            &[message("words two")],
+        ),
         ("42", &[message("42"), json!({"own": "42"})], &[json!({"own": 42})]),
         ("secretid", &[json!({"own": "secretid"})], &[json!({"event": {"id": "secretid/1/1"}})]),
     ]);
@@ -128,14 +208,30 @@ fn bare_terms_look_everywhere_but_at_identities() {
 fn times_of_events_and_other_times() {
     let at = |text: &str| json!({ "timestamp": text });
     table(&[
-        ("timestamp:2026-11-22", &[at("2026-11-22T00:00:00Z"), at("2026-11-22T23:59:59.999999Z"), at("2026-11-23T00:30:00+01:00")], &[at("2026-11-21T23:59:59Z"), at("2026-11-23T00:00:00Z")]),
+        (
+            "timestamp:2026-11-22",
+            &[
+                at("2026-11-22T00:00:00Z"),
+                at("2026-11-22T23:59:59.999999Z"),
+                at("2026-11-23T00:30:00+01:00"),
+            ],
+            &[at("2026-11-21T23:59:59Z"), at("2026-11-23T00:00:00Z")],
+        ),
         ("timestamp:>2026-11-22", &[at("2026-11-23T00:00:00Z")], &[at("2026-11-22T12:00:00Z")]),
         ("timestamp:>=2026-11-22", &[at("2026-11-22T00:00:00Z")], &[at("2026-11-21T23:59:59Z")]),
         ("timestamp:<2026-11-22", &[at("2026-11-21T23:59:59Z")], &[at("2026-11-22T00:00:00Z")]),
         ("timestamp:<=2026-11-22", &[at("2026-11-22T23:59:59Z")], &[at("2026-11-23T00:00:00Z")]),
-        ("timestamp:[now-1h TO now]", &[at("2026-11-22T14:00:00Z"), at("2026-11-22T15:00:00Z")], &[at("2026-11-22T13:59:59Z"), at("2026-11-22T15:00:01Z")]),
+        (
+            "timestamp:[now-1h TO now]",
+            &[at("2026-11-22T14:00:00Z"), at("2026-11-22T15:00:00Z")],
+            &[at("2026-11-22T13:59:59Z"), at("2026-11-22T15:00:01Z")],
+        ),
         ("@timestamp:>now-1m", &[at("2026-11-22T14:59:30Z")], &[at("2026-11-22T14:58:00Z")]),
-        ("flow.start:\"2026-11-22T10:00:00+02:00\"", &[json!({"flow": {"start": "2026-11-22T08:00:00Z"}})], &[json!({"flow": {"start": "2026-11-22T10:00:00Z"}})]),
+        (
+            "flow.start:\"2026-11-22T10:00:00+02:00\"",
+            &[json!({"flow": {"start": "2026-11-22T08:00:00Z"}})],
+            &[json!({"flow": {"start": "2026-11-22T10:00:00Z"}})],
+        ),
     ]);
 }
 
@@ -156,7 +252,19 @@ fn times_as_people_write_them() {
     check("2024-02-29", "2024-02-29T00:00:00.000000+0000");
     check("2026-03-29T02:30:00+01:00", "2026-03-29T01:30:00.000000+0000");
     check("1969-12-31", "1969-12-31T00:00:00.000000+0000");
-    for text in ["2026-02-29", "2026-13-01", "2026-1-2", "now--1d", "now1d", "now-1dd", "now/", "now/é", "Now", "today", "now-d"] {
+    for text in [
+        "2026-02-29",
+        "2026-13-01",
+        "2026-1-2",
+        "now--1d",
+        "now1d",
+        "now-1dd",
+        "now/",
+        "now/é",
+        "Now",
+        "today",
+        "now-d",
+    ] {
         let error = point(text, now()).unwrap_err().to_string();
         assert!(error.starts_with("not a time:") && error.contains("now-15m"), "{text}: {error}");
     }

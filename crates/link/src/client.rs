@@ -227,7 +227,8 @@ impl Shipper {
     async fn connect(&self, collector: &str) -> Result<Session, LinkError> {
         let failed =
             |reason: String| LinkError::Connect { collector: collector.to_owned(), reason };
-        let channel = self.channel(collector).await.map_err(|error| failed(service::causes(&error)))?;
+        let channel =
+            self.channel(collector).await.map_err(|error| failed(service::causes(&error)))?;
         let mut client = LinkClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);

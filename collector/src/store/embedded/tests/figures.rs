@@ -23,7 +23,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
     fn documents_come_back_as_they_were(values in proptest::collection::vec(json_value(), 1..8)) {
         let directory = tempfile::tempdir().unwrap();
