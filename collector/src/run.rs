@@ -316,3 +316,6 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

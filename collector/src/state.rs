@@ -375,16 +375,15 @@ mod tests {
     #[test]
     fn many_threads_write_and_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
-        let state = std::sync::Arc::new(open(&folder, 1));
-        let threads: Vec<_> = (0..4)
-            .map(|thread| {
-                let state = std::sync::Arc::clone(&state);
-                std::thread::spawn(move || {
+        let state = open(&folder, 1);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let state = &state;
+                scope.spawn(move || {
                     (0..10).for_each(|n| state.put(&thing(&format!("{thread}-{n}"))).unwrap());
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+                });
+            }
+        });
         assert_eq!(state.list::<Thing>().unwrap().len(), 40);
     }
 }

@@ -40,9 +40,9 @@ fn defaults_are_those_of_the_manual() {
 #[test]
 fn the_example_of_the_manual_is_good() {
     let manual = include_str!("../../../docs/operate.md");
-    let start = manual.find("```toml\n").unwrap() + 8;
-    let end = start + manual[start..].find("```").unwrap();
-    let config: Config = service::config::parse("operate.md", &manual[start..end]).unwrap();
+    let (_, rest) = manual.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let config: Config = service::config::parse("operate.md", example).unwrap();
     assert!(config.mail.is_some() && config.webhook.is_some());
     assert_eq!(config.rules.sigma.len(), 2);
 }

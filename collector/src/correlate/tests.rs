@@ -71,7 +71,7 @@ fn paths_that_do_not_exist_are_errors_that_name_them() {
     let missing = PathBuf::from("/no/such/rules");
     for config in [
         RulesConfig { sigma: vec![missing.clone()], ..RulesConfig::default() },
-        RulesConfig { anomaly: vec![missing.clone()], ..RulesConfig::default() },
+        RulesConfig { anomaly: vec![missing], ..RulesConfig::default() },
     ] {
         let Err(error) = detectors(&config, None) else { panic!("must fail") };
         assert!(format!("{error:#}").contains("/no/such/rules"), "{error:#}");
