@@ -274,8 +274,8 @@ impl Watch {
         present: &mut Vec<String>,
     ) {
         let key = format!("{rule}\0{about}");
-        present.push(key.clone());
         if self.told.contains(&key) {
+            present.push(key);
             return;
         }
         tracing::error!(rule, about, words, "the product has a problem");
@@ -293,8 +293,12 @@ impl Watch {
             attack: Vec::new(),
             rule_text: String::new(),
         };
-        if let Err(error) = self.app.pipeline.raise(detection).await {
-            tracing::error!(%error, "a problem of the product could not be stored as an alert");
+        match self.app.pipeline.raise(detection).await {
+            Ok(()) => present.push(key),
+            // Not told yet: the next look tries again.
+            Err(error) => {
+                tracing::error!(%error, "a problem of the product could not be stored as an alert");
+            }
         }
     }
 

@@ -76,7 +76,7 @@ fn wrong_types_and_wrong_toml() {
         ("[mail]\nhost = \"m\"\nfrom = \"a@b\"\nsecurity = \"maybe\"\n", "security"),
         ("[mail]\nhost = \"m\"\nfrom = \"a@b\"\nport = 70000\n", "port"),
         ("[mail]\nhost = \"m\"\nfrom = \"a@b\"\npassword = \"in clear\"\n", "password"),
-        ("data = \"twice\"\n", "data"),
+        ("data = \"twice\"\n", "duplicate key"),
         ("[retention\n", "retention"),
     ] {
         let told = errors(&format!("{SMALL}{line}"));
