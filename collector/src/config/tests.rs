@@ -77,7 +77,7 @@ fn wrong_types_and_wrong_toml() {
         ("[mail]\nhost = \"m\"\nfrom = \"a@b\"\nport = 70000\n", "port"),
         ("[mail]\nhost = \"m\"\nfrom = \"a@b\"\npassword = \"in clear\"\n", "password"),
         ("data = \"twice\"\n", "duplicate key"),
-        ("[retention\n", "retention"),
+        ("[retention\n", "unclosed table"),
     ] {
         let told = errors(&format!("{SMALL}{line}"));
         assert!(told.starts_with("collector.toml:"), "{line}: {told}");
