@@ -419,7 +419,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
         }
         thread.join().unwrap();
-        assert_eq!(counters.ledger().processed, count);
+        assert_eq!(counters.ledger().processed, count + counters.detections());
     }
 
     #[test]

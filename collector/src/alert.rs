@@ -217,8 +217,7 @@ impl Alert {
     }
 
     fn same_group(&self, other: &Self) -> bool {
-        (self.engine, &self.rule_id, &self.entity)
-            == (other.engine, &other.rule_id, &other.entity)
+        (self.engine, &self.rule_id, &self.entity) == (other.engine, &other.rule_id, &other.entity)
     }
 
     fn begin(id: String, detection: &Detection, time: Timestamp, now: Timestamp) -> Self {

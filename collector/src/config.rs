@@ -93,20 +93,4 @@ pub struct RulesConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_file_is_enough_and_mistakes_are_named() {
-        let text = "data = \"/x\"\nconsole_url = \"https://c\"\nlink_names = [\"c:8444\"]\n";
-        let config: Config = service::config::parse("c", text).unwrap();
-        assert_eq!((config.retention.days, config.web.port()), (90, 8443));
-        let text =
-            format!("{text}web = \"nonsense\"\n[retention]\ndays = 0\n[mail]\nhost = \"x\"\n");
-        let error = service::config::parse::<Config>("collector.toml", &text).unwrap_err();
-        expect_test::expect![[r#"
-            collector.toml:6: retention.days: must be at least 1
-            collector.toml:7: mail.from: is required and missing"#]]
-        .assert_eq(&error.to_string());
-    }
-}
+mod tests;

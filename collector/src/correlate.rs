@@ -21,10 +21,7 @@ use crate::store::log::checkpoint::{self, Found};
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn detectors(
-    config: &RulesConfig,
-    memory: Option<&Memory>,
-) -> Result<Vec<Box<dyn Detector>>> {
+pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Box<dyn Detector>>> {
     let mut out: Vec<Box<dyn Detector>> = Vec::new();
     if !config.sigma.is_empty() {
         let texts = texts(&config.sigma)?;
@@ -203,45 +200,4 @@ impl Detector for AnomalyDetector {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use event::{Detection, Engine};
-    use serde_json::{Value, json};
-
-    const RULES: &str = "title: Failed login\nid: 5638f7c0-ac70-491d-8465-2a65075e0d86\nname: failed_login\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  sel:\n    event.outcome: failure\n  condition: sel\nlevel: low\n---\ntitle: Password guessing over hosts\nid: 0e95725d-7320-415d-80f7-004da920fc11\ncorrelation:\n  type: value_count\n  rules: [failed_login]\n  group-by: [src_ip]\n  timespan: 5m\n  condition:\n    field: host.name\n    gte: 3\nlevel: high\n";
-
-    fn document(host: u32) -> Document {
-        let Value::Object(document) = json!({
-            "timestamp": "2026-11-22T15:04:05.000000+0000", "event_type": "log",
-            "event": {"id": format!("a/0000000000000001/{host}"), "module": "sshd",
-                "outcome": "failure", "action": "ssh_login", "created": "2026-11-22T15:04:05Z"},
-            "process": {"name": "sshd"}, "src_ip": "192.0.2.7",
-            "host": {"name": format!("web{host}")},
-        }) else {
-            panic!("an object")
-        };
-        document
-    }
-
-    fn detect(by: Sent) -> Vec<Detection> {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
-        let config =
-            RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
-        let mut detectors = detectors(&config, None).unwrap();
-        let mut found = Vec::new();
-        for host in 1..=3 {
-            detectors[0].document(&document(host), by, &mut found);
-        }
-        found.iter().map(|event| Detection::from_document(&event.fields).unwrap()).collect()
-    }
-
-    #[test]
-    fn correlations_span_agents() {
-        let found = detect(Sent::Agent);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!(found[0].engine, Engine::Correlation);
-        assert_eq!(found[0].entity.value, "192.0.2.7");
-        assert_eq!(found[0].evidence.len(), 3);
-    }
-}
+mod tests;

@@ -151,26 +151,4 @@ pub fn init(data: &Path, names: &[String], mail: &str, clock: &Clock) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_new_collector_can_be_opened_and_is_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let clock = Clock::system();
-        let made = init(&data, &["127.0.0.1".to_owned()], "a@example.com", &clock).unwrap();
-        assert_eq!(made.password.expose().len(), 24);
-        assert_eq!(format!("{made:?}"), "Made(..)");
-        let paths = Folder::new(&data);
-        paths.load_authority().unwrap();
-        paths.load_server().unwrap();
-        MasterKey::load(&paths.master_key()).unwrap();
-        for path in [paths.master_key(), paths.authority_key(), paths.server_key()] {
-            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
-        }
-        let again = init(&data, &["x".to_owned()], "", &clock).unwrap_err().to_string();
-        assert!(again.ends_with("holds a collector already"), "{again}");
-    }
-}
+mod tests;

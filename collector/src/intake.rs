@@ -146,3 +146,6 @@ impl Handler for Intake {
         tracing::info!(agent = %peer.agent, "agent disconnected");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -146,4 +146,50 @@ mod tests {
         fs::write(&path, "short").unwrap();
         assert!(matches!(MasterKey::load(&path), Err(KeyError::Damaged { found: 5, .. })));
     }
+
+    #[test]
+    fn derived_keys_are_stable_over_versions() {
+        // Changing these would make every store and state unreadable: HKDF-SHA256 of 32 zero bytes.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        MasterKey::create(&path).unwrap();
+        fs::write(&path, [0; 32]).unwrap();
+        let key = MasterKey::load(&path).unwrap();
+        let shown = |usage: &str| {
+            let key = key.derive(usage).unwrap();
+            key.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        // extract = HMAC(salt "pikett collector", key); expand = HMAC(extract, usage || 0x01).
+        let hmac = |key: &[u8], data: &[u8]| {
+            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+            aws_lc_rs::hmac::sign(&key, data).as_ref().to_vec()
+        };
+        let extracted = hmac(b"pikett collector", &[0; 32]);
+        for usage in ["store", "state", "page links", "memory"] {
+            let expanded = hmac(&extracted, &[usage.as_bytes(), &[1]].concat());
+            let expected: String = expanded.iter().take(8).map(|b| format!("{b:02x}")).collect();
+            assert_eq!(shown(usage), expected, "{usage}");
+        }
+    }
+
+    #[test]
+    fn every_way_a_key_file_can_be_wrong_has_its_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let words = || MasterKey::load(&path).unwrap_err().to_string();
+        assert!(words().starts_with("cannot use the key file "), "missing");
+        MasterKey::create(&path).unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(words().contains("can be read by others; run: chmod 600 "), "{mode:o}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        MasterKey::load(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        for length in [0, 31, 33, 1_000] {
+            fs::write(&path, vec![7; length]).unwrap();
+            assert!(words().contains(&format!("{length} bytes instead of 32")), "{length}");
+        }
+        assert!(MasterKey::create(&folder.path().join("no/such/key")).is_err());
+    }
 }

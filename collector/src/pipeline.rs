@@ -359,3 +359,6 @@ impl Pipeline {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests;

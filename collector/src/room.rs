@@ -62,7 +62,7 @@ impl Room {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-        } else if !reserve.exists() {
+        } else if keep > 1 && !reserve.exists() {
             let bytes = i64::try_from(RESERVE.min(keep / 2)).unwrap_or(0);
             let file = File::create(&reserve)?;
             nix::fcntl::posix_fallocate(file, 0, bytes)?;

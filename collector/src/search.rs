@@ -14,6 +14,11 @@ pub mod value;
 pub mod wildcard;
 pub mod words;
 
+#[cfg(test)]
+mod grammar_tests;
+#[cfg(test)]
+mod meaning_tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -320,4 +320,70 @@ mod tests {
         assert!(outcome.is_err());
         assert_eq!(state.get::<Thing>("a").unwrap(), None);
     }
+
+    #[test]
+    fn a_record_changed_in_any_byte_or_under_another_name_does_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = open(&folder, 1);
+        let sealed = state.seal(&thing("a")).unwrap();
+        assert_eq!(state.unseal::<Thing>("a", &sealed).unwrap(), thing("a"));
+        assert!(state.unseal::<Thing>("b", &sealed).is_err());
+        for at in 0..sealed.len() {
+            let mut bad = sealed.clone();
+            bad[at] ^= 1;
+            assert!(state.unseal::<Thing>("a", &bad).is_err(), "byte {at}");
+            assert!(state.unseal::<Thing>("a", &sealed[..at]).is_err(), "cut at {at}");
+        }
+        assert_ne!(state.seal(&thing("a")).unwrap(), sealed, "no nonce is used twice");
+    }
+
+    #[test]
+    fn content_of_another_shape_names_the_record() {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Other {
+            id: String,
+            number: u32,
+        }
+        impl Record for Other {
+            const KIND: &'static str = "thing";
+            fn id(&self) -> &str {
+                &self.id
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let state = open(&folder, 1);
+        state.put(&thing("a")).unwrap();
+        let error = state.get::<Other>("a").unwrap_err();
+        assert_eq!(
+            service::causes(&error),
+            "state record thing/a cannot be read: missing field `number` at line 1 column 36"
+        );
+    }
+
+    #[test]
+    fn files_that_are_no_database_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+        let error = State::open(&path, &Zeroizing::new([1; 32])).unwrap_err().to_string();
+        assert!(error.ends_with("state.db: cannot prepare it"), "{error}");
+        let missing = folder.path().join("no/such/state.db");
+        let error = State::open(&missing, &Zeroizing::new([1; 32])).unwrap_err().to_string();
+        assert!(error.ends_with("state.db: cannot open it"), "{error}");
+    }
+
+    #[test]
+    fn many_threads_write_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = open(&folder, 1);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let state = &state;
+                scope.spawn(move || {
+                    (0..10).for_each(|n| state.put(&thing(&format!("{thread}-{n}"))).unwrap());
+                });
+            }
+        });
+        assert_eq!(state.list::<Thing>().unwrap().len(), 40);
+    }
 }

@@ -8,9 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
-use event::{
-    AgentId, Detection, Document, Engine, Entity, Object, Origin, Severity, Timestamp,
-};
+use event::{AgentId, Detection, Document, Engine, Entity, Object, Origin, Severity, Timestamp};
 use serde_json::{Value, json};
 use service::{Clock, Secret, Shutdown, Telemetry};
 use tower::ServiceExt;
@@ -141,7 +139,6 @@ pub(crate) fn flaky(folder: &Path, clock: &Clock) -> Arc<Flaky> {
 /// A whole collector in this process, without its listeners; its clock stands at [`START`].
 pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) state: Arc<State>,
     pub(crate) store: Arc<Flaky>,
     pub(crate) app: App,
     pub(crate) router: Router,
@@ -159,9 +156,9 @@ impl Who {
     pub(crate) fn sign(&self, request: Builder) -> Builder {
         match self {
             Self::Nobody => request,
-            Self::Person { cookie, csrf } => request
-                .header("cookie", format!("other=1; {COOKIE}={cookie}"))
-                .header(CSRF, csrf),
+            Self::Person { cookie, csrf } => {
+                request.header("cookie", format!("other=1; {COOKIE}={cookie}")).header(CSRF, csrf)
+            }
             Self::Program(token) => request.header("authorization", format!("Bearer {token}")),
         }
     }
@@ -222,7 +219,7 @@ impl Site {
             auth,
             tokens: Tokens::load(Arc::clone(&state), clock.clone()).unwrap(),
             enrolments: Arc::new(Enrolments::new(Arc::clone(&state), clock.clone())),
-            agents: Agents::load(Arc::clone(&state), clock.clone()).unwrap(),
+            agents: Agents::load(state, clock.clone()).unwrap(),
             alerts,
             pager,
             pipeline,
@@ -234,7 +231,7 @@ impl Site {
             shutdown: Shutdown::new(),
         };
         let router = router(&app);
-        Self { folder, state, store, app, router }
+        Self { folder, store, app, router }
     }
 
     /// A person of this role with a session.
@@ -279,10 +276,8 @@ impl Site {
         path: &str,
         body: &str,
     ) -> (StatusCode, Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json");
+        let request =
+            Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = who.sign(request).body(Body::from(body.to_owned())).unwrap();
         let answer = self.send(request).await;
         (answer.status, answer.json())
@@ -291,7 +286,8 @@ impl Site {
     /// Documents that `query` finds, newest first.
     pub(crate) async fn find(&self, query: &str) -> Vec<Document> {
         let store = Arc::clone(&self.store);
-        let request = SearchRequest { query: query.into(), limit: 1_000, ..SearchRequest::default() };
+        let request =
+            SearchRequest { query: query.into(), limit: 1_000, ..SearchRequest::default() };
         let found = tokio::task::spawn_blocking(move || {
             store.flush().unwrap();
             store.search(&request, &Cancel::new()).unwrap()

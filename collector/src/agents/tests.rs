@@ -163,13 +163,13 @@ fn a_certificate_that_cannot_be_made_leaves_no_agent_behind() {
 #[test]
 fn hosts_of_one_name_enrolling_together_get_different_identities() {
     let (_folder, _state, _clock, agents) = fixture();
-    let threads: Vec<_> = (0..8)
-        .map(|_| {
-            let agents = agents.clone();
-            std::thread::spawn(move || enrol(&agents, "web1"))
-        })
-        .collect();
-    let ids: BTreeSet<String> = threads.into_iter().map(|one| one.join().unwrap()).collect();
+    let ids = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| ids.lock().unwrap().insert(enrol(&agents, "web1")));
+        }
+    });
+    let ids = ids.into_inner().unwrap();
     assert_eq!(ids.len(), 8, "{ids:?}");
 }
 

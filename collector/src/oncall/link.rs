@@ -100,4 +100,54 @@ mod tests {
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
     }
+
+    #[test]
+    fn a_link_ends_exactly_after_a_day_and_survives_a_clock_set_back() {
+        let signer = Signer::new(&Zeroizing::new([1; 32]));
+        let now = Timestamp::from_seconds(1_000_000);
+        let token = signer.sign("p1", "alice", now);
+        for (seconds, good) in [(-86_400, true), (0, true), (LASTS - 1, true), (LASTS, false)] {
+            assert_eq!(
+                signer.verify(&token, "alice", now.plus_seconds(seconds)),
+                good,
+                "{seconds}"
+            );
+        }
+        let last = Timestamp::from_seconds(i64::MAX / 1_000_000);
+        assert!(signer.verify(&signer.sign("p1", "alice", last), "alice", last));
+    }
+
+    #[test]
+    fn parts_of_a_link_do_not_run_together() {
+        let signer = Signer::new(&Zeroizing::new([1; 32]));
+        let now = Timestamp::from_seconds(1_000);
+        let token = signer.sign("page", "alice", now);
+        let (_, rest) = token.split_once('.').unwrap();
+        for (page, who) in
+            [("pag", "ealice"), ("page\0alice", ""), ("", "alice"), ("page", "Alice")]
+        {
+            assert!(!signer.verify(&format!("{page}.{rest}"), who, now), "{page:?} {who:?}");
+        }
+        // The signature of a webhook's body is made with another key and opens no link.
+        assert_ne!(Signer::body("k", b"x"), Signer::body("k2", b"x"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_changed_character_is_accepted(at in 0..100_usize, with in "[ -~]") {
+            let signer = Signer::new(&Zeroizing::new([1; 32]));
+            let now = Timestamp::from_seconds(1_000);
+            let token = signer.sign("0123456789abcdef0123", "alice", now);
+            let at = at % token.len();
+            let mut changed = token.clone();
+            changed.replace_range(at..=at, &with);
+            proptest::prop_assert_eq!(signer.verify(&changed, "alice", now), changed == token);
+        }
+
+        #[test]
+        fn any_text_is_refused(text in ".{0,80}") {
+            let signer = Signer::new(&Zeroizing::new([1; 32]));
+            proptest::prop_assert!(!signer.verify(&text, "alice", Timestamp::EPOCH));
+        }
+    }
 }

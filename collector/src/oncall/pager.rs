@@ -247,9 +247,9 @@ impl Pager {
         let mut calls: BTreeMap<(String, Channel, usize, u32), Vec<Alert>> = BTreeMap::new();
         for alert in open {
             let old = known.escalations.get(&alert.id);
-            let mut escalation = match old.filter(|one| {
-                one.severity >= alert.severity && one.reopened == alert.reopened
-            }) {
+            let mut escalation = match old
+                .filter(|one| one.severity >= alert.severity && one.reopened == alert.reopened)
+            {
                 Some(escalation) => escalation.clone(),
                 None => Escalation {
                     alert: alert.id.clone(),
@@ -467,7 +467,8 @@ impl Pager {
                     && one.alerts.contains(alert)
             })
         };
-        let alone: Vec<String> = page.alerts.iter().filter(|alert| !other(alert)).cloned().collect();
+        let alone: Vec<String> =
+            page.alerts.iter().filter(|alert| !other(alert)).cloned().collect();
         for alert in alone {
             if let Some(escalation) = known.escalations.get_mut(&alert)
                 && (escalation.step, escalation.round) == (page.step, page.round)

@@ -83,11 +83,9 @@ fn limits_of_a_schedule_on_both_sides() {
 fn targets_of_a_step() {
     let team = schedule(&["a", "b", "c"]);
     let second_week = Timestamp::from_seconds(1_000 + WEEK);
-    for (target, expected) in [
-        (Target::OnCall, &["b"][..]),
-        (Target::Next, &["c"]),
-        (Target::Everyone, &["a", "b", "c"]),
-    ] {
+    for (target, expected) in
+        [(Target::OnCall, &["b"][..]), (Target::Next, &["c"]), (Target::Everyone, &["a", "b", "c"])]
+    {
         assert_eq!(team.people(target, second_week), expected);
     }
     let alone = schedule(&["a"]);

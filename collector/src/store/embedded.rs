@@ -203,10 +203,17 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Whether there are segments of a log already.
+fn holds_events(directory: &Path) -> bool {
+    super::log::segment::list(&directory.join("log")).is_ok_and(|numbers| !numbers.is_empty())
+}
+
 fn check_key(directory: &Path, key: &Key) -> Result<(), StoreError> {
     const CONTENT: &[u8] = b"pikett store 1";
     let path = directory.join("key.check");
     match checkpoint::read(&path, key)? {
+        // A wrong key would find nothing but damage, and make room for its own records.
+        Found::Nothing if holds_events(directory) => Err(StoreError::NoKeyCheck { path }),
         Found::Nothing => checkpoint::write(&path, key, CONTENT, true),
         Found::Content(content) if content == CONTENT => Ok(()),
         Found::Content(_) | Found::Damaged => Err(StoreError::WrongKey { path }),
@@ -281,5 +288,4 @@ impl Store for Embedded {
 }
 
 #[cfg(test)]
-#[path = "embedded_tests.rs"]
 mod tests;

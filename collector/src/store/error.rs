@@ -36,6 +36,12 @@ pub enum StoreError {
         /// File that could not be opened.
         path: PathBuf,
     },
+    /// The key check is gone from a store that holds events.
+    #[error("{path} is missing although the store holds events: restore it from a backup")]
+    NoKeyCheck {
+        /// The missing file.
+        path: PathBuf,
+    },
     /// A document cannot be stored as it is.
     #[error("document {index} of the batch {problem}")]
     Document {

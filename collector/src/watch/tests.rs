@@ -1,5 +1,7 @@
 //! What becomes an alert about the product, and in which words.
 
+mod task;
+
 use std::fmt::Write;
 
 use event::Hop;

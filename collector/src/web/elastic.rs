@@ -143,11 +143,7 @@ async fn store(
 }
 
 /// The events that are to be stored; the window knows them from here on.
-fn sift(
-    window: &mut Window,
-    items: &mut [Item],
-    events: Vec<Event>,
-) -> (Vec<Event>, Vec<Undo>) {
+fn sift(window: &mut Window, items: &mut [Item], events: Vec<Event>) -> (Vec<Event>, Vec<Undo>) {
     let (mut kept, mut fresh) = (Vec::new(), Vec::new());
     let mut events = events.into_iter();
     for item in items.iter_mut().filter(|item| item.outcome == Outcome::Created) {

@@ -192,3 +192,6 @@ pub struct AgentAction {
     /// Whether the agent must not connect any more.
     pub revoked: bool,
 }
+
+#[cfg(test)]
+mod tests;

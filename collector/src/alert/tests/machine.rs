@@ -74,7 +74,8 @@ fn the_newest_open_alert_of_a_group_is_joined_whatever_is_reopened() {
     let new = opened(&alerts, 2);
     assert_ne!(old, new);
     alerts.act(&old, Action::Reopen, "alice", "").unwrap();
-    let counts = |alerts: &Alerts| (alerts.get(&old).unwrap().count, alerts.get(&new).unwrap().count);
+    let counts =
+        |alerts: &Alerts| (alerts.get(&old).unwrap().count, alerts.get(&new).unwrap().count);
     record(&alerts, &[document(3, "r", "e", Severity::High, START)]);
     assert_eq!(counts(&alerts), (1, 2), "reopening does not draw detections to the older one");
     let alerts = Alerts::load(state, clock).unwrap();
@@ -152,7 +153,8 @@ fn boots_have_watermarks_of_their_own_and_old_ones_leave() {
     for boot in 0..40_u64 {
         let mut detection = detection("r", "e", Severity::Low);
         detection.explanation = format!("boot {boot}");
-        let mut event = detection.into_event(Timestamp::EPOCH, Timestamp::EPOCH, event::Object::new());
+        let mut event =
+            detection.into_event(Timestamp::EPOCH, Timestamp::EPOCH, event::Object::new());
         event.seq = 5;
         let document = event.into_document(&crate::testing::origin("a"), boot);
         let arrived = || Arrived { agent: "a", boot, last_seq: 5, documents: vec![&document] };

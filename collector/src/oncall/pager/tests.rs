@@ -68,7 +68,7 @@ impl Fixture {
     fn pages(&self) -> Vec<String> {
         let mut pages = self.pager.pages(1_000);
         pages.reverse();
-        pages.sort_by_key(|page| (page.created, page.who.clone()));
+        pages.sort_by_key(|page| (page.created, page.who.clone(), page.step, page.channel));
         let show = |page: &Page| {
             let status = format!("{:?}", page.status).to_lowercase();
             format!("{}/{}/{}/{status} x{}", page.who, page.step, page.round, page.alerts.len())
@@ -242,12 +242,7 @@ async fn mail_that_is_not_configured_fails_once_and_leaves_one_line() {
     assert_eq!(deliver_all(&fixture).await, 4);
     assert_eq!(
         fixture.pages(),
-        [
-            "alice/1/1/failed x1",
-            "alice/2/1/failed x1",
-            "alice/3/1/failed x1",
-            "bob/3/1/failed x1"
-        ]
+        ["alice/1/1/failed x1", "alice/2/1/failed x1", "alice/3/1/failed x1", "bob/3/1/failed x1"]
     );
     assert!(fixture.pager.pages(10).iter().all(|page| page.attempts.len() == 1));
     // The next round waits: the configuration may be put right meanwhile.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use event::Timestamp;
+use tantivy::index::{SegmentComponent, SegmentMeta};
 use tantivy::{Directory as _, Index, IndexReader, ReloadPolicy, SegmentReader};
 
 use super::directory::SealedDirectory;
@@ -249,6 +250,9 @@ impl Partitions {
             Index::open(directory.clone())?
         };
         index.set_tokenizers(tokenizers());
+        for meta in index.searchable_segment_metas()? {
+            complete(&directory, &meta)?;
+        }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let fields = Fields::of(&index.schema())?;
         let indexed = Mutex::new(payload(&index)?);
@@ -347,7 +351,8 @@ impl Partitions {
         for meta in index.searchable_segment_metas()? {
             let name = meta.id().uuid_string();
             let documents = u64::from(meta.max_doc());
-            let opens = SegmentReader::open(&index.segment(meta)).is_ok();
+            let opens = complete(&directory, &meta).is_ok()
+                && SegmentReader::open(&index.segment(meta)).is_ok();
             if !opens || (thorough && !verify(&path, &directory, &name)) {
                 bad.push((name, documents));
             }
@@ -426,6 +431,12 @@ fn files_of(path: &Path, segment: &str) -> Vec<PathBuf> {
             file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(segment))
         })
         .collect()
+}
+
+/// Whether the positions of a segment are there. The index library takes a segment without that
+/// file for one without positions, and would find no phrase in it from then on.
+fn complete(directory: &SealedDirectory, meta: &SegmentMeta) -> std::io::Result<()> {
+    directory.sealed(&meta.relative_path(SegmentComponent::Positions)).map(drop)
 }
 
 fn verify(path: &Path, directory: &SealedDirectory, segment: &str) -> bool {

@@ -89,12 +89,17 @@ async fn bodies_must_be_json_and_say_so() {
     let forms = bodies();
     assert!(forms.len() >= 8);
     for (method, path, body) in &forms {
-        for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
+        for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+        {
             let sent = request(&admin, method, path).header("content-type", media);
             let answer = site.send(sent.body(Body::from(body.clone())).unwrap()).await;
-            assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{method} {path} {media:?}");
+            assert_eq!(
+                answer.status,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{method} {path} {media:?}"
+            );
         }
-        for broken in ["", "{", "null", "[1]", "\"text\"", "{\"no_such_key\": 1}", "\u{0}"] {
+        for broken in ["", "{", "null", "[{}]", "\"text\"", "{\"no_such_key\": 1}", "\u{0}"] {
             // An empty search finds everything, so an unknown key is what is wrong with it.
             let (status, _) = site.ask(&admin, method, path, broken).await;
             assert!(
@@ -148,7 +153,8 @@ async fn searches_that_ask_too_much_are_the_callers_fault() {
             "number of values is 10001",
         ),
     ] {
-        let (status, answer) = site.ask(&reader, "POST", "/api/v1/search", &request.to_string()).await;
+        let (status, answer) =
+            site.ask(&reader, "POST", "/api/v1/search", &request.to_string()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{request}: {answer}");
         assert_eq!(answer["code"], "bad_request");
         assert!(answer["message"].as_str().unwrap().contains(words), "{request}: {answer}");
@@ -177,7 +183,8 @@ async fn hostile_log_lines_come_out_as_they_went_in_and_only_as_data() {
     let (status, _) = site.ask(&shipper, "POST", "/_bulk", &body).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(site.find("needle").await.len(), hostile.len());
-    let sent = request(&reader, "POST", "/api/v1/search").header("content-type", "application/json");
+    let sent =
+        request(&reader, "POST", "/api/v1/search").header("content-type", "application/json");
     let answer = site.send(sent.body(Body::from("{\"query\":\"needle\"}")).unwrap()).await;
     assert_eq!(answer.header("content-type"), "application/json");
     let text = String::from_utf8(answer.bytes.clone()).unwrap();
@@ -195,7 +202,8 @@ async fn hostile_log_lines_come_out_as_they_went_in_and_only_as_data() {
 async fn a_page_behind_a_link_shows_hostile_alerts_as_text() {
     let site = Site::new();
     site.person(Role::Admin);
-    let mut detection = crate::testing::detection("r", "<img src=x onerror=alert(1)>", Severity::High);
+    let mut detection =
+        crate::testing::detection("r", "<img src=x onerror=alert(1)>", Severity::High);
     detection.title = "<script>alert('t')</script>".into();
     detection.explanation = "\"><b>bold</b>".into();
     site.app.pipeline.raise(detection).await.unwrap();
@@ -251,7 +259,8 @@ async fn cookies_are_bound_and_end_with_the_session() {
     let site = Site::new();
     site.person(Role::Viewer);
     let body = json!({"name": "viewer", "password": PASSWORD}).to_string();
-    let sent = request(&Who::Nobody, "POST", "/api/v1/login").header("content-type", "application/json");
+    let sent =
+        request(&Who::Nobody, "POST", "/api/v1/login").header("content-type", "application/json");
     let answer = site.send(sent.body(Body::from(body)).unwrap()).await;
     let set = answer.header("set-cookie").to_owned();
     for part in ["__Host-pikett=", "; Path=/", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
@@ -276,7 +285,10 @@ async fn guessing_a_password_ends_in_a_wait_that_names_its_length() {
     for _ in 0..5 {
         let (status, answer) =
             site.ask(&Who::Nobody, "POST", "/api/v1/login", &attempt("wrong")).await;
-        assert_eq!((status, &answer["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthenticated")));
+        assert_eq!(
+            (status, &answer["code"]),
+            (StatusCode::UNAUTHORIZED, &json!("unauthenticated"))
+        );
         assert_eq!(answer["message"], "name or password is wrong");
     }
     let (status, answer) =
@@ -323,24 +335,70 @@ async fn administration_by_the_api_has_its_rules() {
     for (method, path, body, code, words) in [
         ("POST", "/api/v1/users/add", add("Bad Name", "viewer", ""), 400, "user names are"),
         ("POST", "/api/v1/users/add", add("bob", "root", ""), 400, "role is viewer"),
-        ("POST", "/api/v1/users/add", add("bob", "viewer", "no address"), 400, "mail is no address"),
+        (
+            "POST",
+            "/api/v1/users/add",
+            add("bob", "viewer", "no address"),
+            400,
+            "mail is no address",
+        ),
         ("POST", "/api/v1/users/add", add("bob", "viewer", "b@x\r\nBcc: y"), 400, "no address"),
         ("POST", "/api/v1/users/add", add("admin", "viewer", ""), 409, "exists already"),
         ("PUT", "/api/v1/users/admin", add("", "viewer", ""), 409, "last administrator"),
         ("DELETE", "/api/v1/users/admin", String::new(), 409, "last administrator"),
         ("PUT", "/api/v1/users/nobody", add("", "viewer", ""), 404, "no user"),
-        ("DELETE", "/api/v1/tokens/nope", String::new(), 404, "no such token"),
-        ("POST", "/api/v1/tokens/add", json!({"name": "a b", "scopes": ["read"]}).to_string(), 400, ""),
-        ("POST", "/api/v1/tokens/add", json!({"name": "t", "scopes": []}).to_string(), 400, "at least one"),
-        ("POST", "/api/v1/tokens/add", json!({"name": "t", "scopes": ["all"]}).to_string(), 400, "scopes are"),
+        (
+            "POST",
+            "/api/v1/tokens/add",
+            json!({"name": "a b", "scopes": ["read"]}).to_string(),
+            400,
+            "",
+        ),
+        (
+            "POST",
+            "/api/v1/tokens/add",
+            json!({"name": "t", "scopes": []}).to_string(),
+            400,
+            "at least one",
+        ),
+        (
+            "POST",
+            "/api/v1/tokens/add",
+            json!({"name": "t", "scopes": ["all"]}).to_string(),
+            400,
+            "scopes are",
+        ),
         ("POST", "/api/v1/agents/nope", json!({"revoked": true}).to_string(), 404, "no such agent"),
-        ("POST", "/api/v1/alerts/nope/action", json!({"action": "acknowledge"}).to_string(), 404, "no alert"),
-        ("POST", "/api/v1/alerts/nope/action", json!({"action": "close"}).to_string(), 400, "verdict is"),
-        ("POST", "/api/v1/alerts/nope/action", json!({"action": "steal"}).to_string(), 400, "action is"),
-        ("POST", "/api/v1/alerts/nope/action", json!({"action": "reopen", "verdict": "benign"}).to_string(), 400, "action is"),
+        (
+            "POST",
+            "/api/v1/alerts/nope/action",
+            json!({"action": "acknowledge"}).to_string(),
+            404,
+            "no alert",
+        ),
+        (
+            "POST",
+            "/api/v1/alerts/nope/action",
+            json!({"action": "close"}).to_string(),
+            400,
+            "verdict is",
+        ),
+        (
+            "POST",
+            "/api/v1/alerts/nope/action",
+            json!({"action": "steal"}).to_string(),
+            400,
+            "action is",
+        ),
+        (
+            "POST",
+            "/api/v1/alerts/nope/action",
+            json!({"action": "reopen", "verdict": "benign"}).to_string(),
+            400,
+            "action is",
+        ),
         ("GET", "/api/v1/alerts?status=weird", String::new(), 400, "status is"),
         ("GET", "/api/v1/alerts?severity=weird", String::new(), 400, "no such severity"),
-        ("GET", "/api/v1/alerts/nope", String::new(), 404, "no such alert"),
         ("GET", "/api/v1/tail?query=(", String::new(), 400, "column"),
     ] {
         let (status, answer) = site.ask(&admin, method, path, &body).await;
@@ -348,8 +406,17 @@ async fn administration_by_the_api_has_its_rules() {
         let message = answer["message"].as_str().unwrap_or_default();
         assert!(message.contains(words), "{method} {path} {body}: {answer}");
     }
-    let (status, made) =
-        site.ask(&admin, "POST", "/api/v1/users/add", &add("bob", "analyst", "b@example.com")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_tokens_are_made_listed_and_end() {
+    let site = Site::new();
+    let admin = site.person(Role::Admin);
+    for (method, path) in [("GET", "/api/v1/alerts/nope"), ("DELETE", "/api/v1/tokens/nope")] {
+        assert_eq!(site.ask(&admin, method, path, "").await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    let add = json!({"name": "bob", "role": "analyst", "mail": "b@example.com"}).to_string();
+    let (status, made) = site.ask(&admin, "POST", "/api/v1/users/add", &add).await;
     assert_eq!((status, made["secret"].as_str().unwrap().len()), (StatusCode::OK, 24));
     let (_, users) = site.ask(&admin, "GET", "/api/v1/users", "").await;
     assert_eq!(users.as_array().unwrap().len(), 2);
@@ -369,12 +436,15 @@ async fn administration_by_the_api_has_its_rules() {
 async fn alerts_are_filtered_counted_and_acted_upon() {
     let site = Site::new();
     let admin = site.person(Role::Admin);
-    for (rule, severity) in [("Low", Severity::Low), ("Mid", Severity::Medium), ("Top", Severity::Critical)] {
+    for (rule, severity) in
+        [("Low", Severity::Low), ("Mid", Severity::Medium), ("Top", Severity::Critical)]
+    {
         let detection = crate::testing::detection(rule, "10.0.0.1", severity);
         site.app.pipeline.raise(detection).await.unwrap();
     }
     let list = async |query: &str| {
-        let (status, answer) = site.ask(&admin, "GET", &format!("/api/v1/alerts?{query}"), "").await;
+        let (status, answer) =
+            site.ask(&admin, "GET", &format!("/api/v1/alerts?{query}"), "").await;
         assert_eq!(status, StatusCode::OK, "{query}: {answer}");
         (answer["total"].as_u64().unwrap(), answer["alerts"].as_array().unwrap().len())
     };
@@ -393,7 +463,10 @@ async fn alerts_are_filtered_counted_and_acted_upon() {
         let (status, answer) = site.ask(&admin, "POST", &path, &body.to_string()).await;
         (status.as_u16(), answer["owner"].clone(), answer["status"].clone())
     };
-    assert_eq!(act(json!({"action": "acknowledge"})).await, (200, json!("admin"), json!("acknowledged")));
+    assert_eq!(
+        act(json!({"action": "acknowledge"})).await,
+        (200, json!("admin"), json!("acknowledged"))
+    );
     assert_eq!(act(json!({"action": "acknowledge"})).await.0, 409);
     let close = json!({"action": "close", "verdict": "benign", "note": "x".repeat(3_000)});
     assert_eq!(act(close).await, (200, json!("admin"), json!("closed")));
@@ -401,6 +474,7 @@ async fn alerts_are_filtered_counted_and_acted_upon() {
     assert_eq!(list("status=live").await, (2, 2));
     assert_eq!(act(json!({"action": "reopen"})).await, (200, Value::Null, json!("open")));
     assert_eq!(list("status=all").await, (3, 3));
-    let longest = site.app.alerts.get(&id).unwrap().timeline.into_iter().map(|line| line.what.len());
+    let longest =
+        site.app.alerts.get(&id).unwrap().timeline.into_iter().map(|line| line.what.len());
     assert!(longest.max().unwrap() < 2_100, "a remark is cut");
 }

@@ -1,0 +1,188 @@
+//! Rules over all agents: what is found, by whom, when time passes, and after a restart.
+
+use super::*;
+use event::{Detection, Engine};
+use serde_json::{Value, json};
+
+const RULES: &str = "title: Failed login\nid: 5638f7c0-ac70-491d-8465-2a65075e0d86\nname: failed_login\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  sel:\n    event.outcome: failure\n  condition: sel\nlevel: low\n---\ntitle: Password guessing over hosts\nid: 0e95725d-7320-415d-80f7-004da920fc11\ncorrelation:\n  type: value_count\n  rules: [failed_login]\n  group-by: [src_ip]\n  timespan: 5m\n  condition:\n    field: host.name\n    gte: 3\nlevel: high\n";
+
+fn document(host: u32) -> Document {
+    let Value::Object(document) = json!({
+        "timestamp": "2026-11-22T15:04:05.000000+0000", "event_type": "log",
+        "event": {"id": format!("a/0000000000000001/{host}"), "module": "sshd",
+            "outcome": "failure", "action": "ssh_login", "created": "2026-11-22T15:04:05Z"},
+        "process": {"name": "sshd"}, "src_ip": "192.0.2.7",
+        "host": {"name": format!("web{host}")},
+    }) else {
+        panic!("an object")
+    };
+    document
+}
+
+fn detect(by: Sent) -> Vec<Detection> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
+    let config = RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
+    let mut detectors = detectors(&config, None).unwrap();
+    let mut found = Vec::new();
+    for host in 1..=3 {
+        detectors[0].document(&document(host), by, &mut found);
+    }
+    found.iter().map(|event| Detection::from_document(&event.fields).unwrap()).collect()
+}
+
+#[test]
+fn correlations_span_agents() {
+    let found = detect(Sent::Agent);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].engine, Engine::Correlation);
+    assert_eq!(found[0].entity.value, "192.0.2.7");
+    assert_eq!(found[0].evidence.len(), 3);
+}
+
+#[test]
+fn single_events_of_others_are_looked_at_here_and_those_of_agents_are_not() {
+    let found = detect(Sent::Other);
+    let engines: Vec<Engine> = found.iter().map(|one| one.engine).collect();
+    assert_eq!(engines.iter().filter(|one| **one == Engine::Correlation).count(), 1, "{found:?}");
+    assert!(
+        !found.iter().any(|one| one.rule_id.contains("5638f7c0")),
+        "a rule that only feeds a correlation is silent"
+    );
+}
+
+#[test]
+fn detections_are_no_evidence_of_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
+    let config = RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
+    let mut detectors = detectors(&config, None).unwrap();
+    let mut found = Vec::new();
+    for host in 1..=5 {
+        let mut document = document(host);
+        document.insert("detection".into(), json!({"rule_id": "x"}));
+        detectors[0].document(&document, Sent::Other, &mut found);
+    }
+    assert!(found.is_empty());
+}
+
+#[test]
+fn paths_that_do_not_exist_are_errors_that_name_them() {
+    let missing = PathBuf::from("/no/such/rules");
+    for config in [
+        RulesConfig { sigma: vec![missing.clone()], ..RulesConfig::default() },
+        RulesConfig { anomaly: vec![missing], ..RulesConfig::default() },
+    ] {
+        let Err(error) = detectors(&config, None) else { panic!("must fail") };
+        assert!(format!("{error:#}").contains("/no/such/rules"), "{error:#}");
+    }
+    assert!(detectors(&RulesConfig::default(), None).unwrap().is_empty());
+}
+
+const THRESHOLD: &str = r#"
+title: Many events of one source
+id: 7a6b4c88-7c5f-4b36-9e43-0f7c1d0f3a11
+status: test
+level: high
+description: One source sends a lot.
+advice: Look at it.
+select:
+  event_type: log
+group-by: [src_ip]
+entity: src_ip
+timespan: 10m
+threshold: { count: events, gte: 5 }
+"#;
+
+/// Detectors of [`THRESHOLD`] with what `memory` has of them.
+fn counting(folder: &std::path::Path, memory: &Memory) -> Box<dyn Detector> {
+    let file = folder.join("t.yml");
+    std::fs::write(&file, THRESHOLD).unwrap();
+    let config = RulesConfig { anomaly: vec![file], ..RulesConfig::default() };
+    let mut all = detectors(&config, Some(memory)).unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+fn show(detector: &mut dyn Detector, count: u32, by: Sent) -> usize {
+    let mut found = Vec::new();
+    (0..count).for_each(|n| detector.document(&document(n), by, &mut found));
+    found.len()
+}
+
+#[test]
+fn counts_go_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new(folder.path().to_owned(), Key::new([1; 32]));
+    let mut first = counting(folder.path(), &memory);
+    assert_eq!(show(&mut *first, 3, Sent::Other), 0);
+    let saved = [(first.name(), first.save().unwrap())];
+    memory.save(&saved);
+    assert_eq!(show(&mut *counting(folder.path(), &memory), 2, Sent::Other), 1, "3 + 2");
+    let nothing = Memory::new(folder.path().join("none"), Key::new([1; 32]));
+    assert_eq!(show(&mut *counting(folder.path(), &nothing), 2, Sent::Other), 0, "without memory");
+    memory.save(&[(first.name(), b"{garbage".to_vec())]);
+    assert_eq!(show(&mut *counting(folder.path(), &memory), 4, Sent::Other), 0, "garbage is none");
+}
+
+#[test]
+fn what_agents_have_counted_is_not_counted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new(folder.path().join("none"), Key::new([1; 32]));
+    let mut detector = counting(folder.path(), &memory);
+    assert_eq!(show(&mut *detector, 20, Sent::Agent), 0);
+    assert_eq!(show(&mut *detector, 5, Sent::Other), 1);
+}
+
+#[test]
+fn the_clock_moves_the_present_and_leaves_a_replay_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new(folder.path().join("none"), Key::new([1; 32]));
+    let arrival = |created: &str| {
+        let mut one = document(1);
+        event::set(&mut one, "event.created", created.into());
+        one
+    };
+    for (created, moves) in [
+        ("2026-11-22T15:04:06Z", true),
+        ("2026-11-22T16:04:04Z", true),
+        ("2026-11-22T16:04:06Z", false),
+        ("2027-11-22T15:04:05Z", false),
+    ] {
+        let mut detector = counting(folder.path(), &memory);
+        let mut found = Vec::new();
+        let now: Timestamp = "2026-11-22T18:00:00Z".parse().unwrap();
+        detector.pass(now, &mut found);
+        detector.document(&arrival(created), Sent::Other, &mut found);
+        let before = detector.save().unwrap();
+        detector.pass(now, &mut found);
+        assert_eq!(detector.save().unwrap() != before, moves, "{created}");
+        let after = detector.save().unwrap();
+        detector.pass(now.plus_seconds(-86_400), &mut found);
+        assert_eq!(detector.save().unwrap(), after, "a clock set back changes nothing");
+        assert!(found.is_empty());
+    }
+}
+
+#[test]
+fn memory_is_sealed_survives_and_a_damaged_one_counts_as_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = |key| Memory::new(folder.path().to_owned(), Key::new([key; 32]));
+    assert_eq!(memory(1).load("x"), None);
+    memory(1).save(&[("x", b"secret state".to_vec()), ("y", Vec::new())]);
+    assert_eq!(memory(1).load("x").as_deref(), Some(&b"secret state"[..]));
+    assert_eq!(memory(1).load("y").as_deref(), Some(&b""[..]));
+    assert_eq!(memory(2).load("x"), None, "another key");
+    let path = folder.path().join("x.memory");
+    let good = std::fs::read(&path).unwrap();
+    assert!(!good.windows(6).any(|part| part == b"secret"));
+    for at in 0..good.len() {
+        std::fs::write(&path, &good[..at]).unwrap();
+        assert_eq!(memory(1).load("x"), None, "cut at {at}");
+    }
+    // A folder in the way of the file: the failure is told, nothing is torn.
+    std::fs::write(&path, &good).unwrap();
+    std::fs::create_dir(folder.path().join("x.new")).unwrap();
+    memory(1).save(&[("x", b"newer".to_vec())]);
+    assert_eq!(memory(1).load("x").as_deref(), Some(&b"secret state"[..]));
+}
