@@ -1,7 +1,7 @@
 //! Searching events: the query language, its meaning, and the requests a store answers.
 //!
-//! Text goes through [`parse`] into an [`ast::Expr`], through [`plan`] into typed
-//! [`plan::Node`]s, which a store executes or [`matches`] applies to one document in memory
+//! Text goes through [`mod@parse`] into an [`ast::Expr`], through [`mod@plan`] into typed
+//! [`plan::Node`]s, which a store executes or [`mod@matches`] applies to one document in memory
 //! (live tail). Nothing here knows how a store works; the web layer and the Elasticsearch
 //! surface wrap [`SearchRequest`] and [`SearchResponse`].
 

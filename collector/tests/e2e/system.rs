@@ -252,7 +252,9 @@ impl System {
             let text = self.log(name);
             text.lines().rev().take(15).collect::<Vec<_>>().join("\n")
         };
-        panic!("never: {what} ({:?})\n{}\n{}", self.count(), tail("agent"), tail("collector"));
+        let (agent, collector) = (tail("agent"), tail("collector"));
+        let known = self.client.get::<Value>("/api/v1/agents").unwrap_or_default();
+        panic!("never: {what} ({:?})\n{agent}\n{collector}\n{known}", self.count());
     }
 
     /// Waits for every line, then looks that each is there once and the books balance.
@@ -295,10 +297,10 @@ pub(crate) fn append(path: &Path, numbers: std::ops::Range<u32>, noise: u64) {
     for number in numbers {
         let chunk = number / CHUNK;
         let head = format!("<13>1 2026-11-22T15:04:05Z web1 app{chunk} {number} - -");
-        text.push_str(&format!("{head} line-{number}"));
+        text.push_str(&format!("{head} line-{number} "));
         for word in 0..noise {
             let mixed = (u64::from(number) << 8 | word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            text.push_str(&format!(" {:016x}", mixed ^ (mixed >> 29)));
+            text.push_str(&format!("{:016x}", mixed ^ (mixed >> 29)));
         }
         text.push('\n');
     }
