@@ -44,6 +44,30 @@ const NEEDS: &[Need] = &[
     },
 ];
 
+/// What some whole-system tests use. Without it they say that they are skipped.
+const FOR_TESTS: &[Need] = &[
+    Need {
+        what: "ip, for network namespaces",
+        debian: "iproute2",
+        fedora: "iproute",
+        present: || in_path("ip"),
+    },
+    Need { what: "nmap", debian: "nmap", fedora: "nmap", present: || in_path("nmap") },
+    Need { what: "dig", debian: "dnsutils", fedora: "bind-utils", present: || in_path("dig") },
+    Need {
+        what: "libfaketime, for clocks that jump",
+        debian: "faketime",
+        fedora: "libfaketime",
+        present: || in_path("faketime"),
+    },
+];
+
+/// Whether a program is in the path.
+pub(crate) fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
 /// Whether a program is there and says its version.
 pub(crate) fn answers(program: &str) -> bool {
     let mut command = Command::new(program);
@@ -56,7 +80,23 @@ pub(crate) fn answers(program: &str) -> bool {
 /// # Errors
 /// When something is missing and cannot be installed from here.
 pub(crate) fn ensure() -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.present)()).collect();
+    install(NEEDS)
+}
+
+/// What the tests can use beyond that; when it cannot be had, they run without it.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_for_tests() -> Result<()> {
+    ensure()?;
+    if let Err(error) = install(FOR_TESTS) {
+        println!("some whole-system tests will be skipped and say so; {error:#}");
+    }
+    Ok(())
+}
+
+fn install(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -84,7 +124,7 @@ pub(crate) fn ensure() -> Result<()> {
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
     install.extend(&debian);
     apt(prefix, &install)?;
-    let still: Vec<&str> = NEEDS.iter().filter(|n| !(n.present)()).map(|n| n.what).collect();
+    let still: Vec<&str> = needs.iter().filter(|n| !(n.present)()).map(|n| n.what).collect();
     if still.is_empty() { Ok(()) } else { bail!("still missing: {}\n{advice}", still.join(", ")) }
 }
 

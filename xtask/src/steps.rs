@@ -27,7 +27,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
 
 /// Everything a change must pass.
 pub(crate) fn test() -> Result<()> {
-    setup::ensure()?;
+    setup::ensure_for_tests()?;
     run("cargo", &["fmt", "--all", "--check"])?;
     tidy::tidy()?;
     console::build()?;

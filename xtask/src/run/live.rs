@@ -105,7 +105,7 @@ fn inside(namespace: &str, program: &str) -> Command {
 
 /// Says what is missing, all at once.
 fn ready() -> Result<()> {
-    let missing: Vec<_> = PROGRAMS.iter().filter(|(name, ..)| !found(name)).collect();
+    let missing: Vec<_> = PROGRAMS.iter().filter(|(name, ..)| !setup::in_path(name)).collect();
     if !missing.is_empty() {
         let names = |of: fn(&(&str, &'static str, &'static str)) -> &'static str| {
             missing.iter().map(|program| of(program)).collect::<Vec<_>>().join(" ")
@@ -121,11 +121,6 @@ fn ready() -> Result<()> {
     } else {
         bail!("--live makes network namespaces: start it as root")
     }
-}
-
-fn found(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 /// Makes the wire and the victim's servers.
@@ -169,7 +164,7 @@ pub(crate) fn set(data: &Path) -> Result<Stage> {
 
 /// A real sshd whose words become the demonstration's log; `None` when there is none here.
 fn sshd(data: &Path) -> Result<Option<Child>> {
-    if !Path::new("/usr/sbin/sshd").exists() || !found("ssh-keygen") {
+    if !Path::new("/usr/sbin/sshd").exists() || !setup::in_path("ssh-keygen") {
         println!(
             "no sshd here (package openssh-server): the passwords are guessed in a recorded log"
         );
