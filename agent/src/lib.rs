@@ -5,6 +5,7 @@ pub mod config;
 pub mod detect;
 pub mod identity;
 pub mod logs;
+pub mod memory;
 pub mod outbox;
 pub mod parse;
 pub mod privileges;

@@ -1,7 +1,7 @@
 //! From events to the spool: detection over events, batches, positions, checkpoints.
 //!
 //! One thread owns this. It takes events from the log inputs and the packet workers, lets the
-//! detectors see each one, numbers and spools them in batches. When the spool is full it waits, so
+//! detectors see each one and the clock, keeps what they remember, numbers and spools in batches. When the spool is full it waits, so
 //! that sources that can wait do; the queues in front fill up and shed what cannot.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use event::{AgentId, Event, EventId, Ledger};
+use event::{AgentId, Event, EventId, Ledger, Timestamp};
 use link::client::SharedSpool;
 use link::spool::SpoolError;
 use serde::{Deserialize, Serialize};
 use service::{Clock, Shutdown};
 
 use crate::logs::{Item, Positions};
+use crate::memory::Memory;
 
 /// Most events in one batch.
 const BATCH: usize = 512;
@@ -28,12 +29,24 @@ const LINGER: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(100);
 /// Microseconds between two checkpoints.
 const CHECKPOINT_EVERY: u128 = 1_000_000;
+/// Microseconds between two looks of the detectors at the clock.
+const PASS_EVERY: u128 = 1_000_000;
+/// Microseconds between two times that what detectors remember is kept.
+const KEEP_EVERY: u128 = 60_000_000;
 
 /// Sees every event on its way out and may add detections (events of kind `alert`).
 pub trait Detector: Send {
     /// Looks at one event, which will be stored as `id`; what it finds is appended to `found`. It may
     /// complete the event's fields.
     fn event(&mut self, event: &mut Event, id: &EventId, found: &mut Vec<Event>);
+
+    /// Sees the clock once a second, also while no event comes.
+    fn pass(&mut self, _now: Timestamp, _found: &mut Vec<Event>) {}
+
+    /// Name and content of what it wants to know again after a restart.
+    fn memory(&self) -> Option<(&'static str, Vec<u8>)> {
+        None
+    }
 }
 
 /// Counters of the outbox.
@@ -133,7 +146,7 @@ impl Checkpoint {
 }
 
 /// Replaces a file so that after a crash either the old or the new content is there.
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
     let file = std::fs::File::create(&part)?;
     io::Write::write_all(&mut &file, bytes)?;
@@ -159,6 +172,8 @@ pub struct Outbox {
     pub positions: Positions,
     /// Where positions are kept.
     pub checkpoint: Checkpoint,
+    /// Where what detectors remember is kept.
+    pub memory: Memory,
     /// Counters, shared with the report.
     pub counters: Arc<Counters>,
     /// Clock of the checkpoints.
@@ -176,7 +191,8 @@ impl std::fmt::Debug for Outbox {
 impl Outbox {
     /// Runs until every sender of the queue is gone, or the shutdown is triggered and the queue is empty.
     pub fn run(mut self) {
-        let mut saved = self.clock.monotonic();
+        let start = self.clock.monotonic();
+        let (mut saved, mut passed, mut kept) = (start, start, start);
         let mut dirty = false;
         loop {
             let (mut events, moved, ended) = self.gather();
@@ -186,7 +202,16 @@ impl Outbox {
                 self.positions.extend(moved);
             }
             let now = self.clock.monotonic();
-            if dirty && (ended || now.saturating_sub(saved).as_micros() >= CHECKPOINT_EVERY) {
+            let due = |last: Duration, every| now.saturating_sub(last).as_micros() >= every;
+            if due(passed, PASS_EVERY) {
+                passed = now;
+                self.pass();
+            }
+            if ended || due(kept, KEEP_EVERY) {
+                kept = now;
+                self.keep();
+            }
+            if dirty && (ended || due(saved, CHECKPOINT_EVERY)) {
                 saved = now;
                 match self.checkpoint.save(&self.spool, &self.positions) {
                     Ok(()) => dirty = false,
@@ -245,11 +270,35 @@ impl Outbox {
         for detector in &mut self.detectors {
             detector.event(&mut event, id, &mut found);
         }
+        self.count_found(&found);
+        events.push(event);
+        events.append(&mut found);
+    }
+
+    fn count_found(&self, found: &[Event]) {
         let count = u64::try_from(found.len()).unwrap_or(0);
         self.counters.detections.fetch_add(count, Ordering::Relaxed);
         self.counters.seen.fetch_add(count, Ordering::Release);
-        events.push(event);
-        events.append(&mut found);
+    }
+
+    /// Shows the detectors the clock, so that silence ends windows too.
+    fn pass(&mut self) {
+        let now = Timestamp::from_micros(self.clock.now_micros());
+        let mut found = Vec::new();
+        self.detectors.iter_mut().for_each(|detector| detector.pass(now, &mut found));
+        if !found.is_empty() {
+            self.count_found(&found);
+            self.spool_all(&mut found, &Positions::new());
+        }
+    }
+
+    /// Keeps what the detectors remember. What cannot be written is told; the older state stays.
+    fn keep(&self) {
+        for (name, content) in self.detectors.iter().filter_map(|detector| detector.memory()) {
+            if let Err(error) = self.memory.save(name, &content) {
+                tracing::error!(name, %error, "what a detector remembers could not be kept");
+            }
+        }
     }
 
     /// Spools a batch, waiting while there is no room. Given up only when the agent stops meanwhile.
@@ -292,6 +341,7 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::logs::Position;
+    use crate::memory::MemoryKey;
     use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
     use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
 
@@ -347,6 +397,7 @@ mod tests {
             detectors: vec![Box::new(Evil)],
             positions: Positions::new(),
             checkpoint: Checkpoint::new(folder),
+            memory: Memory::new(folder.to_owned(), MemoryKey::derive(&[1; 32]).unwrap()),
             counters: Arc::default(),
             clock: Clock::system(),
             shutdown: Shutdown::new(),
