@@ -491,4 +491,80 @@ mod tests {
         assert_eq!(ledger.shed.get("stopped_while_spool_full"), Some(&3));
         assert_eq!(ledger.residue(), 0);
     }
+
+    /// Tells the clock it is shown, and remembers how often it was shown it.
+    struct Ticker(u64, &'static str);
+
+    impl Detector for Ticker {
+        fn event(&mut self, _: &mut Event, _: &EventId, _: &mut Vec<Event>) {}
+
+        fn pass(&mut self, now: Timestamp, found: &mut Vec<Event>) {
+            self.0 += 1;
+            let fields = Object::from_iter([("message".to_owned(), "tick".into())]);
+            found.push(Event { seq: 0, time: now, seen: now, kind: Kind::Anomaly, fields });
+        }
+
+        fn memory(&self) -> Option<(&'static str, Vec<u8>)> {
+            Some((self.1, self.0.to_le_bytes().to_vec()))
+        }
+    }
+
+    /// Waits for something that the outbox's thread does.
+    fn until(what: &str, mut done: impl FnMut() -> bool) {
+        for _ in 0..20_000 {
+            if done() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("never: {what}");
+    }
+
+    #[test]
+    fn detectors_see_the_clock_without_events_and_their_memory_is_kept_each_minute_and_at_the_end()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), 1, Limits::default());
+        let mut outbox = outbox(folder.path(), &spool, Vec::new());
+        let (sender, queue) = crossbeam_channel::bounded(1);
+        outbox.queue = queue;
+        outbox.detectors = vec![Box::new(Ticker(0, "one")), Box::new(Ticker(10, "two"))];
+        outbox.clock = Clock::manual(7_000_000);
+        let (clock, memory) = (outbox.clock.clone(), outbox.memory.clone());
+        let counters = Arc::clone(&outbox.counters);
+        let thread = std::thread::spawn(move || outbox.run());
+        // Less than a second is no look.
+        clock.advance(999_999);
+        std::thread::sleep(LINGER * 3);
+        assert_eq!(counters.detections(), 0);
+        clock.advance(1);
+        until("a look", || counters.detections() == 2);
+        assert_eq!(memory.load("one"), None, "no minute has passed");
+        clock.advance(59_000_000);
+        until("a kept state", || memory.load("two").is_some());
+        assert_eq!(counters.detections(), 4);
+        clock.advance(1_000_000);
+        until("another look", || counters.detections() == 6);
+        assert_eq!(memory.load("one").unwrap(), 2_u64.to_le_bytes());
+        drop(sender);
+        thread.join().unwrap();
+        assert_eq!(memory.load("one").unwrap(), 3_u64.to_le_bytes(), "kept at the end");
+        assert_eq!(memory.load("two").unwrap(), 13_u64.to_le_bytes());
+        let times: Vec<i64> = spooled(&spool).iter().map(|event| event.time.micros()).collect();
+        assert_eq!(times, [8_000_000, 8_000_000, 67_000_000, 67_000_000, 68_000_000, 68_000_000]);
+        assert_eq!((counters.ledger().seen, counters.ledger().residue()), (6, 0));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_kept_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), 1, Limits::default());
+        let mut outbox = outbox(folder.path(), &spool, vec![item(1)]);
+        outbox.detectors = vec![Box::new(Ticker(0, "one"))];
+        let gone = folder.path().join("gone");
+        outbox.memory = Memory::new(gone, MemoryKey::derive(&[1; 32]).unwrap());
+        let counters = Arc::clone(&outbox.counters);
+        outbox.run();
+        assert_eq!(counters.ledger().processed, 1);
+    }
 }

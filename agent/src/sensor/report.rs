@@ -9,6 +9,7 @@ use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 
 use super::detect::{Detector, FlowMemory};
 use super::eve::{self, Head, Object};
+use super::figures::ScanFigures;
 use super::inspect::our_direction;
 use super::settings::Settings;
 
@@ -61,6 +62,11 @@ impl<O: Output> Reporter<O> {
             packet: 0,
             ts: 0,
         }
+    }
+
+    /// What detection counted so far; zeros without rules.
+    pub(crate) fn scan_figures(&self) -> ScanFigures {
+        self.detector.as_ref().map(Detector::figures).unwrap_or_default()
     }
 
     /// The output, when all is done.
