@@ -68,7 +68,7 @@ fn nothing_configured_is_nothing_loaded() {
 }
 
 const THRESHOLD: &str = "title: Many\nid: 6f3c0b8e-6f5b-4d0a-9d0e-0f5b6a1c2d3e\nlevel: high\nselect: { event.outcome: failure }\ngroup-by: [src_ip]\ntimespan: 60s\nthreshold: { count: events, gte: 3 }\n";
-const SILENCE: &str = "title: Source fell silent\nid: 7f3c0b8e-6f5b-4d0a-9d0e-0f5b6a1c2d3e\nlevel: high\nselect: { event_type: log }\ntimespan: 60s\nbaseline: { model: median, count: events, direction: below, warmup: 8m }\n";
+const SILENCE: &str = "title: Source fell silent\nid: 7f3c0b8e-6f5b-4d0a-9d0e-0f5b6a1c2d3e\nlevel: high\nselect: { event_type: log }\ntimespan: 60s\nbaseline: { model: ewma, count: events, warmup: 15m, min-scale: 2, direction: down }\n";
 const NOW: i64 = 1_795_359_845;
 
 /// The detector of one rule, with what `memory` has of it.
