@@ -273,12 +273,8 @@ impl<O: Output> Reporter<O> {
                 let so_far = eve::flow::so_far(flow, options.compress_ipv6);
                 record.insert("flow".into(), so_far.into());
             }
-            if let Some(packet) = packet.filter(|_| options.alert_payload_printable) {
-                let payload = eve::alert::printable(packet.payload);
-                record.insert("payload_printable".into(), payload.into());
-            }
-            if let Some(mac) = packet.and_then(|p| p.mac).filter(|_| options.ethernet) {
-                eve::ethernet(&mut record, mac);
+            if let Some(packet) = packet {
+                eve::alert::evidence(&mut record, packet, options);
             }
             self.output.record(self.ts, record);
         }
