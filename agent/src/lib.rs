@@ -3,6 +3,8 @@
 
 pub mod config;
 pub mod detect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod identity;
 pub mod logs;
 pub mod memory;
