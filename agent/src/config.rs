@@ -80,7 +80,9 @@ pub struct RulesConfig {
     pub sigma: Vec<PathBuf>,
     /// Threshold and baseline files or folders (`*.yml`).
     pub anomaly: Vec<PathBuf>,
-    /// Variables of signatures, such as `HOME_NET`.
+    /// Variables of signatures, such as `HOME_NET`. A `HOME_NET` that is a plain list of networks
+    /// and addresses is what threshold rules mean by `|inside` too; with a negation, `any` or
+    /// another variable in it they take the private networks for home.
     pub vars: BTreeMap<String, String>,
 }
 

@@ -1,8 +1,11 @@
 //! Detection over events in the agent: Sigma rules, thresholds, baselines.
 //!
 //! Each engine becomes a [`Detector`] of the outbox. What is refused at loading is told by name and
-//! counted; correlations over several hosts are the collector's.
+//! counted; correlations over several hosts are the collector's. Thresholds and baselines keep their
+//! state over a restart ([`Memory`]).
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -11,6 +14,7 @@ use serde_json::Value;
 use sigma::{Record, RuleSet, Scratch};
 
 use crate::config::RulesConfig;
+use crate::memory::Memory;
 use crate::outbox::Detector;
 
 /// Rules in force and refused, of one engine.
@@ -45,11 +49,43 @@ pub fn sigma(config: &RulesConfig, host: &str) -> Result<Option<(Box<dyn Detecto
     Ok(Some((Box::new(detector), loaded)))
 }
 
-/// The threshold and baseline engine, when rules are configured.
+/// What threshold rules are read with: their home networks are `HOME_NET` of the configuration when
+/// that is a plain list of networks and addresses (`[10.0.0.0/8, 192.0.2.7]`). Anything else (a
+/// negation, `any`, a range, another variable) has no meaning for `|inside`: the private networks
+/// are used then, as without `HOME_NET`, and the log says so.
+fn options(vars: &BTreeMap<String, String>) -> anomaly::Options {
+    let Some(text) = vars.get("HOME_NET") else { return anomaly::Options::default() };
+    match networks(text) {
+        Some(home) => anomaly::Options { home },
+        None => {
+            tracing::warn!(
+                text,
+                "HOME_NET is no plain list of networks; threshold rules take the private networks for home"
+            );
+            anomaly::Options::default()
+        }
+    }
+}
+
+/// A list of networks in brackets, or one without; `None` when any of it is something else.
+fn networks<N: std::str::FromStr>(text: &str) -> Option<Vec<N>> {
+    let text = text.trim();
+    let list = text.strip_prefix('[').map_or(Some(text), |inner| inner.strip_suffix(']'))?;
+    let one = |item: &str| match item.trim().parse::<IpAddr>() {
+        Ok(address) => format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }).parse(),
+        Err(_) => item.trim().parse(),
+    };
+    list.split(',').map(|item| one(item).ok()).collect()
+}
+
+/// The threshold and baseline engine, when rules are configured, with what `memory` has of it.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn anomaly(config: &RulesConfig) -> Result<Option<(Box<dyn Detector>, Loaded)>> {
+pub fn anomaly(
+    config: &RulesConfig,
+    memory: Option<&Memory>,
+) -> Result<Option<(Box<dyn Detector>, Loaded)>> {
     if config.anomaly.is_empty() {
         return Ok(None);
     }
@@ -57,14 +93,22 @@ pub fn anomaly(config: &RulesConfig) -> Result<Option<(Box<dyn Detector>, Loaded
     let sources = service::files::read(&files)?;
     let sources: Vec<anomaly::Source> =
         sources.into_iter().map(|(name, text)| anomaly::Source { name, text }).collect();
-    let (rules, errors) = anomaly::RuleSet::load(&sources, &anomaly::Options::default());
+    let (rules, errors) = anomaly::RuleSet::load(&sources, &options(&config.vars));
     for error in &errors {
         tracing::error!(%error, "threshold rule refused");
     }
     let loaded = (count(rules.rules().len()), count(errors.len()));
     tracing::info!(loaded = loaded.0, refused = loaded.1, "threshold rules");
-    let detector =
-        AnomalyDetector { engine: anomaly::Engine::with_seed(&rules, seed()), found: Vec::new() };
+    let mut engine = anomaly::Engine::with_seed(&rules, seed());
+    if let Some((memory, bytes)) = memory.and_then(|memory| Some((memory, memory.load(ANOMALY)?))) {
+        match engine.restore(&bytes) {
+            Ok(back) => {
+                tracing::info!(groups = back.groups, anew = ?back.dropped, "baselines restored");
+            }
+            Err(error) => memory.set_aside(ANOMALY, &error.to_string()),
+        }
+    }
+    let detector = AnomalyDetector { engine, found: Vec::new(), timely: false };
     Ok(Some((Box::new(detector), loaded)))
 }
 
@@ -124,9 +168,19 @@ impl SigmaDetector {
     }
 }
 
+/// Name of the detector of thresholds and baselines.
+const ANOMALY: &str = "anomaly";
+/// Events may arrive this much later than they happened before the clock ends their bucket,
+/// microseconds.
+const GRACE: i64 = 60_000_000;
+/// Events that are older than this on arrival are a replay, whose time is not the clock's.
+const REPLAY: i64 = 3_600_000_000;
+
 struct AnomalyDetector {
     engine: anomaly::Engine,
     found: Vec<anomaly::Finding>,
+    /// Whether the latest event was of the present.
+    timely: bool,
 }
 
 impl Detector for AnomalyDetector {
@@ -135,80 +189,28 @@ impl Detector for AnomalyDetector {
         let view = anomaly::EventView { id: Some(&id), ..anomaly::EventView::of(event) };
         self.engine.observe(&view, &mut self.found);
         let seen: Timestamp = event.seen;
+        self.timely = seen.micros_since(event.time).abs() < REPLAY;
         found.extend(self.found.drain(..).map(|finding| finding.to_event(seen)));
+    }
+
+    fn pass(&mut self, now: Timestamp, found: &mut Vec<Event>) {
+        if self.timely {
+            let until = Timestamp::from_micros(now.micros().saturating_sub(GRACE));
+            self.engine.advance(until, &mut self.found);
+            found.extend(self.found.drain(..).map(|finding| finding.to_event(now)));
+        }
+    }
+
+    fn memory(&self) -> Option<(&'static str, Vec<u8>)> {
+        match self.engine.snapshot() {
+            Ok(bytes) => Some((ANOMALY, bytes)),
+            Err(error) => {
+                tracing::error!(%error, "baselines cannot be kept");
+                None
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use event::{AgentId, Detection, Kind};
-
-    fn event(message: &str) -> Event {
-        let parser =
-            crate::parse::Parser::new(crate::config::Format::Auto, crate::parse::Zone::utc());
-        parser.event(message.as_bytes(), Timestamp::from_seconds(1_795_359_845)).0
-    }
-
-    fn id(seq: u64) -> EventId {
-        EventId { agent: AgentId::new("a").unwrap(), boot: 1, seq }
-    }
-
-    fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> RulesConfig {
-        std::fs::write(folder.path().join(name), text).unwrap();
-        RulesConfig::default()
-    }
-
-    #[test]
-    fn a_sigma_rule_fires_with_its_evidence_and_context() {
-        let folder = tempfile::tempdir().unwrap();
-        let rule = "title: Root login\nid: 0f06a3a5-6a09-413f-8743-e6cf35561297\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  sel:\n    user.name: root\n    event.outcome: success\n  condition: sel\nlevel: high\n";
-        let mut config = write(&folder, "a.yml", rule);
-        config.sigma = vec![folder.path().to_owned()];
-        std::fs::write(folder.path().join("b.yml"), "title: broken\n").unwrap();
-        let (mut detector, loaded) = sigma(&config, "web1").unwrap().unwrap();
-        assert_eq!(loaded, (1, 1));
-        let line =
-            "Nov 22 15:04:05 web1 sshd[8]: Accepted password for root from 192.0.2.7 port 5 ssh2";
-        let mut login = event(line);
-        let mut found = Vec::new();
-        detector.event(&mut login, &id(7), &mut found);
-        assert_eq!(
-            (login.kind.clone(), login.fields.contains_key("event_type")),
-            (Kind::Log, false)
-        );
-        let detection = Detection::from_document(&found[0].fields).unwrap();
-        assert_eq!(detection.evidence[0], "a/0000000000000001/7");
-        assert_eq!(detection.entity.value, "192.0.2.7");
-        assert_eq!(found[0].fields["user"]["name"], "root");
-        detector.event(&mut event("nothing of interest"), &id(8), &mut found);
-        assert_eq!(found.len(), 1);
-    }
-
-    #[test]
-    fn a_threshold_fires_over_several_events() {
-        let folder = tempfile::tempdir().unwrap();
-        let rule = "title: Many failures\nid: 6f3c0b8e-6f5b-4d0a-9d0e-0f5b6a1c2d3e\nlevel: high\nselect: { event.outcome: failure }\ngroup-by: [src_ip]\ntimespan: 60s\nthreshold: { count: events, gte: 3 }\n";
-        let mut config = write(&folder, "a.yml", rule);
-        config.anomaly = vec![folder.path().to_owned()];
-        let (mut detector, loaded) = anomaly(&config).unwrap().unwrap();
-        assert_eq!(loaded, (1, 0));
-        let mut found = Vec::new();
-        for seq in 1..=3 {
-            let line =
-                "Nov 22 15:04:05 web1 sshd[8]: Failed password for root from 192.0.2.7 port 5 ssh2";
-            detector.event(&mut event(line), &id(seq), &mut found);
-        }
-        let detection = Detection::from_document(&found[0].fields).unwrap();
-        assert_eq!(detection.entity.value, "192.0.2.7");
-        assert!(!detection.evidence.is_empty());
-    }
-
-    #[test]
-    fn nothing_configured_is_nothing_loaded() {
-        let config = RulesConfig::default();
-        assert!(sigma(&config, "h").unwrap().is_none() && anomaly(&config).unwrap().is_none());
-        let missing = RulesConfig { sigma: vec!["/no/such".into()], ..config };
-        assert!(sigma(&missing, "h").is_err());
-    }
-}
+mod tests;

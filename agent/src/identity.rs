@@ -13,6 +13,8 @@ use link::spool::SpoolKey;
 use serde::{Deserialize, Serialize};
 use service::Secret;
 
+use crate::memory::MemoryKey;
+
 /// Who this agent is and whom it trusts.
 #[derive(Debug)]
 pub struct Identity {
@@ -28,6 +30,8 @@ pub struct Identity {
     pub collectors: Vec<String>,
     /// Key of the spool.
     pub spool_key: SpoolKey,
+    /// Key of what detectors remember, derived from the same secret.
+    pub memory_key: MemoryKey,
 }
 
 /// Why the identity cannot be had.
@@ -111,7 +115,9 @@ impl Identity {
         let key_path = folder.join("spool.key");
         let spool_key = fs::read(&key_path).map_err(failed(&key_path))?;
         let spool_key: [u8; 32] =
-            spool_key.try_into().map_err(|_| IdentityError::Damaged { path: key_path })?;
+            spool_key.try_into().map_err(|_| IdentityError::Damaged { path: key_path.clone() })?;
+        let memory_key =
+            MemoryKey::derive(&spool_key).ok_or(IdentityError::Damaged { path: key_path })?;
         Ok(Self {
             agent: about.agent,
             collectors: about.collectors,
@@ -119,6 +125,7 @@ impl Identity {
             key: Secret::new(read("agent.key")?),
             authority: read("authority.pem")?,
             spool_key: SpoolKey::new(spool_key),
+            memory_key,
         })
     }
 

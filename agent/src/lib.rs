@@ -3,8 +3,11 @@
 
 pub mod config;
 pub mod detect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod identity;
 pub mod logs;
+pub mod memory;
 pub mod outbox;
 pub mod parse;
 pub mod privileges;

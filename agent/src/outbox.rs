@@ -1,7 +1,7 @@
 //! From events to the spool: detection over events, batches, positions, checkpoints.
 //!
 //! One thread owns this. It takes events from the log inputs and the packet workers, lets the
-//! detectors see each one, numbers and spools them in batches. When the spool is full it waits, so
+//! detectors see each one and the clock, keeps what they remember, numbers and spools in batches. When the spool is full it waits, so
 //! that sources that can wait do; the queues in front fill up and shed what cannot.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use event::{AgentId, Event, EventId, Ledger};
+use event::{AgentId, Event, EventId, Ledger, Timestamp};
 use link::client::SharedSpool;
 use link::spool::SpoolError;
 use serde::{Deserialize, Serialize};
 use service::{Clock, Shutdown};
 
 use crate::logs::{Item, Positions};
+use crate::memory::Memory;
 
 /// Most events in one batch.
 const BATCH: usize = 512;
@@ -28,12 +29,24 @@ const LINGER: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(100);
 /// Microseconds between two checkpoints.
 const CHECKPOINT_EVERY: u128 = 1_000_000;
+/// Microseconds between two looks of the detectors at the clock.
+const PASS_EVERY: u128 = 1_000_000;
+/// Microseconds between two times that what detectors remember is kept.
+const KEEP_EVERY: u128 = 60_000_000;
 
 /// Sees every event on its way out and may add detections (events of kind `alert`).
 pub trait Detector: Send {
     /// Looks at one event, which will be stored as `id`; what it finds is appended to `found`. It may
     /// complete the event's fields.
     fn event(&mut self, event: &mut Event, id: &EventId, found: &mut Vec<Event>);
+
+    /// Sees the clock once a second, also while no event comes.
+    fn pass(&mut self, _now: Timestamp, _found: &mut Vec<Event>) {}
+
+    /// Name and content of what it wants to know again after a restart.
+    fn memory(&self) -> Option<(&'static str, Vec<u8>)> {
+        None
+    }
 }
 
 /// Counters of the outbox.
@@ -133,7 +146,7 @@ impl Checkpoint {
 }
 
 /// Replaces a file so that after a crash either the old or the new content is there.
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
     let file = std::fs::File::create(&part)?;
     io::Write::write_all(&mut &file, bytes)?;
@@ -159,6 +172,8 @@ pub struct Outbox {
     pub positions: Positions,
     /// Where positions are kept.
     pub checkpoint: Checkpoint,
+    /// Where what detectors remember is kept.
+    pub memory: Memory,
     /// Counters, shared with the report.
     pub counters: Arc<Counters>,
     /// Clock of the checkpoints.
@@ -176,7 +191,8 @@ impl std::fmt::Debug for Outbox {
 impl Outbox {
     /// Runs until every sender of the queue is gone, or the shutdown is triggered and the queue is empty.
     pub fn run(mut self) {
-        let mut saved = self.clock.monotonic();
+        let start = self.clock.monotonic();
+        let (mut saved, mut passed, mut kept) = (start, start, start);
         let mut dirty = false;
         loop {
             let (mut events, moved, ended) = self.gather();
@@ -186,7 +202,16 @@ impl Outbox {
                 self.positions.extend(moved);
             }
             let now = self.clock.monotonic();
-            if dirty && (ended || now.saturating_sub(saved).as_micros() >= CHECKPOINT_EVERY) {
+            let due = |last: Duration, every| now.saturating_sub(last).as_micros() >= every;
+            if due(passed, PASS_EVERY) {
+                passed = now;
+                self.pass();
+            }
+            if ended || due(kept, KEEP_EVERY) {
+                kept = now;
+                self.keep();
+            }
+            if dirty && (ended || due(saved, CHECKPOINT_EVERY)) {
                 saved = now;
                 match self.checkpoint.save(&self.spool, &self.positions) {
                     Ok(()) => dirty = false,
@@ -245,11 +270,35 @@ impl Outbox {
         for detector in &mut self.detectors {
             detector.event(&mut event, id, &mut found);
         }
+        self.count_found(&found);
+        events.push(event);
+        events.append(&mut found);
+    }
+
+    fn count_found(&self, found: &[Event]) {
         let count = u64::try_from(found.len()).unwrap_or(0);
         self.counters.detections.fetch_add(count, Ordering::Relaxed);
         self.counters.seen.fetch_add(count, Ordering::Release);
-        events.push(event);
-        events.append(&mut found);
+    }
+
+    /// Shows the detectors the clock, so that silence ends windows too.
+    fn pass(&mut self) {
+        let now = Timestamp::from_micros(self.clock.now_micros());
+        let mut found = Vec::new();
+        self.detectors.iter_mut().for_each(|detector| detector.pass(now, &mut found));
+        if !found.is_empty() {
+            self.count_found(&found);
+            self.spool_all(&mut found, &Positions::new());
+        }
+    }
+
+    /// Keeps what the detectors remember. What cannot be written is told; the older state stays.
+    fn keep(&self) {
+        for (name, content) in self.detectors.iter().filter_map(|detector| detector.memory()) {
+            if let Err(error) = self.memory.save(name, &content) {
+                tracing::error!(name, %error, "what a detector remembers could not be kept");
+            }
+        }
     }
 
     /// Spools a batch, waiting while there is no room. Given up only when the agent stops meanwhile.
@@ -292,6 +341,7 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::logs::Position;
+    use crate::memory::MemoryKey;
     use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
     use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
 
@@ -347,6 +397,7 @@ mod tests {
             detectors: vec![Box::new(Evil)],
             positions: Positions::new(),
             checkpoint: Checkpoint::new(folder),
+            memory: Memory::new(folder.to_owned(), MemoryKey::derive(&[1; 32]).unwrap()),
             counters: Arc::default(),
             clock: Clock::system(),
             shutdown: Shutdown::new(),
@@ -439,5 +490,84 @@ mod tests {
         let ledger = counters.ledger();
         assert_eq!(ledger.shed.get("stopped_while_spool_full"), Some(&3));
         assert_eq!(ledger.residue(), 0);
+    }
+
+    /// Tells the clock it is shown, and remembers how often it was shown it.
+    struct Ticker(u64, &'static str);
+
+    impl Detector for Ticker {
+        fn event(&mut self, _: &mut Event, _: &EventId, _: &mut Vec<Event>) {}
+
+        fn pass(&mut self, now: Timestamp, found: &mut Vec<Event>) {
+            self.0 += 1;
+            let fields = Object::from_iter([("message".to_owned(), "tick".into())]);
+            found.push(Event { seq: 0, time: now, seen: now, kind: Kind::Anomaly, fields });
+        }
+
+        fn memory(&self) -> Option<(&'static str, Vec<u8>)> {
+            Some((self.1, self.0.to_le_bytes().to_vec()))
+        }
+    }
+
+    /// Waits for something that the outbox's thread does.
+    fn until(what: &str, mut done: impl FnMut() -> bool) {
+        for _ in 0..20_000 {
+            if done() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("never: {what}");
+    }
+
+    #[test]
+    fn detectors_see_the_clock_without_events_and_their_memory_is_kept_each_minute_and_at_the_end()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), 1, Limits::default());
+        let mut outbox = outbox(folder.path(), &spool, Vec::new());
+        let (sender, queue) = crossbeam_channel::bounded(1);
+        outbox.queue = queue;
+        outbox.detectors = vec![Box::new(Ticker(0, "one")), Box::new(Ticker(10, "two"))];
+        outbox.clock = Clock::manual(7_000_000);
+        let (clock, memory) = (outbox.clock.clone(), outbox.memory.clone());
+        let counters = Arc::clone(&outbox.counters);
+        let thread = std::thread::spawn(move || outbox.run());
+        // The thread runs once it has taken an event. Less than a second is no look.
+        sender.send(item(1)).unwrap();
+        until("an event", || counters.ledger().processed == 1);
+        clock.advance(999_999);
+        std::thread::sleep(LINGER * 3);
+        assert_eq!(counters.detections(), 0);
+        clock.advance(1);
+        until("a look", || counters.detections() == 2);
+        assert_eq!(memory.load("one"), None, "no minute has passed");
+        clock.advance(59_000_000);
+        until("a kept state", || memory.load("two").is_some());
+        assert_eq!(counters.detections(), 4);
+        clock.advance(1_000_000);
+        until("another look", || counters.detections() == 6);
+        assert_eq!(memory.load("one").unwrap(), 2_u64.to_le_bytes());
+        drop(sender);
+        thread.join().unwrap();
+        assert_eq!(memory.load("one").unwrap(), 3_u64.to_le_bytes(), "kept at the end");
+        assert_eq!(memory.load("two").unwrap(), 13_u64.to_le_bytes());
+        let times: Vec<i64> =
+            spooled(&spool).iter().skip(1).map(|event| event.time.micros()).collect();
+        assert_eq!(times, [8_000_000, 8_000_000, 67_000_000, 67_000_000, 68_000_000, 68_000_000]);
+        assert_eq!((counters.ledger().seen, counters.ledger().residue()), (7, 0));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_kept_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = open(folder.path(), 1, Limits::default());
+        let mut outbox = outbox(folder.path(), &spool, vec![item(1)]);
+        outbox.detectors = vec![Box::new(Ticker(0, "one"))];
+        let gone = folder.path().join("gone");
+        outbox.memory = Memory::new(gone, MemoryKey::derive(&[1; 32]).unwrap());
+        let counters = Arc::clone(&outbox.counters);
+        outbox.run();
+        assert_eq!(counters.ledger().processed, 1);
     }
 }

@@ -19,7 +19,7 @@ mod tests;
 pub use syslog::Zone;
 
 /// Longest text kept in one field, bytes.
-const MAX_FIELD: usize = 64 * 1024;
+pub(crate) const MAX_FIELD: usize = 64 * 1024;
 
 /// What a line became.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use serde_json::json;
 use signature::{RuleSet, Tables};
 
 use crate::sensor::detect::Detector;
+use crate::sensor::figures::Figures;
 use crate::sensor::report::Reporter;
 use crate::sensor::settings::{SettingError, Settings};
 use crate::sensor::worker::{Share, Worker};
@@ -183,12 +184,12 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
     } else {
         results.extend(in_parallel(workers, &group, folder)?);
     }
-    let mut total = net::Stats::default();
+    let mut total = Figures::default();
     let mut alerts = 0u64;
     let mut parts = Vec::new();
     for result in results {
         good &= result.complete;
-        total.add(&result.stats);
+        total.add(&result.figures);
         alerts = alerts.saturating_add(result.file.alerts());
         parts.push(result.file);
     }
@@ -199,9 +200,9 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
     )?;
     file.finish()?;
     let stats = json!({
-        "packets": total.packets,
-        "bytes": total.bytes,
-        "flows": total.flows,
+        "packets": total.net.packets,
+        "bytes": total.net.bytes,
+        "flows": total.net.flows,
         "alerts": alerts,
         "rules": {
             "loaded": run.rules.as_ref().map_or(0, |rules| rules.len()),
@@ -219,7 +220,7 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
 /// What one worker leaves.
 struct Finished {
     file: RecordFile,
-    stats: net::Stats,
+    figures: Figures,
     complete: bool,
 }
 
@@ -264,10 +265,9 @@ fn work(group: &Group<'_>, path: &Path, share: Share) -> anyhow::Result<Finished
             }
         }
     }
-    let (reporter, stats) = worker.finish();
-    let mut file = reporter.into_output();
+    let (mut file, figures) = worker.finish();
     file.check()?;
-    Ok(Finished { file, stats, complete })
+    Ok(Finished { file, figures, complete })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -106,6 +106,7 @@ impl Reporter {
             ]
             .into(),
             rules: self.rules.clone(),
+            not_inspected: self.packets.losses(),
             last_seq: spool.next_seq().saturating_sub(1),
             pending: spool.pending(),
             spool_bytes: spool.bytes(),

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::logs::tail::{Note, Sink, Tailer};
 use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
+use crate::memory::Memory;
 use crate::outbox::{Checkpoint, Detector, Outbox};
 use crate::replay::rules;
 use crate::report::Reporter;
@@ -142,7 +143,8 @@ impl Daemon<'_> {
         let log_counters = Arc::new(logs::Counters::default());
         let outbox_counters = Arc::new(outbox::Counters::default());
         let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
-        let Rules { signatures, detectors, figures } = self.rules()?;
+        let memory = Memory::new(self.config.data.clone(), self.identity.memory_key.clone());
+        let Rules { signatures, detectors, figures } = self.rules(&memory)?;
         let packets = Arc::new(live::Counters::default());
         let shared = live::Shared {
             settings: Settings::default(),
@@ -163,6 +165,7 @@ impl Daemon<'_> {
             detectors,
             positions,
             checkpoint,
+            memory,
             counters: Arc::clone(&outbox_counters),
             clock: self.clock.clone(),
             shutdown: stop_outbox.clone(),
@@ -229,14 +232,14 @@ impl Daemon<'_> {
     }
 
     /// Loads all rules; what is refused is told by name.
-    fn rules(&self) -> Result<Rules> {
+    fn rules(&self, memory: &Memory) -> Result<Rules> {
         let (signatures, refused) = signatures(self.config)?;
         let loaded = signatures.as_ref().map_or(0, |rules| u64::try_from(rules.len()).unwrap_or(0));
         let mut figures = BTreeMap::from([("signature".to_owned(), (loaded, refused))]);
         let mut detectors = Vec::new();
         for (engine, found) in [
             ("sigma", detect::sigma(&self.config.rules, &host_name())?),
-            ("anomaly", detect::anomaly(&self.config.rules)?),
+            ("anomaly", detect::anomaly(&self.config.rules, Some(memory))?),
         ] {
             if let Some((detector, loaded)) = found {
                 detectors.push(detector);
@@ -346,7 +349,7 @@ pub fn check(config: &Config) -> Result<u64> {
     Tailer::new(&config.logs.files, Positions::new())?;
     let (_, signatures) = signatures(config)?;
     let sigma = detect::sigma(&config.rules, &host_name())?.map_or(0, |(_, loaded)| loaded.1);
-    let anomaly = detect::anomaly(&config.rules)?.map_or(0, |(_, loaded)| loaded.1);
+    let anomaly = detect::anomaly(&config.rules, None)?.map_or(0, |(_, loaded)| loaded.1);
     Identity::load(&config.data)?;
     Ok(signatures.saturating_add(sigma).saturating_add(anomaly))
 }

@@ -1,7 +1,7 @@
 //! The packet side of the agent: frames in, records out.
 //!
 //! [`worker`] drives one `net::Engine`; [`report`] is the sink that turns what the engine finds into
-//! records; [`detect`] runs the signatures;
+//! records; [`detect`] runs the signatures; [`figures`] is what is counted and what is a loss;
 //! [`eve`] gives the records their names and shapes; [`settings`] is what can be configured.
 //! [`live`] drives workers on interfaces. A worker owns all of it: nothing is shared between threads
 //! but the tables of thresholds and the published counters.
@@ -10,6 +10,7 @@ mod alarm;
 pub(crate) mod compat;
 pub(crate) mod detect;
 pub(crate) mod eve;
+pub(crate) mod figures;
 mod inspect;
 pub(crate) mod live;
 mod packet_view;

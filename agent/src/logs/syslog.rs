@@ -196,6 +196,19 @@ async fn stream_of(
     }
 }
 
+/// The messages of a stream that comes in these pieces, with the bytes cut off each; for fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn frames(pieces: &[&[u8]]) -> Vec<(Vec<u8>, u64)> {
+    let mut framer = Framer::default();
+    let mut out = Vec::new();
+    for piece in pieces {
+        framer.feed(piece);
+        out.extend(std::iter::from_fn(|| framer.next(false)));
+    }
+    out.extend(std::iter::from_fn(|| framer.next(true)));
+    out.into_iter().map(|message| (message.bytes, message.cut)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,6 +60,14 @@ fn origin_of(text: &str, entry: &mut Entry) -> Option<()> {
     Some(())
 }
 
+/// `USER ADDRESS port PORT ...`: the user is chosen by the attacker and may look like an address
+/// and a port, so the last ones count.
+fn user_and_origin(text: &str) -> Option<(&str, &str)> {
+    let (head, _) = text.rsplit_once(" port ")?;
+    let (user, _) = head.rsplit_once(' ')?;
+    Some((user, text.get(user.len().checked_add(1)?..)?))
+}
+
 fn sshd(message: &str, entry: &mut Entry) -> bool {
     if let Some(rest) = message.strip_prefix("Accepted ") {
         return who_from_where(rest, entry).is_some() && outcome(entry, "ssh_login", "success");
@@ -79,7 +87,7 @@ fn sshd(message: &str, entry: &mut Entry) -> bool {
         let split = if prefix.starts_with("Invalid") {
             rest.rsplit_once(" from ")
         } else {
-            rest.split_once(' ')
+            user_and_origin(rest)
         };
         let Some((user, origin)) = split else { return false };
         entry.text("user.name", user);

@@ -1,6 +1,6 @@
 //! Lines that are JSON objects: taken as they are, with the usual names of time and text found.
 
-use event::{Object, Timestamp};
+use event::{Object, Timestamp, set};
 use serde_json::Value;
 
 use super::Entry;
@@ -9,6 +9,11 @@ use super::Entry;
 const TIMES: [&str; 6] = ["@timestamp", "timestamp", "time", "ts", "date", "datetime"];
 /// Names under which programs write the text.
 const TEXTS: [&str; 3] = ["message", "msg", "log"];
+
+/// Where the agent writes fields of its own into a log event.
+const OURS: [&str; 2] = ["event", "log"];
+/// Names with more dots are left as they are: none of ours has so many.
+const MAX_DOTS: usize = 8;
 
 pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(line) else { return false };
@@ -45,11 +50,44 @@ fn time(value: &Value) -> Option<Timestamp> {
 }
 
 /// Names of the envelope that a line may carry itself move to `labels`-like names, so that they
-/// are kept and cannot be taken for ours.
+/// are kept and cannot be taken for ours. Dotted names below [`OURS`] become nested ones: a flat name
+/// would hide what is written there afterwards, such as `event.original` or `log.source.address`.
 fn keep_envelope_free(object: &mut Object) {
     for name in ["event_type", "timestamp", "@timestamp"] {
         if let Some(value) = object.shift_remove(name) {
             object.insert(format!("original_{}", name.trim_start_matches('@')), value);
         }
     }
+    for own in OURS {
+        let below = |name: &&String| {
+            let rest = name.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| rest.matches('.').count() < MAX_DOTS)
+        };
+        let flat: Vec<String> = object.keys().filter(below).cloned().collect();
+        for name in flat {
+            if let Some(value) = object.shift_remove(&name) {
+                set(object, &name, value);
+            }
+        }
+        if let Some(Value::Object(inner)) = object.get_mut(own) {
+            *inner = nested(std::mem::take(inner));
+        }
+    }
+}
+
+/// The object with its dotted names as nested ones.
+fn nested(object: Object) -> Object {
+    let mut out = Object::new();
+    for (name, value) in object {
+        let value = match value {
+            Value::Object(inner) => Value::Object(nested(inner)),
+            other => other,
+        };
+        if name.matches('.').count() < MAX_DOTS {
+            set(&mut out, &name, value);
+        } else {
+            out.insert(name, value);
+        }
+    }
+    out
 }

@@ -1,3 +1,5 @@
+//! Lines of every format, as programs and devices write them and as attackers do.
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -328,5 +330,209 @@ proptest! {
             let (event, _) = Parser::new(format, Zone::utc()).event(line.as_bytes(), Timestamp::EPOCH);
             prop_assert!(event.fields.contains_key("message"));
         }
+    }
+}
+
+#[test]
+fn a_json_line_cannot_hide_or_forge_what_the_agent_writes() {
+    let dots = format!("{{\"log{}\": 1, \"event\": \"x\"}}", ".".repeat(50_000));
+    for line in [
+        r#"{"event.original": "harmless", "message": "m"}"#,
+        r#"{"event": {"original": "harmless"}}"#,
+        r#"{"event": "a text", "event.original": 7}"#,
+        r#"{"event.module.x": 1, "event": [1]}"#,
+        &dots,
+    ] {
+        let mut event =
+            Parser::new(Format::Auto, Zone::utc()).event(line.as_bytes(), Timestamp::EPOCH).0;
+        assert_eq!(
+            event::get(&event.fields, "event.original").unwrap(),
+            &line[..line.len().min(MAX_FIELD)]
+        );
+        assert_eq!(event::get(&event.fields, "event.module").unwrap(), "json");
+        set(&mut event.fields, "log.source.address", Value::from("192.0.2.1"));
+        assert_eq!(event::get(&event.fields, "log.source.address").unwrap(), "192.0.2.1", "{line}");
+    }
+    for forged in [
+        r#"{"log.source.address": "10.0.0.1"}"#,
+        r#"{"log.source": {"address": "10.0.0.1"}}"#,
+        r#"{"log": {"source.address": "10.0.0.1", "level": "warn"}}"#,
+        r#"{"log": {"source": {"address": "10.0.0.1"}}}"#,
+    ] {
+        let mut event =
+            Parser::new(Format::Json, Zone::utc()).event(forged.as_bytes(), Timestamp::EPOCH).0;
+        set(&mut event.fields, "log.source.address", Value::from("192.0.2.1"));
+        let mut all = Vec::new();
+        event::flatten(&event.fields, &mut |name, value| {
+            if name == "log.source.address" {
+                all.push(value.clone());
+            }
+        });
+        assert_eq!(all, ["192.0.2.1"], "{forged}");
+    }
+    check(
+        Format::Json,
+        r#"{"log.level": "warn", "log": {"logger.name": "a"}, "event_type": "x", "@timestamp": "2026-11-22T15:04:05Z", "timestamp": 5}"#,
+        &expect![[r#"
+            2026-11-22T15:04:05.000000+0000 parsed=true
+            log.logger.name = "a"
+            log.level = "warn"
+            original_event_type = "x"
+            original_timestamp = "2026-11-22T15:04:05Z"
+            event.module = "json"
+            message = "{\"log.level\": \"warn\", \"log\": {\"logger.name\": \"a\"}, \"event_type\": \"x\", \"@timestamp\": \"2026-11-22T15:04:05Z\", \"timestamp\": 5}""#]],
+    );
+}
+
+#[test]
+fn times_of_json_lines() {
+    for (line, time) in [
+        (r#"{"ts": 1795359845}"#, "2026-11-22T15:04:05.000000+0000"),
+        (r#"{"ts": 1795359845123}"#, "2026-11-22T15:04:05.123000+0000"),
+        (r#"{"ts": 1795359845123456}"#, "2026-11-22T15:04:05.123456+0000"),
+        (r#"{"time": "2026-11-22T16:04:05+01:00"}"#, "2026-11-22T15:04:05.000000+0000"),
+        (
+            r#"{"time": "yesterday", "date": "2026-11-22T15:04:05Z"}"#,
+            "2026-11-22T15:04:05.000000+0000",
+        ),
+        (r#"{"time": "yesterday"}"#, "2026-11-22T15:04:05.000000+0000"),
+        (r#"{"time": null, "ts": true}"#, "2026-11-22T15:04:05.000000+0000"),
+    ] {
+        assert!(show(Format::Json, line).starts_with(time), "{line}\n{}", show(Format::Json, line));
+    }
+}
+
+/// Chosen fields of a line, as `name=value`, in the order asked for; absent ones are left out.
+fn fields(format: Format, line: &str, names: &[&str]) -> String {
+    let entry = Parser::new(format, Zone::utc()).line(line, Timestamp::from_seconds(NOW));
+    let one = |name: &&str| Some(format!("{name}={}", event::get(&entry.fields, name)?));
+    names.iter().filter_map(one).collect::<Vec<_>>().join(" ").replace('"', "")
+}
+
+const WHO: [&str; 7] = [
+    "event.action",
+    "event.outcome",
+    "user.name",
+    "user.target.name",
+    "src_ip",
+    "src_port",
+    "source.domain",
+];
+
+#[test]
+fn what_sshd_says() {
+    for (message, expected) in [
+        (
+            "Accepted password for alice from 192.0.2.7 port 5 ssh2",
+            "event.action=ssh_login event.outcome=success user.name=alice src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "Failed none for invalid user  from 192.0.2.7 port 5 ssh2",
+            "event.action=ssh_login event.outcome=failure src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "Invalid user bob from 192.0.2.7 port 5",
+            "event.action=ssh_invalid_user event.outcome=failure user.name=bob src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "Invalid user a from b from 192.0.2.7 port 5",
+            "event.action=ssh_invalid_user event.outcome=failure user.name=a from b src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "Connection closed by authenticating user root 192.0.2.7 port 5 [preauth]",
+            "event.action=ssh_disconnect event.outcome=failure user.name=root src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "Disconnected from invalid user x 2001:db8::7 port 5 [preauth]",
+            "event.action=ssh_disconnect event.outcome=failure user.name=x src_ip=2001:db8::7 src_port=5",
+        ),
+        (
+            "error: maximum authentication attempts exceeded for root from 192.0.2.7 port 5 ssh2 [preauth]",
+            "event.action=ssh_max_attempts event.outcome=failure user.name=root src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "error: maximum authentication attempts exceeded for invalid user x from 192.0.2.7 port 5 ssh2 [preauth]",
+            "event.action=ssh_max_attempts event.outcome=failure user.name=x src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "Connection closed by 192.0.2.7 port 5 [preauth]",
+            "event.action=ssh_disconnect event.outcome=unknown src_ip=192.0.2.7 src_port=5",
+        ),
+        (
+            "pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)",
+            "event.action=session_opened event.outcome=success user.name=alice",
+        ),
+        ("Server listening on 0.0.0.0 port 22.", ""),
+        ("Accepted", ""),
+        ("Failed password for", ""),
+    ] {
+        for program in ["sshd[8]", "sshd-session[8]"] {
+            let line = format!("Nov 22 15:04:05 h {program}: {message}");
+            assert_eq!(fields(Format::Auto, &line, &WHO), expected, "{line}");
+        }
+        // The same words of another program are not sshd's.
+        let other = format!("Nov 22 15:04:05 h myapp[8]: {message}");
+        if !message.starts_with("pam_") {
+            assert_eq!(fields(Format::Auto, &other, &["event.action", "src_ip"]), "", "{other}");
+        }
+    }
+}
+
+#[test]
+fn a_user_name_cannot_forge_the_address_of_a_disconnection() {
+    // The name is chosen by the attacker: "x 10.0.0.1 port 9".
+    for prefix in [
+        "Connection closed by invalid user",
+        "Disconnected from authenticating user",
+        "Connection reset by authenticating user",
+    ] {
+        let line = format!(
+            "Nov 22 15:04:05 h sshd[8]: {prefix} x 10.0.0.1 port 9 192.0.2.7 port 5 [preauth]"
+        );
+        let found = fields(Format::Auto, &line, &["user.name", "src_ip", "src_port"]);
+        assert_eq!(found, "user.name=x 10.0.0.1 port 9 src_ip=192.0.2.7 src_port=5", "{line}");
+    }
+}
+
+#[test]
+fn what_sudo_su_and_pam_say() {
+    for (line, expected) in [
+        (
+            "sudo: alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls",
+            "event.action=sudo event.outcome=success user.name=alice user.target.name=root",
+        ),
+        (
+            "sudo: alice : command not allowed ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh",
+            "event.action=sudo event.outcome=failure user.name=alice user.target.name=root",
+        ),
+        (
+            "sudo: alice : user NOT in sudoers ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh -c USER=nobody ; x",
+            "event.action=sudo event.outcome=failure user.name=alice user.target.name=root",
+        ),
+        (
+            "sudo: pam_unix(sudo:auth): authentication failure; logname=a uid=1 euid=0 tty=/dev/pts/0 ruser=alice rhost=  user=alice",
+            "event.action=pam_authentication event.outcome=failure user.name=alice",
+        ),
+        (
+            "su[1]: (to root) alice on pts/0",
+            "event.action=su event.outcome=success user.name=alice user.target.name=root",
+        ),
+        (
+            "su: pam_unix(su:session): session closed for user root",
+            "event.action=session_closed event.outcome=success user.name=root",
+        ),
+        (
+            "vsftpd: pam_unix(vsftpd:auth): authentication failure; rhost=evil.example user=bob",
+            "event.action=pam_authentication event.outcome=failure user.name=bob source.domain=evil.example",
+        ),
+        ("su[1]: (to root", ""),
+        ("sudo: alice", ""),
+        ("x: pam_unix(x:auth): something else", ""),
+    ] {
+        assert_eq!(
+            fields(Format::Auto, &format!("Nov 22 15:04:05 h {line}"), &WHO),
+            expected,
+            "{line}"
+        );
     }
 }

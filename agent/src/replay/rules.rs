@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use net::Protocol;
 use signature::{AppProto, LoadOptions, ProtoSet, Rejected, Report, RuleSet, Source, Support};
 
-/// Reads rule files, and folders of `*.rules`, with the given variables.
+/// Reads rule files, and `*.rules` in folders and below, with the given variables.
 ///
 /// # Errors
 /// When a file cannot be read. Rules that cannot be loaded are in the report.
@@ -14,16 +14,8 @@ pub(crate) fn load(
     paths: &[PathBuf],
     variables: &[(String, String)],
 ) -> anyhow::Result<(RuleSet, Report)> {
-    let mut sources = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            for file in rule_files(path)? {
-                sources.push(source(&file)?);
-            }
-        } else {
-            sources.push(source(path)?);
-        }
-    }
+    let files = service::files::find(paths, &["rules"])?;
+    let sources = files.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut options = LoadOptions { support: support(), ..LoadOptions::default() };
     for (name, value) in variables {
         options.variables.set(name, value);
@@ -59,21 +51,7 @@ fn support() -> Support {
     Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)) }
 }
 
-/// The rule files of a folder, by name.
-fn rule_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("cannot read rule folder {}", folder.display()))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "rules") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
+/// A file as it is: rules may hold bytes that are no UTF-8.
 fn source(path: &Path) -> anyhow::Result<Source> {
     let text =
         std::fs::read(path).with_context(|| format!("cannot read rule file {}", path.display()))?;

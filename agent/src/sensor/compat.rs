@@ -1,7 +1,9 @@
 //! Suricata's configuration keys, as far as they have a meaning here.
 //!
-//! One table from those names onto our own settings. A key that is not in it is an error, so that a
-//! setting is never silently without effect.
+//! One table from those names onto our own settings. A key that is not in it, and a value that would
+//! change what we cannot change, is an error, so that a setting is never silently without effect.
+//! Accepted without one are only: switches of protocols that we do not parse (their rules are
+//! refused by name when they are loaded), and values that say what a replay does in any case.
 
 use net::Protocol;
 
@@ -73,10 +75,7 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         "outputs.eve-log.ethernet" => records.ethernet = input.flag()?,
         "outputs.eve-log.ipv6-compress" => records.compress_ipv6 = input.flag()?,
         // Community IDs are always in flow records; VXLAN is always decoded.
-        "outputs.eve-log.community-id"
-        | "decoder.vxlan.enabled"
-        | "outputs.eve-log.metadata"
-        | "datasets.enabled"
+        "outputs.eve-log.community-id" | "decoder.vxlan.enabled" | "datasets.enabled"
             if input.flag()? => {}
         "stream.async-oneside" | "stream.bypass" if !input.flag()? => {}
         _ => return Err(unknown()),
@@ -96,14 +95,21 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
         "http.libhtp.default-config.request-body-limit" => {
             app.request_body_limit = no_limit_is_zero(input.size()?);
         }
-        // Fingerprints are always computed.
-        "tls.ja3-fingerprints" | "tls.ja4-fingerprints" if input.flag().is_ok() => {}
-        // Bodies are inspected whole up to their limit: windows have no say.
-        "http.libhtp.default-config.request-body-minimal-inspect-size"
-        | "http.libhtp.default-config.request-body-inspect-window"
-        | "http.libhtp.default-config.response-body-minimal-inspect-size"
-        | "http.libhtp.default-config.response-body-inspect-window" => {
-            input.size()?;
+        // Rules find fingerprints in any case; this is whether records show them.
+        "tls.ja3-fingerprints" => settings.records.ja3 = input.flag()?,
+        "tls.ja4-fingerprints" => settings.records.ja4 = input.flag()?,
+        // How bodies are inspected while they grow is fixed at Suricata's defaults.
+        "http.libhtp.default-config.request-body-minimal-inspect-size" => {
+            fixed(input, 32 << 10, "32kb, which cannot be changed")?;
+        }
+        "http.libhtp.default-config.response-body-minimal-inspect-size" => {
+            fixed(input, 40 << 10, "40kb, which cannot be changed")?;
+        }
+        "http.libhtp.default-config.request-body-inspect-window" => {
+            fixed(input, 4 << 10, "4kb, which cannot be changed")?;
+        }
+        "http.libhtp.default-config.response-body-inspect-window" => {
+            fixed(input, 16 << 10, "16kb, which cannot be changed")?;
         }
         _ => return protocol_switch(settings, rest, input),
     }
@@ -131,6 +137,11 @@ fn protocol_switch(
     Ok(())
 }
 
+/// A size that has to be what it is here in any case.
+fn fixed(input: Input<'_>, size: u64, wanted: &'static str) -> Result<(), SettingError> {
+    if input.size64()? == size { Ok(()) } else { Err(input.wrong(wanted)) }
+}
+
 fn no_limit_is_zero(limit: usize) -> usize {
     // Suricata's "no limit" still needs a bound here.
     if limit == 0 { 16 << 20 } else { limit }
@@ -144,9 +155,16 @@ fn record_type(
 ) -> Result<(), SettingError> {
     let records = &mut settings.records;
     match (kind, option) {
-        ("http" | "tls", "extended") => records.extended = input.flag()?,
+        ("http", "extended") => records.http_extended = input.flag()?,
+        ("tls", "extended") => records.tls_extended = input.flag()?,
         ("http", "dump-all-headers") => {
-            records.all_headers = matches!(input.value, "both" | "request" | "response");
+            records.all_headers = match input.value {
+                "both" => [true; 2],
+                "request" => [true, false],
+                "response" => [false, true],
+                "none" => [false; 2],
+                _ => return Err(input.wrong("both, request, response or none")),
+            };
         }
         ("tls", "ja4") => records.ja4 = input.flag()?,
         ("anomaly", "types.decode") => records.anomaly_decode = input.flag()?,
@@ -159,10 +177,12 @@ fn record_type(
         // Tagged packets are not recorded.
         ("alert", "tagged-packets") if !input.flag()? => {}
         // The application record is always part of an alert.
-        ("alert", "http" | "tls" | "ssh" | "smtp" | "metadata") if input.flag()? => {}
-        ("alert", "packet") | (_, "payload-buffer-size") => {}
-        // Records of protocols that we do not parse are never written.
-        _ if NOT_OURS.contains(&kind) => {}
+        ("alert", "http" | "tls" | "dns" | "metadata") if input.flag()? => {}
+        ("alert", "packet") => records.alert_packet = input.flag()?,
+        // Bounds what is shown of a stream; we show the packet's own payload.
+        ("alert", "payload-buffer-size") => {
+            input.size()?;
+        }
         ("dns", "version") if matches!(input.value, "3") => {}
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
@@ -193,6 +213,73 @@ mod tests {
         assert_eq!(settings.engine.app.disabled, Protocol::Tls.bit());
         set(&mut settings, "app-layer.protocols.tls.enabled", "yes").unwrap();
         assert_eq!(settings.engine.app.disabled, 0);
+    }
+
+    /// What a key and value come to: an error in words, or the settings that changed.
+    fn outcome(key: &str, value: &str) -> String {
+        let mut settings = Settings::default();
+        switch_on(&mut settings);
+        let before = format!("{settings:?}");
+        match set(&mut settings, key, value) {
+            Err(error) => error.to_string(),
+            Ok(()) if format!("{settings:?}") == before => "no change".to_owned(),
+            Ok(()) => "changed".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_key_changes_something_says_what_is_so_or_is_refused() {
+        let http = "app-layer.protocols.http.libhtp.default-config";
+        let record = "outputs.eve-log.types";
+        for (key, value, expected) in [
+            (format!("{record}.alert.payload"), "yes", "changed"),
+            (format!("{record}.alert.packet"), "yes", "changed"),
+            (format!("{record}.alert.packet"), "perhaps", "not yes or no"),
+            (format!("{record}.alert.payload-buffer-size"), "4kb", "no change"),
+            (format!("{record}.alert.payload-buffer-size"), "much", "not a size such as 100kb"),
+            (format!("{record}.alert.tls"), "yes", "no change"),
+            (format!("{record}.alert.tls"), "no", "unknown setting"),
+            (format!("{record}.alert.smtp"), "yes", "unknown setting"),
+            (format!("{record}.alert.tagged-packets"), "no", "no change"),
+            (format!("{record}.alert.tagged-packets"), "yes", "unknown setting"),
+            (format!("{record}.smtp.extended"), "yes", "unknown setting"),
+            (format!("{record}.http.extended"), "no", "changed"),
+            (format!("{record}.tls.extended"), "no", "changed"),
+            (format!("{record}.http.dump-all-headers"), "request", "changed"),
+            (format!("{record}.http.dump-all-headers"), "none", "no change"),
+            (
+                format!("{record}.http.dump-all-headers"),
+                "all",
+                "not both, request, response or none",
+            ),
+            (format!("{record}.http"), "yes", "unknown setting"),
+            (format!("{http}.request-body-minimal-inspect-size"), "32kb", "no change"),
+            (
+                format!("{http}.request-body-minimal-inspect-size"),
+                "1kb",
+                "not 32kb, which cannot be changed",
+            ),
+            (format!("{http}.response-body-inspect-window"), "16384", "no change"),
+            (
+                format!("{http}.response-body-inspect-window"),
+                "16385",
+                "not 16kb, which cannot be changed",
+            ),
+            ("app-layer.protocols.tls.ja3-fingerprints".into(), "no", "changed"),
+            ("app-layer.protocols.tls.ja4-fingerprints".into(), "yes", "changed"),
+            ("app-layer.protocols.pgsql.enabled".into(), "yes", "no change"),
+            ("app-layer.protocols.pgsql.enabled".into(), "maybe", "not yes or no"),
+            ("app-layer.protocols.nonsense.enabled".into(), "yes", "unknown setting"),
+            ("outputs.eve-log.metadata".into(), "yes", "unknown setting"),
+            ("stream.async-oneside".into(), "true", "unknown setting"),
+            ("stream.reassembly.depth".into(), "-1", "not a size such as 100kb"),
+            ("outputs.eve-log.community-id-seed".into(), "65536", "not a number below 65536"),
+            ("".into(), "", "unknown setting"),
+        ] {
+            let found = outcome(&key, value);
+            assert!(found.contains(expected), "{key}={value}: {found}");
+            assert!(found.contains("change") || found.contains(&key), "the key is named: {found}");
+        }
     }
 
     #[test]

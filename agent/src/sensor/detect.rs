@@ -13,6 +13,7 @@ use signature::{
     AppProto, ChunkView, FlowView, Match, PacketView, RuleSet, Scan, Scratch, Tables, TxState,
 };
 
+use super::figures::ScanFigures;
 use super::inspect::{TxView, direction};
 use super::packet_view;
 
@@ -80,6 +81,7 @@ pub(crate) struct Detector {
     tables: Arc<Tables>,
     scratch: Scratch,
     found: Vec<Match>,
+    alerts: u64,
 }
 
 /// The rules' name of a protocol.
@@ -122,11 +124,28 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
 impl Detector {
     pub(crate) fn new(rules: Arc<RuleSet>, tables: Arc<Tables>) -> Self {
         let scratch = Scratch::new(&rules);
-        Self { rules, tables, scratch, found: Vec::new() }
+        Self { rules, tables, scratch, found: Vec::new(), alerts: 0 }
     }
 
     pub(crate) fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// What was counted so far.
+    pub(crate) fn figures(&self) -> ScanFigures {
+        let (budget_hits, pcre_limits) = self.scratch.cut_short();
+        ScanFigures {
+            scan: self.scratch.stats(),
+            fallbacks: self.scratch.prefilter_stats().fallbacks,
+            budget_hits,
+            pcre_limits,
+            alerts: self.alerts,
+        }
+    }
+
+    fn count_alerts(&mut self) {
+        let count = u64::try_from(self.found.len()).unwrap_or(u64::MAX);
+        self.alerts = self.alerts.saturating_add(count);
     }
 
     /// Takes in raw stream; scanned with the packet that brought it.
@@ -163,6 +182,7 @@ impl Detector {
             let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
             scan.packet();
             self.found.extend_from_slice(scan.finish().matches);
+            self.count_alerts();
             return &self.found;
         };
         view.direction = Some(direction(dir));
@@ -172,6 +192,7 @@ impl Detector {
             view.payload = &[];
         }
         self.in_flow(&view, flow, transactions, memory);
+        self.count_alerts();
         &self.found
     }
 
@@ -202,6 +223,7 @@ impl Detector {
             ..PacketView::default()
         };
         self.in_flow(&view, flow, transactions, memory);
+        self.count_alerts();
         &self.found
     }
 

@@ -2,14 +2,15 @@
 //!
 //! A worker owns its ring, its engine and its detector. Records go into the agent's queue; when it
 //! is full they are shed and counted: capture never waits. A worker that panics is counted,
-//! reported and made anew with an empty engine.
+//! reported and made anew with an empty engine; the packets it had in hand are shed by name.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use capture::{Frame, Live, LiveError, LiveOptions};
+use capture::{Frame, Live, LiveError, LiveOptions, LiveStats};
 use crossbeam_channel::{Sender, TrySendError};
 use event::{Event, Kind, Ledger, Timestamp};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use service::{Clock, Shutdown};
 use signature::{RuleSet, Tables};
 
 use super::detect::Detector;
+use super::figures::{Figures, LOSSES, ORDINARY};
 use super::report::{Output, Reporter};
 use super::settings::Settings;
 use super::worker::{Share, Source, Worker};
@@ -36,25 +38,43 @@ pub(crate) struct Counters {
     kernel: AtomicU64,
     dropped: AtomicU64,
     packets: AtomicU64,
-    flows_shed: AtomicU64,
-    stream_shed: AtomicU64,
-    bad_checksum: AtomicU64,
+    /// What [`LOSSES`] counts.
+    losses: [AtomicU64; LOSSES.len()],
     records: AtomicU64,
     records_shed: AtomicU64,
     panics: AtomicU64,
+    /// Packets a worker had in hand when it panicked.
+    panicked: AtomicU64,
 }
 
 impl Counters {
     /// Kernel to worker: packets.
     pub(crate) fn capture(&self) -> Ledger {
         let packets = self.packets.load(Ordering::Acquire);
+        let panicked = self.panicked.load(Ordering::Acquire);
         let dropped = self.dropped.load(Ordering::Acquire);
-        let seen = self.kernel.load(Ordering::Acquire).max(packets.saturating_add(dropped));
-        let pending = seen.saturating_sub(packets).saturating_sub(dropped);
-        Ledger { seen, processed: packets, dropped, pending, ..Ledger::default() }
+        let known = packets.saturating_add(panicked).saturating_add(dropped);
+        let seen = self.kernel.load(Ordering::Acquire).max(known);
+        let pending = seen.saturating_sub(known);
+        let mut ledger = Ledger { seen, processed: packets, dropped, pending, ..Ledger::default() };
+        ledger.shed("worker_panicked", panicked);
+        ledger
     }
 
-    /// Worker to outbox: records. What was not inspected is shed by reason in packets' terms.
+    /// Counts a capture file that was played: its packets came without a kernel.
+    pub(super) fn played(&self, figures: &Figures) {
+        self.kernel.fetch_add(figures.net.packets, Ordering::Release);
+        Published::default().figures(figures, self);
+    }
+
+    /// What was not fully inspected, by cause.
+    pub(crate) fn losses(&self) -> BTreeMap<String, u64> {
+        let counted = LOSSES.iter().zip(&self.losses);
+        let counted = counted.map(|(loss, n)| (loss.name.to_owned(), n.load(Ordering::Relaxed)));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Worker to outbox: records.
     pub(crate) fn sensor(&self) -> Ledger {
         let records = self.records.load(Ordering::Acquire);
         let shed = self.records_shed.load(Ordering::Acquire);
@@ -66,32 +86,50 @@ impl Counters {
 
     /// What was not fully inspected, in words; empty when everything was.
     pub(crate) fn problems(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        for (counter, words) in [
+        let own = [
             (&self.dropped, "packets dropped by the kernel"),
             (&self.records_shed, "records shed because the queue was full"),
-            (&self.flows_shed, "packets without a flow: table full"),
-            (&self.stream_shed, "segments not reassembled: memory cap"),
-            (&self.bad_checksum, "packets with a wrong checksum, not reassembled"),
             (&self.panics, "restarts of a packet worker"),
-        ] {
-            let count = counter.load(Ordering::Relaxed);
-            if count > 0 {
-                out.push(format!("{count} {words}"));
-            }
-        }
-        out
+        ];
+        let losses = LOSSES.iter().zip(&self.losses);
+        let losses = losses.filter(|(loss, _)| !ORDINARY.contains(&loss.name));
+        let all = own.into_iter().chain(losses.map(|(loss, counter)| (counter, loss.words)));
+        let counted = all.map(|(counter, words)| (counter.load(Ordering::Relaxed), words));
+        counted.filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect()
+    }
+}
+
+/// Where a worker gets its frames: an interface, or what a test puts in its place.
+pub(super) trait Ring {
+    fn wait(&mut self, milliseconds: i32) -> Result<bool, LiveError>;
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError>;
+    fn stats(&mut self) -> Result<LiveStats, LiveError>;
+}
+
+impl Ring for Live {
+    fn wait(&mut self, milliseconds: i32) -> Result<bool, LiveError> {
+        Self::wait(self, milliseconds)
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
+        Self::next_frame(self)
+    }
+
+    fn stats(&mut self) -> Result<LiveStats, LiveError> {
+        Self::stats(self)
     }
 }
 
 /// An interface opened for one worker.
-pub(crate) struct Opened {
-    live: Live,
+pub(crate) struct Opened<R = Live> {
+    ring: R,
     interface: Arc<Interface>,
     index: u64,
+    /// What the kernel's counters said last; they outlive a worker, as the ring does.
+    kernel: LiveStats,
 }
 
-impl std::fmt::Debug for Opened {
+impl<R> std::fmt::Debug for Opened<R> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Opened").field("interface", &self.interface).finish_non_exhaustive()
     }
@@ -135,8 +173,8 @@ pub(crate) fn open(config: &InterfaceConfig, first: u64) -> Result<Vec<Opened>, 
     (first..)
         .take(config.workers)
         .map(|index| {
-            let live = Live::open(&options)?;
-            Ok(Opened { live, interface: Arc::clone(&interface), index })
+            let (ring, interface) = (Live::open(&options)?, Arc::clone(&interface));
+            Ok(Opened { ring, interface, index, kernel: LiveStats::default() })
         })
         .collect()
 }
@@ -170,12 +208,13 @@ pub(crate) fn start(opened: Opened, shared: Shared) -> std::io::Result<JoinHandl
 }
 
 /// Runs a worker and makes a new one when it panics.
-fn supervise(mut opened: Opened, shared: &Shared) {
+fn supervise<R: Ring>(mut opened: Opened<R>, shared: &Shared) {
     let mut generation = 0_u64;
     while !shared.shutdown.is_triggered() {
         let index = opened.index.wrapping_add(generation << 8);
-        let outcome = catch_unwind(AssertUnwindSafe(|| capture(&mut opened, index, shared)));
-        match outcome {
+        let mut published = Published::default();
+        let body = || capture(&mut opened, index, shared, &mut published);
+        match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
                 let interface = opened.interface.name.as_str();
@@ -185,19 +224,23 @@ fn supervise(mut opened: Opened, shared: &Shared) {
             Err(_) => {
                 generation = generation.wrapping_add(1);
                 shared.counters.panics.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(interface = opened.interface.name, "packet worker panicked");
+                let lost = published.taken.saturating_sub(published.packets);
+                shared.counters.panicked.fetch_add(lost, Ordering::Release);
+                let interface = opened.interface.name.as_str();
+                tracing::error!(interface, lost, "packet worker panicked");
             }
         }
     }
 }
 
 /// The ring as a source that ends after each burst.
-struct Burst<'a> {
-    live: &'a mut Live,
+struct Burst<'a, R> {
+    ring: &'a mut R,
     left: u32,
+    taken: &'a mut u64,
 }
 
-impl Source for Burst<'_> {
+impl<R: Ring> Source for Burst<'_, R> {
     type Error = LiveError;
 
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
@@ -205,11 +248,18 @@ impl Source for Burst<'_> {
             return Ok(None);
         }
         self.left = self.left.saturating_sub(1);
-        self.live.next_frame()
+        let frame = self.ring.next_frame()?;
+        *self.taken = self.taken.saturating_add(u64::from(frame.is_some()));
+        Ok(frame)
     }
 }
 
-fn capture(opened: &mut Opened, index: u64, shared: &Shared) -> Result<(), LiveError> {
+fn capture<R: Ring>(
+    opened: &mut Opened<R>,
+    index: u64,
+    shared: &Shared,
+    published: &mut Published,
+) -> Result<(), LiveError> {
     let detector = shared
         .rules
         .as_ref()
@@ -221,29 +271,35 @@ fn capture(opened: &mut Opened, index: u64, shared: &Shared) -> Result<(), LiveE
     let mut engine = shared.settings.engine;
     engine.decode.checksums = opened.interface.verify_checksums;
     let mut worker = Worker::new(engine, reporter, share);
-    let mut published = Published::default();
-    while !shared.shutdown.is_triggered() {
-        let ready = opened.live.wait(WAIT)?;
-        if ready {
-            worker.run(&mut Burst { live: &mut opened.live, left: BURST })?;
-        } else {
-            worker.tick(shared.clock.now_micros());
-        }
-        published.publish(&worker.stats(), &mut opened.live, &shared.counters);
+    let mut outcome = Ok(());
+    while outcome.is_ok() && !shared.shutdown.is_triggered() {
+        outcome = match opened.ring.wait(WAIT) {
+            Ok(true) => {
+                let taken = &mut published.taken;
+                worker.run(&mut Burst { ring: &mut opened.ring, left: BURST, taken })
+            }
+            Ok(false) => {
+                worker.tick(shared.clock.now_micros());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        published.figures(&worker.figures(), &shared.counters);
+        publish_kernel(opened, &shared.counters);
     }
-    worker.finish();
-    Ok(())
+    // Also when the ring fails: flows that were seen get their records.
+    let (_, figures) = worker.finish();
+    published.figures(&figures, &shared.counters);
+    outcome
 }
 
 /// What one worker has published so far.
 #[derive(Default)]
 struct Published {
+    /// Frames taken from the ring.
+    taken: u64,
     packets: u64,
-    flows_shed: u64,
-    stream_shed: u64,
-    bad_checksum: u64,
-    kernel: u64,
-    dropped: u64,
+    losses: [u64; LOSSES.len()],
 }
 
 fn publish(counter: &AtomicU64, published: &mut u64, now: u64) {
@@ -254,17 +310,21 @@ fn publish(counter: &AtomicU64, published: &mut u64, now: u64) {
 }
 
 impl Published {
-    fn publish(&mut self, stats: &net::Stats, live: &mut Live, counters: &Counters) {
-        publish(&counters.packets, &mut self.packets, stats.packets);
-        publish(&counters.flows_shed, &mut self.flows_shed, stats.flows_shed);
-        publish(&counters.stream_shed, &mut self.stream_shed, stats.stream_shed);
-        publish(&counters.bad_checksum, &mut self.bad_checksum, stats.bad_checksum);
-        if let Ok(kernel) = live.stats() {
-            publish(&counters.kernel, &mut self.kernel, kernel.received);
-            let dropped = kernel.dropped.saturating_add(kernel.interface_dropped);
-            publish(&counters.dropped, &mut self.dropped, dropped);
+    fn figures(&mut self, figures: &Figures, counters: &Counters) {
+        publish(&counters.packets, &mut self.packets, figures.net.packets);
+        let places = counters.losses.iter().zip(&mut self.losses);
+        for ((counter, published), loss) in places.zip(&LOSSES) {
+            publish(counter, published, (loss.count)(figures));
         }
     }
+}
+
+fn publish_kernel<R: Ring>(opened: &mut Opened<R>, counters: &Counters) {
+    let Ok(now) = opened.ring.stats() else { return };
+    let last = &mut opened.kernel;
+    publish(&counters.kernel, &mut last.received, now.received);
+    publish(&counters.dropped, &mut last.dropped, now.dropped);
+    publish(&counters.dropped, &mut last.interface_dropped, now.interface_dropped);
 }
 
 /// Records become events in the agent's queue.
@@ -301,3 +361,6 @@ impl Output for ToQueue {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

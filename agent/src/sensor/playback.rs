@@ -93,8 +93,9 @@ fn play(path: &Path, number: u64, shared: &Shared) -> Result<(), FileError> {
     engine.decode.checksums = false;
     let mut worker = Worker::new(engine, reporter, share);
     let outcome = worker.run(&mut source);
-    let (_, stats) = worker.finish();
-    tracing::info!(path = %path.display(), packets = stats.packets, "capture played");
+    let (_, figures) = worker.finish();
+    shared.counters.played(&figures);
+    tracing::info!(path = %path.display(), packets = figures.net.packets, "capture played");
     outcome
 }
 

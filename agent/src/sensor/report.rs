@@ -9,6 +9,7 @@ use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 
 use super::detect::{Detector, FlowMemory};
 use super::eve::{self, Head, Object};
+use super::figures::ScanFigures;
 use super::inspect::our_direction;
 use super::settings::Settings;
 
@@ -61,6 +62,11 @@ impl<O: Output> Reporter<O> {
             packet: 0,
             ts: 0,
         }
+    }
+
+    /// What detection counted so far; zeros without rules.
+    pub(crate) fn scan_figures(&self) -> ScanFigures {
+        self.detector.as_ref().map(Detector::figures).unwrap_or_default()
     }
 
     /// The output, when all is done.
@@ -267,12 +273,8 @@ impl<O: Output> Reporter<O> {
                 let so_far = eve::flow::so_far(flow, options.compress_ipv6);
                 record.insert("flow".into(), so_far.into());
             }
-            if let Some(packet) = packet.filter(|_| options.alert_payload_printable) {
-                let payload = eve::alert::printable(packet.payload);
-                record.insert("payload_printable".into(), payload.into());
-            }
-            if let Some(mac) = packet.and_then(|p| p.mac).filter(|_| options.ethernet) {
-                eve::ethernet(&mut record, mac);
+            if let Some(packet) = packet {
+                eve::alert::evidence(&mut record, packet, options);
             }
             self.output.record(self.ts, record);
         }

@@ -11,10 +11,14 @@ pub(crate) struct RecordOptions {
     pub(crate) ethernet: bool,
     /// IPv6 addresses in RFC 5952 form instead of all digits.
     pub(crate) compress_ipv6: bool,
-    /// HTTP and TLS records with all fields.
-    pub(crate) extended: bool,
-    /// HTTP records with every header.
-    pub(crate) all_headers: bool,
+    /// HTTP records with all fields.
+    pub(crate) http_extended: bool,
+    /// TLS records with all fields.
+    pub(crate) tls_extended: bool,
+    /// HTTP records with every header of requests, of responses.
+    pub(crate) all_headers: [bool; 2],
+    /// JA3 in TLS records.
+    pub(crate) ja3: bool,
     /// JA4 in TLS records.
     pub(crate) ja4: bool,
     /// Anomaly records of the decoder.
@@ -27,8 +31,10 @@ pub(crate) struct RecordOptions {
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
     pub(crate) dns_responses: bool,
-    /// Payload in alert records.
+    /// Payload of the packet in alert records, base64.
     pub(crate) alert_payload: bool,
+    /// The whole packet in alert records, base64.
+    pub(crate) alert_packet: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
 }
@@ -39,8 +45,10 @@ impl Default for RecordOptions {
             community_seed: 0,
             ethernet: false,
             compress_ipv6: true,
-            extended: true,
-            all_headers: false,
+            http_extended: true,
+            tls_extended: true,
+            all_headers: [false; 2],
+            ja3: true,
             ja4: true,
             anomaly_decode: false,
             anomaly_stream: false,
@@ -48,6 +56,7 @@ impl Default for RecordOptions {
             dns_requests: true,
             dns_responses: true,
             alert_payload: false,
+            alert_packet: false,
             alert_payload_printable: false,
         }
     }
@@ -114,8 +123,9 @@ impl Settings {
             "records.anomaly.decode" => self.records.anomaly_decode = input.flag()?,
             "records.anomaly.stream" => self.records.anomaly_stream = input.flag()?,
             "records.anomaly.app" => self.records.anomaly_app = input.flag()?,
-            "records.http.all-headers" => self.records.all_headers = input.flag()?,
+            "records.http.all-headers" => self.records.all_headers = [input.flag()?; 2],
             "records.alert.payload" => self.records.alert_payload = input.flag()?,
+            "records.alert.packet" => self.records.alert_packet = input.flag()?,
             "records.alert.payload-printable" => {
                 self.records.alert_payload_printable = input.flag()?;
             }

@@ -4,7 +4,10 @@
 //! worker touches per packet is its own.
 
 use capture::{FileError, FileReader, Frame};
-use net::{Engine, LinkType, Meta, Sink};
+use net::{Engine, LinkType, Meta};
+
+use super::figures::Figures;
+use super::report::{Output, Reporter};
 
 /// Gives frames until there are no more.
 pub(crate) trait Source {
@@ -35,15 +38,15 @@ pub(crate) struct Share {
 
 /// An engine, its sink and its packet counter.
 #[derive(Debug)]
-pub(crate) struct Worker<S> {
+pub(crate) struct Worker<O> {
     engine: Engine,
-    sink: S,
+    sink: Reporter<O>,
     share: Share,
     frames: u64,
 }
 
-impl<S: Sink> Worker<S> {
-    pub(crate) fn new(config: net::Config, sink: S, share: Share) -> Self {
+impl<O: Output> Worker<O> {
+    pub(crate) fn new(config: net::Config, sink: Reporter<O>, share: Share) -> Self {
         // Flow ids of several workers must not meet.
         let first_id = share.index.wrapping_shl(48);
         Self { engine: Engine::new(config, first_id), sink, share, frames: 0 }
@@ -79,14 +82,14 @@ impl<S: Sink> Worker<S> {
     }
 
     /// What was counted so far.
-    pub(crate) fn stats(&self) -> net::Stats {
-        self.engine.stats()
+    pub(crate) fn figures(&self) -> Figures {
+        Figures { net: self.engine.stats(), scan: self.sink.scan_figures() }
     }
 
-    /// Ends all flows; the sink and what was counted.
-    pub(crate) fn finish(mut self) -> (S, net::Stats) {
+    /// Ends all flows; the output and what was counted.
+    pub(crate) fn finish(mut self) -> (O, Figures) {
         self.engine.finish(&mut self.sink);
-        let stats = self.engine.stats();
-        (self.sink, stats)
+        let figures = self.figures();
+        (self.sink.into_output(), figures)
     }
 }

@@ -34,6 +34,10 @@ pub struct Report {
     /// Rules in force, by engine: (loaded, rejected).
     #[serde(default)]
     pub rules: BTreeMap<String, (u64, u64)>,
+    /// What packet workers did not fully inspect since the start, by cause; causes without any are
+    /// left out. Their units differ (packets, segments, inspections, alerts): no hop of the ledger.
+    #[serde(default)]
+    pub not_inspected: BTreeMap<String, u64>,
     /// Interfaces captured on and log sources read, in words.
     #[serde(default)]
     pub inputs: Vec<String>,

@@ -1,9 +1,13 @@
 //! `alert` objects.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use net::Packet;
 use serde_json::{Value, json};
 use signature::RuleInfo;
 
 use super::Object;
+use crate::sensor::settings::RecordOptions;
 
 /// The `alert` object of a rule that matched.
 pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
@@ -33,8 +37,28 @@ pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
     alert
 }
 
+/// What an alert shows of the packet that raised it, as far as it is wanted.
+pub(crate) fn evidence(record: &mut Object, packet: &Packet<'_>, options: &RecordOptions) {
+    if options.alert_payload {
+        record.insert("payload".into(), STANDARD.encode(packet.payload).into());
+    }
+    if options.alert_payload_printable {
+        record.insert("payload_printable".into(), printable(packet.payload).into());
+    }
+    if options.alert_payload || options.alert_payload_printable {
+        // Shown is always the packet's own payload, never the stream around it.
+        record.insert("stream".into(), 0.into());
+    }
+    if options.alert_packet {
+        record.insert("packet".into(), STANDARD.encode(packet.bytes).into());
+    }
+    if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
+        super::ethernet(record, mac);
+    }
+}
+
 /// Payload with everything but printable ASCII as a dot.
-pub(crate) fn printable(payload: &[u8]) -> String {
+fn printable(payload: &[u8]) -> String {
     payload
         .iter()
         .map(|b| {

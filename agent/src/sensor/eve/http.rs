@@ -29,7 +29,7 @@ pub(crate) fn transaction(http: &Http, options: &RecordOptions) -> Object {
     if let Some(value) = response.headers.get("content-range") {
         out.insert("content_range".into(), json!({"raw": text(value)}));
     }
-    if options.extended {
+    if options.http_extended {
         header(&mut out, "http_refer", request.headers.get("referer"));
         if !request.method.is_empty() {
             out.insert("http_method".into(), text(&request.method));
@@ -43,8 +43,11 @@ pub(crate) fn transaction(http: &Http, options: &RecordOptions) -> Object {
         header(&mut out, "redirect", response.headers.get("location"));
         out.insert("length".into(), response.body.message_len().into());
     }
-    if options.all_headers {
+    let [of_request, of_response] = options.all_headers;
+    if of_request {
         out.insert("request_headers".into(), all(&request.headers));
+    }
+    if of_response {
         out.insert("response_headers".into(), all(&response.headers));
     }
     out

@@ -1,10 +1,12 @@
 //! The `stats` object.
 
-use net::Stats;
 use serde_json::{Value, json};
 
-/// Counters of a worker since it began.
-pub(crate) fn counters(stats: &Stats) -> Value {
+use crate::sensor::figures::Figures;
+
+/// Counters of workers since they began.
+pub(crate) fn counters(figures: &Figures) -> Value {
+    let Figures { net: stats, scan } = figures;
     let average = stats.bytes.checked_div(stats.packets).unwrap_or(0);
     json!({
         "decoder": {
@@ -25,6 +27,14 @@ pub(crate) fn counters(stats: &Stats) -> Value {
             "ignored": stats.tcp_ignored, "reassembly_gap": stats.stream_gaps,
             "stream_depth_reached": stats.stream_depth_reached,
             "segment_memcap_drop": stats.stream_shed,
+        },
+        "detect": {
+            "alert": scan.alerts, "alert_queue_overflow": scan.scan.beyond_limit,
+            "inspections": scan.scan.inspections, "prefilter_fallbacks": scan.fallbacks,
+            "inspection_budget": scan.budget_hits, "pcre_limit": scan.pcre_limits,
+            "half_matched": scan.scan.partials_lost,
+            "instances_beyond": scan.scan.instances_beyond,
+            "flow_state_full": scan.scan.flow_state_full,
         },
     })
 }

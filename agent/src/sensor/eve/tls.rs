@@ -24,12 +24,18 @@ pub(crate) fn session(tls: &Tls, options: &RecordOptions) -> Object {
     if tls.resumed {
         out.insert("session_resumed".into(), true.into());
     }
+    if !options.tls_extended {
+        out.retain(|name, _| matches!(name.as_str(), "subject" | "issuerdn" | "session_resumed"));
+        return out;
+    }
     if let Some(sni) = tls.sni() {
         out.insert("sni".into(), text(sni));
     }
     out.insert("version".into(), version_name(tls.version()).into());
     if let Some(client) = &tls.client {
-        out.insert("ja3".into(), json!({"hash": client.ja3_hash, "string": client.ja3}));
+        if options.ja3 {
+            out.insert("ja3".into(), json!({"hash": client.ja3_hash, "string": client.ja3}));
+        }
         if options.ja4 {
             out.insert("ja4".into(), client.ja4.clone().into());
         }
@@ -39,7 +45,9 @@ pub(crate) fn session(tls: &Tls, options: &RecordOptions) -> Object {
         }
     }
     if let Some(server) = &tls.server {
-        out.insert("ja3s".into(), json!({"hash": server.ja3s_hash, "string": server.ja3s}));
+        if options.ja3 {
+            out.insert("ja3s".into(), json!({"hash": server.ja3s_hash, "string": server.ja3s}));
+        }
         if let Some(alpn) = &server.alpn {
             out.insert("server_alpn".into(), text(alpn));
         }

@@ -1,0 +1,128 @@
+//! Entry points for fuzzing: log lines and syslog streams. Whatever bytes come, nothing panics, hangs
+//! or grows, and no byte of a line is lost without a trace.
+
+use event::{Event, Kind, Timestamp};
+
+use crate::config::Format;
+use crate::logs::syslog::frames;
+use crate::parse::{MAX_FIELD, Parser, Zone};
+
+/// 2026-11-22T15:04:05Z, the time of reading.
+const NOW: i64 = 1_795_359_845;
+const FORMATS: [Format; 6] =
+    [Format::Auto, Format::Json, Format::Syslog, Format::Access, Format::Auditd, Format::Plain];
+
+fn text<'a>(event: &'a Event, name: &str) -> &'a str {
+    event::get(&event.fields, name).and_then(|value| value.as_str()).unwrap_or_default()
+}
+
+/// Reads the bytes as one line of every format.
+pub fn fuzz_line(data: &[u8]) {
+    for format in FORMATS {
+        let parser = Parser::new(format, Zone::utc());
+        let (event, parsed) = parser.event(data, Timestamp::from_seconds(NOW));
+        debug_assert!(event.kind == Kind::Log, "a line is a log event");
+        let whole = String::from_utf8_lossy(data);
+        let whole = whole.trim_end_matches(['\r', '\n', '\0']);
+        let kept = whole.get(..whole.floor_char_boundary(MAX_FIELD)).unwrap_or_default();
+        debug_assert!(text(&event, "event.original") == kept, "{format:?}: the original is kept");
+        if !parsed {
+            debug_assert!(
+                text(&event, "message") == kept,
+                "{format:?}: what is not parsed is whole"
+            );
+        }
+        debug_assert!(
+            !event.fields.contains_key("event_type") && !event.fields.contains_key("timestamp"),
+            "{format:?}: a line cannot forge the envelope"
+        );
+    }
+}
+
+/// Reads the bytes as a syslog stream, whole and in two pieces: the messages are the same, none is
+/// longer than allowed.
+pub fn fuzz_frames(data: &[u8]) {
+    let (first, rest) = data.split_first().unwrap_or((&0, &[]));
+    let at = usize::from(*first).min(rest.len());
+    let (left, right) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+    let whole = frames(&[rest]);
+    debug_assert!(whole == frames(&[left, right]), "segments do not matter");
+    let length: usize = whole.iter().map(|(bytes, _)| bytes.len()).sum();
+    debug_assert!(length <= rest.len(), "no byte comes from nowhere");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINES: [&str; 12] = [
+        "<38>1 2026-11-22T15:04:05.123Z web1 sshd 812 ID [a@1 k=\"v \\\" \\]\"] Failed password for invalid user x from 192.0.2.7 port 1 ssh2",
+        "<13>Nov 22 15:04:05 h app[1]: text",
+        "<189>45: *Nov 22 15:04:05.123 CET: %SYS-5-CONFIG_I: Configured from console",
+        "Nov 22 15:04:05 h sudo:  alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh ; x",
+        "Nov 22 15:04:05 h su[9]: FAILED SU (to root) bob on pts/1",
+        "Nov 22 15:04:05 h x[9]: pam_unix(x:auth): authentication failure; rhost=192.0.2.9  user=c",
+        "192.0.2.1 - frank [22/Nov/2026:16:04:05 +0100] \"GET /a HTTP/1.1\" 200 2326 \"-\" \"\\x41\"",
+        "node=n type=EXECVE msg=audit(1795359845.123:77): argc=2 a0=\"sh\" a1=6563686F2068656C6C6F",
+        "type=USER_LOGIN msg=audit(1.5:78): pid=8 msg='op=login acct=\"root\" addr=192.0.2.7 res=failed'",
+        "{\"time\": 1795359845.5, \"msg\": \"hi\", \"event_type\": \"alert\", \"timestamp\": 1e400}",
+        "{\"event\": \"a text where an object is wanted\", \"event.original\": 7, \"message\": []}",
+        "{\"message\": {\"a\": 1}, \"event\": [1], \"log\": null, \"ts\": -9e99}",
+    ];
+
+    #[test]
+    fn a_small_corpus_cut_and_damaged_at_every_byte() {
+        for line in LINES {
+            for at in 0..=line.len() {
+                fuzz_line(&line.as_bytes()[..at]);
+                let mut bad = line.as_bytes().to_vec();
+                if let Some(byte) = bad.get_mut(at) {
+                    *byte ^= 0x81;
+                }
+                fuzz_line(&bad);
+                bad.extend(b"\r\n\0");
+                fuzz_line(&bad);
+            }
+        }
+    }
+
+    #[test]
+    fn both_framings_split_at_every_byte() {
+        let stream = b"33 <13>Nov 22 15:04:05 h a: counted\n<13>Nov 22 h a: line\r\n\0\05 <1>x\n7 samurai\n99 <1>rest";
+        for at in 0..=u8::try_from(stream.len()).unwrap() {
+            fuzz_frames(&[&[at], &stream[..]].concat());
+        }
+        let messages = frames(&[stream]);
+        let texts: Vec<_> =
+            messages.iter().map(|(bytes, _)| String::from_utf8_lossy(bytes)).collect();
+        assert_eq!(
+            texts,
+            [
+                "<13>Nov 22 15:04:05 h a: counted\n",
+                "<13>Nov 22 h a: line",
+                "<1>x\n",
+                "7 samurai",
+                "<1>rest"
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            fuzz_line(&bytes);
+            fuzz_frames(&bytes);
+        }
+
+        #[test]
+        fn any_json(text in "\\{(\"(event|message|time|log|host|event\\.original|a)\":([0-9e.-]{1,8}|\"[a-z]{0,3}\"|\\[\\]|null|\\{\\}),?){0,4}\\}") {
+            fuzz_line(text.as_bytes());
+        }
+
+        #[test]
+        fn any_mixture_of_frames(text in "[0-9 <>a\n\r]{0,60}", at in any::<u8>()) {
+            fuzz_frames(&[&[at], text.as_bytes()].concat());
+        }
+    }
+}
