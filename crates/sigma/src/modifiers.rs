@@ -104,6 +104,7 @@ fn check_combination(modifiers: &[Modifier], keyword: bool) -> Result<(), RuleEr
         || (has(&kinds) && (has(&texts) || has(&encodings) || has(&[M::WindAsh])))
         || (has(&parts) && (has(&texts) || has(&encodings) || has(&kinds) || has(&[M::FieldRef])))
         || (has(&orders) && (has(&texts) || has(&encodings)))
+        || (has(&[M::WindAsh]) && (has(&orders) || has(&parts)))
         || (has(&[M::FieldRef]) && (has(&encodings) || has(&[M::WindAsh, M::Expand])));
     if conflict {
         return Err(refuse("these modifiers exclude each other"));
