@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 use serde_json::{Value, json};
 
 /// Exit code, standard output and standard error of one run in `folder`.
@@ -130,28 +130,31 @@ fn scan_reads_lines_and_gzip_alike() {
     assert_eq!((code, figures), (0, [2, 7, 3, 0, 1]));
 }
 
-fn hostile(name: &str, text: &[u8], wanted: (i32, &Expect)) {
+/// Scans a file that matches nothing: one line names what is wrong, if anything is.
+fn hostile(name: &str, text: &[u8], wanted: i32, reason: &str) {
     let folder = folder(&[("s/a.yml", SIGMA), (name, text)]);
     let (code, out, error) = run(folder.path(), &["scan", "--sigma", "s", "--json", name]);
-    assert_eq!((code, out.as_str()), (wanted.0, ""), "{name}");
+    assert_eq!((code, out.as_str()), (wanted, ""), "{name}: {error}");
     let told: Vec<&str> = error.lines().filter(|line| !line.starts_with('{')).collect();
-    wanted.1.assert_eq(&told.join("\n"));
+    assert_eq!(told.len(), usize::from(wanted != 0), "{error}");
+    assert!(told.iter().all(|line| line.starts_with(reason)), "{name}: {told:?}");
 }
 
 #[test]
 fn hostile_files_are_named_and_the_code_says_so() {
     let cut = gzip(&format!("{EVENT}\n").repeat(100));
-    hostile("cut.gz", &cut[..10], (1, &expect!["cut.gz: incomplete deflate stream"]));
-    hostile("fake.gz", b"\x1f\x8bnot gzip at all", (1, &expect!["fake.gz: invalid gzip header"]));
-    hostile("fake.evtx", b"ElfFile\0rest", (1, &expect!["fake.evtx: An error occurred while trying to deserialize evtx stream.: failed to read EVTX file header block: failed to fill whole buffer"]));
-    hostile("empty", b"", (0, &expect![""]));
-    hostile("zeros", &[0; 100], (1, &expect!["zeros:1: expected value at line 1 column 1"]));
-    let deep = [b"[".repeat(100_000), b"\n{\"a\":1}\n".to_vec()].concat();
-    hostile("deep", &deep, (1, &expect!["deep:1: invalid type: sequence, expected a map at line 1 column 0"]));
+    hostile("cut.gz", &cut[..10], 1, "cut.gz: ");
+    hostile("fake.gz", b"\x1f\x8bnot gzip at all", 1, "fake.gz: invalid gzip header");
+    hostile("fake.evtx", b"ElfFile\0rest", 1, "fake.evtx: ");
+    hostile("empty", b"", 0, "");
+    hostile("zeros", &[0; 100], 1, "zeros:1: expected value at line 1 column 1");
+    let deep = [b"{\"a\":".repeat(100_000), b"\n{\"a\":1}\n".to_vec()].concat();
+    hostile("deep", &deep, 1, "deep:1: recursion limit exceeded");
+    hostile("list", b"[1]\n", 1, "list:1: invalid type: sequence, expected a map");
     // A small file that is a line without end.
     let bomb = gzip(&" ".repeat(40 << 20));
     assert!(bomb.len() < 1 << 20);
-    hostile("bomb.gz", &bomb, (1, &expect!["bomb.gz: a line longer than 33554432 bytes"]));
+    hostile("bomb.gz", &bomb, 1, "bomb.gz: a line longer than 33554432 bytes");
 }
 
 #[test]
