@@ -7,6 +7,7 @@
 mod remote;
 mod rules;
 mod scan;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "the tool talks to its user")]
             {
-                eprintln!("pikett: {error:#}");
+                eprintln!("pikett: {}", terminal::plain(&format!("{error:#}")));
             }
             ExitCode::from(remote::code(&error))
         }

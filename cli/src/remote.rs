@@ -15,6 +15,8 @@ use event::Object;
 use serde_json::{Value, json};
 use service::Secret;
 
+use crate::terminal::plain;
+
 /// Where the collector is.
 #[derive(Debug, Args)]
 pub(crate) struct Remote {
@@ -118,11 +120,6 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-/// Text that cannot move the cursor, change colours or break the line.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn field<'a>(document: &'a Object, name: &str) -> &'a str {
     event::get(document, name).and_then(Value::as_str).unwrap_or("")
 }
@@ -192,7 +189,8 @@ pub(crate) fn tail(options: &Tail) -> Result<ExitCode> {
         match serde_json::from_str::<Value>(data) {
             Ok(Value::Object(document)) if !options.json => say(&summary(&document)),
             Ok(Value::Number(lost)) => say(&format!("({lost} events were too fast to show)")),
-            _ => say(data),
+            _ if options.json => say(data),
+            _ => say(&plain(data)),
         }
         true
     })?;

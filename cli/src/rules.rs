@@ -10,6 +10,8 @@ use anyhow::Context;
 use serde::Serialize;
 use signature::{LoadOptions, Report, RuleSet, Source};
 
+use crate::terminal::plain;
+
 /// Commands on rules.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -97,17 +99,18 @@ fn show(
     if let Some(signatures) = signatures {
         for rule in &signatures.rejected {
             let sid = rule.sid.map_or_else(String::new, |sid| format!(" sid {sid}"));
-            writeln!(out, "{}:{}:{}:{sid} {}", rule.file, rule.line, rule.column, rule.reason)?;
+            let place = format!("{}:{}:{}", rule.file, rule.line, rule.column);
+            writeln!(out, "{}", plain(&format!("{place}:{sid} {}", rule.reason)))?;
         }
         let rejected = signatures.rejected.len() + signatures.rejected_beyond;
         writeln!(out, "{} accepted, {rejected} rejected", signatures.accepted)?;
     }
     if let Some(sigma) = sigma {
         for rule in &sigma.rejected {
-            writeln!(out, "{}: {} {}", rule.file, rule.id, rule.reason)?;
+            writeln!(out, "{}", plain(&format!("{}: {} {}", rule.file, rule.id, rule.reason)))?;
         }
         for rule in &sigma.inert {
-            writeln!(out, "{} can never fire: {}", rule.id, rule.reason)?;
+            writeln!(out, "{}", plain(&format!("{} can never fire: {}", rule.id, rule.reason)))?;
         }
         let (rejected, inert) = (sigma.rejected.len(), sigma.inert.len());
         writeln!(out, "sigma: {} accepted, {rejected} rejected, {inert} inert", sigma.accepted)?;

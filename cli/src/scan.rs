@@ -1,6 +1,6 @@
 //! `pikett scan`: Sigma rules over log files.
 //!
-//! Reads NDJSON and EVTX, one event a line or record. `--jobs N` evaluates files on so many threads;
+//! Reads NDJSON (also under gzip) and EVTX, one event a line or record. `--jobs N` evaluates files on so many threads;
 //! the output stays in the order of the files. Matches go to standard output, what could not be read and
 //! the summary to standard error. Not part of the live path, which uses the same rule set.
 
@@ -20,6 +20,8 @@ use serde::Serialize;
 use service::Clock;
 use sigma::{Correlator, Record, RuleSet, Scratch};
 
+use crate::terminal::plain;
+
 /// Longest line of NDJSON that is read.
 const MAX_LINE: usize = 32 << 20;
 
@@ -38,7 +40,7 @@ pub(crate) struct Scan {
     /// Threads that evaluate.
     #[arg(long, default_value_t = 1, value_name = "N")]
     jobs: usize,
-    /// Logs: NDJSON or EVTX.
+    /// Logs: NDJSON, also under gzip, or EVTX.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -267,24 +269,34 @@ fn write_line(json: bool, line: &Line<'_>, found: &mut Found) {
         serde_json::to_writer(&mut found.out, line).map_err(std::io::Error::from)
     } else {
         let author = if line.author.is_empty() { "unknown" } else { line.author };
-        write!(
-            found.out,
+        let text = format!(
             "{}:{} {} {} ({}, by {author})",
             line.file, line.event, line.level, line.title, line.rule
-        )
+        );
+        write!(found.out, "{}", plain(&text))
     };
     if let Err(error) = done.and_then(|()| writeln!(found.out)) {
         found.errors.push(error.to_string());
     }
 }
 
-/// Reads NDJSON; an empty line is no event, and counts as a line.
+/// The lines of a file, through gzip when it begins as such.
+fn open_lines(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    if !file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Box::new(file));
+    }
+    let plain = flate2::bufread::MultiGzDecoder::new(file);
+    Ok(Box::new(BufReader::with_capacity(1 << 16, plain)))
+}
+
+/// Reads NDJSON, also under gzip; an empty line is no event, and counts as a line.
 fn read_lines(
     path: &Path,
     found: &mut Found,
     each: &mut impl FnMut(Result<Object, String>, &mut Found),
 ) -> anyhow::Result<()> {
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut file = open_lines(path)?;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -330,7 +342,7 @@ fn read_evtx(
 
 #[expect(clippy::print_stderr, reason = "the tool talks to its user")]
 fn complain(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", plain(text));
 }
 
 #[cfg(test)]

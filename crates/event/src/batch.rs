@@ -81,6 +81,54 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
+    fn sequences_of_a_batch() {
+        let batch = |seqs: &[u64]| {
+            let event = |seq: &u64| Event {
+                seq: *seq,
+                time: crate::Timestamp::EPOCH,
+                seen: crate::Timestamp::EPOCH,
+                kind: crate::Kind::Log,
+                fields: crate::Object::new(),
+            };
+            let agent = crate::AgentId::new("a").unwrap();
+            let (host, version) = ("h".to_owned(), String::new());
+            let origin =
+                Origin { agent, host, version, zone: String::new(), region: String::new() };
+            Batch { origin, boot: 7, events: seqs.iter().map(event).collect() }
+        };
+        for (seqs, expected) in [
+            (&[][..], (0, 0)),
+            (&[5], (5, 5)),
+            (&[1, 2, 3], (1, 3)),
+            (&[u64::MAX], (u64::MAX, u64::MAX)),
+        ] {
+            let batch = batch(seqs);
+            assert_eq!((batch.first_seq(), batch.last_seq()), expected, "{seqs:?}");
+            let json = serde_json::to_string(&batch).unwrap();
+            assert_eq!(serde_json::from_str::<Batch>(&json).unwrap(), batch);
+        }
+        // An older agent says nothing of its version, zone and region.
+        let old = r#"{"origin":{"agent":"a","host":"h"},"boot":7,"events":[]}"#;
+        assert_eq!(serde_json::from_str::<Batch>(old).unwrap(), batch(&[]));
+        let hostile = old.replace("\"a\"", "\"../a\"");
+        assert!(serde_json::from_str::<Batch>(&hostile).is_err());
+    }
+
+    #[test]
+    fn a_receipt_that_panics_on_its_way_is_lost_and_not_forgotten() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let receipt = Receipt::new(move |outcome| log.lock().unwrap().push(outcome));
+        assert_eq!(format!("{receipt:?}"), "Receipt { settled: false }");
+        let worker = std::thread::spawn(move || {
+            let _held = receipt;
+            panic!("on purpose");
+        });
+        assert!(worker.join().is_err());
+        assert_eq!(*seen.lock().unwrap(), [Outcome::Lost]);
+    }
+
+    #[test]
     fn a_receipt_reports_once() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let receipt = |seen: &Arc<Mutex<Vec<Outcome>>>| {

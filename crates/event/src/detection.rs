@@ -219,6 +219,65 @@ mod tests {
     }
 
     #[test]
+    fn every_part_survives_the_document() {
+        let mut full = detection();
+        full.evidence.truncate(MAX_EVIDENCE);
+        full.rule_text = "title: x\n".into();
+        full.rule_rev = "2026-01-02".into();
+        for engine in [
+            Engine::Signature,
+            Engine::Sigma,
+            Engine::Correlation,
+            Engine::Anomaly,
+            Engine::Intel,
+            Engine::Health,
+        ] {
+            for severity in Severity::ALL {
+                let one = Detection { engine, severity, ..full.clone() };
+                let event =
+                    one.clone().into_event(Timestamp::EPOCH, Timestamp::EPOCH, Object::new());
+                assert_eq!(event.fields["detection"]["engine"], engine.as_str());
+                assert_eq!(event.fields["detection"]["severity"], severity.as_str());
+                assert_eq!(event.fields["alert"]["severity"], severity.eve());
+                assert_eq!(Detection::from_document(&event.fields), Some(one));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_detection_is_none() {
+        let event = detection().into_event(Timestamp::EPOCH, Timestamp::EPOCH, Object::new());
+        assert_eq!(Detection::from_document(&Object::new()), None);
+        for name in ["engine", "rule_id", "title", "severity", "entity", "explanation"] {
+            let mut fields = event.fields.clone();
+            fields["detection"].as_object_mut().unwrap().remove(name);
+            assert_eq!(Detection::from_document(&fields), None, "without {name}");
+        }
+        // Of an older agent: without what came later.
+        let mut fields = event.fields;
+        for name in ["rule_rev", "category", "advice", "evidence", "attack", "rule_text"] {
+            fields["detection"].as_object_mut().unwrap().remove(name);
+        }
+        assert_eq!(Detection::from_document(&fields).unwrap().title, "Password guessing");
+        fields["detection"]["severity"] = "apocalyptic".into();
+        assert_eq!(Detection::from_document(&fields), None);
+    }
+
+    #[test]
+    fn priorities_of_signatures() {
+        for (priority, expected) in [
+            (0, "high"),
+            (1, "high"),
+            (2, "medium"),
+            (3, "low"),
+            (4, "informational"),
+            (255, "informational"),
+        ] {
+            assert_eq!(Severity::from_priority(priority).as_str(), expected, "{priority}");
+        }
+    }
+
+    #[test]
     fn context_is_kept() {
         let Value::Object(context) =
             json!({"alert": {"action": "blocked", "gid": 1}, "src_ip": "10.0.0.1"})

@@ -135,6 +135,9 @@ pub struct Event {
     pub fields: Object,
 }
 
+/// Names below objects that only the envelope sets.
+const ENVELOPE: [&str; 4] = ["event.id", "event.created", "agent.id", "agent.version"];
+
 /// Why a document is no event.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
@@ -164,6 +167,9 @@ impl Event {
         out.insert("timestamp".into(), Value::String(self.time.to_string()));
         out.insert("event_type".into(), Value::String(self.kind.as_str().to_owned()));
         for (name, value) in self.fields {
+            // A dotted key would be found before the nested one that the envelope sets.
+            let forged = ENVELOPE.contains(&name.as_str());
+            let name = if forged { format!("original.{name}") } else { name };
             out.entry(name).or_insert(value);
         }
         let event = child(&mut out, "event");
@@ -244,6 +250,21 @@ mod tests {
         assert_eq!(document["agent"]["id"], "web-1");
         assert_eq!(document["agent"]["original"], "evil");
         assert_eq!(document["host"]["name"], "inner");
+    }
+
+    #[test]
+    fn dotted_names_cannot_forge_it_either() {
+        let fields = json!({"event.id": "other/0/1", "agent.id": "evil", "event.created": "x", "host.name": "own"});
+        let document = event(fields).into_document(&origin(), 1);
+        for (name, expected) in [
+            ("event.id", "web-1/0000000000000001/7"),
+            ("event.created", "1970-01-01T00:00:11.000000+0000"),
+            ("agent.id", "web-1"),
+            ("original.agent.id", "evil"),
+            ("host.name", "own"),
+        ] {
+            assert_eq!(crate::get(&document, name), Some(&json!(expected)), "{name}");
+        }
     }
 
     #[test]

@@ -226,6 +226,47 @@ mod tests {
     }
 
     #[test]
+    fn both_names_lead_to_one_field() {
+        for field in FIELDS {
+            assert_eq!(by_name(field.name), Some(field));
+            assert_eq!(canonical(field.name), field.name);
+            if !field.alias.is_empty() {
+                assert_eq!(by_name(field.alias), Some(field), "{}", field.alias);
+                assert_eq!(canonical(field.alias), field.name);
+            }
+            for wrong in [field.name.to_uppercase(), format!("{}.x", field.name)] {
+                assert!(by_name(&wrong).is_none_or(|other| other.name == wrong), "{wrong}");
+            }
+        }
+    }
+
+    /// A field is either a value or the parent of values: else one document could not hold both.
+    #[test]
+    fn no_stored_name_is_the_parent_of_another() {
+        for field in FIELDS {
+            let below = format!("{}.", field.name);
+            let child = FIELDS.iter().find(|other| other.name.starts_with(&below));
+            assert_eq!(child.map(|child| child.name), None, "below {}", field.name);
+        }
+        let text = |name: &str| {
+            let part = |part: &str| {
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            };
+            name.trim_start_matches('@').split('.').all(part)
+        };
+        for field in FIELDS {
+            assert!(
+                text(field.name) && (field.alias.is_empty() || text(field.alias)),
+                "{}",
+                field.name
+            );
+        }
+    }
+
+    #[test]
     fn every_field_is_explained() {
         assert!(FIELDS.iter().all(|field| !field.doc.is_empty()));
     }

@@ -124,6 +124,51 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_an_identity() {
+        let longest = "a".repeat(MAX_AGENT);
+        for text in ["a", "A.b_c:d-9", "...", &longest] {
+            assert_eq!(AgentId::new(text).unwrap().as_str(), text);
+            let json = serde_json::to_string(&AgentId::new(text).unwrap()).unwrap();
+            assert_eq!(serde_json::from_str::<AgentId>(&json).unwrap().as_str(), text);
+        }
+        for text in ["\"\"", "\"a/b\"", "\"a\\u0000\"", "7", "null"] {
+            assert!(serde_json::from_str::<AgentId>(text).is_err(), "{text}");
+        }
+        assert_eq!(AgentId::new("ä").unwrap_err(), IdError::Character { found: 'ä' });
+        // Bytes are counted, not characters.
+        assert_eq!(AgentId::new(&"ä".repeat(33)).unwrap_err(), IdError::Length { bytes: 66 });
+    }
+
+    #[test]
+    fn messages_say_what_is_allowed() {
+        let told: Vec<String> = ["", "a b"]
+            .iter()
+            .map(|text| AgentId::new(text).unwrap_err().to_string())
+            .chain([IdError::Shape.to_string()])
+            .collect();
+        expect_test::expect![[r#"
+            agent id must have 1 to 64 bytes, has 0
+            agent id may hold letters, digits, '.', '_', ':' and '-' only, found ' '
+            event id must read agent/boot/sequence"#]]
+        .assert_eq(&told.join("\n"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn print_and_parse_agree(agent in "[A-Za-z0-9._:-]{1,64}", boot: u64, seq: u64) {
+            let id = EventId { agent: AgentId::new(&agent).unwrap(), boot, seq };
+            proptest::prop_assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
+        }
+
+        #[test]
+        fn any_text_is_an_identity_or_an_error(text in "\\PC{0,20}(/\\PC{0,20}){0,3}") {
+            if let Ok(id) = text.parse::<EventId>() {
+                proptest::prop_assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
+            }
+        }
+    }
+
+    #[test]
     fn refusals_name_the_reason() {
         assert_eq!(AgentId::new(""), Err(IdError::Length { bytes: 0 }));
         assert_eq!(AgentId::new(&"a".repeat(65)), Err(IdError::Length { bytes: 65 }));

@@ -98,6 +98,50 @@ mod tests {
     }
 
     #[test]
+    fn residue_at_the_bounds() {
+        let most = Ledger { seen: u64::MAX, ..Ledger::default() };
+        let least =
+            Ledger { processed: u64::MAX, dropped: u64::MAX, pending: 1, ..Ledger::default() };
+        assert!(
+            most.residue() > 0 && least.residue() < 0,
+            "{} {}",
+            most.residue(),
+            least.residue()
+        );
+        let even = Ledger { seen: u64::MAX, processed: u64::MAX, ..Ledger::default() };
+        assert_eq!(even.residue(), 0);
+        let mut shed = Ledger::default();
+        shed.shed("a", u64::MAX);
+        shed.shed("a", 1);
+        shed.shed("b", 1);
+        assert_eq!((shed.shed["a"], shed.shed_total()), (u64::MAX, u64::MAX));
+    }
+
+    proptest::proptest! {
+        /// Whatever way hops are merged, the account is that of all of them.
+        #[test]
+        fn merging_keeps_the_account(
+            parts in proptest::collection::vec((0..1_000_u64, 0..1_000_u64, 0..1_000_u64, 0..1_000_u64, "[ab]"), 0..8),
+        ) {
+            let ledgers: Vec<Ledger> = parts
+                .iter()
+                .map(|(seen, processed, dropped, shed, reason)| {
+                    let mut one = Ledger { seen: *seen, processed: *processed, dropped: *dropped, ..Ledger::default() };
+                    one.shed(reason, *shed);
+                    one
+                })
+                .collect();
+            let mut forward = Ledger::default();
+            ledgers.iter().for_each(|one| forward.merge(one));
+            let mut backward = Ledger::default();
+            ledgers.iter().rev().for_each(|one| backward.merge(one));
+            proptest::prop_assert_eq!(&forward, &backward);
+            let residues: i64 = ledgers.iter().map(|one| i64::try_from(one.residue()).unwrap()).sum();
+            proptest::prop_assert_eq!(i64::try_from(forward.residue()).unwrap(), residues);
+        }
+    }
+
+    #[test]
     fn merge_adds_by_reason() {
         let mut left = Ledger { seen: 1, ..Ledger::default() };
         left.shed("a", 1);

@@ -8,6 +8,8 @@ mod batch;
 mod detection;
 mod event;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod id;
 mod ledger;
 mod path;

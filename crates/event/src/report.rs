@@ -65,4 +65,25 @@ mod tests {
         json.as_object_mut().unwrap().remove("inputs");
         assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
     }
+
+    /// What the first version wrote is read by every later one; what it must have is named when absent.
+    #[test]
+    fn the_oldest_report_is_read() {
+        let oldest = serde_json::json!({
+            "time": "2026-01-01T00:00:00Z", "boot": 1, "started": "2026-01-01T00:00:00Z",
+            "version": "0.1.0", "ledgers": {"capture": {"seen": 5, "processed": 4}}, "last_seq": 9,
+            "pending": 0, "spool_bytes": 0, "acknowledged": 9, "rejected": 0, "skipped": 0,
+        });
+        let report: Report = serde_json::from_value(oldest.clone()).unwrap();
+        assert_eq!((report.ledgers[&Hop::Capture].residue(), report.resident_bytes), (1, 0));
+        for name in ["time", "boot", "ledgers", "last_seq", "acknowledged"] {
+            let mut less = oldest.clone();
+            less.as_object_mut().unwrap().remove(name);
+            let error = serde_json::from_value::<Report>(less).unwrap_err().to_string();
+            assert_eq!(error, format!("missing field `{name}`"));
+        }
+        let mut forged = oldest;
+        forged["pending"] = (-1).into();
+        assert!(serde_json::from_value::<Report>(forged).is_err());
+    }
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970-01-01T00:00:00Z, UTC, may be negative.
 ///
-/// The text form is EVE's: `2026-11-22T15:04:05.123456+0000`.
+/// The text form is EVE's: `2026-11-22T15:04:05.123456+0000`. It has room for the years 0 to 9999; a time
+/// beyond (a hostile packet may carry one) is written as the nearest that can be read again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -19,6 +20,9 @@ pub struct Timestamp(i64);
 pub struct TimeError {
     text: String,
 }
+
+/// First and last time that has a text form, microseconds.
+const WRITABLE: (i64, i64) = (-62_167_219_200_000_000, 253_402_207_200_999_999);
 
 impl Timestamp {
     /// The Unix epoch.
@@ -66,10 +70,15 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// This time, or the nearest that has a text form.
+    fn writable(self) -> Self {
+        Self(self.0.clamp(WRITABLE.0, WRITABLE.1))
+    }
+
     /// The day as `YYYY-MM-DD`, UTC: the name of a time partition.
     #[must_use]
     pub fn day(self) -> String {
-        let (year, month, day) = civil(self.seconds().div_euclid(86_400));
+        let (year, month, day) = civil(self.writable().seconds().div_euclid(86_400));
         format!("{year:04}-{month:02}-{day:02}")
     }
 }
@@ -93,11 +102,12 @@ const fn civil(days: i64) -> (i64, i64, i64) {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.seconds();
+        let time = self.writable();
+        let seconds = time.seconds();
         let (year, month, day) = civil(seconds.div_euclid(86_400));
         let of_day = seconds.rem_euclid(86_400);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        let micros = self.0.rem_euclid(1_000_000);
+        let micros = time.0.rem_euclid(1_000_000);
         write!(
             out,
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+0000"
@@ -153,17 +163,51 @@ mod tests {
         check("2026-11-22 15:04:05", "2026-11-22T15:04:05.000000+0000");
         check("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999+0000");
         check("2024-02-29T00:00:00Z", "2024-02-29T00:00:00.000000+0000");
+        check("2026-11-22t15:04:05z", "2026-11-22T15:04:05.000000+0000");
+        check(" 2026-11-22T15:04:05-00:00 ", "2026-11-22T15:04:05.000000+0000");
+        check("2026-01-01T00:30:00+23:59", "2025-12-31T00:31:00.000000+0000");
+        check("2026-11-22T15:04:05.1234569Z", "2026-11-22T15:04:05.123456+0000");
+        check("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000000+0000");
+        // A leap second is the last moment before it (RFC 3339 section 5.7, appendix D).
+        check("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.000000+0000");
+        check("2017-01-01T00:59:60+01:00", "2016-12-31T23:59:59.000000+0000");
     }
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-11-22T25:00:00Z", "12"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-11-22T25:00:00Z",
+            "12",
+            "2026-02-29T00:00:00Z",
+            "2026-11-22T15:60:00Z",
+            "2026-11-22T15:04:61Z",
+            "2026-11-22T15:04:05+24:60",
+            "2026-11-22T15:04:05Z x",
+            "12026-11-22T15:04:05Z",
+        ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
         assert_eq!(
             "x".repeat(500).parse::<Timestamp>().unwrap_err().to_string().len(),
             "not a timestamp (RFC 3339 expected): \"\"".len() + 64
         );
+    }
+
+    #[test]
+    fn extremes_are_written_as_the_nearest_that_can_be_read() {
+        for (micros, expected) in [
+            (i64::MAX, "9999-12-30T22:00:00.999999+0000"),
+            (WRITABLE.1 + 1, "9999-12-30T22:00:00.999999+0000"),
+            (WRITABLE.0 - 1, "0000-01-01T00:00:00.000000+0000"),
+            (i64::MIN, "0000-01-01T00:00:00.000000+0000"),
+        ] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(time.to_string(), expected);
+            assert_eq!(expected.parse::<Timestamp>().unwrap().to_string(), expected);
+        }
     }
 
     #[test]
@@ -175,9 +219,49 @@ mod tests {
 
     proptest! {
         #[test]
-        fn display_and_parse_agree(micros in -60_000_000_000_000_000_i64..60_000_000_000_000_000) {
+        fn display_and_parse_agree(micros in WRITABLE.0..=WRITABLE.1) {
             let time = Timestamp::from_micros(micros);
-            if time.micros() >= -62_135_596_800_000_000 {
+            prop_assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+        }
+
+        /// Any time an agent writes can be read by its collector, and stays before or after the others.
+        #[test]
+        fn every_time_can_be_read_again(left in any::<i64>(), right in any::<i64>()) {
+            let again = |micros| {
+                let time = Timestamp::from_micros(micros);
+                assert_eq!(time.day(), time.to_string()[..10]);
+                let json = serde_json::to_string(&time).unwrap();
+                serde_json::from_str::<Timestamp>(&json).unwrap()
+            };
+            prop_assert!(left > right || again(left) <= again(right));
+        }
+
+        /// Arithmetic ends at the bounds instead of turning round.
+        #[test]
+        fn arithmetic_saturates(at in any::<i64>(), by in any::<i64>()) {
+            let time = Timestamp::from_micros(at);
+            let exact = i128::from(at) + i128::from(by);
+            let bounded = |value: i128| value.clamp(i64::MIN.into(), i64::MAX.into());
+            prop_assert_eq!(i128::from(time.plus_micros(by).micros()), bounded(exact));
+            let seconds = bounded(i128::from(by) * 1_000_000);
+            prop_assert_eq!(i128::from(Timestamp::from_seconds(by).micros()), seconds);
+            prop_assert_eq!(i128::from(time.plus_seconds(by).micros()), bounded(i128::from(at) + seconds));
+            let since = bounded(i128::from(at) - i128::from(by));
+            prop_assert_eq!(i128::from(time.micros_since(Timestamp::from_micros(by))), since);
+        }
+
+        /// Days and seconds agree with an independent calendar.
+        #[test]
+        fn days_are_those_of_the_calendar(seconds in -60_000_000_000_i64..250_000_000_000) {
+            let civil = jiff::Timestamp::from_second(seconds).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+            let time = Timestamp::from_seconds(seconds);
+            prop_assert_eq!(time.day(), civil.strftime("%Y-%m-%d").to_string());
+            prop_assert_eq!(time.seconds(), seconds);
+        }
+
+        #[test]
+        fn any_text_is_a_time_or_an_error(text in "\\PC{0,40}") {
+            if let Ok(time) = text.parse::<Timestamp>() {
                 prop_assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
             }
         }

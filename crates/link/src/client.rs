@@ -129,7 +129,7 @@ pub async fn run(
         let Some(collector) = shipper.config.collectors.get(at).cloned() else {
             return tracing::error!("no collector is configured");
         };
-        let connections = shipper.status.borrow().connections;
+        let before = shipper.answered();
         match shipper.connection(&collector).await {
             Ok(()) => return,
             Err(error) => {
@@ -140,9 +140,10 @@ pub async fn run(
                 });
             }
         }
-        let was_connected = shipper.status.borrow().connections > connections;
-        attempt = if was_connected { 0 } else { attempt.saturating_add(1) };
-        index = if was_connected { 0 } else { index.saturating_add(1) };
+        // A collector that greets and then takes nothing is as good as an absent one.
+        let useful = shipper.answered() > before;
+        attempt = if useful { 0 } else { attempt.saturating_add(1) };
+        index = if useful { 0 } else { index.saturating_add(1) };
         if shipper.shutdown.is_triggered() {
             return;
         }
@@ -184,6 +185,12 @@ struct Session {
 }
 
 impl Shipper {
+    /// Events a collector has answered for, so far.
+    fn answered(&self) -> u64 {
+        let status = self.status.borrow();
+        status.acknowledged.saturating_add(status.rejected)
+    }
+
     async fn connection(&mut self, collector: &str) -> Result<(), LinkError> {
         let mut session = self.connect(collector).await?;
         tracing::info!(collector, "link is up");

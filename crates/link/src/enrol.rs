@@ -157,8 +157,13 @@ pub fn fetch_authority(
     let mut tls = ClientConnection::new(Arc::new(config), name)?;
     let mut socket = connect(bare, port).map_err(unreachable)?;
     while tls.is_handshaking() {
-        tls.complete_io(&mut socket)
-            .map_err(|source| EnrolError::Untrusted { address: address.clone(), source })?;
+        // What TLS itself refuses is invalid data; everything else happened to the connection.
+        tls.complete_io(&mut socket).map_err(|source| match source.kind() {
+            std::io::ErrorKind::InvalidData => {
+                EnrolError::Untrusted { address: address.clone(), source }
+            }
+            _ => unreachable(source),
+        })?;
     }
     let found = verifier.found.lock().unwrap_or_else(PoisonError::into_inner).take();
     found.map(|der| to_pem(&der)).ok_or_else(|| EnrolError::Untrusted {
@@ -200,7 +205,7 @@ pub async fn enrol(
         .domain_name(name.trim_start_matches('[').trim_end_matches(']'))
         .ca_certificate(Certificate::from_pem(&authority));
     let channel = Endpoint::from_shared(format!("https://{name}:{port}"))
-        .and_then(|endpoint| endpoint.connect_timeout(PATIENCE).tls_config(tls))
+        .and_then(|endpoint| endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).tls_config(tls))
         .map_err(|error| refused(error.to_string()))?
         .connect()
         .await

@@ -8,6 +8,8 @@
 
 pub mod client;
 pub mod enrol;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod payload;
 pub mod pki;
 pub mod server;

@@ -30,6 +30,14 @@ pub enum PayloadError {
     /// More than 64 MiB of plain text.
     #[error("batch payload is larger than {MAX_PLAIN} bytes")]
     TooLarge,
+    /// A batch of nothing: its last sequence is before its first, or the range has no number.
+    #[error("batch announces the impossible range {first} to {last}")]
+    Range {
+        /// As announced.
+        first: u64,
+        /// As announced.
+        last: u64,
+    },
     /// Sequences are not `first, first+1, .. last`.
     #[error("line {line} of the batch has sequence {found}, expected {expected}")]
     Sequence {
@@ -68,9 +76,12 @@ pub fn pack(events: &[Event]) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// [`PayloadError`]; memory is bounded by [`MAX_PLAIN`] whatever the input.
 pub fn unpack(payload: &[u8], first_seq: u64, last_seq: u64) -> Result<Vec<Event>, PayloadError> {
+    let announced = last_seq
+        .checked_sub(first_seq)
+        .and_then(|n| n.checked_add(1))
+        .ok_or(PayloadError::Range { first: first_seq, last: last_seq })?;
     let decoder = zstd::Decoder::new(payload).map_err(PayloadError::Compression)?;
-    let mut reader = BufReader::new(decoder.take(MAX_PLAIN));
-    let announced = last_seq.checked_sub(first_seq).and_then(|n| n.checked_add(1)).unwrap_or(0);
+    let mut reader = BufReader::new(decoder.take(MAX_PLAIN.saturating_add(1)));
     let mut events = Vec::new();
     let mut line = Vec::new();
     let mut number = 0_usize;
@@ -83,7 +94,7 @@ pub fn unpack(payload: &[u8], first_seq: u64, last_seq: u64) -> Result<Vec<Event
         }
         number = number.saturating_add(1);
         total = total.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-        if total >= MAX_PLAIN {
+        if total > MAX_PLAIN {
             return Err(PayloadError::TooLarge);
         }
         let event: Event = serde_json::from_slice(&line)
@@ -129,7 +140,8 @@ mod tests {
             (5, 8, "batch announces 4 events and holds 3"),
             (5, 6, "batch announces 2 events and holds 3"),
             (4, 6, "line 1 of the batch has sequence 5, expected 4"),
-            (9, 5, "line 1 of the batch has sequence 5, expected 9"),
+            (9, 5, "batch announces the impossible range 9 to 5"),
+            (0, u64::MAX, "batch announces the impossible range 0 to 18446744073709551615"),
         ] {
             assert_eq!(unpack(&payload, first, last).unwrap_err().to_string(), expected);
         }

@@ -14,11 +14,19 @@ use event::Event;
 
 use crate::payload;
 
+#[cfg(test)]
+mod crash_tests;
 mod segment;
 #[cfg(test)]
 mod tests;
 
 use segment::{Content, Record, Segment, Writer};
+
+/// For fuzzing: how many records are found in the bytes of a file.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn scan(bytes: &[u8]) -> std::io::Result<usize> {
+    Segment::scan(bytes)
+}
 
 /// The key under which the spool is encrypted: 32 secret bytes that cannot be printed.
 #[derive(Clone)]
@@ -239,22 +247,24 @@ impl Spool {
         Ok(())
     }
 
-    /// Sequences missing between the records of one boot were lost to damage: they are skipped.
+    /// Sequences missing between the records of one boot were lost to damage: they are skipped. Damage
+    /// ends a file, so a hole stands at the end of one; there it is told in its turn, because an
+    /// acknowledgement covers everything before it.
     fn note_holes(&mut self) {
-        let mut last: Option<(u64, u64)> = None;
-        for record in self.segments.iter().flat_map(|segment| &segment.records) {
-            if let Some((boot, seq)) = last
-                && boot == record.boot
-                && record.first_seq > seq.saturating_add(1)
-            {
-                self.skipped.push_back(Skipped {
-                    boot,
-                    first_seq: seq.saturating_add(1),
-                    last_seq: record.first_seq.saturating_sub(1),
-                    reason: "spool_corrupt",
-                });
+        let firsts: Vec<Option<(u64, u64)>> = self
+            .segments
+            .iter()
+            .skip(1)
+            .map(|next| next.records.first().map(|record| (record.boot, record.first_seq)))
+            .collect();
+        for (segment, first) in self.segments.iter_mut().zip(firsts) {
+            let (Some(last), Some((boot, first))) = (segment.records.last(), first) else {
+                continue;
+            };
+            let (from, to) = (last.last_seq.saturating_add(1), first.saturating_sub(1));
+            if last.boot == boot && from <= to {
+                segment.records.push(Record::hole(boot, from, to));
             }
-            last = Some((record.boot, record.last_seq));
         }
     }
 
@@ -339,7 +349,7 @@ impl Spool {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
         let (first_seq, last_seq) = (first.seq, last.seq);
         let payload = payload::pack(events).map_err(io("pack events for", &self.folder))?;
-        self.make_room(payload.len().saturating_add(note.len()))?;
+        self.make_room(payload.len().saturating_add(note.len()).saturating_add(segment::OVERHEAD))?;
         let content = Content { note: note.to_vec(), payload };
         let record = Record { boot: self.boot, first_seq, last_seq, offset: 0, length: 0 };
         if let Err(error) = self.write(record, &content) {
@@ -352,7 +362,8 @@ impl Spool {
     }
 
     fn write(&mut self, record: Record, content: &Content) -> Result<(), SpoolError> {
-        let roll = self.segments.back().is_none_or(|last| last.bytes >= self.limits.segment_bytes);
+        let most = self.segment_bytes();
+        let roll = self.segments.back().is_none_or(|last| last.bytes >= most);
         if roll || self.writer.is_none() {
             self.sync()?;
             let path = segment::path(&self.folder, self.next_segment);
@@ -368,8 +379,18 @@ impl Spool {
         writer.append(segment, record, content)
     }
 
+    /// Bytes after which a new file is begun: a small spool has several files too, so that giving one
+    /// up or having one acknowledged makes room.
+    fn segment_bytes(&self) -> u64 {
+        self.limits.segment_bytes.min(self.limits.bytes / 4)
+    }
+
     fn make_room(&mut self, more: usize) -> Result<(), SpoolError> {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
+        if more > self.limits.bytes {
+            // No room that could be made is enough.
+            return Err(SpoolError::Full { bytes: self.bytes() });
+        }
         // What waited for a checkpoint when it was acknowledged may be free by now.
         self.drop_done()?;
         loop {
@@ -378,10 +399,13 @@ impl Spool {
             if bytes.saturating_add(more) <= self.limits.bytes && records < MAX_RECORDS {
                 return Ok(());
             }
-            if self.limits.when_full == WhenFull::RefuseNew || self.segments.len() < 2 {
+            if self.limits.when_full == WhenFull::RefuseNew || self.segments.is_empty() {
                 return Err(SpoolError::Full { bytes });
             }
             if let Some(oldest) = self.segments.pop_front() {
+                if self.segments.is_empty() {
+                    self.writer = None;
+                }
                 self.skipped.extend(oldest.waiting().map(|record| Skipped {
                     boot: record.boot,
                     first_seq: record.first_seq,
@@ -483,7 +507,7 @@ impl Spool {
             }
             // The one being written is closed only when it has grown.
             let writing = self.writer.is_some() && self.segments.len() == 1;
-            if writing && first.bytes < self.limits.segment_bytes / 8 {
+            if writing && first.bytes < self.segment_bytes() / 8 {
                 break;
             }
             if writing {

@@ -78,6 +78,19 @@ mod tests {
     }
 
     #[test]
+    fn a_manual_clock_goes_back_and_stands_before_the_epoch() {
+        let clock = Clock::manual(0);
+        clock.advance(-1);
+        assert_eq!((clock.now_micros(), clock.monotonic()), (-1, Duration::ZERO));
+        clock.advance(3);
+        assert_eq!(clock.now_micros(), 2);
+        let system = Clock::system();
+        let before = system.now_micros();
+        system.advance(i64::MAX / 2);
+        assert!(system.now_micros() < before + 3_600_000_000, "a system clock is not moved");
+    }
+
+    #[test]
     fn system_clock_is_after_2025() {
         assert!(Clock::system().now_micros() > 1_735_689_600_000_000);
     }

@@ -93,7 +93,31 @@ mod tests {
         let found = find(&paths, &["yml", "yaml"]).unwrap();
         let texts: Vec<_> = read(&found).unwrap().into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["a.yml", "b/c/y.yaml", "b/x.yml", "a.txt"]);
+        assert_eq!(find(&[], &["yml"]).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(find(&paths[..1], &["YML"]).unwrap(), Vec::<PathBuf>::new());
         let error = find(&["/no/such".into()], &[]).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /no/such");
+    }
+
+    #[test]
+    fn depth_and_size_have_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut deep = folder.path().to_owned();
+        for level in 0..=MAX_DEPTH + 1 {
+            std::fs::write(deep.join(format!("{level:02}.yml")), "x").unwrap();
+            deep.push("d");
+            std::fs::create_dir(&deep).unwrap();
+        }
+        let found = find(&[folder.path().to_owned()], &["yml"]).unwrap();
+        assert_eq!(found.len(), MAX_DEPTH + 1, "{found:?}");
+
+        let path = folder.path().join("large");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(MAX_FILE + 1).unwrap();
+        let error = read(&[path.clone()]).unwrap_err();
+        let expected = format!("cannot read {}: larger than 64 MiB", path.display());
+        assert_eq!(crate::causes(&error), expected);
+        std::fs::write(&path, b"a\xffb").unwrap();
+        assert_eq!(read(&[path]).unwrap()[0].1, "a\u{fffd}b");
     }
 }

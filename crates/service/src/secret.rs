@@ -129,6 +129,40 @@ mod tests {
     }
 
     #[test]
+    fn sizes_and_line_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let source = SecretSource::File(path.clone());
+        let most = usize::try_from(MAX_SECRET).unwrap();
+        for (text, expected) in [
+            ("s\r\n".to_owned(), Some("s".to_owned())),
+            (" s ".to_owned(), Some(" s ".to_owned())),
+            ("x".repeat(most), Some("x".repeat(most))),
+            ("x".repeat(most + 1), None),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let found = source.read().ok().map(|secret| secret.expose().to_owned());
+            assert_eq!(found, expected, "{} bytes", text.len());
+        }
+        let error = source.read().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("secret file {} is larger than 64 KiB", path.display())
+        );
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(matches!(source.read(), Err(SecretError::File { .. })));
+        let folder = SecretSource::File(folder.path().into());
+        assert!(matches!(folder.read(), Err(SecretError::File { .. })));
+    }
+
+    #[test]
+    fn the_environment_is_a_place_too() {
+        // A variable that cargo sets for every test; another cannot be set without unsafe code.
+        let source = SecretSource::Env("CARGO_MANIFEST_DIR".into());
+        assert_eq!(source.read().unwrap().expose(), env!("CARGO_MANIFEST_DIR"));
+    }
+
+    #[test]
     fn errors_name_the_place() {
         let missing = SecretSource::File("/no/such/file".into()).read().unwrap_err();
         assert_eq!(missing.to_string(), "cannot read the secret file /no/such/file");

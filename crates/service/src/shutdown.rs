@@ -73,6 +73,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn waiting_ends_with_the_trigger_and_not_before() {
+        let shutdown = Shutdown::default();
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, shutdown.wait()).await.is_err());
+        let clones: Vec<_> = (0..50).map(|_| shutdown.clone()).collect();
+        let waiting: Vec<_> =
+            clones.into_iter().map(|one| tokio::spawn(async move { one.wait().await })).collect();
+        shutdown.clone().trigger();
+        shutdown.trigger();
+        for one in waiting {
+            one.await.unwrap();
+        }
+        assert!(shutdown.is_triggered());
+    }
+
+    #[tokio::test]
     async fn everybody_hears_it_also_afterwards() {
         let shutdown = Shutdown::new();
         let waiting = tokio::spawn({

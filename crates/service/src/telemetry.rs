@@ -4,7 +4,7 @@
 //! together, so that neither can be forgotten; those types live where the occurrence happens and
 //! use [`Telemetry::count`] and [`Telemetry::set`]. Fast paths keep plain integers and publish them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,13 +50,15 @@ pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     Ok(())
 }
 
+/// A gauge and its label sets.
+type Level = (Family<Labels, Gauge<i64, AtomicI64>>, BTreeSet<Labels>);
 type Series = (Family<Labels, Counter>, BTreeMap<Labels, Counter>);
 
 #[derive(Default)]
 struct Metrics {
     registry: Registry,
     counters: BTreeMap<&'static str, Series>,
-    gauges: BTreeMap<&'static str, Family<Labels, Gauge<i64, AtomicI64>>>,
+    gauges: BTreeMap<&'static str, Level>,
 }
 
 /// The metrics of one process, in Prometheus' text format. Cheap to clone.
@@ -107,16 +109,21 @@ impl Telemetry {
         counter.inc_by(count);
     }
 
-    /// Sets the gauge `name{labels}` to `value`.
+    /// Sets the gauge `name{labels}` to `value`; label sets beyond the bound share one.
     pub fn set(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)], value: i64) {
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         let Metrics { registry, gauges, .. } = &mut *metrics;
-        let family = gauges.entry(name).or_insert_with(|| {
+        let (family, known) = gauges.entry(name).or_insert_with(|| {
             let family = Family::default();
             registry.register(name, help, family.clone());
-            family
+            (family, BTreeSet::new())
         });
-        family.get_or_create(&owned(labels)).set(value);
+        let mut labels = owned(labels);
+        if known.len() >= MAX_SERIES && !known.contains(&labels) {
+            labels.iter_mut().for_each(|(_, value)| "other".clone_into(value));
+        }
+        family.get_or_create(&labels).set(value);
+        known.insert(labels);
     }
 
     /// The value of a counter; 0 when it was never counted.
@@ -170,7 +177,54 @@ mod tests {
     }
 
     #[test]
+    fn hostile_labels_of_gauges_do_not_either() {
+        let telemetry = Telemetry::new();
+        for n in 0..2_000 {
+            telemetry.set("pikett_g", "g", &[("source", &n.to_string())], n);
+        }
+        // What is known keeps its own series.
+        telemetry.set("pikett_g", "g", &[("source", "7")], -5);
+        let text = telemetry.render();
+        assert_eq!(text.lines().filter(|line| line.starts_with("pikett_g{")).count(), 1_001);
+        assert!(text.contains("pikett_g{source=\"other\"} 1999"), "{text}");
+        assert!(text.contains("pikett_g{source=\"7\"} -5"), "{text}");
+    }
+
+    #[test]
+    fn labels_cannot_break_the_text_format() {
+        let telemetry = Telemetry::new();
+        telemetry.count("pikett_x", "x", &[("file", "a\"} 9\nforged 1\\")], 1);
+        let text = telemetry.render();
+        assert!(!text.lines().any(|line| line.starts_with("forged")), "{text}");
+        assert!(text.contains(r#"pikett_x_total{file="a\"} 9\nforged 1\\"} 1"#), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn clones_count_into_one_and_other_labels_stay_apart() {
+        let telemetry = Telemetry::new();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let telemetry = telemetry.clone();
+                std::thread::spawn(move || {
+                    (0..500).for_each(|_| telemetry.count("pikett_x", "x", &[("a", "b")], 1));
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(telemetry.value("pikett_x", &[("a", "b")]), 2_000);
+        assert_eq!(telemetry.value("pikett_x", &[("a", "c")]), 0);
+        assert_eq!(telemetry.value("pikett_x", &[]), 0);
+        assert_eq!(telemetry.render().matches("# HELP").count(), 1);
+    }
+
+    #[test]
     fn a_bad_filter_is_an_error() {
-        assert!(init_logging("info,=x=y", LogFormat::Text).is_err());
+        for filter in ["info,=x=y", "info,link=loud"] {
+            let error = init_logging(filter, LogFormat::Text).unwrap_err();
+            assert!(error.starts_with("log filter: "), "{error}");
+        }
+        assert!(init_logging("warn,link=debug", LogFormat::Json).is_ok());
+        assert!(init_logging("info", LogFormat::Text).is_ok(), "a second call changes nothing");
     }
 }

@@ -10,6 +10,8 @@ mod state;
 mod window;
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod tests;
 
 use event::{Detection, Engine, Entity, Severity, Technique, Timestamp};
@@ -60,6 +62,8 @@ pub struct Correlated {
     pub entity: Entity,
     /// Why, in words.
     pub explanation: String,
+    /// The rule as it was written, cut at 16 KiB.
+    pub rule_text: String,
 }
 
 impl Correlated {
@@ -78,11 +82,7 @@ impl Correlated {
             advice: String::new(),
             evidence: self.evidence,
             attack: self.attack,
-            rule_text: if self.author.is_empty() {
-                String::new()
-            } else {
-                format!("Sigma correlation by {}", self.author)
-            },
+            rule_text: self.rule_text,
         }
     }
 }
@@ -288,6 +288,7 @@ fn finding(
         author: plan.meta.author.clone(),
         attack: plan.meta.attack.clone(),
         kind: plan.kind.as_str().to_owned(),
+        rule_text: plan.meta.told(),
         explanation: format!(
             "{} is {value}, wanted {threshold}, for {place}, from {first} to {last} (time span {} s), \
              from: {}",

@@ -46,6 +46,8 @@ pub struct Match {
     pub false_positives: Vec<String>,
     /// Identity of the event, when it carries one.
     pub event_id: Option<String>,
+    /// The rule as it was written, cut at 16 KiB.
+    pub rule_text: String,
 }
 
 impl RuleSet {
@@ -80,6 +82,7 @@ impl RuleSet {
         let conditions = rule.conditions.join("; ");
         let explanation = format!("{} (condition: {conditions})", reasons.join("; "));
         let meta = rule.meta.clone();
+        let rule_text = meta.told();
         Some(Match {
             rule_id: meta.id,
             title: meta.title,
@@ -94,6 +97,7 @@ impl RuleSet {
             revision: meta.revision,
             false_positives: meta.false_positives,
             event_id: record.id(),
+            rule_text,
         })
     }
 
@@ -167,11 +171,7 @@ impl Match {
             advice,
             evidence: self.event_id.into_iter().collect(),
             attack: self.attack,
-            rule_text: if self.author.is_empty() {
-                String::new()
-            } else {
-                format!("Sigma rule by {}", self.author)
-            },
+            rule_text: self.rule_text,
         }
     }
 }

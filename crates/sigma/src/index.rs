@@ -231,8 +231,8 @@ fn clue(test: &Test) -> Option<Clue> {
         Test::Text { pattern: Pattern::Exact(text), .. } => Some(Clue::Whole(lower(text))),
         Test::Text { pattern, .. } => Some(part(lower(pattern.literal()))),
         Test::Number(number) => Some(Clue::Number(bits(*number))),
-        Test::Regex { regex, lower: ignore_case } => {
-            let literal = if *ignore_case { String::new() } else { required(regex.as_str()) };
+        Test::Regex { regex, flags } => {
+            let literal = if flags.ignore_case { String::new() } else { required(regex.as_str()) };
             Some(part(literal))
         }
         Test::Exists(true) | Test::Cidr(_) | Test::Compare(..) | Test::Time(..) => {

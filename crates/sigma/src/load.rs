@@ -17,7 +17,7 @@ use crate::{
     correlation,
     expression::{Expression, FieldId, Predicate},
     index::Index,
-    rule::Meta,
+    rule::{Meta, Written},
 };
 
 /// How rules are loaded.
@@ -86,9 +86,9 @@ pub struct RuleSet {
 /// What was read and not yet compiled.
 #[derive(Default)]
 struct Reading {
-    rules: Vec<(SigmaRule, String)>,
-    filters: Vec<(FilterRule, String)>,
-    correlations: Vec<(CorrelationRule, String)>,
+    rules: Vec<(SigmaRule, Written)>,
+    filters: Vec<(FilterRule, Written)>,
+    correlations: Vec<(CorrelationRule, Written)>,
     report: Report,
 }
 
@@ -124,7 +124,8 @@ impl Reading {
             .and_then(SigmaCollection::into_result);
         match parsed {
             Ok(collection) => {
-                let name = || file.to_owned();
+                let text: Arc<str> = text.into();
+                let name = || Written { file: file.to_owned(), text: Arc::clone(&text) };
                 self.rules.extend(collection.rules.into_iter().map(|rule| (rule, name())));
                 self.filters.extend(collection.filters.into_iter().map(|rule| (rule, name())));
                 let found = collection.correlations.into_iter();
@@ -165,10 +166,11 @@ impl RuleSet {
         logsources: &mut Vec<LogSource>,
     ) {
         let mut seen = HashSet::new();
-        for (rule, file) in std::mem::take(&mut reading.rules) {
-            let meta = Meta::of_rule(&rule, &file);
+        for (rule, written) in std::mem::take(&mut reading.rules) {
+            let meta = Meta::of_rule(&rule, written);
             if !seen.insert(meta.id.clone()) {
-                reading.refuse(&file, meta.id.clone(), &RuleError::Duplicate { id: meta.id });
+                let id = meta.id.clone();
+                reading.refuse(&meta.file, meta.id, &RuleError::Duplicate { id });
                 continue;
             }
             match compiler.detections(&rule.detection, &rule.logsource) {
@@ -182,7 +184,7 @@ impl RuleSet {
                 Err(error @ RuleError::Inert { .. }) => {
                     reading.report.inert.push(Inert { id: meta.id, reason: error.to_string() });
                 }
-                Err(error) => reading.refuse(&file, meta.id, &error),
+                Err(error) => reading.refuse(&meta.file, meta.id, &error),
             }
         }
     }
@@ -194,11 +196,11 @@ impl RuleSet {
         compiler: &mut Compiler,
         logsources: &[LogSource],
     ) {
-        for (filter, file) in std::mem::take(&mut reading.filters) {
+        for (filter, written) in std::mem::take(&mut reading.filters) {
             let id = filter.id.clone().unwrap_or_else(|| filter.title.clone());
             match self.apply(&filter, compiler, logsources) {
                 Ok(()) => reading.report.accepted += 1,
-                Err(error) => reading.refuse(&file, id, &error),
+                Err(error) => reading.refuse(&written.file, id, &error),
             }
         }
     }
@@ -261,30 +263,38 @@ impl RuleSet {
         loop {
             let before = waiting.len();
             let mut later = Vec::new();
-            for (rule, file) in waiting {
-                let meta = Meta::of_correlation(&rule, &file);
+            for (rule, written) in waiting {
+                let meta = Meta::of_correlation(&rule, written.clone());
+                let id = meta.id.clone();
+                if self.identities().any(|known| known.id == id) {
+                    let error = RuleError::Duplicate { id: id.clone() };
+                    reading.refuse(&written.file, id, &error);
+                    continue;
+                }
                 match correlation::Plan::new(&rule, meta, &self.rules, &self.correlations) {
                     Ok(plan) => {
                         self.silence(&plan);
                         self.correlations.push(plan);
                         reading.report.accepted += 1;
                     }
-                    Err(RuleError::Reference { name }) => later.push((rule, file, name)),
-                    Err(error) => {
-                        let id = Meta::of_correlation(&rule, &file).id;
-                        reading.refuse(&file, id, &error);
-                    }
+                    Err(RuleError::Reference { name }) => later.push((rule, written, id, name)),
+                    Err(error) => reading.refuse(&written.file, id, &error),
                 }
             }
             if later.is_empty() || later.len() == before {
-                for (rule, file, name) in later {
-                    let id = Meta::of_correlation(&rule, &file).id;
-                    reading.refuse(&file, id, &RuleError::Reference { name });
+                for (_, written, id, name) in later {
+                    reading.refuse(&written.file, id, &RuleError::Reference { name });
                 }
                 return;
             }
-            waiting = later.into_iter().map(|(rule, file, _)| (rule, file)).collect();
+            waiting = later.into_iter().map(|(rule, written, ..)| (rule, written)).collect();
         }
+    }
+
+    /// What is told of each rule and correlation.
+    fn identities(&self) -> impl Iterator<Item = &Meta> {
+        let rules = self.rules.iter().map(|rule| &rule.meta);
+        rules.chain(self.correlations.iter().map(|plan| &plan.meta))
     }
 
     /// Rules a correlation uses do not speak for themselves, unless it says `generate: true`.

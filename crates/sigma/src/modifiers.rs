@@ -9,7 +9,7 @@ use crate::{
     RuleError,
     encode::{self, Utf16},
     pattern::{Pattern, Piece},
-    test::{How, Order, Part, Test},
+    test::{Flags, How, Order, Part, Test},
 };
 
 /// Values of placeholders (`%name%`) for the modifier `expand`.
@@ -39,9 +39,7 @@ enum Draft {
 #[derive(Clone, Copy, Debug, Default)]
 struct Context {
     cased: bool,
-    ignore_case: bool,
-    multiline: bool,
-    dot_all: bool,
+    flags: Flags,
     part: Option<Part>,
     keyword: bool,
     fieldref: Option<How>,
@@ -60,9 +58,11 @@ pub(crate) fn compile(
     let has = |wanted: Modifier| modifiers.contains(&wanted);
     let context = Context {
         cased: has(Modifier::Cased),
-        ignore_case: has(Modifier::IgnoreCase),
-        multiline: has(Modifier::Multiline),
-        dot_all: has(Modifier::DotAll),
+        flags: Flags {
+            ignore_case: has(Modifier::IgnoreCase),
+            multiline: has(Modifier::Multiline),
+            dot_all: has(Modifier::DotAll),
+        },
         part: modifiers.iter().find_map(|&modifier| Part::of(modifier)),
         keyword,
         fieldref: has(Modifier::FieldRef).then(|| How::of(modifiers)),
@@ -104,6 +104,7 @@ fn check_combination(modifiers: &[Modifier], keyword: bool) -> Result<(), RuleEr
         || (has(&kinds) && (has(&texts) || has(&encodings) || has(&[M::WindAsh])))
         || (has(&parts) && (has(&texts) || has(&encodings) || has(&kinds) || has(&[M::FieldRef])))
         || (has(&orders) && (has(&texts) || has(&encodings)))
+        || (has(&[M::WindAsh]) && (has(&orders) || has(&parts)))
         || (has(&[M::FieldRef]) && (has(&encodings) || has(&[M::WindAsh, M::Expand])));
     if conflict {
         return Err(refuse("these modifiers exclude each other"));
@@ -204,7 +205,7 @@ fn apply(
             return Ok(texts.into_iter().map(literal).collect());
         }
         M::WindAsh => Draft::Text(encode::windash(as_pieces(draft)?)),
-        M::Re => Draft::Done(regex(&as_plain(draft)?, context)?),
+        M::Re => Draft::Done(regex(&as_plain(draft)?, context.flags)?),
         M::Cidr => Draft::Done(cidr(&as_plain(draft)?)?),
         M::Exists => match draft {
             Draft::Bool(wanted) => Draft::Done(Test::Exists(wanted)),
@@ -249,16 +250,16 @@ fn number(draft: &Draft) -> Option<f64> {
     }
 }
 
-fn regex(source: &str, context: Context) -> Result<Test, RuleError> {
+fn regex(source: &str, flags: Flags) -> Result<Test, RuleError> {
     let regex = regex::RegexBuilder::new(source)
-        .case_insensitive(context.ignore_case)
-        .multi_line(context.multiline)
-        .dot_matches_new_line(context.dot_all)
+        .case_insensitive(flags.ignore_case)
+        .multi_line(flags.multiline)
+        .dot_matches_new_line(flags.dot_all)
         .size_limit(4 << 20)
         .dfa_size_limit(1 << 20)
         .build()
         .map_err(|error| RuleError::Regex { source: Box::new(error) })?;
-    Ok(Test::Regex { regex, lower: context.ignore_case })
+    Ok(Test::Regex { regex, flags })
 }
 
 fn cidr(text: &str) -> Result<Test, RuleError> {

@@ -1,7 +1,19 @@
 //! What is told of a rule beside its logic.
 
+use std::sync::Arc;
+
 use event::{Severity, Technique};
 use rsigma_parser::{CorrelationRule, Level, LogSource, SigmaRule};
+
+/// Longest text of a rule told in a detection, bytes.
+const MAX_TEXT: usize = 16 << 10;
+
+/// Where a document was read, and what stands there.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) file: String,
+    pub(crate) text: Arc<str>,
+}
 
 /// Metadata of a rule or correlation.
 #[derive(Clone, Debug)]
@@ -30,10 +42,12 @@ pub struct Meta {
     pub revision: String,
     /// File it was read from.
     pub file: String,
+    /// The document as it was written.
+    pub text: Arc<str>,
 }
 
 impl Meta {
-    pub(crate) fn of_rule(rule: &SigmaRule, file: &str) -> Self {
+    pub(crate) fn of_rule(rule: &SigmaRule, written: Written) -> Self {
         Self {
             id: identity(rule.id.as_ref(), rule.name.as_ref(), &rule.title),
             name: rule.name.clone(),
@@ -46,11 +60,12 @@ impl Meta {
             false_positives: rule.falsepositives.clone(),
             category: category(&rule.logsource),
             revision: rule.modified.clone().or_else(|| rule.date.clone()).unwrap_or_default(),
-            file: file.to_owned(),
+            file: written.file,
+            text: written.text,
         }
     }
 
-    pub(crate) fn of_correlation(rule: &CorrelationRule, file: &str) -> Self {
+    pub(crate) fn of_correlation(rule: &CorrelationRule, written: Written) -> Self {
         Self {
             id: identity(rule.id.as_ref(), rule.name.as_ref(), &rule.title),
             name: rule.name.clone(),
@@ -63,8 +78,19 @@ impl Meta {
             false_positives: rule.falsepositives.clone(),
             category: rule.correlation_type.as_str().to_owned(),
             revision: rule.modified.clone().or_else(|| rule.date.clone()).unwrap_or_default(),
-            file: file.to_owned(),
+            file: written.file,
+            text: written.text,
         }
+    }
+
+    /// The text for a detection: whole, or its beginning and a line that says so.
+    pub(crate) fn told(&self) -> String {
+        if self.text.len() <= MAX_TEXT {
+            return self.text.trim().to_owned();
+        }
+        let end = (0..=MAX_TEXT).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let head = self.text.get(..end).unwrap_or_default();
+        format!("{}\n# cut here: the rule has {} bytes", head.trim(), self.text.len())
     }
 
     /// Whether a reference of a correlation or filter means this rule.

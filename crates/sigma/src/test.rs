@@ -100,8 +100,9 @@ pub(crate) enum Test {
     Text { pattern: Pattern, cased: bool },
     /// A value is this number, or its text.
     Number(f64),
-    /// The expression is found in a value. `lower`: it disregards case.
-    Regex { regex: regex::Regex, lower: bool },
+    /// The expression is found in a value. The modifiers stand beside it because the expression does not
+    /// tell them, and two tests are one only when nothing differs.
+    Regex { regex: regex::Regex, flags: Flags },
     /// A value is an address of the network.
     Cidr(IpNet),
     /// A value is a number in this order to another.
@@ -110,6 +111,17 @@ pub(crate) enum Test {
     Time(Part, Option<Order>, f64),
     /// A value equals (or contains ...) a value of another field.
     Field { other: String, how: How, cased: bool },
+}
+
+/// Modifiers of a regular expression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// `i`
+    pub(crate) ignore_case: bool,
+    /// `m`
+    pub(crate) multiline: bool,
+    /// `s`
+    pub(crate) dot_all: bool,
 }
 
 /// How the value of one field is compared with that of another.

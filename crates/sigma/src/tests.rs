@@ -1,9 +1,11 @@
 //! Tests of the whole crate: rules as YAML, events as JSON.
 
 mod corpus;
+mod edges;
 mod hostile;
 mod loading;
 mod modifiers;
+mod naive;
 mod oracle;
 mod records;
 

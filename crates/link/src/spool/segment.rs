@@ -21,6 +21,8 @@ const MAGIC: &[u8; 8] = b"PKSPOOL1";
 const FILE_HEADER: usize = 32;
 const RECORD_HEADER: usize = 36;
 const TAG: u64 = 16;
+/// Most bytes a record costs beside its note and payload: both headers, the length of the note, the tag.
+pub(super) const OVERHEAD: usize = FILE_HEADER + RECORD_HEADER + 4 + 16;
 /// Longest sealed record accepted.
 const MAX_RECORD: u32 = 64 * 1024 * 1024;
 
@@ -42,6 +44,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Stands for events that damage has taken: no bytes of the file are theirs.
+    pub(super) const fn hole(boot: u64, first_seq: u64, last_seq: u64) -> Self {
+        Self { boot, first_seq, last_seq, offset: 0, length: 0 }
+    }
+
     pub(super) const fn events(&self) -> u64 {
         self.last_seq.saturating_sub(self.first_seq).saturating_add(1)
     }
@@ -77,7 +84,7 @@ impl Record {
             offset,
             length: u32::from_le_bytes(*length),
         };
-        let sane = record.length <= MAX_RECORD && record.first_seq <= record.last_seq;
+        let sane = (1..=MAX_RECORD).contains(&record.length) && record.first_seq <= record.last_seq;
         sane.then_some(record)
     }
 }
@@ -156,31 +163,50 @@ impl Segment {
             noted: true,
             salt: [0; 16],
         };
-        let mut reader = BufReader::new(File::open(path)?);
+        let note = segment.headers(&mut BufReader::new(File::open(path)?))?;
+        Ok((segment, note))
+    }
+
+    /// Reads the header of the file and of each record up to the first that cannot be.
+    fn headers(&mut self, reader: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
         let mut header = [0; FILE_HEADER];
-        if !fill(&mut reader, &mut header)? || !header.starts_with(MAGIC) {
-            return Ok((segment, Some("no spool header, file ignored".to_owned())));
+        if !fill(reader, &mut header)? || !header.starts_with(MAGIC) {
+            return Ok(Some("no spool header, file ignored".to_owned()));
         }
         let salt = header.get(8..24).and_then(|salt| salt.try_into().ok());
-        segment.salt = salt.unwrap_or_default();
+        self.salt = salt.unwrap_or_default();
         let mut offset = u64::try_from(FILE_HEADER).unwrap_or(0);
-        let note = loop {
+        loop {
             let mut header = [0; RECORD_HEADER];
-            if offset == segment.bytes {
-                break None;
+            if offset == self.bytes {
+                return Ok(None);
             }
             let parsed =
-                if fill(&mut reader, &mut header)? { Record::parse(&header, offset) } else { None };
+                if fill(reader, &mut header)? { Record::parse(&header, offset) } else { None };
             let end = parsed.as_ref().map(Self::end);
-            let (Some(record), Some(end)) = (parsed, end.filter(|end| *end <= segment.bytes))
-            else {
-                break Some(format!("unreadable from byte {offset} on"));
+            let (Some(record), Some(end)) = (parsed, end.filter(|end| *end <= self.bytes)) else {
+                return Ok(Some(format!("unreadable from byte {offset} on")));
             };
             reader.seek_relative(i64::from(record.length))?;
-            segment.records.push(record);
+            self.records.push(record);
             offset = end;
+        }
+    }
+
+    /// For fuzzing: the record headers found in the bytes of a file.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn scan(bytes: &[u8]) -> io::Result<usize> {
+        let mut segment = Self {
+            number: 1,
+            path: PathBuf::new(),
+            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            records: Vec::new(),
+            acknowledged: 0,
+            noted: true,
+            salt: [0; 16],
         };
-        Ok((segment, note))
+        segment.headers(&mut io::Cursor::new(bytes))?;
+        Ok(segment.records.len())
     }
 
     fn end(record: &Record) -> u64 {
@@ -215,6 +241,9 @@ impl Segment {
         record: &Record,
         key: &SpoolKey,
     ) -> io::Result<Option<Content>> {
+        if record.length == 0 {
+            return Ok(None);
+        }
         let mut file = File::open(&self.path)?;
         let header = u64::try_from(RECORD_HEADER).unwrap_or(0);
         file.seek(SeekFrom::Start(record.offset.saturating_add(header)))?;

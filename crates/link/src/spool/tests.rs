@@ -1,8 +1,10 @@
+//! The spool from outside: order, limits, notes, damage.
+
 use super::*;
 use event::{Kind, Object, Timestamp};
 use proptest::prelude::*;
 
-fn events(count: usize) -> Vec<Event> {
+pub(super) fn events(count: usize) -> Vec<Event> {
     let event = |n| Event {
         seq: 0,
         time: Timestamp::from_seconds(1),
@@ -13,16 +15,16 @@ fn events(count: usize) -> Vec<Event> {
     (0..count).map(event).collect()
 }
 
-fn open(folder: &Path, boot: u64) -> Spool {
+pub(super) fn open(folder: &Path, boot: u64) -> Spool {
     open_with(folder, boot, Limits::default())
 }
 
-fn open_with(folder: &Path, boot: u64, limits: Limits) -> Spool {
+pub(super) fn open_with(folder: &Path, boot: u64, limits: Limits) -> Spool {
     Spool::open(folder, SpoolKey::new([7; 32]), limits, boot).unwrap()
 }
 
 /// Everything readable from the oldest unacknowledged on: `boot:first-last` or `skip boot:first-last`.
-fn drain(spool: &Spool) -> Vec<String> {
+pub(super) fn drain(spool: &Spool) -> Vec<String> {
     let mut cursor = Cursor::default();
     let mut out = Vec::new();
     while let Some((item, next)) = spool.read(cursor).unwrap() {
@@ -41,7 +43,7 @@ fn drain(spool: &Spool) -> Vec<String> {
     out
 }
 
-fn newest_file(folder: &Path) -> PathBuf {
+pub(super) fn newest_file(folder: &Path) -> PathBuf {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|e| e == "spool"));
     names.sort();

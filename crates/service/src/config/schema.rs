@@ -101,6 +101,15 @@ impl<'a> Checker<'a> {
 
     /// Takes the choice that fits best: none wrong, else the one of the same type.
     fn choice(&mut self, choices: &'a [Value], value: &Spanned<DeValue<'_>>, at: &str) {
+        let names = names(choices);
+        if let Some(text) = value.get_ref().as_str()
+            && !names.is_empty()
+            && !names.contains(&text)
+            && !choices.iter().any(|choice| takes_any_text(self.resolve(choice)))
+        {
+            let message = format!("{text:?} is not one of {}", names.join(", "));
+            return self.report(&value.span(), at, message);
+        }
         let mut best: Option<Vec<Problem>> = None;
         for choice in choices {
             if choice.get("type").and_then(Value::as_str) == Some("null") {
@@ -121,8 +130,7 @@ impl<'a> Checker<'a> {
         match best {
             Some(problems) => self.problems.extend(problems),
             None => {
-                let names = choices.iter().filter_map(|one| one.get("const")?.as_str());
-                let message = format!("is not one of {}", names.collect::<Vec<_>>().join(", "));
+                let message = format!("is not one of {}", names.join(", "));
                 self.report(&value.span(), at, message);
             }
         }
@@ -143,6 +151,22 @@ impl<'a> Checker<'a> {
             self.report(&value.span(), at, format!("must be at most {most}"));
         }
     }
+}
+
+/// The words that choices name, whether one by one or in lists.
+fn names(choices: &[Value]) -> Vec<&str> {
+    let words = choices.iter().flat_map(|choice| {
+        let listed = choice.get("enum").and_then(Value::as_array);
+        choice.get("const").into_iter().chain(listed.into_iter().flatten())
+    });
+    words.filter_map(Value::as_str).collect()
+}
+
+/// Whether a schema takes texts that it does not name.
+fn takes_any_text(schema: &Value) -> bool {
+    let named = ["const", "enum"].iter().any(|name| schema.get(*name).is_some());
+    let types = type_names(schema);
+    !named && (types.is_empty() || types.contains(&"string"))
 }
 
 fn join(at: &str, name: &str) -> String {

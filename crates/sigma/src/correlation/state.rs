@@ -91,8 +91,14 @@ pub struct Snapshot {
 
 impl From<Vec<(Vec<String>, Group)>> for Groups {
     fn from(all: Vec<(Vec<String>, Group)>) -> Self {
-        let bytes = all.iter().map(|(_, group)| group.bytes).sum();
-        Self { by_key: all.into_iter().collect(), bytes }
+        // What is kept elsewhere may say anything of its size.
+        let weighed = all.into_iter().map(|(key, mut group)| {
+            group.bytes = key_bytes(&key) + group.items.iter().map(Item::bytes).sum::<usize>();
+            (key, group)
+        });
+        let by_key: HashMap<Vec<String>, Group> = weighed.collect();
+        let bytes = by_key.values().map(|group| group.bytes).sum();
+        Self { by_key, bytes }
     }
 }
 
@@ -128,19 +134,25 @@ impl Groups {
         {
             self.make_room(horizon, limits, counters);
         }
-        let group = self.by_key.entry(key.to_vec()).or_default();
-        let before = group.bytes;
+        let fresh = || Group { bytes: key_bytes(key), ..Group::default() };
+        let known = self.by_key.get(key).map_or(0, |group| group.bytes);
+        let group = self.by_key.entry(key.to_vec()).or_insert_with(fresh);
+        let others = self.bytes.saturating_sub(known);
         while group.items.front().is_some_and(|oldest| oldest.time <= horizon) {
             group.drop_oldest();
         }
         let at = group.items.partition_point(|known| known.time <= item.time);
         group.bytes += item.bytes();
         group.items.insert(at, item);
-        while group.items.len() > MAX_ITEMS {
+        let full = |group: &Group| {
+            group.items.len() > MAX_ITEMS
+                || (group.items.len() > 1 && others.saturating_add(group.bytes) > limits.bytes)
+        };
+        while full(group) {
             group.drop_oldest();
             counters.evicted_events += 1;
         }
-        self.bytes = self.bytes.saturating_sub(before).saturating_add(group.bytes);
+        self.bytes = others.saturating_add(group.bytes);
         group
     }
 
@@ -171,6 +183,11 @@ impl Groups {
     fn recount(&mut self) {
         self.bytes = self.by_key.values().map(|group| group.bytes).sum();
     }
+}
+
+/// What a group costs beside its events.
+fn key_bytes(key: &[String]) -> usize {
+    size_of::<Group>() + key.iter().map(|part| size_of::<String>() + part.len()).sum::<usize>()
 }
 
 impl Group {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Rules `a`, `b` and `c` fire on events with that `kind`.
-fn rules(correlation: &str) -> String {
+pub(super) fn rules(correlation: &str) -> String {
     let mut out = String::new();
     for name in ["a", "b", "c"] {
         out.push_str(&format!(
@@ -22,7 +22,7 @@ fn rules(correlation: &str) -> String {
     format!("{out}title: Many\nid: many\nlevel: high\ncorrelation:\n{body}")
 }
 
-fn feed(
+pub(super) fn feed(
     set: &RuleSet,
     correlator: &mut Correlator,
     second: i64,
@@ -377,7 +377,7 @@ fn a_finding_explains_itself() {
             "e1"
           ],
           "attack": [],
-          "rule_text": ""
+          "rule_text": "title: Many\nid: many\nlevel: high\ncorrelation:\n  type: event_count\n  rules: [a, b]\n  group-by: [src_ip]\n  timespan: 10s\n  condition:\n    gte: 2"
         }"#]].assert_eq(&serde_json::to_string_pretty(&detection).unwrap());
 }
 

@@ -256,7 +256,8 @@ fn a_match_explains_itself() {
           "false_positives": [
             "admins"
           ],
-          "event_id": "a/1/2"
+          "event_id": "a/1/2",
+          "rule_text": "title: Shell\nid: 1b\nauthor: A. Uthor\nlevel: high\ndescription: A shell.\nmodified: 2026-01-02\ntags:\n  - attack.execution\n  - attack.t1059.004\n  - cve.2020-1\nfalsepositives:\n  - admins\ndetection:\n  sel:\n    cmd|contains:\n      - nc\n      - socat\n  kw:\n    - secret\n  no:\n    x: 1\n  condition: sel and kw and not no"
         }"#]].assert_eq(&serde_json::to_string_pretty(&found).unwrap());
     expect![[r#"
         {
@@ -279,7 +280,7 @@ fn a_match_explains_itself() {
             "execution",
             "T1059.004"
           ],
-          "rule_text": "Sigma rule by A. Uthor"
+          "rule_text": "title: Shell\nid: 1b\nauthor: A. Uthor\nlevel: high\ndescription: A shell.\nmodified: 2026-01-02\ntags:\n  - attack.execution\n  - attack.t1059.004\n  - cve.2020-1\nfalsepositives:\n  - admins\ndetection:\n  sel:\n    cmd|contains:\n      - nc\n      - socat\n  kw:\n    - secret\n  no:\n    x: 1\n  condition: sel and kw and not no"
         }"#]].assert_eq(&serde_json::to_string_pretty(&detection).unwrap());
 }
 

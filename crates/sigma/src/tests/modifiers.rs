@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::{load, matched, rule, sound};
 
-fn check(lines: &str, events: &[(Value, bool)]) {
+pub(super) fn check(lines: &str, events: &[(Value, bool)]) {
     let set = sound(&rule(lines));
     for (event, expected) in events {
         assert_eq!(matched(&set, event.clone()).len() == 1, *expected, "{lines} on {event}");
     }
 }
 
-fn refused(lines: &str, reason: &str) {
+pub(super) fn refused(lines: &str, reason: &str) {
     let (set, report) = load(&rule(lines));
     assert_eq!(set.len(), 0, "{lines} was accepted");
     let found = report.rejected.iter().map(|r| r.reason.clone());
@@ -20,7 +20,7 @@ fn refused(lines: &str, reason: &str) {
     assert!(reasons.iter().any(|found| found.contains(reason)), "{lines}: {reasons:?}");
 }
 
-fn f(value: impl Into<Value>) -> Value {
+pub(super) fn f(value: impl Into<Value>) -> Value {
     json!({ "f": value.into() })
 }
 
