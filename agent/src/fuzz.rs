@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn both_framings_split_at_every_byte() {
-        let stream = b"33 <13>Nov 22 15:04:05 h a: counted\n<13>Nov 22 h a: line\r\n\0\05 <1>x\n7 samurai\n99 <1>rest";
+        let stream = b"33 <13>Nov 22 15:04:05 h a: counted\n<13>Nov 22 h a: line\r\n\x00\x005 <1>x\n7 samurai\n99 <1>rest";
         for at in 0..=u8::try_from(stream.len()).unwrap() {
             fuzz_frames(&[&[at], &stream[..]].concat());
         }

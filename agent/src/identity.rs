@@ -256,4 +256,56 @@ mod tests {
             assert!(address(url).is_err(), "{url}");
         }
     }
+
+    #[test]
+    fn each_missing_or_broken_file_is_named() {
+        for (name, content, expected) in [
+            (
+                "about.json",
+                None,
+                "this host is not enrolled: run `pikett-agent enroll --collector URL --token T` (no @/about.json)",
+            ),
+            (
+                "about.json",
+                Some(&b"{"[..]),
+                "@/about.json is damaged; remove the folder and enrol again",
+            ),
+            (
+                "about.json",
+                Some(b"{\"agent\":7,\"collectors\":[]}"),
+                "@/about.json is damaged; remove the folder and enrol again",
+            ),
+            ("about.json", Some(b"\xff"), "cannot use @/about.json"),
+            ("spool.key", None, "cannot use @/spool.key"),
+            (
+                "spool.key",
+                Some(&[7; 33]),
+                "@/spool.key is damaged; remove the folder and enrol again",
+            ),
+            ("spool.key", Some(b""), "@/spool.key is damaged; remove the folder and enrol again"),
+            ("agent.key", None, "cannot use @/agent.key"),
+            ("agent.pem", None, "cannot use @/agent.pem"),
+            ("authority.pem", Some(b"\xff\xfe"), "cannot use @/authority.pem"),
+        ] {
+            let data = tempfile::tempdir().unwrap();
+            Identity::keep(data.path(), &enrolled()).unwrap();
+            let path = folder(data.path()).join(name);
+            match content {
+                None => fs::remove_file(&path).unwrap(),
+                Some(bytes) => fs::write(&path, bytes).unwrap(),
+            }
+            let error = Identity::load(data.path()).unwrap_err().to_string();
+            let place = folder(data.path()).display().to_string();
+            assert_eq!(error.replace(&place, "@"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_an_identity_cannot_be_printed() {
+        let data = tempfile::tempdir().unwrap();
+        Identity::keep(data.path(), &enrolled()).unwrap();
+        let shown = format!("{:?}", Identity::load(data.path()).unwrap());
+        assert!(!shown.contains("\"KEY\""), "{shown}");
+        assert!(shown.contains("SpoolKey(..)") && shown.contains("MemoryKey(..)"), "{shown}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Events against compiled Sigma rules.
+//! Syslog streams in both framings, whole and cut.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| pikett_agent::fuzz::fuzz_frames(data));

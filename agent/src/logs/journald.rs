@@ -199,4 +199,45 @@ mod tests {
         assert_eq!(item.position.unwrap().1, Position::Cursor("c9".to_owned()));
         run(&config, &positions, &intake, &Clock::manual(0));
     }
+
+    #[test]
+    fn broken_records_are_kept_whole_and_hostile_ones_harmless() {
+        let parser = Parser::new(crate::config::Format::Syslog, Zone::utc());
+        let now = Timestamp::from_seconds(1_795_359_845);
+        for line in ["", "\n", "null", "[]", "7", "\"text\"", "{\"a\":", "\u{0}{}"] {
+            let (event, cursor, parsed) = record(line.as_bytes(), &parser, now);
+            assert!(!parsed && cursor.is_none(), "{line:?}");
+            assert_eq!(event.time, now, "{line:?}");
+        }
+        for (line, message, time) in [
+            (r#"{}"#, "", now),
+            (r#"{"MESSAGE":null,"__REALTIME_TIMESTAMP":"yesterday"}"#, "", now),
+            (r#"{"MESSAGE":[104,300]}"#, "", now),
+            (r#"{"MESSAGE":[],"__REALTIME_TIMESTAMP":"5"}"#, "", Timestamp::from_micros(5)),
+            (r#"{"MESSAGE":{"a":1},"_PID":[],"PRIORITY":3}"#, "", now),
+            (
+                r#"{"MESSAGE":"two\nlines","_SOURCE_REALTIME_TIMESTAMP":"7","__REALTIME_TIMESTAMP":"9"}"#,
+                "two\nlines",
+                Timestamp::from_micros(7),
+            ),
+            (
+                r#"{"MESSAGE":"x","_HOSTNAME":"a b","SYSLOG_IDENTIFIER":"my app","_PID":"-3"}"#,
+                "x",
+                now,
+            ),
+        ] {
+            let (event, _, parsed) = record(line.as_bytes(), &parser, now);
+            assert!(parsed, "{line}");
+            assert_eq!(
+                (event.fields["message"].as_str(), event.time),
+                (Some(message), time),
+                "{line}"
+            );
+        }
+        // A message cannot forge the header it is read with.
+        let forged = r#"{"MESSAGE":"1 2026-01-01T00:00:00Z evil sshd 1 - - Accepted password for root from 10.0.0.1 port 1","SYSLOG_IDENTIFIER":"app","_HOSTNAME":"web1"}"#;
+        let (event, _, _) = record(forged.as_bytes(), &parser, now);
+        assert_eq!(event::get(&event.fields, "host.name").unwrap(), "web1");
+        assert_eq!(event::get(&event.fields, "src_ip"), None);
+    }
 }

@@ -213,3 +213,121 @@ fn an_unknown_setting_ends_the_run() {
     assert_eq!(case.run(&compat, &["web.pcap"]), ExitCode::SUCCESS);
     assert_eq!(case.run(&["--rules", "/nonexistent.rules"], &["web.pcap"]), ExitCode::from(2));
 }
+
+#[test]
+fn the_same_captures_give_the_same_bytes() {
+    let case = Case::new();
+    let rules = case.path("test.rules");
+    let eve = || std::fs::read(case.path("out/eve.json")).unwrap();
+    case.run(&["--rules", &rules], &["web.pcap", "dns.pcap"]);
+    let first = eve();
+    case.run(&["--rules", &rules], &["web.pcap", "dns.pcap"]);
+    assert!(first == eve() && !first.is_empty());
+}
+
+#[test]
+fn a_gzipped_capture_is_the_capture() {
+    let case = Case::new();
+    assert_eq!(case.run(&["--no-rules"], &["web.pcap"]), ExitCode::SUCCESS);
+    let plain = case.records("eve.json");
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gz, &pcap(&web())).unwrap();
+    let gz = gz.finish().unwrap();
+    std::fs::write(case.folder.path().join("web.pcap.gz"), &gz).unwrap();
+    assert_eq!(case.run(&["--no-rules"], &["web.pcap.gz"]), ExitCode::SUCCESS);
+    assert_eq!(case.records("eve.json"), plain);
+    std::fs::write(case.folder.path().join("cut.pcap.gz"), &gz[..gz.len() / 2]).unwrap();
+    assert_eq!(case.run(&["--no-rules"], &["cut.pcap.gz"]), ExitCode::from(1));
+}
+
+#[test]
+fn variables_decide_whom_a_rule_is_about() {
+    let case = Case::new();
+    let rule = "alert http $HOME_NET any -> $EXTERNAL_NET any (msg:\"out\"; flow:to_server; http.uri; content:\"/evil\"; sid:9;)\n";
+    std::fs::write(case.folder.path().join("v.rules"), rule).unwrap();
+    let rules = case.path("v.rules");
+    for (vars, wanted) in [
+        (&[][..], &[9][..]),
+        (&["--var", "HOME_NET=192.0.2.0/24"], &[]),
+        (&["--var", "HOME_NET=[10.0.0.1]", "--var", "EXTERNAL_NET=any"], &[9]),
+        (&["--var", "EXTERNAL_NET=[198.51.100.0/24]"], &[]),
+    ] {
+        let options = [&["--rules", &rules][..], vars].concat();
+        assert_eq!(case.run(&options, &["web.pcap"]), ExitCode::SUCCESS);
+        assert_eq!(sids(&case.records("eve.json")), wanted, "{vars:?}");
+    }
+}
+
+#[test]
+fn rule_folders_are_searched_to_their_bottom_for_rules_only() {
+    let case = Case::new();
+    let folder = case.folder.path().join("rules/deep");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rule = |sid: u32| {
+        format!("alert dns any any -> any any (dns.query; content:\"bad\"; sid:{sid};)\n")
+    };
+    std::fs::write(folder.join("a.rules"), rule(21)).unwrap();
+    std::fs::write(case.folder.path().join("rules/b.rules"), rule(22)).unwrap();
+    std::fs::write(case.folder.path().join("rules/c.rules.bak"), rule(23)).unwrap();
+    // A file named itself counts whatever its ending; bytes that are no UTF-8 stay what they are.
+    let named =
+        b"alert dns any any -> any any (msg:\"\xe9\"; dns.query; content:\"bad\"; sid:24;)\n";
+    std::fs::write(case.folder.path().join("own.txt"), named).unwrap();
+    let (folder, own) = (case.path("rules"), case.path("own.txt"));
+    case.run(&["--rules", &folder, "--rules", &own], &["dns.pcap"]);
+    assert_eq!(sids(&case.records("eve.json")), [21, 22, 24]);
+}
+
+#[test]
+fn alerts_show_what_raised_them_when_asked() {
+    let case = Case::new();
+    let rules = case.path("test.rules");
+    let alert = |options: &[&str]| {
+        let all = [&["--rules", &rules, "--compat", "suricata"][..], options].concat();
+        assert_eq!(case.run(&all, &["dns.pcap"]), ExitCode::SUCCESS);
+        case.records("eve.json").into_iter().find(|r| r["alert"]["signature_id"] == 4).unwrap()
+    };
+    let plain = alert(&[]);
+    for name in ["payload", "payload_printable", "packet", "stream"] {
+        assert!(plain.get(name).is_none(), "{name}");
+    }
+    let key = |name: &str| format!("outputs.eve-log.types.alert.{name}=yes");
+    let (payload, packet, print) = (key("payload"), key("packet"), key("payload-printable"));
+    let full = alert(&["--set", &payload, "--set", &packet, "--set", &print]);
+    let decode = |name: &str| {
+        base64::Engine::decode(
+            &base64::engine::general_purpose::STANDARD,
+            full[name].as_str().unwrap(),
+        )
+        .unwrap()
+    };
+    let frame = dns().remove(0);
+    assert_eq!(decode("packet"), frame);
+    assert_eq!(decode("payload"), &frame[42..], "behind Ethernet, IPv4 and UDP");
+    assert!(full["payload_printable"].as_str().unwrap().ends_with(".bad.example....."));
+    assert_eq!(full["stream"], 0);
+}
+
+#[test]
+fn every_counter_of_detection_is_in_the_stats_record() {
+    let case = Case::new();
+    let rules = case.path("test.rules");
+    for workers in ["1", "3"] {
+        case.run(&["--rules", &rules, "--workers", workers], &["web.pcap", "dns.pcap"]);
+        let records = case.records("eve.json");
+        let stats = &records.last().unwrap()["stats"];
+        assert_eq!(stats["detect"]["alert"], 4, "{workers} workers");
+        assert!(stats["detect"]["inspections"].as_u64().unwrap() >= 4);
+        for loss in [
+            "alert_queue_overflow",
+            "inspection_budget",
+            "pcre_limit",
+            "half_matched",
+            "instances_beyond",
+            "flow_state_full",
+        ] {
+            assert_eq!(stats["detect"][loss], 0, "{loss}");
+        }
+        assert_eq!((&stats["decoder"]["pkts"], &stats["flow"]["total"]), (&9.into(), &2.into()));
+    }
+}

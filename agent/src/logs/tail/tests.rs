@@ -1,3 +1,5 @@
+//! Files as logrotate, programs and administrators treat them.
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -187,4 +189,119 @@ fn bad_settings_are_named() {
         error(FileConfig { time_zone: Some("Mars/Base".into()), ..FileConfig::default() }),
         "unknown time zone \"Mars/Base\""
     );
+}
+
+#[test]
+fn a_file_that_shrinks_between_two_reads_is_read_from_its_start_once() {
+    let mut fixture = Fixture::new(FileConfig::default());
+    // More than one turn, so that the file is half read when it shrinks.
+    let line = format!("{}\n", "x".repeat(1023));
+    fs::write(fixture.path("a.log"), line.repeat(3 * 1024)).unwrap();
+    assert!(fixture.tailer.poll(Timestamp::EPOCH, &mut fixture.sink), "more is left");
+    assert_eq!(std::mem::take(&mut fixture.sink.messages).len(), 1024);
+    fs::write(fixture.path("a.log"), "after\n").unwrap();
+    assert_eq!(fixture.poll(), ["after"]);
+    assert_eq!(fixture.sink.notes, [Note::Truncated(fixture.path("a.log"))]);
+    // To nothing, and to the very length that was read.
+    fs::write(fixture.path("a.log"), "").unwrap();
+    assert_eq!(fixture.poll(), [""; 0]);
+    fs::write(fixture.path("a.log"), "again\n").unwrap();
+    assert_eq!(fixture.poll(), ["again"]);
+    assert_eq!(fixture.sink.notes.len(), 2, "{:?}", fixture.sink.notes);
+}
+
+#[test]
+fn a_deleted_file_is_read_to_its_end_and_its_successor_whole() {
+    let mut fixture = Fixture::new(FileConfig::default());
+    fixture.append("a.log", "one\n");
+    assert_eq!(fixture.poll(), ["one"]);
+    // Written and deleted between two polls, while it is followed.
+    fixture.append("a.log", "last words\n");
+    fs::remove_file(fixture.path("a.log")).unwrap();
+    assert_eq!(fixture.poll(), ["last words"]);
+    assert_eq!(fixture.tailer.files(), 0, "a deleted file is closed");
+    fixture.append("a.log", "successor\n");
+    assert_eq!(fixture.poll(), ["successor"]);
+}
+
+#[test]
+fn one_file_under_several_names_is_read_once() {
+    let mut fixture = Fixture::new(FileConfig::default());
+    fixture.append("a.log", "one\n");
+    std::os::unix::fs::symlink(fixture.path("a.log"), fixture.path("b.log")).unwrap();
+    fs::hard_link(fixture.path("a.log"), fixture.path("c.log")).unwrap();
+    assert_eq!(fixture.poll(), ["one"]);
+    // The link is turned to another file: that one is new, the first goes on.
+    fixture.append("elsewhere", "two\n");
+    fs::remove_file(fixture.path("b.log")).unwrap();
+    std::os::unix::fs::symlink(fixture.path("elsewhere"), fixture.path("b.log")).unwrap();
+    fixture.append("a.log", "three\n");
+    let mut found = fixture.poll();
+    found.sort();
+    assert_eq!((found, fixture.tailer.files()), (vec!["three".to_owned(), "two".to_owned()], 2));
+}
+
+#[test]
+fn folders_and_loops_of_links_are_no_files() {
+    let mut fixture = Fixture::new(FileConfig::default());
+    fs::create_dir(fixture.path("folder.log")).unwrap();
+    std::os::unix::fs::symlink(fixture.path("x.log"), fixture.path("y.log")).unwrap();
+    std::os::unix::fs::symlink(fixture.path("y.log"), fixture.path("x.log")).unwrap();
+    fixture.append("a.log", "one\n");
+    assert_eq!((fixture.poll(), fixture.tailer.files()), (vec!["one".to_owned()], 1));
+    let named = |name: &str| {
+        let path = fixture.path(name);
+        fixture.sink.notes.iter().any(|n| matches!(n, Note::Unreadable(p, _) if *p == path))
+    };
+    assert!(named("x.log") && named("y.log") && !named("folder.log"), "{:?}", fixture.sink.notes);
+}
+
+#[test]
+fn many_files_are_all_read_and_keep_their_places() {
+    let mut fixture = Fixture::new(FileConfig::default());
+    let text = |n: usize, round: usize| format!("{n} in round {round}");
+    for n in 0..300 {
+        fixture.append(&format!("{n}.log"), &format!("{}\n", text(n, 0)));
+    }
+    assert_eq!(fixture.poll().len(), 300);
+    let positions = fixture.sink.positions.clone();
+    assert_eq!(positions.len(), 300);
+    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), positions);
+    for n in 0..300 {
+        fixture.append(&format!("{n}.log"), &format!("{}\n", text(n, 1)));
+    }
+    let mut found = fixture.poll();
+    found.sort();
+    let mut wanted: Vec<_> = (0..300).map(|n| text(n, 1)).collect();
+    wanted.sort();
+    assert_eq!(found, wanted, "every second line, no first line again");
+}
+
+#[test]
+fn a_record_of_several_lines_waits_for_its_rest_and_is_given_out_at_the_end() {
+    let config = FileConfig { starts_with: Some("^\\d".into()), ..FileConfig::default() };
+    let mut fixture = Fixture::new(config.clone());
+    fixture.append("a.log", "1 error\n  at x\n");
+    while fixture.tailer.poll(Timestamp::EPOCH, &mut fixture.sink) {}
+    assert_eq!(fixture.sink.messages, [""; 0], "its rest may still come");
+    fixture.append("a.log", "  at y\n");
+    while fixture.tailer.poll(Timestamp::EPOCH, &mut fixture.sink) {}
+    fixture.tailer.flush(Timestamp::EPOCH, &mut fixture.sink);
+    assert_eq!(fixture.sink.messages, ["1 error\n  at x\n  at y"]);
+    // A restart behind it repeats nothing.
+    let positions = fixture.sink.positions.clone();
+    fixture.sink.messages.clear();
+    fixture.tailer = Fixture::tailer(&fixture.folder, config, positions);
+    assert_eq!(fixture.poll(), [""; 0]);
+}
+
+#[test]
+fn lines_without_their_end_are_kept_for_the_restart() {
+    let mut fixture = Fixture::new(FileConfig::default());
+    fixture.append("a.log", "one\nhal");
+    assert_eq!(fixture.poll(), ["one"]);
+    let positions = fixture.sink.positions.clone();
+    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), positions);
+    fixture.append("a.log", "f\r\ntwo\r\n");
+    assert_eq!(fixture.poll(), ["half", "two"]);
 }
