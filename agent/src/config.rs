@@ -268,7 +268,7 @@ mod tests {
         let text = "data = \"/x\"\n[[interfaces]]\ndevice = \"eth0\"\nrole = \"ingres\"\nring_megabytes = 0\n[logs]\nfile = []\n";
         let error = service::config::parse::<Config>("agent.toml", text).unwrap_err();
         expect_test::expect![[r#"
-            agent.toml:4: interfaces[0].role: is not one of ingress, egress, internal, mirror
+            agent.toml:4: interfaces[0].role: "ingres" is not one of ingress, egress, internal, mirror
             agent.toml:5: interfaces[0].ring_megabytes: must be at least 1
             agent.toml:7: logs.file: unknown key, did you mean "files"?"#]]
         .assert_eq(&error.to_string());

@@ -104,7 +104,7 @@ mod tests {
         ] {
             assert_eq!(judge(before, free, 100), expected, "{before:?} {free}");
         }
-        assert_eq!(judge(Enough, u64::MAX, u64::MAX), Low, "no overflow");
+        assert_eq!(judge(Low, u64::MAX, u64::MAX), Enough, "no overflow");
     }
 
     #[test]

@@ -153,3 +153,33 @@ fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
         .with_context(|| format!("cannot start {program}"))?;
     if status.success() { Ok(()) } else { bail!("{} failed", words.join(" ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_there_or_not() {
+        assert!(answers("cargo"));
+        assert!(!answers("no-such-program-of-ours"));
+        // There, and it fails.
+        assert!(!answers("false"));
+    }
+
+    #[test]
+    fn every_need_names_its_packages() {
+        for need in NEEDS {
+            let package = |name: &str| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            };
+            assert!(
+                !need.what.is_empty() && package(need.debian) && package(need.fedora),
+                "{}",
+                need.what
+            );
+        }
+    }
+}

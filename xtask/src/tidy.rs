@@ -143,6 +143,73 @@ mod tests {
     }
 
     #[test]
+    fn whole_files_of_tests_are_known_by_their_place() {
+        for (name, test) in [
+            ("crates/a/src/tests.rs", true),
+            ("crates/a/src/testing.rs", true),
+            ("crates/a/src/x/edge_tests.rs", true),
+            ("crates/a/tests/all.rs", true),
+            ("tests/browser/main.rs", true),
+            ("crates/a/benches/speed.rs", true),
+            ("crates/a/src/test.rs", false),
+            ("crates/a/src/contests.rs", false),
+            ("crates/a/src/protests/x.rs", false),
+        ] {
+            assert_eq!(is_test(name), test, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_at_the_limit_is_tidy_and_needs_its_head() {
+        let name = "crates/a/src/b.rs";
+        assert!(file(name, "//! x\n", MAX_LINES).is_empty());
+        assert_eq!(
+            file(name, "fn f() {}\n", MAX_LINES + 1),
+            [
+                "crates/a/src/b.rs: 601 production lines, at most 600: split it",
+                "crates/a/src/b.rs: no //! head that says what it is",
+            ]
+        );
+        // The room that may hold unsafe code, and files of tests, are spared what does not concern them.
+        assert!(file("crates/capture/src/lib.rs", "//! x\n", 1).is_empty());
+        assert!(file("crates/a/src/tests.rs", "fn f() {}\n", 0).is_empty());
+    }
+
+    #[test]
+    fn every_dependency_needs_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("docs")).unwrap();
+        let manifest = "[package]\nx = 1\n[workspace.dependencies]\nour = { path = \"crates/our\" }\n\
+                        serde = \"1\"\nserde_json = { version = \"1\" }\n\n[profile.dev]\ndebug = 1\n";
+        write("Cargo.toml", manifest);
+        assert!(dependencies(folder.path()).is_err(), "the reasons are missing");
+        write("docs/dependencies.md", "| `serde_json` | documents |\n");
+        assert_eq!(
+            dependencies(folder.path()).unwrap(),
+            ["docs/dependencies.md gives no reason for serde"]
+        );
+        write("docs/dependencies.md", "`serde`, `serde_json`\n");
+        assert!(dependencies(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn sources_are_collected_without_what_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["src/b.rs", "src/a.rs", "target/x.rs", "node_modules/y.rs", "src/c.txt"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let mut found = Vec::new();
+        collect(folder.path(), &mut found).unwrap();
+        assert_eq!(found, [folder.path().join("src/a.rs"), folder.path().join("src/b.rs")]);
+        collect(&folder.path().join("gone"), &mut found).unwrap();
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
     fn each_rule_finds_its_breach() {
         let long = format!("//! x\n{}", "fn f() {}\n".repeat(MAX_LINES));
         assert_eq!(file("crates/a/src/b.rs", &long, MAX_LINES + 1).len(), 1);

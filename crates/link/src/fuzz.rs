@@ -42,7 +42,7 @@ mod tests {
     fn seeds() -> Vec<Vec<u8>> {
         let (time, fields) = (Timestamp::EPOCH, Object::new());
         let event = Event { seq: 3, time, seen: time, kind: Kind::Log, fields };
-        let packed = payload::pack(&[event.clone()]).unwrap();
+        let packed = payload::pack(std::slice::from_ref(&event)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let key = spool::SpoolKey::new([1; 32]);
         let mut spool =
@@ -85,7 +85,10 @@ mod tests {
             (token.replacen('a', "", 1), "id"),
             (token.replacen("s3", &"s".repeat(129), 1), "secret"),
             (token.replacen("s3", "s 3", 1), "secret"),
-            (token[..token.len() - 1].to_owned(), "fingerprint"),
+            (
+                token.chars().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect(),
+                "fingerprint",
+            ),
             (format!("{token}."), "too many parts"),
             ("pk1".to_owned(), "id"),
             ("pk1.a".to_owned(), "secret"),

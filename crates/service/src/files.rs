@@ -114,7 +114,7 @@ mod tests {
         let path = folder.path().join("large");
         let file = std::fs::File::create(&path).unwrap();
         file.set_len(MAX_FILE + 1).unwrap();
-        let error = read(&[path.clone()]).unwrap_err();
+        let error = read(std::slice::from_ref(&path)).unwrap_err();
         let expected = format!("cannot read {}: larger than 64 MiB", path.display());
         assert_eq!(crate::causes(&error), expected);
         std::fs::write(&path, b"a\xffb").unwrap();

@@ -77,9 +77,11 @@ mod tests {
         let shutdown = Shutdown::default();
         let soon = std::time::Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, shutdown.wait()).await.is_err());
-        let clones: Vec<_> = (0..50).map(|_| shutdown.clone()).collect();
-        let waiting: Vec<_> =
-            clones.into_iter().map(|one| tokio::spawn(async move { one.wait().await })).collect();
+        let mut waiting = Vec::new();
+        for _ in 0..50 {
+            let one = shutdown.clone();
+            waiting.push(tokio::spawn(async move { one.wait().await }));
+        }
         shutdown.clone().trigger();
         shutdown.trigger();
         for one in waiting {

@@ -203,15 +203,14 @@ mod tests {
     #[test]
     fn clones_count_into_one_and_other_labels_stay_apart() {
         let telemetry = Telemetry::new();
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
                 let telemetry = telemetry.clone();
-                std::thread::spawn(move || {
+                scope.spawn(move || {
                     (0..500).for_each(|_| telemetry.count("pikett_x", "x", &[("a", "b")], 1));
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+                });
+            }
+        });
         assert_eq!(telemetry.value("pikett_x", &[("a", "b")]), 2_000);
         assert_eq!(telemetry.value("pikett_x", &[("a", "c")]), 0);
         assert_eq!(telemetry.value("pikett_x", &[]), 0);
