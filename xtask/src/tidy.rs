@@ -178,9 +178,8 @@ mod tests {
     #[test]
     fn every_dependency_needs_its_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let write =
-            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        std::fs::create_dir(folder.path().join("docs")).unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        fs::create_dir(folder.path().join("docs")).unwrap();
         let manifest = "[package]\nx = 1\n[workspace.dependencies]\nour = { path = \"crates/our\" }\n\
                         serde = \"1\"\nserde_json = { version = \"1\" }\n\n[profile.dev]\ndebug = 1\n";
         write("Cargo.toml", manifest);
@@ -199,8 +198,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["src/b.rs", "src/a.rs", "target/x.rs", "node_modules/y.rs", "src/c.txt"] {
             let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
         }
         let mut found = Vec::new();
         collect(folder.path(), &mut found).unwrap();

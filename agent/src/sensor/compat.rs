@@ -12,6 +12,7 @@ use super::settings::{Input, SettingError, Settings};
 /// Turns the compatibility switches on that need no key.
 pub(crate) fn switch_on(settings: &mut Settings) {
     settings.compat = true;
+    settings.engine.timeouts.tcp[2] = 60;
     settings.engine.app.dns_ports_only = true;
     settings.records.compress_ipv6 = false;
     settings.records.ja4 = false;

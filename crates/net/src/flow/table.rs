@@ -22,7 +22,8 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { tcp: [60, 600, 60], udp: [30, 300], icmp: [30, 300], other: [30, 300] }
+        // A closed connection is told of soon, so that a scan is seen while it goes on.
+        Self { tcp: [60, 600, 5], udp: [30, 300], icmp: [30, 300], other: [30, 300] }
     }
 }
 
