@@ -29,12 +29,10 @@ fn every_path_of_the_api_refuses_strangers() {
     let mut asked = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
-            let (method, path) = (method.to_uppercase(), path.replace('{', "").replace('}', ""));
-            if !PUBLIC.iter().any(|(m, p, _)| {
-                *m == method
-                    && path.starts_with(&p[..4.min(p.len())])
-                    && (*p == path || path.starts_with("/ack/"))
-            }) {
+            let (method, path) = (method.to_uppercase(), path.replace(['{', '}'], ""));
+            let public = PUBLIC.iter().any(|(m, p, _)| *m == method && *p == path);
+            // Links in pages carry their own proof; without a good one they give nothing either.
+            if !public && !path.starts_with("/ack/") {
                 assert_eq!(status(&system, &method, &path), "401", "{method} {path}");
                 asked += 1;
             }

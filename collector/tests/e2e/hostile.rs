@@ -40,7 +40,7 @@ fn lines_too_long_or_not_utf8_are_kept_and_nothing_behind_them_is_lost() {
     assert!(
         long.contains("truncated_bytes"),
         "that it was cut is said: {}",
-        &long[long.len() - 400..]
+        long.chars().rev().take(400).collect::<String>()
     );
     let bytes = newest(&system, "needle2").to_string();
     assert!(bytes.contains(" end"), "{bytes}");
@@ -71,7 +71,7 @@ fn an_attackers_text_stays_text_in_terminal_mail_and_export() {
         command.arg("--authority").arg(system.at("authority.pem"));
         command.arg("--token-file").arg(system.at("token"));
         let output = command.output().unwrap();
-        assert!(output.status.code().is_some_and(|code| code < 2), "{:?}", output);
+        assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
     if binary("pikett").exists() {

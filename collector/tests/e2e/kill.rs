@@ -90,9 +90,9 @@ fn the_cable_is_cut_again_and_again() {
         let proxy = system.proxy.as_ref().unwrap();
         // Every third time nothing ends; it only no longer gets through.
         if round % 3 == 2 {
-            proxy.swallow()
+            proxy.swallow();
         } else {
-            proxy.cut()
+            proxy.cut();
         }
         pause(round + 1, 900);
         proxy.mend();

@@ -168,7 +168,7 @@ fn scene() {
     let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
     let agent = format!(
         "[rules]\nsignatures = [{:?}]\nsigma = [{:?}]\nanomaly = [{:?}]\n\
-         [rules.vars]\nHOME_NET = \"[10.77.0.1/32]\"\nEXTERNAL_NET = \"any\"\n\
+         [rules.vars]\nHOME_NET = \"[10.77.0.0/24]\"\nEXTERNAL_NET = \"any\"\n\
          [[interfaces]]\ndevice = \"v0\"\nrole = \"ingress\"\nring_megabytes = 16\n",
         rules.join("signatures"),
         rules.join("sigma"),

@@ -4,7 +4,7 @@
 //!
 //! `PIKETT_E2E_ROUNDS` sets the rounds of the kill matrix (3 unless said otherwise),
 //! `PIKETT_E2E_BINARIES` a folder with other binaries, such as `target/release`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod access;
 mod clock;

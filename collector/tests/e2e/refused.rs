@@ -116,7 +116,7 @@ fn a_corrupt_capture_is_told_and_what_was_readable_is_used() {
     assert!(code == 1 && some > 0 && some < all, "{code} {some} {words}");
     assert!(words.contains("cut.pcap") && words.contains("trunc"), "{words}");
     // A length that promises two gigabytes.
-    let mut broken = whole.clone();
+    let mut broken = whole;
     broken[32..36].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
     let (code, none, words) = replay("length.pcap", &broken);
     assert!(code == 1 && none == 0 && words.contains("length.pcap"), "{code} {none} {words}");
