@@ -34,11 +34,14 @@ impl Attacker {
         }
         let name = format!("pikett-e2e-{}", std::process::id());
         let made = Command::new("ip").args(["netns", "add", &name]).output().unwrap();
-        if !made.status.success() || unshare(CloneFlags::CLONE_NEWNET).is_err() {
-            println!("skipped: network namespaces cannot be made here (needs root)");
+        let attacker = Self(name);
+        // Entering one also needs a root that is a mount point, which a bare chroot lacks.
+        let enter = Command::new("ip").args(["netns", "exec", &attacker.0, "true"]).output();
+        let entered = enter.is_ok_and(|output| output.status.success());
+        if !made.status.success() || !entered || unshare(CloneFlags::CLONE_NEWNET).is_err() {
+            println!("skipped: network namespaces cannot be made and entered here (needs root)");
             return None;
         }
-        let attacker = Self(name);
         let near = "link add v0 type veth peer name a0 netns";
         ip(&format!("{near} {}", attacker.0));
         ip("link set lo up");
