@@ -1,6 +1,6 @@
 //! The collector's HTTPS side: API, ingest for others, console.
 //!
-//! Every route is declared once, in [`routes`], with what it needs; [`access::guard`] stands in
+//! Every route is declared once, in `routes`, with what it needs; [`access::guard`] stands in
 //! front of each and lets nobody past who lacks it. Handlers find the [`access::Caller`] in the
 //! request and do not ask again.
 
