@@ -136,7 +136,8 @@ pub fn looks_like(bytes: &[u8], lenient: bool) -> Likeness {
     else {
         return Likeness::Short;
     };
-    if flags & 0x0040 != 0 || flags >> 11 & 15 > 6 {
+    // Off its port a set Z bit speaks against DNS; on it, it must not hide the message (`z_flag_set`).
+    if (!lenient && flags & 0x0040 != 0) || flags >> 11 & 15 > 6 {
         return Likeness::Other;
     }
     let kind = if flags & 0x8000 == 0 { Likeness::Query } else { Likeness::Response };

@@ -369,3 +369,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_set_z_bit_does_not_hide_a_message_where_the_port_speaks_for_dns() {
+    use crate::app::dns::{Likeness, looks_like};
+    let marked = message(0x0140, [1, 0, 0, 0], &question("a.bc", 1));
+    let plain = message(0x0100, [1, 0, 0, 0], &question("a.bc", 1));
+    assert!(matches!(looks_like(&marked, true), Likeness::Query));
+    assert!(matches!(looks_like(&marked, false), Likeness::Other));
+    assert!(matches!(looks_like(&plain, false), Likeness::Query));
+}
