@@ -267,7 +267,6 @@ impl Detector {
             });
             raw.scanned = raw.bytes.len();
         }
-        let protocol = app_proto(flow.protocol());
         for (tx, dir) in transactions.changed() {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
                 states.push((tx.id, TxState::default()));
@@ -279,7 +278,7 @@ impl Detector {
             } else {
                 [view.payload, view.payload]
             };
-            let inspected = TxView::new(tx, protocol, payload);
+            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), payload);
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }
@@ -298,6 +297,15 @@ impl Detector {
                 raw.trim();
             }
         }
+    }
+}
+
+/// The protocol of a transaction: the flow's, unless the flow has changed to another since.
+fn spoken(flow: &Flow, tx: &Transaction) -> Protocol {
+    match tx.protocol() {
+        // One parser reads DNS, mDNS and LLMNR.
+        Protocol::Dns => flow.protocol(),
+        protocol => protocol,
     }
 }
 

@@ -129,7 +129,19 @@ impl<O: Output> Reporter<O> {
                 }
             }
         }
+        self.files(place);
         self.anomalies(place);
+    }
+
+    /// A record for each file of a transaction that has ended with this news.
+    fn files(&mut self, place: Place<'_>) {
+        for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
+            self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
+                tx_object(record, Some(place.tx), &settings.records);
+                record.insert("app_proto".into(), place.tx.protocol().name().into());
+                record.insert("fileinfo".into(), eve::file::of(file, place.tx.id).into());
+            });
+        }
     }
 
     fn http(&mut self, place: Place<'_>, http: &net::app::http::Http) {

@@ -7,15 +7,19 @@
 //! # A new protocol
 //!
 //! 1. A folder with a type that implements [`AppParser`], and a record type for [`Record`].
-//! 2. A variant in [`Protocol`], [`Record`] and in the private `State` below, one line each in
-//!    the `match`es that the compiler then points at.
+//! 2. A variant in [`Protocol`] and [`Record`], a line in the private `parser_of` below, and one line each
+//!    in the `match`es that the compiler then points at.
 //! 3. What its first bytes look like in [`detect`].
+//! 4. In the agent: `sensor/inspect/NAME.rs` (what rules see of it) and `sensor/eve/NAME.rs` (its record);
+//!    in `signature`: its buffers in `buffer.rs`, its numbers in `view.rs`.
 //!
 //! A parser must take its input in any pieces, keep its buffers under a limit it states, survive a
-//! gap (give up or find its place again) and report what is wrong as [`Transaction::event`].
+//! gap (give up or find its place again) and report what is wrong as [`Transaction::event`]. Files it
+//! carries go into [`Transaction::files`].
 
 pub mod detect;
 pub mod dns;
+pub mod file;
 pub mod http;
 mod protocol;
 pub mod tls;
@@ -38,13 +42,27 @@ use detect::{Probe, Transport};
 const PROBE_LIMIT: usize = 2048;
 
 /// A protocol parser: bytes of both directions in, transactions out.
-pub trait AppParser: Default {
+pub trait AppParser: std::fmt::Debug + Send {
     /// Bytes in order (TCP) or one whole datagram (UDP).
     fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList);
     /// That many bytes are missing here.
     fn gap(&mut self, dir: Direction, missing: u64, txs: &mut TxList);
     /// Nothing more will come in this direction.
     fn end(&mut self, dir: Direction, txs: &mut TxList);
+    /// Asked after each piece of data: `Some` once, when the flow speaks another protocol from now on
+    /// (STARTTLS, an upgrade). The parser is not called again.
+    fn switch(&mut self) -> Option<Switch> {
+        None
+    }
+}
+
+/// The end of one protocol within a flow: the bytes that belong to the next one.
+#[derive(Debug, Default)]
+pub struct Switch {
+    /// The protocol when it is certain; else it is looked for.
+    pub to: Option<Protocol>,
+    /// Bytes that were given to the parser but belong to what follows.
+    pub rest: PerDirection<Vec<u8>>,
 }
 
 /// Settings of detection and parsers.
@@ -62,6 +80,8 @@ pub struct AppConfig {
     pub max_transactions: usize,
     /// Protocols that are not parsed, a bit per [`Protocol`].
     pub disabled: u64,
+    /// Files in transit.
+    pub files: file::FileConfig,
 }
 
 impl Default for AppConfig {
@@ -73,6 +93,7 @@ impl Default for AppConfig {
             dns_ports_only: false,
             max_transactions: 512,
             disabled: 0,
+            files: file::FileConfig::default(),
         }
     }
 }
@@ -92,9 +113,7 @@ impl AppConfig {
 enum State {
     #[default]
     Probing,
-    Http(Box<http::Parser>),
-    Dns(Box<dns::Parser>),
-    Tls(Box<tls::Parser>),
+    Parsing(Box<dyn AppParser>),
     /// Known, but its payload is not parsed.
     Passive,
     Failed,
@@ -150,9 +169,12 @@ impl AppLayer {
         match &mut self.state {
             State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
             State::Probing => self.probe(dir, bytes, cx),
-            State::Http(p) => p.data(dir, bytes, &mut self.txs),
-            State::Dns(p) => p.data(dir, bytes, &mut self.txs),
-            State::Tls(p) => p.data(dir, bytes, &mut self.txs),
+            State::Parsing(parser) => {
+                parser.data(dir, bytes, &mut self.txs);
+                if let Some(switch) = parser.switch() {
+                    self.switch(dir, switch, cx);
+                }
+            }
             State::Passive | State::Failed => {}
         }
     }
@@ -166,9 +188,7 @@ impl AppLayer {
                     self.skip(dir, missing);
                 }
             }
-            State::Http(p) => p.gap(dir, missing, &mut self.txs),
-            State::Dns(p) => p.gap(dir, missing, &mut self.txs),
-            State::Tls(p) => p.gap(dir, missing, &mut self.txs),
+            State::Parsing(parser) => parser.gap(dir, missing, &mut self.txs),
             State::Passive | State::Failed => {}
         }
     }
@@ -176,9 +196,7 @@ impl AppLayer {
     /// Nothing more will come in one direction.
     pub fn end(&mut self, dir: Direction) {
         match &mut self.state {
-            State::Http(p) => p.end(dir, &mut self.txs),
-            State::Dns(p) => p.end(dir, &mut self.txs),
-            State::Tls(p) => p.end(dir, &mut self.txs),
+            State::Parsing(parser) => parser.end(dir, &mut self.txs),
             State::Probing | State::Passive | State::Failed => {}
         }
     }
@@ -291,14 +309,7 @@ impl AppLayer {
         }
         self.protocol = protocol;
         self.txs.set_limit(cx.config.max_transactions);
-        self.state = match protocol {
-            Protocol::Http => State::Http(Box::new(http::Parser::new(cx.config))),
-            Protocol::Dns | Protocol::Mdns | Protocol::Llmnr => {
-                State::Dns(Box::new(dns::Parser::new(cx.transport == Transport::Tcp)))
-            }
-            Protocol::Tls => State::Tls(Box::default()),
-            _ => State::Passive,
-        };
+        self.state = parser_of(protocol, cx).map_or(State::Passive, State::Parsing);
         let seen = std::mem::take(&mut self.seen);
         for side in [dir.reverse(), dir] {
             self.data(side, seen.get(side), cx);
@@ -308,4 +319,31 @@ impl AppLayer {
             }
         }
     }
+
+    /// What the old protocol began is complete as it is; what was left over is looked at anew.
+    fn switch(&mut self, dir: Direction, switch: Switch, cx: &AppContext<'_>) {
+        self.txs.complete_all();
+        self.state = State::Probing;
+        self.seen = PerDirection::default();
+        self.gave_up = PerDirection::default();
+        self.skipped = PerDirection::default();
+        if let Some(protocol) = switch.to {
+            self.begin(protocol, dir, cx);
+        }
+        for side in [dir.reverse(), dir] {
+            self.data(side, switch.rest.get(side), cx);
+        }
+    }
+}
+
+/// The parser of a protocol, when there is one.
+fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParser>> {
+    Some(match protocol {
+        Protocol::Http => Box::new(http::Parser::new(cx.config)),
+        Protocol::Dns | Protocol::Mdns | Protocol::Llmnr => {
+            Box::new(dns::Parser::new(cx.transport == Transport::Tcp))
+        }
+        Protocol::Tls => Box::new(tls::Parser::default()),
+        _ => return None,
+    })
 }

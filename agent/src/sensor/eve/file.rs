@@ -1,6 +1,7 @@
-//! `fileinfo` objects: files that HTTP bodies carry.
+//! `fileinfo` objects: files in transit.
 
 use net::Direction;
+use net::app::file::{File, FileState};
 use net::app::http::{Body, Http};
 use serde_json::Value;
 
@@ -31,6 +32,40 @@ pub(crate) fn of_http(http: &Http, dir: Direction, tx_id: u64) -> Option<Object>
     out.insert("size".into(), body.data().len().into());
     out.insert("tx_id".into(), tx_id.into());
     Some(out)
+}
+
+/// A file of a transaction.
+pub(crate) fn of(file: &File, tx_id: u64) -> Object {
+    let mut out = Object::new();
+    if !file.name.is_empty() {
+        out.insert("filename".into(), text(&file.name));
+    }
+    out.insert("gaps".into(), file.has_gaps().into());
+    let state = if file.state() == FileState::Closed { "CLOSED" } else { "TRUNCATED" };
+    out.insert("state".into(), state.into());
+    let digests = file.digests();
+    if let Some(md5) = digests.md5 {
+        out.insert("md5".into(), hex(&md5).into());
+    }
+    if let Some(sha1) = digests.sha1 {
+        out.insert("sha1".into(), hex(&sha1).into());
+    }
+    if let Some(sha256) = digests.sha256 {
+        out.insert("sha256".into(), hex(&sha256).into());
+    }
+    out.insert("stored".into(), false.into());
+    out.insert("size".into(), file.size().into());
+    out.insert("tx_id".into(), tx_id.into());
+    out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(nibble), 16));
+        }
+        text
+    })
 }
 
 /// The name of the file in one direction: that of its disposition, else the path.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::file::File;
 use super::{dns, http, tls};
 use crate::flow::{Direction, PerDirection};
 
@@ -49,6 +50,8 @@ pub struct Transaction {
     pub record: Record,
     /// What is wrong.
     pub events: Vec<Event>,
+    /// Files it carries, of both directions, in the order in which they began.
+    pub files: Vec<File>,
     progress: PerDirection<u8>,
     touched: PerDirection<bool>,
 }
@@ -116,6 +119,9 @@ impl Transaction {
     }
 
     fn complete(&mut self, dir: Direction) {
+        for file in self.files.iter_mut().filter(|file| file.dir == dir) {
+            file.truncate();
+        }
         if !self.is_complete(dir) {
             self.reach(dir, self.record.complete_at(dir));
         }
@@ -163,6 +169,7 @@ impl TxList {
             id,
             record,
             events: Vec::new(),
+            files: Vec::new(),
             progress: PerDirection::default(),
             touched: PerDirection::default(),
         });
@@ -214,6 +221,7 @@ impl TxList {
         }
         for tx in &mut self.list {
             tx.touched = PerDirection::default();
+            tx.files.iter_mut().for_each(File::settle);
         }
         while self.list.front().is_some_and(Transaction::both_complete) {
             self.list.pop_front();
