@@ -334,12 +334,14 @@ pub(super) struct ToQueue {
 }
 
 impl Output for ToQueue {
-    fn record(&mut self, ts: i64, mut record: eve::Object) {
-        let kind = match record.shift_remove("event_type") {
-            Some(Value::String(name)) => Kind::from_name(&name),
-            _ => return,
-        };
-        record.shift_remove("timestamp");
+    type Record = eve::Object;
+
+    fn begin(&mut self) -> eve::Object {
+        eve::Object::new()
+    }
+
+    fn record(&mut self, ts: i64, kind: &'static str, mut record: eve::Object) {
+        let kind = Kind::from_name(kind);
         record.insert("in_iface".into(), Value::String(self.interface.name.clone()));
         record.insert("in_role".into(), self.interface.role.into());
         if let Some(zone) = &self.interface.zone {

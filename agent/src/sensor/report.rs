@@ -8,15 +8,20 @@ use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 
 use super::detect::{Detector, FlowMemory};
-use super::eve::{self, Head, Object};
+use super::eve::fields::Fields;
+use super::eve::{self, Head};
 use super::figures::ScanFigures;
 use super::inspect::our_direction;
 use super::settings::Settings;
 
 /// Where records go.
 pub(crate) trait Output {
+    /// What its records are made of.
+    type Record: Fields;
+    /// A record to be filled.
+    fn begin(&mut self) -> Self::Record;
     /// Takes one record; `ts` is its time in microseconds since the epoch.
-    fn record(&mut self, ts: i64, record: Object);
+    fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
 }
 
 /// What is remembered of a flow.
@@ -82,13 +87,14 @@ impl<O: Output> Reporter<O> {
         &mut self,
         kind: &'static str,
         place: Place<'_>,
-        fill: impl FnOnce(&mut Object, &Settings),
+        fill: impl FnOnce(&mut O::Record, &Settings),
     ) {
         let options = &self.settings.records;
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
-        let mut record = head.of_flow(place.flow, place.dir);
+        let mut record = self.output.begin();
+        head.of_flow(&mut record, place.flow, place.dir);
         fill(&mut record, &self.settings);
-        self.output.record(self.ts, record);
+        self.output.record(self.ts, kind, record);
     }
 
     /// News of a transaction: writes the records it is complete enough for.
@@ -106,7 +112,7 @@ impl<O: Output> Reporter<O> {
                 let broken = tx.events.iter().any(|e| e.name == "malformed_data");
                 if wanted && !(broken && self.settings.compat) {
                     self.write(flow.protocol().name(), place, |record, _| {
-                        record.insert("dns".into(), eve::dns::message(message, tx.id).into());
+                        record.object("dns", |dns| eve::dns::message(dns, message, tx.id));
                     });
                 }
             }
@@ -124,7 +130,7 @@ impl<O: Output> Reporter<O> {
                     let place = Place { dir: Direction::ToServer, ..place };
                     self.write("tls", place, |record, settings| {
                         let session = eve::tls::session(tls, &settings.records);
-                        record.insert("tls".into(), session.into());
+                        record.value("tls", session.into());
                     });
                 }
             }
@@ -138,26 +144,27 @@ impl<O: Output> Reporter<O> {
         for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, Some(place.tx), &settings.records);
-                record.insert("app_proto".into(), place.tx.protocol().name().into());
-                record.insert("fileinfo".into(), eve::file::of(file, place.tx.id).into());
+                record.text("app_proto", place.tx.protocol().name());
+                record.object("fileinfo", |info| eve::file::of(info, file, place.tx.id));
             });
         }
     }
 
     fn http(&mut self, place: Place<'_>, http: &net::app::http::Http) {
         for dir in [Direction::ToServer, Direction::ToClient] {
-            let Some(info) = eve::file::of_http(http, dir, place.tx.id) else { continue };
+            let Some(body) = eve::file::body_of(http, dir) else { continue };
             self.write("fileinfo", Place { dir, ..place }, |record, settings| {
-                let transaction = eve::http::transaction(http, &settings.records);
-                record.insert("http".into(), transaction.into());
-                record.insert("app_proto".into(), "http".into());
-                record.insert("fileinfo".into(), info.into());
+                record.object("http", |out| eve::http::transaction(out, http, &settings.records));
+                record.text("app_proto", "http");
+                let name = eve::file::name(http, dir);
+                record.object("fileinfo", |out| {
+                    eve::file::of_http(out, name, body, place.tx.id);
+                });
             });
         }
         self.write("http", place, |record, settings| {
-            record.insert("tx_id".into(), place.tx.id.into());
-            let transaction = eve::http::transaction(http, &settings.records);
-            record.insert("http".into(), transaction.into());
+            record.number("tx_id", place.tx.id);
+            record.object("http", |out| eve::http::transaction(out, http, &settings.records));
         });
     }
 
@@ -173,8 +180,8 @@ impl<O: Output> Reporter<O> {
         }
         for event in &place.tx.events {
             self.write("anomaly", Place { dir: event.dir, ..place }, |record, _| {
-                record.insert("tx_id".into(), place.tx.id.into());
-                record.insert("anomaly".into(), eve::anomaly::transaction(place.tx, event));
+                record.number("tx_id", place.tx.id);
+                record.value("anomaly", eve::anomaly::transaction(place.tx, event));
             });
         }
     }
@@ -202,15 +209,16 @@ impl<O: Output> Reporter<O> {
                 continue;
             }
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = match flow {
-                Some((flow, dir)) => head.of_flow(flow, dir),
-                None => head.of_packet(packet),
-            };
-            record.insert("anomaly".into(), eve::anomaly::packet(event));
+            let mut record = self.output.begin();
+            match flow {
+                Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+                None => head.of_packet(&mut record, packet),
+            }
+            record.value("anomaly", eve::anomaly::packet(event));
             if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
                 eve::ethernet(&mut record, mac);
             }
-            self.output.record(self.ts, record);
+            self.output.record(self.ts, "anomaly", record);
         }
     }
 }
@@ -260,52 +268,57 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
-            let mut record = match (flow, packet) {
+            let mut record = self.output.begin();
+            match (flow, packet) {
                 (Some((flow, dir, _)), _) => {
-                    head.of_flow(flow, hit.direction.map_or(dir, our_direction))
+                    let dir = hit.direction.map_or(dir, our_direction);
+                    head.of_flow(&mut record, flow, dir);
                 }
-                (None, Some(packet)) => head.of_packet(packet),
+                (None, Some(packet)) => head.of_packet(&mut record, packet),
                 (None, None) => continue,
-            };
-            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
-            record.insert("pkt_src".into(), source.into());
-            if let Some(tx) = hit.tx {
-                record.insert("tx_id".into(), tx.into());
             }
-            record.insert("alert".into(), eve::alert::rule(&rule).into());
+            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
+            record.text("pkt_src", source);
+            if let Some(tx) = hit.tx {
+                record.number("tx_id", tx);
+            }
+            record.value("alert", eve::alert::rule(&rule).into());
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
                 let tx = hit.tx.and_then(|id| transactions.get(id));
                 tx_object(&mut record, tx, options);
                 if flow.protocol().is_known() {
-                    record.insert("app_proto".into(), flow.protocol().name().into());
+                    record.text("app_proto", flow.protocol().name());
                 }
-                record.insert("direction".into(), name.into());
-                let so_far = eve::flow::so_far(flow, options.compress_ipv6);
-                record.insert("flow".into(), so_far.into());
+                record.text("direction", name);
+                let compress = options.compress_ipv6;
+                record.object("flow", |body| eve::flow::so_far(body, flow, compress));
             }
             if let Some(packet) = packet {
                 eve::alert::evidence(&mut record, packet, options);
             }
-            self.output.record(self.ts, record);
+            self.output.record(self.ts, "alert", record);
         }
     }
 }
 
 /// The application record inside an alert.
-fn tx_object(
-    record: &mut Object,
+fn tx_object<F: Fields>(
+    record: &mut F,
     tx: Option<&Transaction>,
     options: &super::settings::RecordOptions,
 ) {
     let Some(tx) = tx else { return };
-    let (name, object) = match &tx.record {
-        Record::Http(http) => ("http", eve::http::transaction(http, options)),
-        Record::Dns(message) => ("dns", eve::dns::message(message, tx.id)),
-        Record::Tls(tls) => ("tls", eve::tls::session(tls, options)),
-    };
-    record.insert(name.into(), object.into());
+    match &tx.record {
+        Record::Http(http) => {
+            record.object("http", |out| eve::http::transaction(out, http, options));
+        }
+        Record::Dns(message) => {
+            record.object("dns", |out| eve::dns::message(out, message, tx.id));
+        }
+        Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
+    }
 }
 
 impl<O: Output> Sink for Reporter<O> {
@@ -345,6 +358,8 @@ impl<O: Output> Sink for Reporter<O> {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
-        self.output.record(self.ts, eve::flow::ended(&head, flow, reason));
+        let mut record = self.output.begin();
+        eve::flow::ended(&mut record, &head, flow, reason);
+        self.output.record(self.ts, "flow", record);
     }
 }

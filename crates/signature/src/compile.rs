@@ -2,12 +2,14 @@
 //!
 //! Runs once per load; the result is only read.
 
+mod end;
 mod fast;
 mod gram;
 pub(crate) mod matcher;
 mod order;
 pub(crate) mod plan;
-mod rarity;
+mod short;
+mod simd;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

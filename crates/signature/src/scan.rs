@@ -4,6 +4,7 @@
 //! thresholded and turned into a verdict. Nothing is allocated per packet once the scratch has grown.
 
 mod asn1;
+mod find;
 mod header;
 mod inspect;
 mod numbers;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use signature::RuleInfo;
 
 use super::Object;
+use super::fields::Fields;
 use crate::sensor::settings::RecordOptions;
 
 /// The `alert` object of a rule that matched.
@@ -38,19 +39,19 @@ pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
 }
 
 /// What an alert shows of the packet that raised it, as far as it is wanted.
-pub(crate) fn evidence(record: &mut Object, packet: &Packet<'_>, options: &RecordOptions) {
+pub(crate) fn evidence<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
     if options.alert_payload {
-        record.insert("payload".into(), STANDARD.encode(packet.payload).into());
+        record.text("payload", &STANDARD.encode(packet.payload));
     }
     if options.alert_payload_printable {
-        record.insert("payload_printable".into(), printable(packet.payload).into());
+        record.text("payload_printable", &printable(packet.payload));
     }
     if options.alert_payload || options.alert_payload_printable {
         // Shown is always the packet's own payload, never the stream around it.
-        record.insert("stream".into(), 0.into());
+        record.number("stream", 0);
     }
     if options.alert_packet {
-        record.insert("packet".into(), STANDARD.encode(packet.bytes).into());
+        record.text("packet", &STANDARD.encode(packet.bytes));
     }
     if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
         super::ethernet(record, mac);

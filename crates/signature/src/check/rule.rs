@@ -86,6 +86,8 @@ pub(crate) struct Content {
     pub(crate) distance: Option<Num>,
     pub(crate) within: Option<Num>,
     pub(crate) fast: Fast,
+    /// Where in the pattern the byte is that traffic has least, to search by.
+    pub(crate) rare: u16,
 }
 
 /// What `fast_pattern` says of a content.

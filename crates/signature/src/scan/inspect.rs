@@ -9,6 +9,7 @@ use crate::{
         rule::{Content, Item, Num},
     },
     scan::{
+        find::find,
         numbers,
         regex::{LazyRegex, Search},
     },
@@ -269,50 +270,4 @@ impl Inspection<'_, '_> {
 
 fn signed(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// First place of the pattern in the window that also fulfils `endswith`.
-fn find(pattern: &[u8], content: &Content, data: &[u8], window: (usize, usize)) -> Option<usize> {
-    let (from, to) = window;
-    if content.ends {
-        let start = data.len().checked_sub(pattern.len())?;
-        return (start >= from
-            && to >= data.len()
-            && same(pattern, content.nocase, data.get(start..)?))
-        .then_some(start);
-    }
-    let room = data.get(from..to)?;
-    if content.nocase {
-        find_nocase(pattern, room).map(|at| from + at)
-    } else if room.len() == pattern.len() {
-        (room == pattern).then_some(from)
-    } else {
-        memchr::memmem::find(room, pattern).map(|at| from + at)
-    }
-}
-
-fn same(pattern: &[u8], nocase: bool, there: &[u8]) -> bool {
-    if nocase { there.eq_ignore_ascii_case(pattern) } else { there == pattern }
-}
-
-/// Case-insensitive search: jumps by one seldom byte of the pattern (lowercase).
-fn find_nocase(pattern: &[u8], room: &[u8]) -> Option<usize> {
-    let last_start = room.len().checked_sub(pattern.len())?;
-    let (at, byte) =
-        pattern.iter().copied().enumerate().take(64).min_by_key(|(_, byte)| commonness(*byte))?;
-    let upper = byte.to_ascii_uppercase();
-    let search = room.get(at..=last_start + at)?;
-    memchr::memchr2_iter(byte, upper, search).find(|start| {
-        room.get(*start..*start + pattern.len())
-            .is_some_and(|there| there.eq_ignore_ascii_case(pattern))
-    })
-}
-
-const fn commonness(byte: u8) -> u8 {
-    match byte {
-        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b' ' | 0 => 3,
-        b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'=' => 2,
-        b':' | b'\r' | b'\n' => 1,
-        _ => 0,
-    }
 }
