@@ -1,5 +1,6 @@
 //! Rule files of a replay.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -16,7 +17,8 @@ pub(crate) fn load(
 ) -> anyhow::Result<(RuleSet, Report)> {
     let files = service::files::find(paths, &["rules"])?;
     let sources = files.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut options = LoadOptions { support: support(), ..LoadOptions::default() };
+    let mut options =
+        LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
     for (name, value) in variables {
         options.variables.set(name, value);
     }
@@ -48,7 +50,19 @@ fn support() -> Support {
     .iter()
     .filter_map(|protocol| AppProto::from_name(protocol.name()))
     .collect();
-    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)) }
+    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)), file_magic: false }
+}
+
+/// A file that a rule names: beside the rule file, or in the working folder.
+fn read_named(rule_file: &str, name: &str, limit: u64) -> std::io::Result<Vec<u8>> {
+    let beside = Path::new(rule_file).parent().map(|folder| folder.join(name));
+    let path = beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name));
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file is too large"));
+    }
+    Ok(content)
 }
 
 /// A file as it is: rules may hold bytes that are no UTF-8.

@@ -261,6 +261,7 @@ impl<O: Output> Reporter<O> {
                 record.insert("tx_id".into(), tx.into());
             }
             record.insert("alert".into(), eve::alert::rule(&rule).into());
+            eve::alert::notes(&mut record, hit, detector.rules());
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };

@@ -130,6 +130,10 @@ pub enum Buffer {
     Icmpv4Hdr,
     /// `icmpv6.hdr`: ICMPv6 header.
     Icmpv6Hdr,
+    /// `ip.src`: source address of the packet, 4 or 16 bytes.
+    IpSrc,
+    /// `ip.dst`: destination address of the packet, 4 or 16 bytes.
+    IpDst,
 }
 
 /// In which direction a buffer exists.
@@ -408,6 +412,8 @@ const TABLE: &[Row] = &[
     row(Buffer::Ipv6Hdr, ("ipv6.hdr", ""), Sides::Packet, &[], (false, false)),
     row(Buffer::Icmpv4Hdr, ("icmpv4.hdr", ""), Sides::Packet, &[], (false, false)),
     row(Buffer::Icmpv6Hdr, ("icmpv6.hdr", ""), Sides::Packet, &[], (false, false)),
+    row(Buffer::IpSrc, ("ip.src", ""), Sides::Packet, &[], (false, false)),
+    row(Buffer::IpDst, ("ip.dst", ""), Sides::Packet, &[], (false, false)),
 ];
 
 impl Buffer {

@@ -4,6 +4,7 @@
 //! thresholded and turned into a verdict. Nothing is allocated per packet once the scratch has grown.
 
 mod asn1;
+mod datasets;
 mod header;
 mod inspect;
 mod numbers;
@@ -14,9 +15,9 @@ mod tables;
 mod transaction;
 mod transform;
 
-pub(crate) use self::regex::LazyRegex;
+pub(crate) use self::{numbers::decode_base64, regex::LazyRegex};
 pub use self::{
-    queue::{Match, MatchSource, Outcome, Scope, Verdict},
+    queue::{Match, MatchSource, Note, Outcome, Scope, Verdict},
     state::{FlowState, TxState},
     tables::Tables,
 };
@@ -104,6 +105,8 @@ pub struct Scan<'a> {
     scratch: &'a mut Scratch,
     packet: &'a PacketView<'a>,
     flow: Option<&'a mut FlowState>,
+    /// The protocol of the flow became known, or another, with this packet.
+    news: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -116,10 +119,12 @@ impl<'a> Scan<'a> {
         mut flow: Option<&'a mut FlowState>,
     ) -> Self {
         scratch.queue.clear();
+        let mut news = false;
         if let Some(flow) = &mut flow {
             flow.adopt(rules.generation);
+            news = packet.flow.is_some_and(|view| flow.learn(view.app));
         }
-        Self { rules, tables, scratch, packet, flow }
+        Self { rules, tables, scratch, packet, flow, news }
     }
 
     fn is_passed(&self) -> bool {
@@ -135,7 +140,7 @@ impl<'a> Scan<'a> {
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
         self.address_rules(&mut candidates);
-        let data = Data { bytes: self.packet.payload, offset: 0, last: true };
+        let data = payload(self.packet.payload, 0, true);
         let group = match self.packet.ip_proto {
             6 => 0,
             17 => 1,
@@ -187,7 +192,7 @@ impl<'a> Scan<'a> {
         let rules = self.rules;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
-        let data = Data { bytes: chunk.data, offset: chunk.offset, last: chunk.last };
+        let data = payload(chunk.data, chunk.offset, chunk.last);
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
         let (src, dst) = (self.packet.src, self.packet.dst);
         let ends = if own { (src, dst) } else { (dst, src) };
@@ -238,6 +243,9 @@ impl<'a> Scan<'a> {
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
+        if rule.protocol_only && !self.news {
+            return;
+        }
         if !header::matches(rules, rule, self.packet, place) {
             return;
         }
@@ -267,12 +275,17 @@ impl<'a> Scan<'a> {
             return false;
         }
         let (source, tx, direction) = source;
+        let mut notes = [None; queue::MAX_NOTES];
+        for (slot, note) in notes.iter_mut().zip(&self.scratch.inspecting.notes) {
+            *slot = Some(*note);
+        }
         self.scratch.queue.push(Match {
             rule: RuleId(id),
             action: rule.action,
             tx,
             direction,
             source,
+            notes,
         });
         for post in &rule.posts {
             self.post(post);
@@ -314,6 +327,10 @@ impl<'a> Scan<'a> {
         }
         self.scratch.stats.flow_state_full += u64::from(!kept);
     }
+}
+
+const fn payload(bytes: &[u8], offset: u64, last: bool) -> Data<'_> {
+    Data { bytes, offset, last, little: false, buffer: crate::Buffer::Payload }
 }
 
 /// Rules that no pattern announces, by source and destination of the data.

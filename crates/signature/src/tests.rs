@@ -14,7 +14,7 @@ pub(crate) fn everything() -> LoadOptions {
     let all = ProtoSet::of(
         &Buffer::all().flat_map(Buffer::protocols).copied().collect::<Vec<AppProto>>(),
     );
-    LoadOptions { support: Support { detected: all, parsed: all }, ..LoadOptions::default() }
+    LoadOptions { support: Support { detected: all, parsed: all, file_magic: true }, ..LoadOptions::default() }
 }
 
 pub(crate) fn load(rules: &str) -> (RuleSet, Report) {

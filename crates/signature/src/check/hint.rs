@@ -77,6 +77,29 @@ const KNOWN: &[&str] = &[
     "xor",
     "pkt_data",
     "window",
+    "dataset",
+    "datarep",
+    "filestore",
+    "filename",
+    "fileext",
+    "filemagic",
+    "filemd5",
+    "filesha1",
+    "filesha256",
+    "filesize",
+    "replace",
+    "entropy",
+    "requires",
+    "alert",
+    "pcrexform",
+    "gunzip",
+    "zlib_deflate",
+    "from_base64",
+    "subslice",
+    "to_uppercase",
+    "strip_pseudo_headers",
+    "header_lowercase",
+    "uricontent",
 ];
 
 /// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
@@ -85,19 +108,9 @@ const NOT_EVALUATED: &[&str] = &[
     "ftpbounce",
     "luajit",
     "luaxform",
-    "dataset",
-    "datarep",
     "iprep",
     "geoip",
-    "filestore",
-    "fileext",
-    "filemagic",
-    "filemd5",
-    "filesha1",
-    "filesha256",
-    "filesize",
     "file.magic",
-    "replace",
     "l3_proto",
     "rpc",
     "csum",
@@ -108,8 +121,6 @@ const NOT_EVALUATED: &[&str] = &[
     "udpv6-csum",
     "icmpv4-csum",
     "icmpv6-csum",
-    "entropy",
-    "requires",
     "bypass",
     "config",
     "frame",
@@ -157,14 +168,8 @@ const NOT_EVALUATED: &[&str] = &[
     "websocket.",
     "igmp.",
     "arp.",
-    "pcrexform",
-    "gunzip",
-    "zlib_deflate",
-    "from_base64",
     "domain",
     "tld",
-    "subslice",
-    "strip_pseudo",
     "http.",
     "http_",
     "dns.",
@@ -182,6 +187,11 @@ const NOT_EVALUATED: &[&str] = &[
     "imap.",
     "app-layer-state",
 ];
+
+/// Whether a keyword that is no buffer is evaluated.
+pub(super) fn is_evaluated(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
 
 /// The error for a keyword that nothing evaluates.
 pub(super) fn unknown(name: &str) -> RuleError {

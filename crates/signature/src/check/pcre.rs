@@ -150,6 +150,24 @@ pub(crate) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
     })
 }
 
+/// The expression of `pcrexform`, which must have a group to take out.
+pub(crate) fn capture(text: &[u8]) -> Result<Expression, RuleError> {
+    let bad = |why: String| RuleError::value("pcrexform", text, why);
+    let printable = printable(text);
+    let full = format!("{LIMITS}{printable}");
+    let compiled = pcre2::bytes::RegexBuilder::new()
+        .build(&full)
+        .map_err(|error| bad(format!("invalid expression: {error}")))?;
+    if compiled.captures_len() != 2 {
+        return Err(bad("needs exactly one group in brackets".to_owned()));
+    }
+    let linear = rewrite(&printable, &Flags::default())
+        .map(|(text, _)| format!("(?-u)(?:{text})"))
+        .filter(|text| parses(text))
+        .map(String::into_boxed_str);
+    Ok(Expression { linear, full: full.into_boxed_str(), takes_newline: false })
+}
+
 /// Bytes outside of ASCII as `\xNN`.
 fn printable(expression: &[u8]) -> String {
     let mut out = String::with_capacity(expression.len());

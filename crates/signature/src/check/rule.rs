@@ -32,7 +32,7 @@ impl Action {
 }
 
 /// Number of a pattern's bytes in the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Pattern {
     pub(crate) start: u32,
     pub(crate) len: u32,
@@ -111,6 +111,8 @@ impl Content {
 pub(crate) enum Encoding {
     Big,
     Little,
+    /// As the header of the DCERPC message says.
+    Dcerpc,
     /// ASCII digits; 0 = guess by prefix as strtoull does.
     Text(u8),
 }
@@ -215,6 +217,47 @@ pub(crate) struct Asn1 {
     pub(crate) relative: Option<i32>,
 }
 
+/// `dataset` and `datarep`: what is asked of a data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DatasetTest {
+    /// Number of the set.
+    pub(crate) set: u32,
+    pub(crate) op: DatasetOp,
+    /// A name that ends in a known one is known.
+    pub(crate) subdomain: bool,
+}
+
+/// What a [`DatasetTest`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DatasetOp {
+    IsSet,
+    IsNotSet,
+    Set,
+    Unset,
+    /// Reputation compares.
+    Reputation(Cmp),
+}
+
+/// `entropy`: bits of information per byte.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Entropy {
+    pub(crate) offset: u32,
+    pub(crate) bytes: Option<u32>,
+    pub(crate) cmp: FloatCmp,
+}
+
+/// Comparison of fractions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum FloatCmp {
+    Eq(f64),
+    Ne(f64),
+    Lt(f64),
+    Le(f64),
+    Gt(f64),
+    Ge(f64),
+    Between(f64, f64),
+}
+
 /// One step of the inspection of a buffer, in the order of the rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Item {
@@ -228,6 +271,8 @@ pub(crate) enum Item {
     ByteMath(Box<ByteMath>),
     Base64(Box<Base64>),
     Asn1(Box<Asn1>),
+    Dataset(Box<DatasetTest>),
+    Entropy(Box<Entropy>),
 }
 
 impl Item {
@@ -236,7 +281,7 @@ impl Item {
         match self {
             Self::Content(content) => content.is_relative(),
             Self::Pcre { relative, .. } | Self::IsDataAt { relative, .. } => *relative,
-            Self::Size(_) => false,
+            Self::Size(_) | Self::Dataset(_) | Self::Entropy(_) => false,
             Self::ByteTest(test) => test.field.relative,
             Self::ByteJump(jump) => jump.field.relative,
             Self::ByteExtract(extract) => extract.field.relative,
@@ -261,7 +306,77 @@ pub(crate) enum Transform {
     Md5,
     Sha1,
     Sha256,
-    Xor(u64, u8),
+    /// The key.
+    Xor(Pattern),
+    FromBase64 {
+        bytes: Option<u16>,
+        offset: u16,
+        mode: Base64Mode,
+    },
+    /// At most this many bytes come out.
+    Gunzip(u32),
+    /// At most this many bytes come out.
+    Inflate(u32),
+    Subslice {
+        offset: i32,
+        bytes: Option<u32>,
+        truncate: bool,
+    },
+    /// First group of the expression with this number.
+    Capture(u32),
+}
+
+/// What is done with bytes that are no base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Base64Mode {
+    /// The text ends there.
+    Rfc4648,
+    /// They are skipped.
+    Rfc2045,
+    /// Nothing is decoded.
+    Strict,
+}
+
+/// Digest of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digest {
+    Md5,
+    Sha1,
+    Sha256,
+}
+
+/// A test of a file in transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileTest {
+    /// Any file.
+    Any,
+    Size(Cmp),
+    /// Part of the name, lowercase; `extension`: its end after a dot.
+    Name { part: Box<[u8]>, extension: bool, negated: bool },
+    /// Part of the type found by its content, lowercase.
+    Magic { part: Box<[u8]>, negated: bool },
+    /// Member of a list of digests: number of the data set.
+    Listed { digest: Digest, set: u32, negated: bool },
+}
+
+/// `filestore`: which file content is to be kept after a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileStore {
+    /// Direction of the files; `None` for both.
+    pub direction: Option<crate::Direction>,
+    /// How far it reaches.
+    pub scope: FileStoreScope,
+}
+
+/// Reach of a [`FileStore`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileStoreScope {
+    /// The file that matched.
+    File,
+    /// All files of the transaction.
+    Transaction,
+    /// All files of the flow.
+    Flow,
 }
 
 /// What `absent` asks of a block.
@@ -561,5 +676,11 @@ pub(crate) struct Rule {
     pub(crate) gates: Vec<Gate>,
     pub(crate) posts: Vec<Post>,
     pub(crate) threshold: Option<Threshold>,
-    pub(crate) noalert: bool,
+    /// A match is an alert to be shown: the default of every action but pass.
+    pub(crate) shows: bool,
+    /// Tests of which all must hold for one and the same file.
+    pub(crate) files: Vec<FileTest>,
+    pub(crate) file_store: Option<FileStore>,
+    /// About nothing but the protocol of the flow: fires when that becomes known.
+    pub(crate) protocol_only: bool,
 }

@@ -25,7 +25,11 @@ impl Builder<'_, '_> {
             "flowint" => self.flowint(text(name, value)?)?,
             "noalert" => {
                 none(name, value)?;
-                self.noalert = true;
+                self.alert = Some(false);
+            }
+            "alert" => {
+                none(name, value)?;
+                self.alert = Some(true);
             }
             "threshold" | "detection_filter" => self.threshold(name, text(name, value)?)?,
             "tag" => {
@@ -42,7 +46,7 @@ impl Builder<'_, '_> {
         let (command, names) = given.split_once(',').unwrap_or((given, ""));
         let command = command.trim().to_ascii_lowercase();
         if command == "noalert" {
-            self.noalert = true;
+            self.alert = Some(false);
             return Ok(());
         }
         if names.trim().is_empty() {
@@ -81,7 +85,7 @@ impl Builder<'_, '_> {
         let parts: Vec<&str> = given.split(',').map(str::trim).collect();
         let [command, name, rest @ ..] = parts.as_slice() else {
             return if *given == *"noalert" {
-                self.noalert = true;
+                self.alert = Some(false);
                 Ok(())
             } else {
                 Err(bad("expected command,name,track"))

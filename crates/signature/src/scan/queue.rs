@@ -6,7 +6,7 @@ use crate::{
     Action, Direction, RuleId,
     check::{
         Rule,
-        rule::{CountBy, Test},
+        rule::CountBy,
     },
     compile::plan,
     scan::{Scan, tables::Ruling},
@@ -14,6 +14,28 @@ use crate::{
 
 /// Most alerts of one packet; more are counted.
 const MAX_ALERTS: usize = 15;
+
+/// Most notes of one match.
+pub(crate) const MAX_NOTES: usize = 4;
+
+/// What a rule found beside its match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The context of a value in a data set: [`crate::RuleSet::context`] has the text.
+    Context {
+        /// Number of the set.
+        set: u32,
+        /// Number of the context in it.
+        context: u32,
+    },
+    /// Bits of information per byte of a buffer.
+    Entropy {
+        /// Which buffer.
+        buffer: crate::Buffer,
+        /// The number as [`f64::to_bits`] gives it.
+        bits: u64,
+    },
+}
 
 /// Where a rule matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +61,8 @@ pub struct Match {
     pub direction: Option<Direction>,
     /// Where it matched.
     pub source: MatchSource,
+    /// What was found beside the match, as far as there is room.
+    pub notes: [Option<Note>; MAX_NOTES],
 }
 
 /// What a verdict covers.
@@ -97,7 +121,7 @@ impl<'a> Scan<'a> {
             }
             apply(rule, &mut verdict);
             passed = rule.action == Action::Pass && verdict.drop == Scope::None;
-            let visible = ruling == Ruling::Show && !rule.noalert && rule.action != Action::Pass;
+            let visible = ruling == Ruling::Show && rule.shows;
             if visible && shown >= MAX_ALERTS {
                 beyond += 1;
                 return false;
@@ -139,14 +163,8 @@ impl<'a> Scan<'a> {
 /// Takes the rule's action into the verdict.
 fn apply(rule: &Rule, verdict: &mut Verdict) {
     let kind = plan::kind(rule);
-    let app = rule.protocol.app.is_some()
-        || rule.tests.iter().any(|test| matches!(test, Test::AppProto { .. }));
-    // A rule on the application protocol alone is about the flow.
-    let protocol_only = app
-        && rule.blocks.is_empty()
-        && rule.tests.iter().all(|test| matches!(test, Test::AppProto { .. }));
     let stateful = rule.flow.established || rule.protocol.app.is_some();
-    let of_flow = kind.transaction || kind.addresses || protocol_only;
+    let of_flow = kind.transaction || kind.addresses || rule.protocol_only;
     let scope = if of_flow || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
     match rule.action {
         Action::Alert => {}

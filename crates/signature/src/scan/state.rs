@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::{
+    AppProto,
     check::rule::{BitOp, IntTest, IntValue, Threshold},
     scan::tables::{Count, Ruling},
 };
@@ -21,6 +22,8 @@ pub struct FlowState {
     counts: HashMap<u32, Count, foldhash::fast::RandomState>,
     /// Rules on addresses alone ran in that direction.
     pub(super) addresses_done: [bool; 2],
+    /// Protocol of the flow when it was last looked at.
+    app: AppProto,
     /// A pass rule let the flow go.
     pub(super) passed: bool,
     /// A drop or reject rule stopped the flow.
@@ -31,9 +34,14 @@ impl FlowState {
     /// Forgets what was made under another rule set; numbers of bits mean something else there.
     pub(super) fn adopt(&mut self, generation: u64) {
         if self.generation != generation {
-            let keep = (self.passed, self.dropped);
-            *self = Self { generation, passed: keep.0, dropped: keep.1, ..Self::default() };
+            let (passed, dropped, app) = (self.passed, self.dropped, self.app);
+            *self = Self { generation, passed, dropped, app, ..Self::default() };
         }
+    }
+
+    /// Takes in the protocol of the flow; `true` when it is news.
+    pub(super) fn learn(&mut self, app: AppProto) -> bool {
+        app != AppProto::Unknown && std::mem::replace(&mut self.app, app) != app
     }
 
     /// True after a pass rule matched the flow: it needs no further inspection.

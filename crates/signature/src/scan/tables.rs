@@ -3,6 +3,7 @@
 //! Tables are bounded; what is thrown out early is counted.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::{
         Mutex,
@@ -42,6 +43,11 @@ pub(super) struct Count {
 
 type BitKey = (u32, Option<IpAddr>, Option<IpAddr>);
 
+/// Name of a data set and a value.
+type ValueKey = (Box<str>, Box<[u8]>);
+/// Most values that rules may change in one shard.
+const MAX_VALUES: usize = 65_536;
+
 /// What a threshold says of a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ruling {
@@ -60,6 +66,8 @@ type Shard<K, V> = Mutex<HashMap<K, V, foldhash::fast::RandomState>>;
 pub struct Tables {
     counts: [Shard<CountKey, Count>; SHARDS],
     bits: [Shard<BitKey, u64>; SHARDS],
+    values: [Shard<ValueKey, bool>; SHARDS],
+    values_full: AtomicU64,
     evicted: AtomicU64,
 }
 
@@ -68,6 +76,8 @@ impl Default for Tables {
         Self {
             counts: std::array::from_fn(|_| Mutex::default()),
             bits: std::array::from_fn(|_| Mutex::default()),
+            values: std::array::from_fn(|_| Mutex::default()),
+            values_full: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
         }
     }
@@ -84,6 +94,35 @@ impl Tables {
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Values of data sets that were not taken in because there was no room.
+    #[must_use]
+    pub fn values_full(&self) -> u64 {
+        self.values_full.load(Ordering::Relaxed)
+    }
+
+    /// What rules did to a value of a data set: added, taken away, or nothing.
+    pub(super) fn value(&self, set: &str, value: &[u8]) -> Option<bool> {
+        let key: ValueKey = (set.into(), value.into());
+        let Some(Ok(map)) = self.values.get(shard(&self.values, &key)).map(Mutex::lock) else {
+            return None;
+        };
+        map.get(&key).copied()
+    }
+
+    /// Adds a value to a data set or takes it away; `false` when there is no room for it.
+    pub(super) fn change_value(&self, set: &str, value: Cow<'_, [u8]>, add: bool) -> bool {
+        let key: ValueKey = (set.into(), value.into_owned().into());
+        let Some(Ok(mut map)) = self.values.get(shard(&self.values, &key)).map(Mutex::lock) else {
+            return false;
+        };
+        if map.len() >= MAX_VALUES && !map.contains_key(&key) {
+            self.values_full.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        // Who came first has changed it; another worker may have been between.
+        map.insert(key, add) != Some(add)
     }
 
     /// Makes room by throwing out the entries that end soonest.
