@@ -230,15 +230,34 @@ impl<O: Output> Reporter<O> {
             None => detector.packet(packet, None, None),
         };
         if found.is_empty() {
+            if detector.is_tagged() {
+                self.tagged(packet, place.map(|place| (&*place.flow, place.dir)));
+            }
             return;
         }
         self.matches.clear();
         self.matches.extend_from_slice(found);
+        let tagged = detector.is_tagged();
         let flow = place.map(|place| {
             place.flow.set_alerted();
             (&*place.flow, place.dir, place.transactions)
         });
         self.alerts(flow, Some(packet));
+        if tagged {
+            self.tagged(packet, flow.map(|(flow, dir, _)| (flow, dir)));
+        }
+    }
+
+    /// The record of a packet that a rule with `tag` wants kept.
+    fn tagged(&mut self, packet: &Packet<'_>, flow: Option<(&Flow, Direction)>) {
+        let options = &self.settings.records;
+        let head = Head { kind: "packet", ts: self.ts, packet: self.packet, options };
+        let mut record = match flow {
+            Some((flow, dir)) => head.of_flow(flow, dir),
+            None => head.of_packet(packet),
+        };
+        eve::alert::packet(&mut record, packet);
+        self.output.record(self.ts, record);
     }
 
     /// A record for each of the collected matches.

@@ -12,6 +12,7 @@ mod queue;
 mod regex;
 mod state;
 mod tables;
+mod tags;
 mod transaction;
 mod transform;
 
@@ -288,7 +289,7 @@ impl<'a> Scan<'a> {
             notes,
         });
         for post in &rule.posts {
-            self.post(post);
+            self.post(post, (rule.meta.gid, rule.meta.sid));
         }
         true
     }
@@ -306,7 +307,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn post(&mut self, post: &Post) {
+    fn post(&mut self, post: &Post, rule: (u32, u32)) {
         let mut kept = true;
         match (post, &mut self.flow) {
             (Post::HostBit { bit, track, op, expire }, _) => {
@@ -322,8 +323,14 @@ impl<'a> Scan<'a> {
             (Post::FlowIntSub { var, value }, Some(flow)) => {
                 kept = flow.change_int(*var, *value, u32::saturating_sub);
             }
-            // Tags are carried out by whoever records traffic: the rule names them.
-            (Post::Tag(_), _) | (_, None) => {}
+            (Post::Tag(tag), flow) => {
+                kept = match (tag.host, flow) {
+                    (Some(host), _) => self.tables.tag(rule, *tag, host, self.packet),
+                    (None, Some(flow)) => flow.tags.begin(rule, *tag, self.packet.time),
+                    (None, None) => true,
+                };
+            }
+            (_, None) => {}
         }
         self.scratch.stats.flow_state_full += u64::from(!kept);
     }

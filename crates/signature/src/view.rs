@@ -154,6 +154,8 @@ pub struct PacketView<'a> {
     pub icmp: Option<IcmpFields>,
     /// Transport payload (or IP payload where the transport is unknown).
     pub payload: &'a [u8],
+    /// Length of the whole packet with its link layer, in bytes.
+    pub wire_len: u32,
     /// Raw transport header (TCP, UDP or ICMP) with options, for `tcp.hdr`, `udp.hdr`, `icmpv4.hdr`, `icmpv6.hdr`.
     pub transport_header: &'a [u8],
     /// Raw IP header with options or extension headers, for `ipv4.hdr`, `ipv6.hdr`.
@@ -187,6 +189,7 @@ impl Default for PacketView<'_> {
             tcp: None,
             icmp: None,
             payload: &[],
+            wire_len: 0,
             transport_header: &[],
             ip_header: &[],
             direction: None,

@@ -78,11 +78,16 @@ pub(crate) fn evidence(record: &mut Object, packet: &Packet<'_>, options: &Recor
         record.insert("stream".into(), 0.into());
     }
     if options.alert_packet {
-        record.insert("packet".into(), STANDARD.encode(packet.bytes).into());
+        self::packet(record, packet);
     }
     if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
         super::ethernet(record, mac);
     }
+}
+
+/// The bytes of a packet.
+pub(crate) fn packet(record: &mut Object, packet: &Packet<'_>) {
+    record.insert("packet".into(), STANDARD.encode(packet.bytes).into());
 }
 
 /// Payload with everything but printable ASCII as a dot.

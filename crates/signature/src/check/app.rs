@@ -1,11 +1,11 @@
 //! Keywords on the whole rule: `app-layer-protocol`, `requires`, `config`, `bypass`, `entropy`, `replace`, ...
 
 use crate::{
-    AppProto, Buffer,
+    AppProto, Buffer, Number,
     check::{
         builder::{Builder, text},
         hint,
-        rule::{Entropy, FloatCmp, Item, Side, Test},
+        rule::{Cmp, Entropy, FloatCmp, Item, Side, Test, TxTest, version_bit},
     },
     error::{RuleError, shown},
 };
@@ -25,6 +25,7 @@ impl Builder<'_, '_> {
                 let test = self.app_protocol(text(name, value)?)?;
                 self.tests.push(test);
             }
+            "ssl_version" => self.ssl_version(text(name, value)?)?,
             "requires" => self.requires(text(name, value)?)?,
             "entropy" => {
                 let entropy = entropy(text(name, value)?)?;
@@ -34,6 +35,35 @@ impl Builder<'_, '_> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// `ssl_version:tls1.0,tls1.1`, or `!` before each: none of these.
+    fn ssl_version(&mut self, given: &str) -> Result<(), RuleError> {
+        let bad = |why: &str| RuleError::value("ssl_version", given.as_bytes(), why);
+        let (mut set, mut negated) = (0, None);
+        for part in given.trim_matches('"').split(',').map(str::trim) {
+            let (not, name) = match part.strip_prefix('!') {
+                Some(rest) => (true, rest.trim()),
+                None => (false, part),
+            };
+            let version = match name.to_ascii_lowercase().as_str() {
+                "sslv2" => 0x0002,
+                "sslv3" => 0x0300,
+                "tls1.0" => 0x0301,
+                "tls1.1" => 0x0302,
+                "tls1.2" => 0x0303,
+                "tls1.3" => 0x0304,
+                _ => return Err(bad("unknown version")),
+            };
+            // The first sign is that of the list.
+            negated.get_or_insert(not);
+            set |= version_bit(version);
+        }
+        let negated = negated.ok_or_else(|| bad("no version"))?;
+        self.imply("ssl_version", AppProto::Tls)?;
+        let cmp = Cmp::Versions { set, negated };
+        self.tx_tests.push(TxTest::Number { number: Number::TlsVersion, cmp });
+        Ok(())
     }
 
     /// `replace` changes packets that pass through; where traffic is only seen, it means nothing.
@@ -165,10 +195,15 @@ fn float_compare(text: &str) -> Option<FloatCmp> {
         text.trim().parse::<f64>().ok().filter(|value| (0.0..=8.0).contains(value))
     };
     let text = text.trim();
+    let (negated, plain) = match text.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
     for separator in ["<>", "-"] {
-        if let Some((low, high)) = text.split_once(separator) {
+        if let Some((low, high)) = plain.split_once(separator) {
             let (low, high) = (one(low)?, one(high)?);
-            return (low < high).then_some(FloatCmp::Between(low, high));
+            let range = if negated { FloatCmp::Outside } else { FloatCmp::Between };
+            return (low < high).then(|| range(low, high));
         }
     }
     type Make = fn(f64) -> FloatCmp;
@@ -201,6 +236,7 @@ impl FloatCmp {
             Self::Gt(want) => value > want,
             Self::Ge(want) => value >= want,
             Self::Between(low, high) => value > low && value < high,
+            Self::Outside(low, high) => value <= low || value >= high,
         }
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
     scopes(&mut builder)?;
     dollars(&mut builder);
     let protocol_only = !builder.tests.is_empty()
-        && builder.tests.iter().all(|test| matches!(test, Test::AppProto { .. }))
+        && builder.tests.iter().all(|test| {
+            matches!(test, Test::AppProto { proto, .. } if *proto != AppProto::Unknown)
+        })
         && builder.protocol.app.is_none()
         && builder.blocks.is_empty()
         && builder.tx_tests.is_empty()

@@ -110,7 +110,7 @@ impl Builder<'_, '_> {
     }
 
     /// The keyword belongs to `proto`, which the header must allow and the sensor parse.
-    fn imply(&mut self, keyword: &str, proto: AppProto) -> Result<(), RuleError> {
+    pub(super) fn imply(&mut self, keyword: &str, proto: AppProto) -> Result<(), RuleError> {
         if !self.checker.support.parsed.contains(proto) {
             return Err(RuleError::unsupported(keyword, "the protocol is not parsed"));
         }

@@ -56,6 +56,21 @@ pub(crate) enum Cmp {
     Ge(u64),
     Between(u64, u64),
     Mask { mask: u64, equal: bool },
+    /// One bit per value: TLS versions of a list, as [`version_bit`] numbers them.
+    Versions { set: u8, negated: bool },
+}
+
+/// Place of a TLS or SSL version in a set.
+pub(crate) const fn version_bit(version: u64) -> u8 {
+    match version {
+        0x0002 => 1,
+        0x0300 => 2,
+        0x0301 => 4,
+        0x0302 => 8,
+        0x0303 => 16,
+        0x0304 | 0x7f00..=0x7fff => 32,
+        _ => 0,
+    }
 }
 
 impl Cmp {
@@ -69,6 +84,7 @@ impl Cmp {
             Self::Ge(want) => value >= want,
             Self::Between(low, high) => value > low && value < high,
             Self::Mask { mask, equal } => (value & mask != 0) == equal,
+            Self::Versions { set, negated } => (set & version_bit(value) != 0) != negated,
         }
     }
 }
@@ -256,6 +272,7 @@ pub(crate) enum FloatCmp {
     Gt(f64),
     Ge(f64),
     Between(f64, f64),
+    Outside(f64, f64),
 }
 
 /// One step of the inspection of a buffer, in the order of the rule.
@@ -308,6 +325,12 @@ pub(crate) enum Transform {
     Sha256,
     /// The key.
     Xor(Pattern),
+    /// The key is `bytes` long and stands at `from`; what begins at `offset` comes out.
+    XorExtract {
+        offset: u16,
+        bytes: u8,
+        from: u16,
+    },
     FromBase64 {
         bytes: Option<u16>,
         offset: u16,
@@ -319,7 +342,7 @@ pub(crate) enum Transform {
     Inflate(u32),
     Subslice {
         offset: i32,
-        bytes: Option<u32>,
+        bytes: Option<i32>,
         truncate: bool,
     },
     /// First group of the expression with this number.
@@ -599,6 +622,15 @@ pub(crate) struct Threshold {
     pub(crate) by: CountBy,
     pub(crate) count: u32,
     pub(crate) seconds: u32,
+    /// Only matches with a port not seen in the window count.
+    pub(crate) unique: Option<UniqueOn>,
+}
+
+/// Which port must differ for a match to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum UniqueOn {
+    SrcPort,
+    DstPort,
 }
 
 /// Which side of the alert is the one attacked (`target`).

@@ -73,6 +73,9 @@ impl Builder<'_, '_> {
 
     fn xor(&mut self, given: &str) -> Result<Transform, RuleError> {
         let bad = |why: &str| RuleError::value("xor", given.as_bytes(), why);
+        if given.contains("extract") {
+            return extracted(given).ok_or_else(|| bad("expected offset N, extract BYTES FROM"));
+        }
         let digits = given.trim_matches('"').trim().as_bytes();
         let pairs = digits.chunks(2).map(|pair| {
             let pair = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
@@ -99,6 +102,29 @@ impl Builder<'_, '_> {
 
 fn plain(name: &str, value: Option<&[u8]>, transform: Transform) -> Result<Transform, RuleError> {
     none(name, value).map(|()| transform)
+}
+
+/// `xor: offset 4, extract 2 0`: the key stands in the buffer itself.
+fn extracted(given: &str) -> Option<Transform> {
+    let (mut offset, mut key) = (None, None);
+    for part in given.split(',').map(str::trim) {
+        let mut words = part.split_whitespace();
+        let mut number = |most: u16| words.next()?.parse::<u16>().ok().filter(|n| *n <= most);
+        let name = part.split_whitespace().next()?;
+        let before = match (name, number(0)) {
+            ("offset", None) => offset.replace(number(u16::MAX)?).is_some(),
+            ("extract", None) => {
+                let bytes = u8::try_from(number(255)?).ok().filter(|bytes| *bytes > 0)?;
+                key.replace((bytes, number(u16::MAX)?)).is_some()
+            }
+            _ => return None,
+        };
+        if before || words.next().is_some() {
+            return None;
+        }
+    }
+    let (bytes, from) = key?;
+    Some(Transform::XorExtract { offset: offset.unwrap_or(0), bytes, from })
 }
 
 /// `from_base64: bytes N, offset N, mode strict`.
@@ -139,7 +165,7 @@ fn from_base64(value: Option<&[u8]>) -> Result<Transform, RuleError> {
     })
 }
 
-/// `subslice: offset[, bytes][, truncate]`; negative offsets count from the end.
+/// `subslice: offset[, bytes][, truncate]`; what is negative counts from the end.
 fn subslice(given: &str) -> Result<Transform, RuleError> {
     let bad = || {
         RuleError::value("subslice", given.as_bytes(), "expected offset[, bytes][, truncate]")
@@ -157,10 +183,7 @@ fn subslice(given: &str) -> Result<Transform, RuleError> {
             _ => return Err(bad()),
         }
     }
-    if bytes.is_some_and(|bytes| bytes < 0) {
-        return Err(RuleError::unsupported("subslice", "a negative number of bytes"));
-    }
-    Ok(Transform::Subslice { offset, bytes: bytes.and_then(|n| u32::try_from(n).ok()), truncate })
+    Ok(Transform::Subslice { offset, bytes, truncate })
 }
 
 /// `max-size 2048` or nothing.

@@ -6,7 +6,7 @@ use crate::{
     Action, Direction, RuleId,
     check::{
         Rule,
-        rule::CountBy,
+        rule::{CountBy, Test},
     },
     compile::plan,
     scan::{Scan, tables::Ruling},
@@ -97,6 +97,8 @@ pub struct Outcome<'a> {
     pub verdict: Verdict,
     /// Alerts beyond the limit of one packet.
     pub beyond_limit: u32,
+    /// A rule that matched before (`tag`) wants this packet recorded.
+    pub tagged: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -135,15 +137,21 @@ impl<'a> Scan<'a> {
             flow.dropped |= verdict.drop == Scope::Flow;
         }
         self.scratch.queue = queue;
+        let packet = self.packet;
+        let of_flow = !packet.pseudo
+            && self.flow.as_mut().is_some_and(|flow| {
+                !flow.tags.is_empty() && flow.tags.packet(packet)
+            });
+        let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
         let Self { scratch, .. } = self;
-        Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond }
+        Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond, tagged }
     }
 
     fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {
         let Some(threshold) = &rule.threshold else { return Ruling::Show };
         if threshold.by == CountBy::Flow {
             let Some(flow) = &mut self.flow else { return Ruling::Show };
-            let ruling = flow.threshold(queued.rule.0, threshold, self.packet.time);
+            let ruling = flow.threshold(queued.rule.0, threshold, self.packet);
             self.scratch.stats.flow_state_full += u64::from(ruling.is_none());
             return ruling.unwrap_or(Ruling::Show);
         }
@@ -163,8 +171,14 @@ impl<'a> Scan<'a> {
 /// Takes the rule's action into the verdict.
 fn apply(rule: &Rule, verdict: &mut Verdict) {
     let kind = plan::kind(rule);
+    let app = rule.protocol.app.is_some()
+        || rule.tests.iter().any(|test| matches!(test, Test::AppProto { .. }));
+    // A rule on the application protocol alone is about the flow.
+    let protocol_only = app
+        && rule.blocks.is_empty()
+        && rule.tests.iter().all(|test| matches!(test, Test::AppProto { .. }));
     let stateful = rule.flow.established || rule.protocol.app.is_some();
-    let of_flow = kind.transaction || kind.addresses || rule.protocol_only;
+    let of_flow = kind.transaction || kind.addresses || protocol_only;
     let scope = if of_flow || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
     match rule.action {
         Action::Alert => {}

@@ -3,9 +3,12 @@
 use hashbrown::HashMap;
 
 use crate::{
-    AppProto,
+    AppProto, PacketView,
     check::rule::{BitOp, IntTest, IntValue, Threshold},
-    scan::tables::{Count, Ruling},
+    scan::{
+        tables::{Count, Ruling},
+        tags::Tags,
+    },
 };
 
 /// Most counters or thresholds kept for one flow.
@@ -22,6 +25,8 @@ pub struct FlowState {
     counts: HashMap<u32, Count, foldhash::fast::RandomState>,
     /// Rules on addresses alone ran in that direction.
     pub(super) addresses_done: [bool; 2],
+    /// Tags of the flow.
+    pub(super) tags: Tags,
     /// Protocol of the flow when it was last looked at.
     app: AppProto,
     /// A pass rule let the flow go.
@@ -135,12 +140,12 @@ impl FlowState {
         &mut self,
         rule: u32,
         threshold: &Threshold,
-        now: u64,
+        packet: &PacketView<'_>,
     ) -> Option<Ruling> {
         if self.counts.len() >= MAX_PER_FLOW && !self.counts.contains_key(&rule) {
             return None;
         }
-        Some(self.counts.entry(rule).or_default().hit(threshold, now))
+        Some(self.counts.entry(rule).or_default().hit(threshold, packet))
     }
 }
 
@@ -148,6 +153,8 @@ impl FlowState {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Partial {
     pub(super) rule: u32,
+    /// Direction, or 0 for rules on both.
+    pub(super) side: usize,
     /// One bit per block that matched.
     pub(super) matched: u64,
 }
@@ -168,7 +175,8 @@ pub struct TxState {
     generation: u64,
     pub(super) hooks: [Vec<HookProgress>; 2],
     pub(super) partial: Vec<Partial>,
-    pub(super) fired: Vec<u32>,
+    /// Rules that matched, with the direction.
+    pub(super) fired: Vec<(u32, usize)>,
 }
 
 impl TxState {
@@ -180,7 +188,7 @@ impl TxState {
 
     /// Keeps a half-matched rule; `false` when there is no room.
     pub(super) fn keep(&mut self, partial: Partial) -> bool {
-        if let Some(old) = self.partial.iter_mut().find(|old| old.rule == partial.rule) {
+        if let Some(old) = self.partial.iter_mut().find(|old| (old.rule, old.side) == (partial.rule, partial.side)) {
             *old = partial;
             return true;
         }
@@ -191,8 +199,11 @@ impl TxState {
         true
     }
 
-    pub(super) fn forget(&mut self, rule: u32) -> Option<Partial> {
-        let at = self.partial.iter().position(|partial| partial.rule == rule)?;
+    pub(super) fn forget(&mut self, rule: u32, side: usize) -> Option<Partial> {
+        let at = self
+            .partial
+            .iter()
+            .position(|partial| (partial.rule, partial.side) == (rule, side))?;
         Some(self.partial.swap_remove(at))
     }
 }

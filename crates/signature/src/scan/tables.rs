@@ -14,8 +14,9 @@ use std::{
 use hashbrown::HashMap;
 
 use crate::{
-    PacketView,
-    check::rule::{BitOp, CountBy, Threshold, ThresholdKind, Track},
+    PacketView, Tag, TagHost,
+    check::rule::{BitOp, CountBy, Threshold, ThresholdKind, Track, UniqueOn},
+    scan::tags::Tags,
 };
 
 /// Shards of each table.
@@ -33,12 +34,14 @@ struct CountKey {
 }
 
 /// A count that runs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Count {
     start: u64,
     count: u32,
     next: u32,
     until: u64,
+    /// Ports that were counted, when only new ones count.
+    ports: Vec<u16>,
 }
 
 type BitKey = (u32, Option<IpAddr>, Option<IpAddr>);
@@ -68,6 +71,9 @@ pub struct Tables {
     bits: [Shard<BitKey, u64>; SHARDS],
     values: [Shard<ValueKey, bool>; SHARDS],
     values_full: AtomicU64,
+    tags: Mutex<HashMap<IpAddr, Tags, foldhash::fast::RandomState>>,
+    /// Hosts with tags: most of the time none, and then nothing is locked.
+    tagged: AtomicU64,
     evicted: AtomicU64,
 }
 
@@ -78,6 +84,8 @@ impl Default for Tables {
             bits: std::array::from_fn(|_| Mutex::default()),
             values: std::array::from_fn(|_| Mutex::default()),
             values_full: AtomicU64::new(0),
+            tags: Mutex::default(),
+            tagged: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
         }
     }
@@ -94,6 +102,42 @@ impl Tables {
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Begins a tag of a host; `false` when there is no room.
+    pub(super) fn tag(
+        &self,
+        rule: (u32, u32),
+        tag: Tag,
+        host: TagHost,
+        packet: &PacketView<'_>,
+    ) -> bool {
+        let host = if host == TagHost::Src { packet.src } else { packet.dst };
+        let Ok(mut hosts) = self.tags.lock() else { return false };
+        if hosts.len() >= MAX_ENTRIES && !hosts.contains_key(&host) {
+            return false;
+        }
+        let kept = hosts.entry(host).or_default().begin(rule, tag, packet.time);
+        self.tagged.store(hosts.len() as u64, Ordering::Relaxed);
+        kept
+    }
+
+    /// Whether a tag of one of its hosts wants the packet recorded.
+    pub(super) fn is_tagged(&self, packet: &PacketView<'_>) -> bool {
+        if self.tagged.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let Ok(mut hosts) = self.tags.lock() else { return false };
+        let mut wanted = false;
+        for host in [packet.src, packet.dst] {
+            let Some(tags) = hosts.get_mut(&host) else { continue };
+            wanted |= tags.packet(packet);
+            if tags.is_empty() {
+                hosts.remove(&host);
+            }
+        }
+        self.tagged.store(hosts.len() as u64, Ordering::Relaxed);
+        wanted
     }
 
     /// Values of data sets that were not taken in because there was no room.
@@ -167,7 +211,7 @@ impl Tables {
             return Ruling::Show;
         };
         self.make_room(&mut map, packet.time, |count| count.until);
-        map.entry(key).or_default().hit(threshold, packet.time)
+        map.entry(key).or_default().hit(threshold, packet)
     }
 
     /// Changes a bit of a host or pair.
@@ -215,8 +259,29 @@ fn bit_key(bit: u32, track: Track, packet: &PacketView<'_>) -> BitKey {
 }
 
 impl Count {
+    /// Whether the match counts: with `unique_on` only a port that was not seen does.
+    fn is_new(&mut self, threshold: &Threshold, packet: &PacketView<'_>) -> bool {
+        let port = match threshold.unique {
+            None => return true,
+            Some(UniqueOn::SrcPort) => packet.src_port,
+            Some(UniqueOn::DstPort) => packet.dst_port,
+        };
+        let Some(port) = port else { return false };
+        match self.ports.binary_search(&port) {
+            Ok(_) => false,
+            Err(at) => {
+                // Beyond the count no more need be told apart.
+                if self.ports.len() <= threshold.count as usize {
+                    self.ports.insert(at, port);
+                }
+                true
+            }
+        }
+    }
+
     /// One more match at `now`. Windows include their last second and begin with the first match.
-    pub(super) fn hit(&mut self, threshold: &Threshold, now: u64) -> Ruling {
+    pub(super) fn hit(&mut self, threshold: &Threshold, packet: &PacketView<'_>) -> Ruling {
+        let now = packet.time;
         let window = u64::from(threshold.seconds).saturating_mul(SECOND);
         let fresh = self.until == 0 || now > self.start.saturating_add(window);
         if fresh {
@@ -225,9 +290,12 @@ impl Count {
                 count: 0,
                 next: threshold.count,
                 until: now.saturating_add(window).max(1),
+                ports: Vec::new(),
             };
         }
-        self.count = self.count.saturating_add(1);
+        if self.is_new(threshold, packet) {
+            self.count = self.count.saturating_add(1);
+        }
         let limit = threshold.count;
         match threshold.kind {
             ThresholdKind::Limit if self.count <= limit => Ruling::Show,

@@ -135,12 +135,14 @@ impl Scan<'_> {
     }
 
     fn try_rule(&mut self, id: u32, tx: &dyn Inspect, state: &mut TxState, direction: Direction) {
-        if state.fired.contains(&id) {
-            return;
-        }
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
-        let before = state.forget(id);
+        // Each direction is a match of its own, unless the rule needs both.
+        let side = if rule.both_sides { 0 } else { direction.index() };
+        if state.fired.iter().any(|fired| *fired == (id, side)) {
+            return;
+        }
+        let before = state.forget(id, side);
         let place = Place::Transaction(direction);
         if before.is_none() && !header::matches(rules, rule, self.packet, place) {
             return;
@@ -188,12 +190,12 @@ impl Scan<'_> {
             }
         }
         if waiting {
-            if !state.keep(Partial { rule: id, matched }) {
+            if !state.keep(Partial { rule: id, side, matched }) {
                 self.scratch.stats.partials_lost += 1;
             }
         } else if self.accept(rule, id, (MatchSource::Transaction, Some(tx.id()), Some(direction)))
         {
-            state.fired.push(id);
+            state.fired.push((id, side));
         }
     }
 

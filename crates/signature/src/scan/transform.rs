@@ -62,6 +62,17 @@ fn one(parts: Parts<'_>, transform: Transform, from: &[u8], to: &mut Vec<u8>) {
             let key = bytes_of(parts.pool, key);
             to.extend(from.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
         }
+        Transform::XorExtract { offset, bytes, from: at } => {
+            let (at, bytes) = (usize::from(at), usize::from(bytes));
+            let key = from.get(at..at + bytes).filter(|key| !key.is_empty());
+            match (key, from.get(usize::from(offset)..)) {
+                (Some(key), Some(rest)) => {
+                    to.extend(rest.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+                }
+                // No key there: nothing to undo.
+                _ => to.extend_from_slice(from),
+            }
+        }
         Transform::FromBase64 { bytes, offset, mode } => from_base64((bytes, offset, mode), from, to),
         Transform::Gunzip(most) => inflate(flate2::read::GzDecoder::new(from), most, from, to),
         Transform::Inflate(most) => inflate(flate2::read::ZlibDecoder::new(from), most, from, to),
@@ -111,7 +122,7 @@ fn inflate(decoder: impl std::io::Read, most: u32, from: &[u8], to: &mut Vec<u8>
 }
 
 /// `bytes` from `offset` (negative: from the end). What reaches outside is empty, or cut with `truncate`.
-fn slice(from: &[u8], offset: i32, bytes: Option<u32>, truncate: bool) -> &[u8] {
+fn slice(from: &[u8], offset: i32, bytes: Option<i32>, truncate: bool) -> &[u8] {
     let len = i64::try_from(from.len()).unwrap_or(i64::MAX);
     let mut start = i64::from(offset);
     if start < 0 {
@@ -120,7 +131,11 @@ fn slice(from: &[u8], offset: i32, bytes: Option<u32>, truncate: bool) -> &[u8] 
     if start < 0 && truncate {
         start = 0;
     }
-    let mut end = bytes.map_or(len, |bytes| start.saturating_add(i64::from(bytes)));
+    let mut end = match bytes.map(i64::from) {
+        None => len,
+        Some(bytes) if bytes < 0 => len + bytes,
+        Some(bytes) => start.saturating_add(bytes),
+    };
     if end > len && truncate {
         end = len;
     }
@@ -202,8 +217,12 @@ mod tests {
         assert_eq!(out.len(), 32);
     }
 
-    fn cut(offset: i32, bytes: Option<u32>, truncate: bool) -> Transform {
+    fn cut(offset: i32, bytes: Option<i32>, truncate: bool) -> Transform {
         Transform::Subslice { offset, bytes, truncate }
+    }
+
+    fn keyed(offset: u16, bytes: u8, from: u16) -> Transform {
+        Transform::XorExtract { offset, bytes, from }
     }
 
     fn base64(bytes: Option<u16>, offset: u16, mode: Base64Mode) -> Transform {
@@ -225,6 +244,12 @@ mod tests {
             (cut(1, Some(9), false), b"abc", b""),
             (cut(1, Some(9), true), b"abc", b"bc"),
             (cut(-9, Some(2), true), b"abc", b"ab"),
+            (cut(1, Some(-1), false), b"abcd", b"bc"),
+            (cut(1, Some(-3), false), b"abcd", b""),
+            (cut(1, Some(-9), false), b"abcd", b""),
+            (keyed(1, 1, 0), b"\x01\x60\x63", b"ab"),
+            (keyed(2, 2, 0), b"\x00\x01\x61\x63\x63", b"abc"),
+            (keyed(0, 1, 9), b"abc", b"abc"),
             (base64(None, 0, Rfc4648), b"aGk=", b"hi"),
             (base64(None, 1, Rfc4648), b"?aGk=", b"hi"),
             (base64(Some(4), 1, Rfc4648), b"?aGkxaGkx", b"hi1"),
