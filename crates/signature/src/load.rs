@@ -2,6 +2,8 @@
 //!
 //! Reads bytes handed in; opening files is the caller's business.
 
+mod limits;
+
 use hashbrown::HashMap;
 
 use crate::{
@@ -28,6 +30,8 @@ pub struct LoadOptions {
     pub variables: Variables,
     /// What the sensor detects and parses.
     pub support: Support,
+    /// Files of limits on alerts (`threshold.config`): thresholds, rates, suppression.
+    pub limits: Vec<Source>,
     /// Reads files that rules name (data sets, lists of digests); rules that name one are refused without it.
     pub read: Option<ReadFile>,
 }
@@ -124,6 +128,7 @@ impl RuleSet {
                 }
             }
         }
+        limits::apply(&options.limits, &mut rules, &mut checker, &mut report);
         report.accepted = rules.len();
         (compile::compile(rules, sources, checker.pool, options.support), report)
     }

@@ -355,6 +355,8 @@ mod byte_tests;
 #[cfg(test)]
 mod content_tests;
 #[cfg(test)]
+mod dataset_tests;
+#[cfg(test)]
 mod header_tests;
 #[cfg(test)]
 mod model_tests;

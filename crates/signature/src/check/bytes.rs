@@ -1,5 +1,6 @@
 //! `byte_test`, `byte_jump`, `byte_extract`, `byte_math`, `base64_decode`, `base64_data`, `asn1`.
 
+use crate::AppProto;
 use crate::check::{
     builder::{Builder, none, text},
     number,
@@ -101,6 +102,12 @@ impl Builder<'_, '_> {
             }
             "asn1" => self.asn1(text(name, value)?)?,
             _ => return Ok(false),
+        }
+        // The byte order is that of a message of DCERPC, which SMB may carry.
+        let dcerpc = name.starts_with("byte_")
+            && text(name, value)?.split([',', ' ']).any(|word| word == "dce");
+        if dcerpc && self.protocol.app != Some(AppProto::Smb) {
+            self.imply(name, AppProto::Dcerpc)?;
         }
         Ok(true)
     }

@@ -4,7 +4,7 @@ use crate::{
     AppProto, Buffer, Direction, ProtoSet, Sides,
     check::{
         builder::Builder,
-        rule::{Absent, Action, Gate, Item, Rule, Scope, Test, Transport},
+        rule::{Absent, Action, Encoding, Gate, Item, Rule, Scope, Test, Transport},
     },
     error::RuleError,
 };
@@ -53,6 +53,8 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
         gates: builder.gates,
         posts: builder.posts,
         threshold: builder.threshold,
+        suppress: Vec::new(),
+        rate: None,
         shows: builder.alert.unwrap_or(builder.action != Action::Pass),
         files: builder.files,
         file_store: builder.file_store,
@@ -66,6 +68,10 @@ fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     }
     for block in &builder.blocks {
         let name = block.buffer.name();
+        let dcerpc = block.items.iter().any(|item| item.encoding() == Some(Encoding::Dcerpc));
+        if dcerpc && block.buffer.protocols().is_empty() {
+            return Err(RuleError::unsupported("dce", "byte order of DCERPC outside of its buffers"));
+        }
         if block.items.is_empty() && block.absent == Absent::No {
             return Err(RuleError::misplaced(name, "a buffer without anything to look for"));
         }

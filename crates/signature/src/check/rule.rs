@@ -293,6 +293,17 @@ pub(crate) enum Item {
 }
 
 impl Item {
+    /// How it reads a number, if it does.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        match self {
+            Self::ByteTest(test) => Some(test.field.encoding),
+            Self::ByteJump(jump) => Some(jump.field.encoding),
+            Self::ByteExtract(extract) => Some(extract.field.encoding),
+            Self::ByteMath(math) => Some(math.field.encoding),
+            _ => None,
+        }
+    }
+
     /// Whether it starts from where the item before ended.
     pub(crate) fn is_relative(&self) -> bool {
         match self {
@@ -633,6 +644,34 @@ pub(crate) enum UniqueOn {
     DstPort,
 }
 
+/// `rate_filter`: another action once matches come too fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateFilter {
+    pub(crate) by: CountBy,
+    pub(crate) count: u32,
+    pub(crate) seconds: u32,
+    /// Seconds for which the other action stands.
+    pub(crate) timeout: u32,
+    pub(crate) action: Action,
+}
+
+/// `suppress`: no alert, but the action stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Suppress {
+    pub(crate) by: SuppressBy,
+    /// Number of the address list.
+    pub(crate) addresses: u32,
+}
+
+/// Which address a [`Suppress`] looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SuppressBy {
+    Any,
+    Src,
+    Dst,
+    Either,
+}
+
 /// Which side of the alert is the one attacked (`target`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -708,6 +747,10 @@ pub(crate) struct Rule {
     pub(crate) gates: Vec<Gate>,
     pub(crate) posts: Vec<Post>,
     pub(crate) threshold: Option<Threshold>,
+    /// From the file of limits.
+    pub(crate) suppress: Vec<Suppress>,
+    /// From the file of limits.
+    pub(crate) rate: Option<RateFilter>,
     /// A match is an alert to be shown: the default of every action but pass.
     pub(crate) shows: bool,
     /// Tests of which all must hold for one and the same file.

@@ -72,11 +72,12 @@ impl Builder<'_, '_> {
     }
 
     fn xor(&mut self, given: &str) -> Result<Transform, RuleError> {
+        let given = given.trim_matches('"').trim();
         let bad = |why: &str| RuleError::value("xor", given.as_bytes(), why);
         if given.contains("extract") {
             return extracted(given).ok_or_else(|| bad("expected offset N, extract BYTES FROM"));
         }
-        let digits = given.trim_matches('"').trim().as_bytes();
+        let digits = given.as_bytes();
         let pairs = digits.chunks(2).map(|pair| {
             let pair = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
             u8::from_str_radix(pair, 16).ok()

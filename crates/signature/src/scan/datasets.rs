@@ -134,7 +134,3 @@ pub(super) fn entropy(entropy: &Entropy, bytes: &[u8]) -> (bool, f64) {
         .sum::<f64>();
     (entropy.cmp.holds(bits), bits)
 }
-
-#[cfg(test)]
-#[path = "dataset_tests.rs"]
-mod tests;

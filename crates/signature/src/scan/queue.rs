@@ -6,7 +6,7 @@ use crate::{
     Action, Direction, RuleId,
     check::{
         Rule,
-        rule::{CountBy, Test},
+        rule::{CountBy, SuppressBy, Test},
     },
     compile::plan,
     scan::{Scan, tables::Ruling},
@@ -112,7 +112,7 @@ impl<'a> Scan<'a> {
         let mut verdict = Verdict::default();
         let mut passed = false;
         let (mut shown, mut beyond) = (0, 0_u32);
-        queue.retain(|queued| {
+        queue.retain_mut(|queued| {
             let Some(rule) = self.rules.rules.get(queued.rule.0 as usize) else { return false };
             if passed {
                 return false;
@@ -121,8 +121,11 @@ impl<'a> Scan<'a> {
             if ruling == Ruling::Nothing {
                 return false;
             }
-            apply(rule, &mut verdict);
-            passed = rule.action == Action::Pass && verdict.drop == Scope::None;
+            if self.is_fast(rule, queued) {
+                queued.action = rule.rate.map_or(queued.action, |rate| rate.action);
+            }
+            apply(rule, queued.action, &mut verdict);
+            passed = queued.action == Action::Pass && verdict.drop == Scope::None;
             let visible = ruling == Ruling::Show && rule.shows;
             if visible && shown >= MAX_ALERTS {
                 beyond += 1;
@@ -148,6 +151,9 @@ impl<'a> Scan<'a> {
     }
 
     fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {
+        if self.is_suppressed(rule, queued) {
+            return Ruling::Silent;
+        }
         let Some(threshold) = &rule.threshold else { return Ruling::Show };
         if threshold.by == CountBy::Flow {
             let Some(flow) = &mut self.flow else { return Ruling::Show };
@@ -157,6 +163,31 @@ impl<'a> Scan<'a> {
         }
         let rule_key = (rule.meta.gid, rule.meta.sid);
         self.tables.threshold(threshold, rule_key, self.packet, self.ends(queued))
+    }
+
+    fn is_suppressed(&self, rule: &Rule, queued: &Match) -> bool {
+        if rule.suppress.is_empty() {
+            return false;
+        }
+        let (src, dst) = self.ends(queued);
+        rule.suppress.iter().any(|suppress| {
+            let set = self.rules.addresses.get(suppress.addresses as usize);
+            let has = |address| set.is_some_and(|set| set.contains(address));
+            match suppress.by {
+                SuppressBy::Any => true,
+                SuppressBy::Src => has(src),
+                SuppressBy::Dst => has(dst),
+                SuppressBy::Either => has(src) || has(dst),
+            }
+        })
+    }
+
+    /// Whether the rule matches so fast that its other action stands.
+    fn is_fast(&self, rule: &Rule, queued: &Match) -> bool {
+        rule.rate.is_some_and(|rate| {
+            let rule = (rule.meta.gid, rule.meta.sid);
+            self.tables.is_fast(&rate, rule, self.packet, self.ends(queued))
+        })
     }
 
     /// Source and destination as the alert has them.
@@ -169,7 +200,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Takes the rule's action into the verdict.
-fn apply(rule: &Rule, verdict: &mut Verdict) {
+fn apply(rule: &Rule, action: Action, verdict: &mut Verdict) {
     let kind = plan::kind(rule);
     let app = rule.protocol.app.is_some()
         || rule.tests.iter().any(|test| matches!(test, Test::AppProto { .. }));
@@ -180,7 +211,7 @@ fn apply(rule: &Rule, verdict: &mut Verdict) {
     let stateful = rule.flow.established || rule.protocol.app.is_some();
     let of_flow = kind.transaction || kind.addresses || protocol_only;
     let scope = if of_flow || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
-    match rule.action {
+    match action {
         Action::Alert => {}
         // What was dropped before stays dropped.
         Action::Pass => {

@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 
 use crate::{
     PacketView, Tag, TagHost,
-    check::rule::{BitOp, CountBy, Threshold, ThresholdKind, Track, UniqueOn},
+    check::rule::{BitOp, CountBy, RateFilter, Threshold, ThresholdKind, Track, UniqueOn},
     scan::tags::Tags,
 };
 
@@ -68,6 +68,7 @@ type Shard<K, V> = Mutex<HashMap<K, V, foldhash::fast::RandomState>>;
 #[derive(Debug)]
 pub struct Tables {
     counts: [Shard<CountKey, Count>; SHARDS],
+    rates: [Shard<CountKey, Count>; SHARDS],
     bits: [Shard<BitKey, u64>; SHARDS],
     values: [Shard<ValueKey, bool>; SHARDS],
     values_full: AtomicU64,
@@ -81,6 +82,7 @@ impl Default for Tables {
     fn default() -> Self {
         Self {
             counts: std::array::from_fn(|_| Mutex::default()),
+            rates: std::array::from_fn(|_| Mutex::default()),
             bits: std::array::from_fn(|_| Mutex::default()),
             values: std::array::from_fn(|_| Mutex::default()),
             values_full: AtomicU64::new(0),
@@ -212,6 +214,56 @@ impl Tables {
         };
         self.make_room(&mut map, packet.time, |count| count.until);
         map.entry(key).or_default().hit(threshold, packet)
+    }
+
+    /// One more match of a rule with a rate: `true` while its other action stands.
+    pub(super) fn is_fast(
+        &self,
+        rate: &RateFilter,
+        rule: (u32, u32),
+        packet: &PacketView<'_>,
+        ends: (IpAddr, IpAddr),
+    ) -> bool {
+        let (src, dst) = ends;
+        let (a, b) = match rate.by {
+            CountBy::Src => (Some(src), None),
+            CountBy::Dst => (None, Some(dst)),
+            CountBy::Both => (Some(src), Some(dst)),
+            CountBy::Rule | CountBy::Flow => (None, None),
+        };
+        let key = CountKey { gid: rule.0, sid: rule.1, a, b };
+        let Some(Ok(mut map)) = self.rates.get(shard(&self.rates, &key)).map(Mutex::lock) else {
+            return false;
+        };
+        self.make_room(&mut map, packet.time, |count| count.until);
+        let seconds = |number: u32| u64::from(number).saturating_mul(SECOND);
+        let count = map.entry(key).or_default();
+        let now = packet.time;
+        // Within its timeout `next` is 1; each is over after its last second.
+        if count.next == 1 {
+            if now <= count.until {
+                return true;
+            }
+            *count = Count::default();
+        }
+        if count.until == 0 || now > count.until {
+            *count = Count {
+                start: now,
+                until: now.saturating_add(seconds(rate.seconds)).max(1),
+                ..Count::default()
+            };
+        }
+        count.count = count.count.saturating_add(1);
+        let fast = count.count > rate.count;
+        if fast {
+            count.next = 1;
+            // A timeout of 0 stands for ever.
+            count.until = match rate.timeout {
+                0 => u64::MAX,
+                timeout => now.saturating_add(seconds(timeout)),
+            };
+        }
+        fast
     }
 
     /// Changes a bit of a host or pair.
