@@ -187,6 +187,9 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
     } else {
         results.extend(in_parallel(workers, &group, folder)?);
     }
+    if let Some(rules) = &run.rules {
+        rules::save_datasets(rules, &group.tables, folder)?;
+    }
     let mut total = Figures::default();
     let mut alerts = 0u64;
     let mut parts = Vec::new();

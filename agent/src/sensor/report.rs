@@ -26,6 +26,8 @@ struct Memory {
     flow: u64,
     /// The TLS session has its record.
     tls_done: bool,
+    /// Transactions that rules keep out of the records.
+    unlogged: Vec<u64>,
     /// What detection remembers.
     detection: FlowMemory,
 }
@@ -94,6 +96,9 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
+        if self.memory(flow).unlogged.contains(&tx.id) {
+            return;
+        }
         match &tx.record {
             Record::Dns(message) => {
                 let options = &self.settings.records;
@@ -238,6 +243,13 @@ impl<O: Output> Reporter<O> {
         self.matches.clear();
         self.matches.extend_from_slice(found);
         let tagged = detector.is_tagged();
+        if let Some(place) = &place {
+            let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
+            keep_out(&mut self.matches, unlogged);
+            if self.matches.is_empty() {
+                return;
+            }
+        }
         let flow = place.map(|place| {
             place.flow.set_alerted();
             (&*place.flow, place.dir, place.transactions)
@@ -256,6 +268,9 @@ impl<O: Output> Reporter<O> {
             Some((flow, dir)) => head.of_flow(flow, dir),
             None => head.of_packet(packet),
         };
+        if !options.alert_tagged {
+            return;
+        }
         eve::alert::packet(&mut record, packet);
         self.output.record(self.ts, record);
     }
@@ -301,6 +316,23 @@ impl<O: Output> Reporter<O> {
     }
 }
 
+/// Most transactions of a flow that are remembered as kept out of the records.
+const MAX_UNLOGGED: usize = 1_024;
+
+/// Takes matches that are no alerts but keep a transaction out of the records.
+fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
+    matches.retain(|hit| {
+        let config = hit.action == signature::Action::Config;
+        if let Some(tx) = hit.tx.filter(|_| config) {
+            if unlogged.len() >= MAX_UNLOGGED {
+                unlogged.remove(0);
+            }
+            unlogged.push(tx);
+        }
+        !config
+    });
+}
+
 /// The application record inside an alert.
 fn tx_object(
     record: &mut Object,
@@ -341,6 +373,7 @@ impl<O: Output> Sink for Reporter<O> {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
+            keep_out(&mut self.matches, &mut memory.unlogged);
             memory.detection = FlowMemory::default();
             if !self.matches.is_empty() {
                 flow.set_alerted();

@@ -115,4 +115,15 @@ impl RuleSet {
         let set = self.datasets.get(set as usize)?;
         Some((&set.context_key, set.contexts.get(context as usize)?))
     }
+
+    /// Data sets that rules want kept (`save`, `state`): name of the file as the rule has it, and its content now.
+    pub fn datasets_to_save<'a>(
+        &'a self,
+        tables: &'a crate::Tables,
+    ) -> impl Iterator<Item = (&'a str, Vec<u8>)> {
+        self.datasets.iter().filter_map(|set| {
+            let file = set.save.as_deref()?;
+            Some((file, set.to_file(&tables.changed_values(&set.name))))
+        })
+    }
 }

@@ -69,6 +69,6 @@ pub use scan::{
     TxState, Verdict,
 };
 pub use view::{
-    ChunkView, Direction, FileFacts, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number, PacketView,
-    TcpFields, View,
+    ChunkView, Direction, FileFacts, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number,
+    PacketView, TcpFields, View,
 };

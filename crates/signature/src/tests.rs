@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
-    AppProto, Buffer, ChunkView, Direction, FileFacts, FlowState, FlowView, Inspect, IpFields, LoadOptions,
-    Match, Number, PacketView, ProtoSet, Report, RuleSet, Scan, Scratch, Source, Support, Tables,
-    TcpFields, TxState, Verdict, View,
+    AppProto, Buffer, ChunkView, Direction, FileFacts, FlowState, FlowView, Inspect, IpFields,
+    LoadOptions, Match, Number, PacketView, ProtoSet, Report, RuleSet, Scan, Scratch, Source,
+    Support, Tables, TcpFields, TxState, Verdict, View,
 };
 
 /// A sensor that parses every protocol that has buffers.
@@ -14,7 +14,10 @@ pub(crate) fn everything() -> LoadOptions {
     let all = ProtoSet::of(
         &Buffer::all().flat_map(Buffer::protocols).copied().collect::<Vec<AppProto>>(),
     );
-    LoadOptions { support: Support { detected: all, parsed: all, file_magic: true }, ..LoadOptions::default() }
+    LoadOptions {
+        support: Support { detected: all, parsed: all, file_magic: true },
+        ..LoadOptions::default()
+    }
 }
 
 pub(crate) fn load(rules: &str) -> (RuleSet, Report) {

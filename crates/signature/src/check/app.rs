@@ -5,7 +5,7 @@ use crate::{
     check::{
         builder::{Builder, text},
         hint,
-        rule::{Cmp, Entropy, FloatCmp, Item, Side, Test, TxTest, version_bit},
+        rule::{Action, Cmp, Entropy, FloatCmp, Item, Side, Test, TxTest, version_bit},
     },
     error::{RuleError, shown},
 };
@@ -27,6 +27,7 @@ impl Builder<'_, '_> {
             }
             "ssl_version" => self.ssl_version(text(name, value)?)?,
             "requires" => self.requires(text(name, value)?)?,
+            "config" => self.config(text(name, value)?)?,
             "entropy" => {
                 let entropy = entropy(text(name, value)?)?;
                 self.push(Item::Entropy(Box::new(entropy)));
@@ -63,6 +64,26 @@ impl Builder<'_, '_> {
         self.imply("ssl_version", AppProto::Tls)?;
         let cmp = Cmp::Versions { set, negated };
         self.tx_tests.push(TxTest::Number { number: Number::TlsVersion, cmp });
+        Ok(())
+    }
+
+    /// `config: logging disable, type tx, scope tx`.
+    fn config(&mut self, given: &str) -> Result<(), RuleError> {
+        let mut parts: Vec<String> = given
+            .split(',')
+            .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        parts.sort_unstable();
+        if self.action != Action::Config {
+            return Err(RuleError::misplaced("config", "is for rules whose action is config"));
+        }
+        if parts != ["logging disable", "scope tx", "type tx"] {
+            return Err(RuleError::unsupported(
+                "config",
+                "anything but logging disable, type tx, scope tx",
+            ));
+        }
+        self.once.push("config");
         Ok(())
     }
 
@@ -169,7 +190,11 @@ fn version_of(text: &str) -> Option<[u32; 3]> {
 /// `value >= 4.5, bytes 100, offset 8`, or the value alone.
 fn entropy(given: &str) -> Result<Entropy, RuleError> {
     let bad = || {
-        RuleError::value("entropy", given.as_bytes(), "expected value COMPARISON, bytes N, offset N")
+        RuleError::value(
+            "entropy",
+            given.as_bytes(),
+            "expected value COMPARISON, bytes N, offset N",
+        )
     };
     let (mut cmp, mut bytes, mut offset) = (None, None, None);
     for part in given.split(',').map(str::trim) {
@@ -191,9 +216,8 @@ fn entropy(given: &str) -> Result<Entropy, RuleError> {
 }
 
 fn float_compare(text: &str) -> Option<FloatCmp> {
-    let one = |text: &str| {
-        text.trim().parse::<f64>().ok().filter(|value| (0.0..=8.0).contains(value))
-    };
+    let one =
+        |text: &str| text.trim().parse::<f64>().ok().filter(|value| (0.0..=8.0).contains(value));
     let text = text.trim();
     let (negated, plain) = match text.strip_prefix('!') {
         Some(rest) => (true, rest),

@@ -5,8 +5,8 @@ use crate::{
     check::{
         Checker, header, hint,
         rule::{
-            Absent, Block, Content, FileTest, FlowTest, Gate, Item, Meta, Post, Protocol, Rule, Test,
-            Threshold, TxTest,
+            Absent, Block, Content, FileTest, FlowTest, Gate, Item, Meta, Post, Protocol, Rule,
+            Test, Threshold, TxTest,
         },
     },
     error::RuleError,

@@ -51,7 +51,6 @@ impl Kind {
     pub(crate) fn key(self, bytes: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
         let fits = match self {
             Self::Text => !bytes.is_empty(),
-            Self::Md5 => bytes.len() == 16,
             Self::Sha1 => bytes.len() == 20,
             Self::Sha256 => bytes.len() == 32,
             Self::Ipv4 => bytes.len() == 4,
@@ -59,7 +58,7 @@ impl Kind {
                 let mapped = [&[0_u8; 10], [0xff_u8, 0xff].as_slice(), bytes].concat();
                 return Some(mapped.into());
             }
-            Self::Ip => bytes.len() == 16,
+            Self::Md5 | Self::Ip => bytes.len() == 16,
         };
         fits.then_some(bytes.into())
     }
@@ -83,6 +82,26 @@ impl Kind {
                     IpAddr::V6(v6) => v6.octets().into(),
                 };
                 self.key(&octets).map(|key| key.as_ref().into())
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// A value as files have it.
+    fn shown(self, value: &[u8]) -> String {
+        use base64::Engine as _;
+        match self {
+            Self::Text => base64::engine::general_purpose::STANDARD.encode(value),
+            Self::Md5 | Self::Sha1 | Self::Sha256 => {
+                value.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+            Self::Ip | Self::Ipv4 => {
+                match (<[u8; 4]>::try_from(value), <[u8; 16]>::try_from(value)) {
+                    (Ok(v4), _) => IpAddr::from(v4).to_string(),
+                    (_, Ok(v6)) => IpAddr::from(v6).to_string(),
+                    _ => String::new(),
+                }
             }
         }
     }
@@ -114,6 +133,27 @@ pub(crate) struct Dataset {
     pub(crate) save: Option<Box<str>>,
     /// File it was read from.
     load: Option<Box<str>>,
+}
+
+impl Dataset {
+    /// The set as a file: what was loaded with the changes that rules made, in the form it is read in.
+    pub(crate) fn to_file(&self, changes: &[(Box<[u8]>, bool)]) -> Vec<u8> {
+        let mut values: std::collections::BTreeSet<&[u8]> =
+            self.values.keys().map(AsRef::as_ref).collect();
+        for (value, there) in changes {
+            if *there {
+                values.insert(value);
+            } else {
+                values.remove(value.as_ref());
+            }
+        }
+        let mut out = Vec::new();
+        for value in values {
+            out.extend_from_slice(self.kind.shown(value).as_bytes());
+            out.push(b'\n');
+        }
+        out
+    }
 }
 
 /// Options of a set.
@@ -218,7 +258,8 @@ impl Builder<'_, '_> {
     fn set(&mut self, keyword: &str, name: &str, options: &Options<'_>) -> Result<u32, RuleError> {
         let bad = |why: &str| RuleError::value(keyword, name.as_bytes(), why);
         let known = self.checker.pool.datasets.iter().position(|set| *set.name == *name);
-        if let Some((at, set)) = known.and_then(|at| Some((at, self.checker.pool.datasets.get(at)?)))
+        if let Some((at, set)) =
+            known.and_then(|at| Some((at, self.checker.pool.datasets.get(at)?)))
         {
             let other_file = options.load.is_some() && options.load != set.load.as_deref();
             if options.kind.is_some_and(|kind| kind != set.kind) || other_file {
@@ -368,12 +409,14 @@ fn element_of(
     element: &serde_json::Value,
     options: &Options<'_>,
 ) -> Result<(), String> {
-    let Some(value) = at_path(element, options.value_key).and_then(serde_json::Value::as_str) else {
+    let Some(value) = at_path(element, options.value_key).and_then(serde_json::Value::as_str)
+    else {
         return Ok(());
     };
-    let key = set.kind.value(value, true).ok_or_else(|| {
-        format!("not such a value: {}", crate::error::shown(value.as_bytes()))
-    })?;
+    let key = set
+        .kind
+        .value(value, true)
+        .ok_or_else(|| format!("not such a value: {}", crate::error::shown(value.as_bytes())))?;
     let mut element = element.clone();
     if options.remove_key {
         let (path, last) = options.value_key.rsplit_once('.').unwrap_or(("", options.value_key));

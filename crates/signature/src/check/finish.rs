@@ -20,6 +20,9 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
     builder.blocks.retain(|block| {
         !block.items.is_empty() || block.absent != Absent::No || block.buffer != Buffer::Payload
     });
+    if builder.action == Action::Config && !builder.once.contains(&"config") {
+        return Err(RuleError::conflict("the action config needs the keyword config"));
+    }
     blocks(&builder)?;
     bits(&builder)?;
     directions(&mut builder)?;
@@ -27,9 +30,9 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
     scopes(&mut builder)?;
     dollars(&mut builder);
     let protocol_only = !builder.tests.is_empty()
-        && builder.tests.iter().all(|test| {
-            matches!(test, Test::AppProto { proto, .. } if *proto != AppProto::Unknown)
-        })
+        && builder.tests.iter().all(
+            |test| matches!(test, Test::AppProto { proto, .. } if *proto != AppProto::Unknown),
+        )
         && builder.protocol.app.is_none()
         && builder.blocks.is_empty()
         && builder.tx_tests.is_empty()
@@ -70,7 +73,10 @@ fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
         let name = block.buffer.name();
         let dcerpc = block.items.iter().any(|item| item.encoding() == Some(Encoding::Dcerpc));
         if dcerpc && block.buffer.protocols().is_empty() {
-            return Err(RuleError::unsupported("dce", "byte order of DCERPC outside of its buffers"));
+            return Err(RuleError::unsupported(
+                "dce",
+                "byte order of DCERPC outside of its buffers",
+            ));
         }
         if block.items.is_empty() && block.absent == Absent::No {
             return Err(RuleError::misplaced(name, "a buffer without anything to look for"));
@@ -98,7 +104,10 @@ fn bits(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
             let name = builder.checker.pool.flow_bits.get(*bit).map_or("", AsRef::as_ref);
             Err(RuleError::misplaced(
                 "flowbits",
-                format!("isset and isnotset of {}: cannot match", crate::error::shown(name.as_bytes())),
+                format!(
+                    "isset and isnotset of {}: cannot match",
+                    crate::error::shown(name.as_bytes())
+                ),
             ))
         }
         None => Ok(()),

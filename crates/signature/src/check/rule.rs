@@ -16,6 +16,8 @@ pub enum Action {
     Reject,
     /// Alert.
     Alert,
+    /// No alert: the transaction gets no record (`config: logging disable`).
+    Config,
 }
 
 impl Action {
@@ -27,6 +29,7 @@ impl Action {
             Self::Drop => "drop",
             Self::Reject => "reject",
             Self::Alert => "alert",
+            Self::Config => "config",
         }
     }
 }
@@ -55,9 +58,15 @@ pub(crate) enum Cmp {
     Gt(u64),
     Ge(u64),
     Between(u64, u64),
-    Mask { mask: u64, equal: bool },
+    Mask {
+        mask: u64,
+        equal: bool,
+    },
     /// One bit per value: TLS versions of a list, as [`version_bit`] numbers them.
-    Versions { set: u8, negated: bool },
+    Versions {
+        set: u8,
+        negated: bool,
+    },
 }
 
 /// Place of a TLS or SSL version in a set.
@@ -386,11 +395,22 @@ pub(crate) enum FileTest {
     Any,
     Size(Cmp),
     /// Part of the name, lowercase; `extension`: its end after a dot.
-    Name { part: Box<[u8]>, extension: bool, negated: bool },
+    Name {
+        part: Box<[u8]>,
+        extension: bool,
+        negated: bool,
+    },
     /// Part of the type found by its content, lowercase.
-    Magic { part: Box<[u8]>, negated: bool },
+    Magic {
+        part: Box<[u8]>,
+        negated: bool,
+    },
     /// Member of a list of digests: number of the data set.
-    Listed { digest: Digest, set: u32, negated: bool },
+    Listed {
+        digest: Digest,
+        set: u32,
+        negated: bool,
+    },
 }
 
 /// `filestore`: which file content is to be kept after a match.

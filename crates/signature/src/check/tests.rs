@@ -148,8 +148,10 @@ fn headers_are_checked() {
 #[test]
 fn more_protocols_make_more_rules_good() {
     let all = ProtoSet::of(&[AppProto::Http, AppProto::Smtp]);
-    let options =
-        LoadOptions { support: Support { detected: all, parsed: all, file_magic: true }, ..LoadOptions::default() };
+    let options = LoadOptions {
+        support: Support { detected: all, parsed: all, file_magic: true },
+        ..LoadOptions::default()
+    };
     let source = Source {
         name: "r".to_owned(),
         text: b"alert smtp any any -> any any (smtp.helo; content:\"x\"; sid:1;)".to_vec(),

@@ -134,15 +134,19 @@ fn from_base64(value: Option<&[u8]>) -> Result<Transform, RuleError> {
     if let Some(value) = value.filter(|value| !value.is_empty()) {
         let given = text("from_base64", Some(value))?;
         let bad = || {
-            RuleError::value("from_base64", value, "expected bytes N, offset N, mode NAME, once each")
+            RuleError::value(
+                "from_base64",
+                value,
+                "expected bytes N, offset N, mode NAME, once each",
+            )
         };
         for part in given.split(',').map(str::trim) {
             let (word, argument) = part.split_once([' ', '\t']).unwrap_or((part, ""));
             let number = || number::parse(argument).and_then(|n| u16::try_from(n).ok());
             let before = match word {
-                "bytes" => bytes
-                    .replace(number().filter(|bytes| *bytes > 0).ok_or_else(bad)?)
-                    .is_some(),
+                "bytes" => {
+                    bytes.replace(number().filter(|bytes| *bytes > 0).ok_or_else(bad)?).is_some()
+                }
                 "offset" => offset.replace(number().ok_or_else(bad)?).is_some(),
                 "mode" => mode
                     .replace(match argument.trim().to_ascii_lowercase().as_str() {
@@ -168,9 +172,8 @@ fn from_base64(value: Option<&[u8]>) -> Result<Transform, RuleError> {
 
 /// `subslice: offset[, bytes][, truncate]`; what is negative counts from the end.
 fn subslice(given: &str) -> Result<Transform, RuleError> {
-    let bad = || {
-        RuleError::value("subslice", given.as_bytes(), "expected offset[, bytes][, truncate]")
-    };
+    let bad =
+        || RuleError::value("subslice", given.as_bytes(), "expected offset[, bytes][, truncate]");
     let mut parts = given.split(',').map(str::trim);
     let number = |part: &str| {
         number::signed(part).and_then(|n| i32::try_from(n).ok()).filter(|n| n.abs() <= 65_535)

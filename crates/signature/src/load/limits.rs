@@ -123,7 +123,8 @@ fn read(text: &[u8], checker: &mut Checker<'_>) -> Result<(Whom, Limit), RuleErr
         Some("by_flow") if both => Ok(CountBy::Flow),
         _ => Err(bad("unknown track")),
     };
-    let positive = |name: &str| number(name).and_then(|n| if n > 0 { Ok(n) } else { Err(bad(name)) });
+    let positive =
+        |name: &str| number(name).and_then(|n| if n > 0 { Ok(n) } else { Err(bad(name)) });
     let limit = match kind {
         "threshold" | "event_filter" => Limit::Threshold(Threshold {
             kind: match words.get("type") {

@@ -42,7 +42,11 @@ fn fires(bench: &mut Bench, host: &str) -> bool {
 #[test]
 fn members_of_loaded_sets() {
     let cases: &[(&str, &[&str], &[&str])] = &[
-        ("http.host; dataset:isset,n,type string,load names;", &["evil"], &["EVIL", "evi", "xevil"]),
+        (
+            "http.host; dataset:isset,n,type string,load names;",
+            &["evil"],
+            &["EVIL", "evi", "xevil"],
+        ),
         ("http.host; dataset:isnotset,n,type string,load names;", &["good"], &["evil"]),
         (
             "http.host; dotprefix; dataset:isset,n,type string,match subdomain,load names;",
@@ -79,6 +83,11 @@ fn rules_add_and_take_away() {
     assert!(fires(&mut unset, "evil"));
     assert!(!fires(&mut unset, "evil"));
     assert!(!fires(&mut unset, "new"));
+    let mut kept = bench("http.host; dataset:set,k,type string,load names,save out;");
+    assert!(fires(&mut kept, "new"));
+    let saved: Vec<(&str, Vec<u8>)> = kept.set.datasets_to_save(&kept.tables).collect();
+    assert_eq!(saved, [("out", b"LmV2aWwub3Jn\nZXZpbA==\nbmV3\n".to_vec())]);
+    assert_eq!(unset.set.datasets_to_save(&unset.tables).count(), 0);
     let long = "x".repeat(5_000);
     assert!(!fires(&mut set, &long), "values are bounded");
 }
@@ -86,8 +95,16 @@ fn rules_add_and_take_away() {
 #[test]
 fn contexts_of_json_stand_with_the_match() {
     let cases = [
-        ("load json,format json,value_key v.name,array_key a.list", "evil", r#"{"v":{"name":"evil"},"why":1}"#),
-        ("load json,format json,value_key v.name,array_key a.list,remove_key", "evil", r#"{"v":{},"why":1}"#),
+        (
+            "load json,format json,value_key v.name,array_key a.list",
+            "evil",
+            r#"{"v":{"name":"evil"},"why":1}"#,
+        ),
+        (
+            "load json,format json,value_key v.name,array_key a.list,remove_key",
+            "evil",
+            r#"{"v":{},"why":1}"#,
+        ),
         ("load ndjson,format ndjson,value_key v", "bad", r#"{"v":"bad"}"#),
     ];
     for (load, host, expected) in cases {
@@ -96,7 +113,11 @@ fn contexts_of_json_stand_with_the_match() {
         let tx = Fixed::new(AppProto::Http, &[(Buffer::HttpHost, host)]);
         let view = segment(0x10, b"");
         let mut scan = crate::Scan::begin(
-            &bench.set, &bench.tables, &mut bench.scratch, &view, Some(&mut bench.flow),
+            &bench.set,
+            &bench.tables,
+            &mut bench.scratch,
+            &view,
+            Some(&mut bench.flow),
         );
         scan.transaction(&tx, &mut bench.state, Direction::ToServer);
         let found = scan.finish().matches[0];
@@ -260,9 +281,11 @@ fn unique_ports_count_once() {
     assert!(from(1).is_empty());
     assert!(from(1).is_empty());
     assert_eq!(from(2), [1]);
-    assert!(Bench::new("alert udp any any -> any any (tag:session; sid:1;)")
-        .packet(&packet(b""))
-        .contains(&1));
+    assert!(
+        Bench::new("alert udp any any -> any any (tag:session; sid:1;)")
+            .packet(&packet(b""))
+            .contains(&1)
+    );
     let (_, report) = crate::tests::load(
         "alert udp any any -> any any (detection_filter:track by_src, count 257, seconds 1, unique_on dst_port; sid:1;)",
     );

@@ -1,11 +1,9 @@
 //! Data sets at run time: what was loaded, and over it what rules have added and taken away.
 
-use std::borrow::Cow;
-
 use crate::{
     check::{
         dataset::Dataset,
-        rule::{DatasetOp, DatasetTest, Entropy, FileTest, Digest},
+        rule::{DatasetOp, DatasetTest, Digest, Entropy, FileTest},
     },
     scan::{queue::Note, tables::Tables},
     view::FileFacts,
@@ -29,9 +27,9 @@ pub(super) fn holds(
         DatasetOp::IsSet | DatasetOp::IsNotSet => {
             let found = key.and_then(|key| find(set, tables, &key, test.subdomain));
             let wanted = test.op == DatasetOp::IsSet;
-            let note = found.filter(|_| wanted && !set.contexts.is_empty()).map(|context| {
-                Note::Context { set: test.set, context }
-            });
+            let note = found
+                .filter(|_| wanted && !set.contexts.is_empty())
+                .map(|context| Note::Context { set: test.set, context });
             (found.is_some() == wanted && !bytes.is_empty(), note)
         }
         DatasetOp::Reputation(cmp) => {
@@ -48,7 +46,7 @@ pub(super) fn holds(
 }
 
 /// The number kept with a value that is in the set.
-fn find(set: &Dataset, tables: &Tables, key: &Cow<'_, [u8]>, subdomain: bool) -> Option<u32> {
+fn find(set: &Dataset, tables: &Tables, key: &[u8], subdomain: bool) -> Option<u32> {
     let one = |key: &[u8]| match tables.value(&set.name, key) {
         Some(true) => Some(set.values.get(key).copied().unwrap_or(u32::MAX)),
         Some(false) => None,

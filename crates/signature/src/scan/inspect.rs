@@ -140,23 +140,37 @@ impl Inspection<'_, '_> {
                     );
                 if decided && cmp.holds(size) { STAY(cursor) } else { Step::Abort }
             }
-            Item::ByteTest(test) => {
-                holds(numbers::byte_test(test, numbers::Place::of(data, cursor), &self.scratch.values))
-            }
+            Item::ByteTest(test) => holds(numbers::byte_test(
+                test,
+                numbers::Place::of(data, cursor),
+                &self.scratch.values,
+            )),
             Item::ByteJump(jump) => {
-                match numbers::byte_jump(jump, numbers::Place::of(data, cursor), &self.scratch.values) {
+                match numbers::byte_jump(
+                    jump,
+                    numbers::Place::of(data, cursor),
+                    &self.scratch.values,
+                ) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
             }
             Item::ByteExtract(extract) => {
-                match numbers::byte_extract(extract, numbers::Place::of(data, cursor), &mut self.scratch.values) {
+                match numbers::byte_extract(
+                    extract,
+                    numbers::Place::of(data, cursor),
+                    &mut self.scratch.values,
+                ) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
             }
             Item::ByteMath(math) => {
-                match numbers::byte_math(math, numbers::Place::of(data, cursor), &mut self.scratch.values) {
+                match numbers::byte_math(
+                    math,
+                    numbers::Place::of(data, cursor),
+                    &mut self.scratch.values,
+                ) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
@@ -170,10 +184,9 @@ impl Inspection<'_, '_> {
             }
             Item::Entropy(entropy) => {
                 let (found, bits) = super::datasets::entropy(entropy, data.bytes);
-                self.note(found.then_some(Note::Entropy {
-                    buffer: data.buffer,
-                    bits: bits.to_bits(),
-                }));
+                self.note(
+                    found.then_some(Note::Entropy { buffer: data.buffer, bits: bits.to_bits() }),
+                );
                 holds(found)
             }
             Item::Asn1(asn1) => holds(super::asn1::matches(asn1, data.bytes, cursor)),

@@ -139,11 +139,7 @@ pub(super) fn byte_test(test: &ByteTest, place: Place<'_>, values: &[u64]) -> bo
 }
 
 /// The cursor after a `byte_jump`; `None` when it lands outside of the data.
-pub(super) fn byte_jump(
-    jump: &ByteJump,
-    place: Place<'_>,
-    values: &[u64],
-) -> Option<usize> {
+pub(super) fn byte_jump(jump: &ByteJump, place: Place<'_>, values: &[u64]) -> Option<usize> {
     let read = read(&jump.field, place, values)?;
     let mut by = read.value.checked_mul(u64::from(jump.multiplier))?;
     if jump.align {
@@ -175,11 +171,7 @@ pub(super) fn byte_extract(
 }
 
 /// Keeps a computed number; the cursor goes behind what was read. The mask is of the result.
-pub(super) fn byte_math(
-    math: &ByteMath,
-    place: Place<'_>,
-    values: &mut [u64],
-) -> Option<usize> {
+pub(super) fn byte_math(math: &ByteMath, place: Place<'_>, values: &mut [u64]) -> Option<usize> {
     let read = unmasked(&math.field, place, values)?;
     let right = operand(math.value, values);
     let value = match math.op {
@@ -236,8 +228,8 @@ pub(crate) fn decode_base64(text: &[u8], mode: Base64Mode, out: &mut Vec<u8>) ->
         Base64Mode::Strict => {
             let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
             let letters = text.get(..text.len() - padding).unwrap_or_default();
-            let whole = text.len().is_multiple_of(4)
-                && letters.iter().all(|byte| six(*byte).is_some());
+            let whole =
+                text.len().is_multiple_of(4) && letters.iter().all(|byte| six(*byte).is_some());
             if whole {
                 base64(letters, out);
             }

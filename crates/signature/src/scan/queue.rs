@@ -142,9 +142,10 @@ impl<'a> Scan<'a> {
         self.scratch.queue = queue;
         let packet = self.packet;
         let of_flow = !packet.pseudo
-            && self.flow.as_mut().is_some_and(|flow| {
-                !flow.tags.is_empty() && flow.tags.packet(packet)
-            });
+            && self
+                .flow
+                .as_mut()
+                .is_some_and(|flow| !flow.tags.is_empty() && flow.tags.packet(packet));
         let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
         let Self { scratch, .. } = self;
         Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond, tagged }
@@ -212,7 +213,7 @@ fn apply(rule: &Rule, action: Action, verdict: &mut Verdict) {
     let of_flow = kind.transaction || kind.addresses || protocol_only;
     let scope = if of_flow || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
     match action {
-        Action::Alert => {}
+        Action::Alert | Action::Config => {}
         // What was dropped before stays dropped.
         Action::Pass => {
             if verdict.drop == Scope::None {

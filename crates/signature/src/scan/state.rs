@@ -188,7 +188,9 @@ impl TxState {
 
     /// Keeps a half-matched rule; `false` when there is no room.
     pub(super) fn keep(&mut self, partial: Partial) -> bool {
-        if let Some(old) = self.partial.iter_mut().find(|old| (old.rule, old.side) == (partial.rule, partial.side)) {
+        if let Some(old) =
+            self.partial.iter_mut().find(|old| (old.rule, old.side) == (partial.rule, partial.side))
+        {
             *old = partial;
             return true;
         }
@@ -200,10 +202,8 @@ impl TxState {
     }
 
     pub(super) fn forget(&mut self, rule: u32, side: usize) -> Option<Partial> {
-        let at = self
-            .partial
-            .iter()
-            .position(|partial| (partial.rule, partial.side) == (rule, side))?;
+        let at =
+            self.partial.iter().position(|partial| (partial.rule, partial.side) == (rule, side))?;
         Some(self.partial.swap_remove(at))
     }
 }

@@ -148,6 +148,18 @@ impl Tables {
         self.values_full.load(Ordering::Relaxed)
     }
 
+    /// Every value of a data set that rules changed, and whether it is in the set now.
+    pub(crate) fn changed_values(&self, set: &str) -> Vec<(Box<[u8]>, bool)> {
+        let mut all = Vec::new();
+        for shard in &self.values {
+            let Ok(map) = shard.lock() else { continue };
+            let of_set = map.iter().filter(|((name, _), _)| **name == *set);
+            all.extend(of_set.map(|((_, value), there)| (value.clone(), *there)));
+        }
+        all.sort_unstable();
+        all
+    }
+
     /// What rules did to a value of a data set: added, taken away, or nothing.
     pub(super) fn value(&self, set: &str, value: &[u8]) -> Option<bool> {
         let key: ValueKey = (set.into(), value.into());

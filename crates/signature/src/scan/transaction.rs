@@ -139,7 +139,7 @@ impl Scan<'_> {
         let Some(rule) = rules.rules.get(id as usize) else { return };
         // Each direction is a match of its own, unless the rule needs both.
         let side = if rule.both_sides { 0 } else { direction.index() };
-        if state.fired.iter().any(|fired| *fired == (id, side)) {
+        if state.fired.contains(&(id, side)) {
             return;
         }
         let before = state.forget(id, side);
@@ -211,7 +211,8 @@ impl Scan<'_> {
                 View::Absent => return self.missing(block, instance),
                 View::Data { .. } if block.absent == Absent::Only => return Found::Never,
                 View::Data { bytes, offset, last } => {
-                    if self.items(block, Data { bytes, offset, last, little, buffer: block.buffer }) {
+                    if self.items(block, Data { bytes, offset, last, little, buffer: block.buffer })
+                    {
                         return Found::Yes;
                     }
                     growing |= !last;

@@ -73,7 +73,9 @@ fn one(parts: Parts<'_>, transform: Transform, from: &[u8], to: &mut Vec<u8>) {
                 _ => to.extend_from_slice(from),
             }
         }
-        Transform::FromBase64 { bytes, offset, mode } => from_base64((bytes, offset, mode), from, to),
+        Transform::FromBase64 { bytes, offset, mode } => {
+            from_base64((bytes, offset, mode), from, to)
+        }
         Transform::Gunzip(most) => inflate(flate2::read::GzDecoder::new(from), most, from, to),
         Transform::Inflate(most) => inflate(flate2::read::ZlibDecoder::new(from), most, from, to),
         Transform::Subslice { offset, bytes, truncate } => {

@@ -10,10 +10,8 @@ alert udp any any -> any any (content:"x"; threshold:type limit, track by_src, c
 
 fn load(limits: &str) -> (RuleSet, Report) {
     let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
-    let options = LoadOptions {
-        limits: vec![source("threshold.config", limits)],
-        ..LoadOptions::default()
-    };
+    let options =
+        LoadOptions { limits: vec![source("threshold.config", limits)], ..LoadOptions::default() };
     RuleSet::load(vec![source("a.rules", RULES)], &options)
 }
 
@@ -92,6 +90,9 @@ fn what_is_wrong_is_named() {
     ] {
         let (_, report) = load(&format!("# a comment\n{bad}\n"));
         assert_eq!(report.rejected.len(), 1, "{bad}");
-        assert_eq!((report.rejected[0].line, report.rejected[0].file.as_str()), (2, "threshold.config"));
+        assert_eq!(
+            (report.rejected[0].line, report.rejected[0].file.as_str()),
+            (2, "threshold.config")
+        );
     }
 }

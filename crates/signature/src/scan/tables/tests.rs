@@ -79,8 +79,13 @@ fn bits_are_bounded_too() {
 #[test]
 fn workers_share_one_count() {
     let tables = Tables::default();
-    let third =
-        Threshold { kind: ThresholdKind::Threshold, by: CountBy::Rule, count: 3, seconds: 60, unique: None };
+    let third = Threshold {
+        kind: ThresholdKind::Threshold,
+        by: CountBy::Rule,
+        count: 3,
+        seconds: 60,
+        unique: None,
+    };
     let shown: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
             .map(|_| {
