@@ -57,12 +57,12 @@ impl Checker<'_> {
 
     /// Gives a raw rule its meaning.
     pub(crate) fn rule(&mut self, raw: &RawRule<'_>) -> Result<Rule, Located> {
-        let mut builder = Builder::new(self, &raw.header).map_err(|error| error.at(0))?;
         // What the rule says of who it is for comes before what it says.
         for option in raw.options.iter().filter(|option| option.name == "requires") {
-            builder.option(option).map_err(|error| error.at(option.offset))?;
+            app::requires(option.value).map_err(|error| error.at(option.offset))?;
         }
-        for option in raw.options.iter().filter(|option| option.name != "requires") {
+        let mut builder = Builder::new(self, &raw.header).map_err(|error| error.at(0))?;
+        for option in &raw.options {
             builder.option(option).map_err(|error| error.at(option.offset))?;
         }
         builder.finish().map_err(|error| error.at(0))

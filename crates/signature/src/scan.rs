@@ -108,6 +108,8 @@ pub struct Scan<'a> {
     flow: Option<&'a mut FlowState>,
     /// The protocol of the flow became known, or another, with this packet.
     news: bool,
+    /// The data at hand is a segment that no stream took in: its position means nothing.
+    loose: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -125,7 +127,7 @@ impl<'a> Scan<'a> {
             flow.adopt(rules.generation);
             news = packet.flow.is_some_and(|view| flow.learn(view.app));
         }
-        Self { rules, tables, scratch, packet, flow, news }
+        Self { rules, tables, scratch, packet, flow, news, loose: false }
     }
 
     fn is_passed(&self) -> bool {
@@ -170,7 +172,9 @@ impl<'a> Scan<'a> {
         for direction in
             either.into_iter().filter(|one| packet.direction.is_none_or(|own| own == *one))
         {
+            self.loose = true;
             self.stream(&ChunkView { direction, offset: 0, data: packet.payload, last: true });
+            self.loose = false;
         }
     }
 
@@ -253,11 +257,38 @@ impl<'a> Scan<'a> {
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {
             return;
         }
+        if let Place::Stream(direction) = place
+            && !self.is_fresh(rule, id, (data, direction))
+        {
+            return;
+        }
         let source = match place {
             Place::Stream(direction) => (MatchSource::Stream, None, Some(direction)),
             _ => (MatchSource::Packet, None, self.packet.direction),
         };
         self.accept(rule, id, source);
+    }
+
+    /// Pieces of a stream overlap: what matched in bytes that were seen before is no new match.
+    fn is_fresh(&mut self, rule: &Rule, id: u32, place: (Data<'_>, Direction)) -> bool {
+        let (data, direction) = place;
+        let end = data.offset.saturating_add(data.bytes.len() as u64);
+        let before = match &self.flow {
+            Some(flow) if !self.loose => flow.stream_end(id, direction),
+            _ => return true,
+        };
+        let seen = before.unwrap_or(0).saturating_sub(data.offset);
+        if seen > 0 {
+            let rest = usize::try_from(seen).ok().and_then(|seen| data.bytes.get(seen..));
+            let rest = payload(rest.unwrap_or_default(), data.offset + seen, data.last);
+            if rest.bytes.is_empty() || !transaction::raw_blocks(self, rule, rest) {
+                return false;
+            }
+        }
+        if let Some(flow) = &mut self.flow {
+            flow.set_stream_end(id, direction, end);
+        }
+        true
     }
 
     /// A raw rule fires once per packet.

@@ -26,7 +26,8 @@ impl Builder<'_, '_> {
                 self.tests.push(test);
             }
             "ssl_version" => self.ssl_version(text(name, value)?)?,
-            "requires" => self.requires(text(name, value)?)?,
+            // Looked at before everything else.
+            "requires" => {}
             "config" => self.config(text(name, value)?)?,
             "entropy" => {
                 let entropy = entropy(text(name, value)?)?;
@@ -103,25 +104,6 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// What is needed and not there keeps the rule out, by its own wish.
-    fn requires(&mut self, given: &str) -> Result<(), RuleError> {
-        let bad = |why: &str| RuleError::value("requires", given.as_bytes(), why);
-        for part in given.split(',').map(str::trim) {
-            let (word, argument) = part.split_once([' ', '\t']).unwrap_or((part, ""));
-            let argument = argument.trim();
-            let met = match word {
-                "version" => version_holds(argument).ok_or_else(|| bad("not a version"))?,
-                "keyword" => hint::is_evaluated(argument) || Buffer::from_name(argument).is_some(),
-                "feature" => matches!(argument, "ja3" | "ja4"),
-                _ => false,
-            };
-            if !met {
-                return Err(RuleError::Requires { what: shown(part.as_bytes()) });
-            }
-        }
-        Ok(())
-    }
-
     fn app_protocol(&self, given: &str) -> Result<Test, RuleError> {
         let bad = |why: &str| RuleError::value("app-layer-protocol", given.as_bytes(), why);
         let (negated, rest) = match given.strip_prefix('!') {
@@ -148,6 +130,26 @@ impl Builder<'_, '_> {
         }
         Ok(Test::AppProto { proto, negated, side })
     }
+}
+
+/// What is needed and not there keeps the rule out, by its own wish.
+pub(super) fn requires(value: Option<&[u8]>) -> Result<(), RuleError> {
+    let given = text("requires", value)?;
+    let bad = |why: &str| RuleError::value("requires", given.as_bytes(), why);
+    for part in given.split(',').map(str::trim) {
+        let (word, argument) = part.split_once([' ', '\t']).unwrap_or((part, ""));
+        let argument = argument.trim();
+        let met = match word {
+            "version" => version_holds(argument).ok_or_else(|| bad("not a version"))?,
+            "keyword" => hint::is_evaluated(argument) || Buffer::from_name(argument).is_some(),
+            "feature" => matches!(argument, "ja3" | "ja4"),
+            _ => false,
+        };
+        if !met {
+            return Err(RuleError::Requires { what: shown(part.as_bytes()) });
+        }
+    }
+    Ok(())
 }
 
 /// `>= 7.0.3 < 8 | >= 9.0.1`: one of the alternatives, of which every comparison holds.

@@ -580,7 +580,7 @@ fn headers() {
         5:1 sid 5: rule header: expected 7 fields before "(" (action protocol address port direction address port), found 0
         6:1 sid 6: rule header: expected 7 fields before "(" (action protocol address port direction address port), found 1
         7:1 sid 7: rule header: unknown action "permit"
-        8:1 sid 8: keyword "config" is not evaluated: this action
+        8:1 sid 8: the action config needs the keyword config
         9:1 sid 9: rule header: unknown protocol "tpc"
         10:1 sid 10: rule header: unknown protocol "unknown"
         11:1 sid 11: address: not understood: "10.0.0.256"

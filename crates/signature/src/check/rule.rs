@@ -3,6 +3,17 @@
 //! Plain data. Patterns live in one pool per rule set, address and port lists are interned: rules hold
 //! numbers.
 
+mod file;
+mod memory;
+
+pub(crate) use file::{Digest, FileTest};
+pub use file::{FileStore, FileStoreScope};
+pub(crate) use memory::{
+    BitOp, CountBy, Gate, IntTest, IntValue, Post, RateFilter, Suppress, SuppressBy, Threshold,
+    ThresholdKind, Track, UniqueOn,
+};
+pub use memory::{Tag, TagHost, TagMetric};
+
 use crate::{AppProto, Buffer, IpOption, Number};
 
 /// What a rule does when it matches, in the order in which rules are run.
@@ -380,59 +391,6 @@ pub(crate) enum Base64Mode {
     Strict,
 }
 
-/// Digest of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Digest {
-    Md5,
-    Sha1,
-    Sha256,
-}
-
-/// A test of a file in transfer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FileTest {
-    /// Any file.
-    Any,
-    Size(Cmp),
-    /// Part of the name, lowercase; `extension`: its end after a dot.
-    Name {
-        part: Box<[u8]>,
-        extension: bool,
-        negated: bool,
-    },
-    /// Part of the type found by its content, lowercase.
-    Magic {
-        part: Box<[u8]>,
-        negated: bool,
-    },
-    /// Member of a list of digests: number of the data set.
-    Listed {
-        digest: Digest,
-        set: u32,
-        negated: bool,
-    },
-}
-
-/// `filestore`: which file content is to be kept after a match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FileStore {
-    /// Direction of the files; `None` for both.
-    pub direction: Option<crate::Direction>,
-    /// How far it reaches.
-    pub scope: FileStoreScope,
-}
-
-/// Reach of a [`FileStore`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FileStoreScope {
-    /// The file that matched.
-    File,
-    /// All files of the transaction.
-    Transaction,
-    /// All files of the flow.
-    Flow,
-}
-
 /// What `absent` asks of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Absent {
@@ -524,172 +482,6 @@ pub(crate) enum Test {
 pub(crate) enum TxTest {
     Number { number: Number, cmp: Cmp },
     Event { proto: AppProto, name: Box<str> },
-}
-
-/// Where a named bit or counter lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Track {
-    Src,
-    Dst,
-    Pair,
-}
-
-/// Test of named state; all must hold for the rule to match.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Any of these is set (or, when negated, any of these is not).
-    FlowBits {
-        bits: Vec<u32>,
-        set: bool,
-    },
-    HostBit {
-        bit: u32,
-        track: Track,
-        set: bool,
-    },
-    FlowInt {
-        var: u32,
-        test: IntTest,
-    },
-}
-
-/// Comparisons of `flowint`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IntTest {
-    IsSet,
-    NotSet,
-    Lt(IntValue),
-    Le(IntValue),
-    Eq(IntValue),
-    Ne(IntValue),
-    Ge(IntValue),
-    Gt(IntValue),
-}
-
-/// Right-hand side of `flowint`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IntValue {
-    Const(u32),
-    Var(u32),
-}
-
-/// Change of one bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BitOp {
-    Set,
-    Unset,
-    Toggle,
-}
-
-/// What happens after a match, whether or not the alert is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Post {
-    FlowBit { bit: u32, op: BitOp },
-    HostBit { bit: u32, track: Track, op: BitOp, expire: u32 },
-    FlowIntSet { var: u32, value: IntValue },
-    FlowIntAdd { var: u32, value: IntValue },
-    FlowIntSub { var: u32, value: IntValue },
-    Tag(Tag),
-}
-
-/// `tag`: what of the traffic after a match is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tag {
-    /// The flow (`session`), or all traffic of a host.
-    pub host: Option<TagHost>,
-    /// How much.
-    pub count: u32,
-    /// In which unit.
-    pub metric: TagMetric,
-}
-
-/// Which host a `tag:host` follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TagHost {
-    /// Source of the matching packet.
-    Src,
-    /// Destination of the matching packet.
-    Dst,
-}
-
-/// Unit of [`Tag::count`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TagMetric {
-    /// Packets.
-    Packets,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-}
-
-/// What a threshold counts by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum CountBy {
-    Src,
-    Dst,
-    Both,
-    Rule,
-    Flow,
-}
-
-/// How a threshold decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ThresholdKind {
-    Limit,
-    Threshold,
-    Both,
-    /// At counts N, N*M, N*M*M, ...
-    Backoff {
-        multiplier: u32,
-    },
-    DetectionFilter,
-}
-
-/// `threshold` or `detection_filter`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Threshold {
-    pub(crate) kind: ThresholdKind,
-    pub(crate) by: CountBy,
-    pub(crate) count: u32,
-    pub(crate) seconds: u32,
-    /// Only matches with a port not seen in the window count.
-    pub(crate) unique: Option<UniqueOn>,
-}
-
-/// Which port must differ for a match to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum UniqueOn {
-    SrcPort,
-    DstPort,
-}
-
-/// `rate_filter`: another action once matches come too fast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RateFilter {
-    pub(crate) by: CountBy,
-    pub(crate) count: u32,
-    pub(crate) seconds: u32,
-    /// Seconds for which the other action stands.
-    pub(crate) timeout: u32,
-    pub(crate) action: Action,
-}
-
-/// `suppress`: no alert, but the action stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Suppress {
-    pub(crate) by: SuppressBy,
-    /// Number of the address list.
-    pub(crate) addresses: u32,
-}
-
-/// Which address a [`Suppress`] looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SuppressBy {
-    Any,
-    Src,
-    Dst,
-    Either,
 }
 
 /// Which side of the alert is the one attacked (`target`).

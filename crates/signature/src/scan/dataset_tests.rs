@@ -291,3 +291,40 @@ fn unique_ports_count_once() {
     );
     assert_eq!(report.rejected.len(), 1);
 }
+
+#[test]
+fn pieces_that_overlap_match_once() {
+    let mut bench = Bench::new("alert tcp any any -> any any (content:\"EICAR\"; sid:1;)");
+    assert_eq!(bench.stream(Direction::ToServer, 0, b"..EICAR"), [1]);
+    // The same bytes again, with new ones behind them.
+    assert!(bench.stream(Direction::ToServer, 2, b"EICAR....").is_empty());
+    assert!(bench.stream(Direction::ToServer, 2, b"EICAR").is_empty());
+    assert_eq!(bench.stream(Direction::ToServer, 2, b"EICAR....EICAR"), [1], "a second one");
+    assert_eq!(bench.stream(Direction::ToClient, 0, b"..EICAR"), [1], "the other direction");
+    // A match across the border of the pieces is new when there was none before.
+    let mut bench = Bench::new("alert tcp any any -> any any (content:\"EICAR\"; sid:1;)");
+    assert!(bench.stream(Direction::ToServer, 0, b"..EIC").is_empty());
+    assert_eq!(bench.stream(Direction::ToServer, 0, b"..EICAR"), [1]);
+}
+
+#[test]
+fn a_direction_is_a_match_of_its_own_and_config_is_no_alert() {
+    let tx = Fixed::new(AppProto::Http, &[(Buffer::HttpHeader, "x")]);
+    let mut bench = bench("http.header; content:\"x\";");
+    assert_eq!(bench.tx(&tx, Direction::ToServer), [1]);
+    assert_eq!(bench.tx(&tx, Direction::ToClient), [1]);
+    assert!(bench.tx(&tx, Direction::ToClient).is_empty());
+    let rules = "config http any any -> any any (http.header; content:\"x\"; \
+                 config:logging disable, type tx, scope tx; sid:1;)
+                 pass http any any -> any any (http.header; content:\"x\"; alert; sid:2;)";
+    let set = crate::tests::good(rules);
+    let first = set.rule(crate::RuleId(1)).unwrap();
+    assert_eq!((first.sid, first.action), (1, crate::Action::Config), "runs last");
+    for bad in [
+        "config http any any -> any any (http.header; content:\"x\"; sid:1;)",
+        "alert http any any -> any any (http.header; content:\"x\"; config:logging disable, type tx, scope tx; sid:1;)",
+        "config http any any -> any any (http.header; content:\"x\"; config:logging disable, type flow, scope tx; sid:1;)",
+    ] {
+        assert_eq!(crate::tests::load(bad).1.rejected.len(), 1, "{bad}");
+    }
+}

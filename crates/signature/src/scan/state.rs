@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::{
-    AppProto, PacketView,
+    AppProto, Direction, PacketView,
     check::rule::{BitOp, IntTest, IntValue, Threshold},
     scan::{
         tables::{Count, Ruling},
@@ -13,6 +13,8 @@ use crate::{
 
 /// Most counters or thresholds kept for one flow.
 const MAX_PER_FLOW: usize = 1_024;
+/// Most rules of which the last match on a stream is remembered.
+const MAX_STREAM_ENDS: usize = 64;
 /// Most rules half matched in one transaction.
 const MAX_PARTIAL: usize = 512;
 
@@ -25,6 +27,8 @@ pub struct FlowState {
     counts: HashMap<u32, Count, foldhash::fast::RandomState>,
     /// Rules on addresses alone ran in that direction.
     pub(super) addresses_done: [bool; 2],
+    /// Rules that matched on the stream, with direction and the end of the piece.
+    stream_ends: Vec<(u32, Direction, u64)>,
     /// Tags of the flow.
     pub(super) tags: Tags,
     /// Protocol of the flow when it was last looked at.
@@ -42,6 +46,21 @@ impl FlowState {
             let (passed, dropped, app) = (self.passed, self.dropped, self.app);
             *self = Self { generation, passed, dropped, app, ..Self::default() };
         }
+    }
+
+    /// End of the last piece of the stream in which a rule matched.
+    pub(super) fn stream_end(&self, rule: u32, direction: Direction) -> Option<u64> {
+        let mut known = self.stream_ends.iter();
+        known.find(|(id, dir, _)| (*id, *dir) == (rule, direction)).map(|(_, _, end)| *end)
+    }
+
+    /// Keeps where a piece ended in which a rule matched; the oldest of too many goes.
+    pub(super) fn set_stream_end(&mut self, rule: u32, direction: Direction, end: u64) {
+        self.stream_ends.retain(|(id, dir, _)| (*id, *dir) != (rule, direction));
+        if self.stream_ends.len() >= MAX_STREAM_ENDS {
+            self.stream_ends.remove(0);
+        }
+        self.stream_ends.push((rule, direction, end));
     }
 
     /// Takes in the protocol of the flow; `true` when it is news.
