@@ -71,6 +71,8 @@ pub struct Tables {
     rates: [Shard<CountKey, Count>; SHARDS],
     bits: [Shard<BitKey, u64>; SHARDS],
     values: [Shard<ValueKey, bool>; SHARDS],
+    /// Changes made to data sets: until there is one, nothing is locked or copied.
+    values_changed: AtomicU64,
     values_full: AtomicU64,
     tags: Mutex<HashMap<IpAddr, Tags, foldhash::fast::RandomState>>,
     /// Hosts with tags: most of the time none, and then nothing is locked.
@@ -85,6 +87,7 @@ impl Default for Tables {
             rates: std::array::from_fn(|_| Mutex::default()),
             bits: std::array::from_fn(|_| Mutex::default()),
             values: std::array::from_fn(|_| Mutex::default()),
+            values_changed: AtomicU64::new(0),
             values_full: AtomicU64::new(0),
             tags: Mutex::default(),
             tagged: AtomicU64::new(0),
@@ -162,6 +165,9 @@ impl Tables {
 
     /// What rules did to a value of a data set: added, taken away, or nothing.
     pub(super) fn value(&self, set: &str, value: &[u8]) -> Option<bool> {
+        if self.values_changed.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         let key: ValueKey = (set.into(), value.into());
         let Some(Ok(map)) = self.values.get(shard(&self.values, &key)).map(Mutex::lock) else {
             return None;
@@ -179,6 +185,7 @@ impl Tables {
             self.values_full.fetch_add(1, Ordering::Relaxed);
             return false;
         }
+        self.values_changed.fetch_add(1, Ordering::Relaxed);
         // Who came first has changed it; another worker may have been between.
         map.insert(key, add) != Some(add)
     }

@@ -74,7 +74,7 @@ fn one(parts: Parts<'_>, transform: Transform, from: &[u8], to: &mut Vec<u8>) {
             }
         }
         Transform::FromBase64 { bytes, offset, mode } => {
-            from_base64((bytes, offset, mode), from, to)
+            from_base64((bytes, offset, mode), from, to);
         }
         Transform::Gunzip(most) => inflate(flate2::read::GzDecoder::new(from), most, from, to),
         Transform::Inflate(most) => inflate(flate2::read::ZlibDecoder::new(from), most, from, to),
