@@ -175,8 +175,7 @@ fn record_type(
         ("dns", "responses" | "answer") => records.dns_responses = input.flag()?,
         ("alert", "payload") => records.alert_payload = input.flag()?,
         ("alert", "payload-printable") => records.alert_payload_printable = input.flag()?,
-        // Tagged packets are not recorded.
-        ("alert", "tagged-packets") if !input.flag()? => {}
+        ("alert", "tagged-packets") => records.alert_tagged = input.flag()?,
         // The application record is always part of an alert.
         ("alert", "http" | "tls" | "dns" | "metadata") if input.flag()? => {}
         ("alert", "packet") => records.alert_packet = input.flag()?,
@@ -241,8 +240,8 @@ mod tests {
             (format!("{record}.alert.tls"), "yes", "no change"),
             (format!("{record}.alert.tls"), "no", "unknown setting"),
             (format!("{record}.alert.smtp"), "yes", "unknown setting"),
-            (format!("{record}.alert.tagged-packets"), "no", "no change"),
-            (format!("{record}.alert.tagged-packets"), "yes", "unknown setting"),
+            (format!("{record}.alert.tagged-packets"), "no", "changed"),
+            (format!("{record}.alert.tagged-packets"), "yes", "no change"),
             (format!("{record}.smtp.extended"), "yes", "unknown setting"),
             (format!("{record}.http.extended"), "no", "changed"),
             (format!("{record}.tls.extended"), "no", "changed"),

@@ -63,6 +63,7 @@ pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketVie
             },
         }),
         payload: packet.payload,
+        wire_len: u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX),
         transport_header: match &packet.transport {
             Transport::Tcp(tcp) => tcp.header,
             Transport::Icmp(icmp) => icmp.bytes.get(..8).unwrap_or(icmp.bytes),

@@ -31,6 +31,8 @@ struct Memory {
     flow: u64,
     /// The TLS session has its record.
     tls_done: bool,
+    /// Transactions that rules keep out of the records.
+    unlogged: Vec<u64>,
     /// What detection remembers.
     detection: FlowMemory,
 }
@@ -100,6 +102,9 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
+        if self.memory(flow).unlogged.contains(&tx.id) {
+            return;
+        }
         match &tx.record {
             Record::Dns(message) => {
                 let options = &self.settings.records;
@@ -250,15 +255,45 @@ impl<O: Output> Reporter<O> {
             None => detector.packet(packet, None, None),
         };
         if found.is_empty() {
+            if detector.is_tagged() {
+                self.tagged(packet, place.map(|place| (&*place.flow, place.dir)));
+            }
             return;
         }
         self.matches.clear();
         self.matches.extend_from_slice(found);
+        let tagged = detector.is_tagged();
+        if let Some(place) = &place {
+            let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
+            keep_out(&mut self.matches, unlogged);
+            if self.matches.is_empty() {
+                return;
+            }
+        }
         let flow = place.map(|place| {
             place.flow.set_alerted();
             (&*place.flow, place.dir, place.transactions)
         });
         self.alerts(flow, Some(packet));
+        if tagged {
+            self.tagged(packet, flow.map(|(flow, dir, _)| (flow, dir)));
+        }
+    }
+
+    /// The record of a packet that a rule with `tag` wants kept.
+    fn tagged(&mut self, packet: &Packet<'_>, flow: Option<(&Flow, Direction)>) {
+        let options = &self.settings.records;
+        if !options.alert_tagged {
+            return;
+        }
+        let head = Head { kind: "packet", ts: self.ts, packet: self.packet, options };
+        let mut record = self.output.begin();
+        match flow {
+            Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+            None => head.of_packet(&mut record, packet),
+        }
+        eve::alert::packet(&mut record, packet);
+        self.output.record(self.ts, "packet", record);
     }
 
     /// A record for each of the collected matches.
@@ -282,7 +317,12 @@ impl<O: Output> Reporter<O> {
             if let Some(tx) = hit.tx {
                 record.number("tx_id", tx);
             }
-            record.value("alert", eve::alert::rule(&rule).into());
+            let mut alert = eve::Object::new();
+            alert.insert("alert".into(), eve::alert::rule(&rule).into());
+            eve::alert::notes(&mut alert, hit, detector.rules());
+            for (key, value) in alert {
+                record.value(&key, value);
+            }
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
@@ -301,6 +341,23 @@ impl<O: Output> Reporter<O> {
             self.output.record(self.ts, "alert", record);
         }
     }
+}
+
+/// Most transactions of a flow that are remembered as kept out of the records.
+const MAX_UNLOGGED: usize = 1_024;
+
+/// Takes matches that are no alerts but keep a transaction out of the records.
+fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
+    matches.retain(|hit| {
+        let config = hit.action == signature::Action::Config;
+        if let Some(tx) = hit.tx.filter(|_| config) {
+            if unlogged.len() >= MAX_UNLOGGED {
+                unlogged.remove(0);
+            }
+            unlogged.push(tx);
+        }
+        !config
+    });
 }
 
 /// The application record inside an alert.
@@ -346,6 +403,7 @@ impl<O: Output> Sink for Reporter<O> {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
+            keep_out(&mut self.matches, &mut memory.unlogged);
             memory.detection = FlowMemory::default();
             if !self.matches.is_empty() {
                 flow.set_alerted();

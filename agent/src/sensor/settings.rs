@@ -35,6 +35,8 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_payload: bool,
     /// The whole packet in alert records, base64.
     pub(crate) alert_packet: bool,
+    /// Packets that rules with `tag` want kept get records.
+    pub(crate) alert_tagged: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
 }
@@ -57,6 +59,7 @@ impl Default for RecordOptions {
             dns_responses: true,
             alert_payload: false,
             alert_packet: false,
+            alert_tagged: true,
             alert_payload_printable: false,
         }
     }

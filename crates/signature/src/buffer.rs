@@ -137,6 +137,8 @@ buffers! {
     Ipv6Hdr: "ipv6.hdr", Packet, NONE, Single; "IPv6 header."
     Icmpv4Hdr: "icmpv4.hdr", Packet, NONE, Single; "ICMPv4 header."
     Icmpv6Hdr: "icmpv6.hdr", Packet, NONE, Single; "ICMPv6 header."
+    IpSrc: "ip.src", Packet, NONE, Single; "Source address of the packet, 4 or 16 bytes."
+    IpDst: "ip.dst", Packet, NONE, Single; "Destination address of the packet, 4 or 16 bytes."
 }
 
 impl Buffer {

@@ -157,6 +157,8 @@ pub struct Support {
     pub detected: ProtoSet,
     /// Protocols parsed into transactions with all their buffers.
     pub parsed: ProtoSet,
+    /// Whether [`crate::FileFacts::magic`] is given.
+    pub file_magic: bool,
 }
 
 impl Default for Support {
@@ -164,6 +166,6 @@ impl Default for Support {
     fn default() -> Self {
         let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
         let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Smb, AppProto::Ssh]);
-        Self { detected: parsed.union(others), parsed }
+        Self { detected: parsed.union(others), parsed, file_magic: false }
     }
 }

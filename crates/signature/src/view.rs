@@ -154,6 +154,8 @@ pub struct PacketView<'a> {
     pub icmp: Option<IcmpFields>,
     /// Transport payload (or IP payload where the transport is unknown).
     pub payload: &'a [u8],
+    /// Length of the whole packet with its link layer, in bytes.
+    pub wire_len: u32,
     /// Raw transport header (TCP, UDP or ICMP) with options, for `tcp.hdr`, `udp.hdr`, `icmpv4.hdr`, `icmpv6.hdr`.
     pub transport_header: &'a [u8],
     /// Raw IP header with options or extension headers, for `ipv4.hdr`, `ipv6.hdr`.
@@ -187,6 +189,7 @@ impl Default for PacketView<'_> {
             tcp: None,
             icmp: None,
             payload: &[],
+            wire_len: 0,
             transport_header: &[],
             ip_header: &[],
             direction: None,
@@ -251,6 +254,29 @@ pub enum Number {
     DnsRrtype,
     /// Bytes of the file seen so far (`filesize`), only once complete.
     FileSize,
+    /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.
+    DcerpcLittleEndian,
+}
+
+/// What is known of one file in transfer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileFacts<'a> {
+    /// Its name, with or without a path; empty without one.
+    pub name: &'a [u8],
+    /// Bytes seen so far.
+    pub size: u64,
+    /// Digest of the whole content, once [`FileFacts::complete`].
+    pub md5: Option<[u8; 16]>,
+    /// Likewise.
+    pub sha1: Option<[u8; 20]>,
+    /// Likewise.
+    pub sha256: Option<[u8; 32]>,
+    /// Type told by the content.
+    pub magic: Option<&'a str>,
+    /// Nothing more will come: the size stands, and so do digests, if the file is whole.
+    pub complete: bool,
+    /// It ended early (limits, gaps, closed flow): only lower bounds of the size can still hold.
+    pub truncated: bool,
 }
 
 /// A transaction (request and response of one application protocol exchange) as rules see it.
@@ -274,6 +300,11 @@ pub trait Inspect {
 
     /// A number; `None` while unknown.
     fn number(&self, _number: Number, _direction: Direction) -> Option<u64> {
+        None
+    }
+
+    /// File `instance` (0, 1, 2, ... until `None`) that goes that way in this transaction.
+    fn file(&self, _direction: Direction, _instance: u32) -> Option<FileFacts<'_>> {
         None
     }
 

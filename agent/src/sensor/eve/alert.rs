@@ -13,7 +13,9 @@ use crate::sensor::settings::RecordOptions;
 /// The `alert` object of a rule that matched.
 pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
     let mut alert = Object::new();
-    alert.insert("action".into(), "allowed".into());
+    // Packets are looked at, not held: only what is answered with a reset counts as stopped.
+    let blocked = rule.action == signature::Action::Reject;
+    alert.insert("action".into(), if blocked { "blocked" } else { "allowed" }.into());
     alert.insert("gid".into(), rule.gid.into());
     alert.insert("signature_id".into(), rule.sid.into());
     alert.insert("rev".into(), rule.rev.into());
@@ -38,6 +40,32 @@ pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
     alert
 }
 
+/// What the rule found beside its match: contexts of data sets, entropy.
+pub(crate) fn notes(record: &mut Object, hit: &signature::Match, rules: &signature::RuleSet) {
+    for note in hit.notes.iter().flatten() {
+        if let signature::Note::Entropy { buffer, bits } = note {
+            let name = match buffer {
+                signature::Buffer::Payload => "content".to_owned(),
+                other => other.name().replace('.', "_"),
+            };
+            let place = object(record, "metadata").and_then(|data| object(data, "entropy"));
+            if let Some(place) = place {
+                place.insert(name, f64::from_bits(*bits).into());
+            }
+        } else if let Some((name, text)) = rules.context(*note).filter(|(name, _)| !name.is_empty())
+            && let Ok(context) = serde_json::from_str::<Value>(text)
+            && let Some(place) = object(record, "alert").and_then(|alert| object(alert, "context"))
+        {
+            place.insert(name.to_owned(), context);
+        }
+    }
+}
+
+/// The object of that name, made when it is not there.
+fn object<'r>(record: &'r mut Object, name: &str) -> Option<&'r mut Object> {
+    record.entry(name).or_insert_with(|| Value::Object(Object::new())).as_object_mut()
+}
+
 /// What an alert shows of the packet that raised it, as far as it is wanted.
 pub(crate) fn evidence<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
     if options.alert_payload {
@@ -51,11 +79,16 @@ pub(crate) fn evidence<F: Fields>(record: &mut F, packet: &Packet<'_>, options: 
         record.number("stream", 0);
     }
     if options.alert_packet {
-        record.text("packet", &STANDARD.encode(packet.bytes));
+        self::packet(record, packet);
     }
     if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
         super::ethernet(record, mac);
     }
+}
+
+/// The bytes of a packet.
+pub(crate) fn packet<F: Fields>(record: &mut F, packet: &Packet<'_>) {
+    record.text("packet", &STANDARD.encode(packet.bytes));
 }
 
 /// Payload with everything but printable ASCII as a dot.

@@ -16,7 +16,8 @@ pub(super) fn action(text: &[u8]) -> Result<Action, RuleError> {
         b"pass" => Ok(Action::Pass),
         b"drop" => Ok(Action::Drop),
         b"reject" | b"rejectsrc" => Ok(Action::Reject),
-        b"rejectdst" | b"rejectboth" | b"config" | b"accept" => {
+        b"config" => Ok(Action::Config),
+        b"rejectdst" | b"rejectboth" | b"accept" => {
             Err(RuleError::unsupported(&String::from_utf8_lossy(text), "this action"))
         }
         _ => Err(RuleError::header(format!("unknown action \"{}\"", shown(text)))),

@@ -95,7 +95,6 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
     }
     let payload = rule.blocks.iter().any(|block| block.buffer == Buffer::Payload);
     let header_buffer = rule.blocks.iter().any(|block| block.buffer.sides() == Sides::Packet);
-    let stream_size = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
     let packet_test = rule.tests.iter().any(is_packet_test);
     let no_tests = rule.tests.is_empty() && rule.blocks.is_empty();
     let flow_free = !rule.flow.established
@@ -116,9 +115,8 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
         Scope::StreamOnly => Kind { stream: true, ..none },
         Scope::Auto if !can_stream => Kind { packet: true, ..none },
         Scope::Auto => {
-            let also_packet = fast::has_absolute_position(rule)
-                || stream_size
-                || rule.protocol.transport == Transport::Any;
+            let also_packet =
+                fast::has_absolute_position(rule) || rule.protocol.transport == Transport::Any;
             Kind { stream: true, packet: also_packet, ..none }
         }
     }
@@ -326,10 +324,9 @@ fn carries(rule: &Rule, group: usize) -> bool {
         Transport::Udp => group == 1,
         // Streams carry the TCP side of rules on payload, unless a position or size asks for packets too.
         Transport::Any if kind(rule).stream => {
-            let sized = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
             group == 1
                 || (group == 2 && rule.protocol.app.is_none())
-                || (group == 0 && (sized || fast::has_absolute_position(rule)))
+                || (group == 0 && fast::has_absolute_position(rule))
         }
         Transport::Any | Transport::PacketHeader => true,
         _ => group == 2,
