@@ -15,8 +15,8 @@ use crate::sensor::report::Output;
 pub(super) struct RecordFile {
     path: PathBuf,
     writer: BufWriter<File>,
-    /// Buffer of the last line, for the next one.
-    spare: String,
+    /// The last line, whose buffer is that of the next one.
+    spare: Line,
     alerts: u64,
     newest: i64,
     /// The first thing that went wrong; reported at the end.
@@ -26,7 +26,7 @@ pub(super) struct RecordFile {
 impl RecordFile {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let writer = BufWriter::with_capacity(1 << 18, File::create(path)?);
-        let (path, spare) = (path.to_owned(), String::new());
+        let (path, spare) = (path.to_owned(), Line::default());
         Ok(Self { path, writer, spare, alerts: 0, newest: 0, failed: None })
     }
 
@@ -62,17 +62,16 @@ impl Output for RecordFile {
     type Record = Line;
 
     fn begin(&mut self) -> Line {
-        Line::reusing(std::mem::take(&mut self.spare))
+        std::mem::take(&mut self.spare).again()
     }
 
-    fn record(&mut self, ts: i64, kind: &'static str, record: Line) {
+    fn record(&mut self, ts: i64, kind: &'static str, mut record: Line) {
         self.newest = self.newest.max(ts);
         self.alerts = self.alerts.saturating_add(u64::from(kind == "alert"));
-        let line = record.finish();
-        if let Err(error) = self.writer.write_all(line.as_bytes()) {
+        if let Err(error) = self.writer.write_all(record.finish()) {
             self.failed.get_or_insert(error);
         }
-        self.spare = line;
+        self.spare = record;
     }
 }
 

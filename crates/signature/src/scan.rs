@@ -230,17 +230,16 @@ impl<'a> Scan<'a> {
         if !data.bytes.is_empty() {
             // What of the beginning is in these bytes.
             let left = (HEAD as u64).saturating_sub(data.offset);
-            let head =
-                usize::try_from(left).map_or(data.bytes.len(), |left| left.min(data.bytes.len()));
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let head = data.bytes.get(..left).unwrap_or(data.bytes);
             let by_port = port.and_then(|port| groups.by_port.get(&port));
             for searches in std::iter::once(&groups.all).chain(by_port) {
-                searches.any.scan(data.bytes, false, matching, out);
-                searches.head.scan(
-                    data.bytes.get(..head).unwrap_or_default(),
-                    false,
-                    matching,
-                    out,
-                );
+                if head.len() == data.bytes.len() {
+                    searches.short.scan(head, false, matching, out);
+                } else {
+                    searches.any.scan(data.bytes, false, matching, out);
+                    searches.head.scan(head, false, matching, out);
+                }
             }
         }
         without_pattern(groups, ends, out);

@@ -13,7 +13,7 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     dns.text("type", if message.is_response() { "response" } else { "request" });
     dns.number("tx_id", tx_id);
     dns.number("id", message.id.into());
-    dns.text("flags", &format!("{flags:x}"));
+    hex(dns, flags);
     for (bit, name) in [
         (0x8000, "qr"),
         (0x0400, "aa"),
@@ -47,6 +47,24 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     if !grouped.is_empty() {
         dns.value("grouped", grouped.into());
     }
+}
+
+/// Adds the flags word in hexadecimal digits, without leading zeros.
+fn hex<F: Fields>(dns: &mut F, flags: u16) {
+    let mut digits = [b'0'; 4];
+    let mut left = flags;
+    let mut used = 0_usize;
+    for digit in digits.iter_mut().rev() {
+        let nibble = u8::try_from(left & 15).unwrap_or(0);
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        left >>= 4;
+        used += 1;
+        if left == 0 {
+            break;
+        }
+    }
+    let text = digits.get(4 - used..).unwrap_or_default();
+    dns.text("flags", std::str::from_utf8(text).unwrap_or("0"));
 }
 
 fn answer<F: Fields>(record: &mut F, answer: &Answer) {

@@ -4,7 +4,6 @@
 //! only writes them down, and building maps of strings for hundreds of thousands of flows costs
 //! more than inspecting their packets. Makers of records are written once, for both.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use serde_json::Value;
@@ -98,82 +97,109 @@ impl Fields for Object {
 /// One line of JSON under way, without the closing brace.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
-    text: String,
+    text: Vec<u8>,
     /// The next field is not the first of its object.
     comma: bool,
+    clock: Clock,
+}
+
+/// The second that was written last: records come in bursts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    second: i64,
+    /// `2026-01-31T23:59:59`, empty before the first.
+    text: [u8; 19],
+}
+
+/// True when text can stand in a JSON string as it is: ASCII without controls, quotes and backslashes.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // Eight bytes at once; borrows only ever make a plain byte look suspicious, never the reverse.
+    let suspicious = |word: u64| {
+        let below_space = word.wrapping_sub(ONES * 0x20);
+        let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+        (word | below_space | quote | backslash) & HIGHS != 0
+    };
+    let plain = |byte: &u8| matches!(byte, 0x20..=0x7f) && *byte != b'"' && *byte != b'\\';
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().all(|word| !suspicious(u64::from_le_bytes(*word)) || word.iter().all(plain))
+        && rest.iter().all(plain)
 }
 
 impl Line {
-    /// An empty record in a buffer that has done its work before.
-    pub(crate) fn reusing(mut text: String) -> Self {
-        text.clear();
-        text.push('{');
-        Self { text, comma: false }
+    /// An empty record in the buffer of the one before.
+    pub(crate) fn again(mut self) -> Self {
+        self.text.clear();
+        self.text.push(b'{');
+        self.comma = false;
+        self
     }
 
-    /// The whole line, with its line end.
-    pub(crate) fn finish(mut self) -> String {
-        self.text.push_str("}\n");
-        self.text
+    /// Ends the line; its bytes, with the line end.
+    pub(crate) fn finish(&mut self) -> &[u8] {
+        self.text.extend_from_slice(b"}\n");
+        &self.text
     }
 
     fn key(&mut self, key: &str) {
         if std::mem::replace(&mut self.comma, true) {
-            self.text.push(',');
+            self.text.push(b',');
         }
-        self.text.push('"');
-        self.text.push_str(key);
-        self.text.push_str("\":");
+        self.text.push(b'"');
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\":");
     }
 
     fn string(&mut self, value: &str) {
-        self.text.push('"');
-        let mut rest = value;
-        // Most values have nothing to escape.
-        while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
-            let (clean, tail) = rest.split_at(at);
-            self.text.push_str(clean);
-            let mut chars = tail.chars();
-            match chars.next() {
-                Some('"') => self.text.push_str("\\\""),
-                Some('\\') => self.text.push_str("\\\\"),
-                Some('\n') => self.text.push_str("\\n"),
-                Some('\r') => self.text.push_str("\\r"),
-                Some('\t') => self.text.push_str("\\t"),
-                // Writing to a string does not fail.
-                Some(other) => _ = write!(self.text, "\\u{:04x}", u32::from(other)),
-                None => {}
-            }
-            rest = chars.as_str();
+        self.text.push(b'"');
+        if is_plain(value.as_bytes()) {
+            self.text.extend_from_slice(value.as_bytes());
+        } else {
+            self.escaped(value);
         }
-        self.text.push_str(rest);
-        self.text.push('"');
+        self.text.push(b'"');
+    }
+
+    fn escaped(&mut self, value: &str) {
+        for byte in value.bytes() {
+            match byte {
+                b'"' => self.text.extend_from_slice(b"\\\""),
+                b'\\' => self.text.extend_from_slice(b"\\\\"),
+                b'\n' => self.text.extend_from_slice(b"\\n"),
+                b'\r' => self.text.extend_from_slice(b"\\r"),
+                b'\t' => self.text.extend_from_slice(b"\\t"),
+                0..0x20 => {
+                    self.text.extend_from_slice(b"\\u00");
+                    self.hex(byte);
+                }
+                _ => self.text.push(byte),
+            }
+        }
+    }
+
+    /// Two hexadecimal digits.
+    fn hex(&mut self, byte: u8) {
+        for nibble in [byte >> 4, byte & 15] {
+            self.text.push(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+        }
     }
 
     fn digits(&mut self, value: u64) {
-        let mut digits = [b'0'; 20];
-        let mut left = value;
-        let mut count = 0_usize;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
-            left /= 10;
-            count += 1;
-            if left == 0 {
-                break;
-            }
-        }
-        let used = digits.get(20 - count..).unwrap_or_default();
-        self.text.push_str(std::str::from_utf8(used).unwrap_or("0"));
+        let mut room = itoa::Buffer::new();
+        self.text.extend_from_slice(room.format(value).as_bytes());
     }
 
-    /// A number with leading zeros.
-    fn padded(&mut self, value: u64, width: usize) {
-        let mut scale = 10_u64.pow(u32::try_from(width).unwrap_or(1).saturating_sub(1));
-        while scale > 0 {
-            let digit = u8::try_from(value / scale % 10).unwrap_or(0);
-            self.text.push(char::from(b'0' + digit));
-            scale /= 10;
+    /// The time of a second as it is written; what lies beyond the calendar is its beginning.
+    fn second(&mut self, second: i64) {
+        if self.clock.second != second || self.clock.text[0] == 0 {
+            let text = timestamp(second.saturating_mul(1_000_000));
+            if let Some(text) = text.as_bytes().first_chunk() {
+                self.clock = Clock { second, text: *text };
+            }
         }
+        self.text.extend_from_slice(&self.clock.text);
     }
 }
 
@@ -190,6 +216,11 @@ impl Fields for Line {
 
     fn bytes(&mut self, key: &str, value: &[u8]) {
         self.key(key);
+        if is_plain(value) {
+            self.text.push(b'"');
+            self.text.extend_from_slice(value);
+            return self.text.push(b'"');
+        }
         match std::str::from_utf8(value) {
             Ok(value) => self.string(value),
             Err(_) => self.string(&value.escape_ascii().to_string()),
@@ -203,71 +234,57 @@ impl Fields for Line {
 
     fn boolean(&mut self, key: &str, value: bool) {
         self.key(key);
-        self.text.push_str(if value { "true" } else { "false" });
+        self.text.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn address(&mut self, key: &str, value: IpAddr, compress: bool) {
         self.key(key);
-        self.text.push('"');
+        self.text.push(b'"');
         match value {
             IpAddr::V4(v4) => {
-                for (at, octet) in v4.octets().into_iter().enumerate() {
-                    if at > 0 {
-                        self.text.push('.');
-                    }
-                    self.digits(u64::from(octet));
+                let [first, rest @ ..] = v4.octets();
+                self.digits(first.into());
+                for octet in rest {
+                    self.text.push(b'.');
+                    self.digits(octet.into());
                 }
             }
-            // Writing to a string does not fail.
-            IpAddr::V6(v6) if compress => _ = write!(self.text, "{v6}"),
+            IpAddr::V6(v6) if compress => self.text.extend_from_slice(v6.to_string().as_bytes()),
             IpAddr::V6(v6) => {
-                for (at, segment) in v6.segments().into_iter().enumerate() {
-                    let colon = if at > 0 { ":" } else { "" };
-                    _ = write!(self.text, "{colon}{segment:04x}");
+                for (at, byte) in v6.octets().into_iter().enumerate() {
+                    if at > 0 && at % 2 == 0 {
+                        self.text.push(b':');
+                    }
+                    self.hex(byte);
                 }
             }
         }
-        self.text.push('"');
+        self.text.push(b'"');
     }
 
     fn time(&mut self, key: &str, micros: i64) {
         self.key(key);
-        let Ok(time) = jiff::Timestamp::from_microsecond(micros) else {
-            return self.string(&timestamp(micros));
-        };
-        let civil = jiff::tz::Offset::UTC.to_datetime(time);
-        let Ok(year) = u64::try_from(civil.year()) else {
-            return self.string(&timestamp(micros));
-        };
-        self.text.push('"');
-        self.padded(year, 4);
-        for (mark, part) in [
-            ('-', civil.month()),
-            ('-', civil.day()),
-            ('T', civil.hour()),
-            (':', civil.minute()),
-            (':', civil.second()),
-        ] {
-            self.text.push(mark);
-            self.padded(u64::from(part.unsigned_abs()), 2);
-        }
-        self.text.push('.');
-        self.padded(micros.rem_euclid(1_000_000).unsigned_abs(), 6);
-        self.text.push_str("+0000\"");
+        self.text.push(b'"');
+        self.second(micros.div_euclid(1_000_000));
+        // With a one in front, so that leading zeros are written.
+        let mut room = itoa::Buffer::new();
+        let fraction = room.format(1_000_000 + micros.rem_euclid(1_000_000)).as_bytes();
+        self.text.push(b'.');
+        self.text.extend_from_slice(fraction.get(1..).unwrap_or_default());
+        self.text.extend_from_slice(b"+0000\"");
     }
 
     fn value(&mut self, key: &str, value: Value) {
         self.key(key);
-        // Writing to a string does not fail.
-        _ = write!(self.text, "{value}");
+        self.text.extend_from_slice(value.to_string().as_bytes());
     }
 
     fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
         self.key(key);
-        self.text.push('{');
+        self.text.push(b'{');
         self.comma = false;
         fill(self);
-        self.text.push('}');
+        self.text.push(b'}');
         self.comma = true;
     }
 
@@ -278,14 +295,14 @@ impl Fields for Line {
         fill: impl Fn(&mut Self, T),
     ) {
         self.key(key);
-        self.text.push('[');
+        self.text.push(b'[');
         for (at, item) in items.enumerate() {
-            self.text.push_str(if at > 0 { ",{" } else { "{" });
+            self.text.extend_from_slice(if at > 0 { b",{" } else { b"{" });
             self.comma = false;
             fill(self, item);
-            self.text.push('}');
+            self.text.push(b'}');
         }
-        self.text.push(']');
+        self.text.push(b']');
         self.comma = true;
     }
 }
@@ -296,7 +313,11 @@ mod tests {
 
     fn fill(record: &mut impl Fields) {
         record.text("plain", "a \"quoted\" \\ text\n\u{1}é");
+        record.text("long and plain", "0123456789 abcdefghijklmnop");
+        record.text("a quote late", "0123456789abcdef\"");
         record.bytes("raw", b"a\xffb");
+        record.bytes("plain bytes", b"www.example.com");
+        record.bytes("controls", b"0123456\x00\x1f\x7f");
         record.number("zero", 0);
         record.number("most", u64::MAX);
         record.boolean("yes", true);
@@ -305,7 +326,9 @@ mod tests {
         record.address("short", v6, true);
         record.address("long", v6, false);
         record.time("end", 1_500_000_000_000_001);
+        record.time("again", 1_500_000_000_999_999);
         record.time("before", -1);
+        record.time("epoch", 0);
         record.value("any", serde_json::json!({"a": [1, null]}));
         record.object("inner", |inner| {
             inner.number("n", 7);
@@ -321,18 +344,33 @@ mod tests {
     fn a_line_and_an_object_say_the_same() {
         let mut object = Object::new();
         fill(&mut object);
-        let mut line = Line::reusing("old text".to_owned());
+        let mut line = Line::default().again();
         fill(&mut line);
-        let parsed: Value = serde_json::from_str(&line.finish()).unwrap();
+        line.finish();
+        let mut line = line.again();
+        fill(&mut line);
+        let parsed: Value = serde_json::from_slice(line.finish()).unwrap();
         assert_eq!(parsed, Value::from(object));
     }
 
     #[test]
     fn a_line_begins_with_its_time_and_kind() {
-        let mut line = Line::reusing(String::new());
+        let mut line = Line::default().again();
         line.head(0, "flow");
         let expected =
             "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":\"flow\"}\n";
-        assert_eq!(line.finish(), expected);
+        assert_eq!(line.finish(), expected.as_bytes());
+    }
+
+    #[test]
+    fn every_byte_is_plain_or_escaped_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for place in [0, 3, 7, 8, 12] {
+                let mut text = *b"abcdefghijklm";
+                text[place] = byte;
+                let plain = matches!(byte, 0x20..=0x7f) && byte != b'"' && byte != b'\\';
+                assert_eq!(is_plain(&text), plain, "{byte:#x} at {place}");
+            }
+        }
     }
 }

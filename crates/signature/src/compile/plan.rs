@@ -28,6 +28,8 @@ pub(crate) struct Searches {
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
     pub(crate) head: Matcher,
+    /// Both, for data that is no longer than that: one search instead of two.
+    pub(crate) short: Matcher,
 }
 
 /// Patterns for any port, and per port those of rules that name few ports.
@@ -151,7 +153,9 @@ impl SearchBuilder {
     }
 
     fn build(self) -> Searches {
-        Searches { any: Matcher::new(self.any), head: Matcher::new(self.head) }
+        let both = self.any.iter().chain(&self.head).cloned().collect();
+        let short = Matcher::new(both);
+        Searches { any: Matcher::new(self.any), head: Matcher::new(self.head), short }
     }
 }
 
