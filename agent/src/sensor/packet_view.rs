@@ -2,7 +2,7 @@
 
 use net::decode::{Fragment, Ip, Transport};
 use net::{DecoderEvent, Packet};
-use signature::{IcmpFields, IpFields, IpOption, PacketView, TcpFields};
+use signature::{IcmpFields, IpFields, IpOption, PacketView, SctpFields, TcpFields};
 
 /// Names of a packet's events, without the decoder's prefix, in the room given.
 pub(crate) fn events<'a>(packet: &Packet<'_>, room: &'a mut [&'static str; 16]) -> &'a [&'a str] {
@@ -26,14 +26,9 @@ fn short(event: DecoderEvent) -> &'static str {
 pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketView<'a> {
     let has_ports = matches!(
         packet.transport,
-        Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp { .. }
+        Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp(_)
     );
     let (src_port, dst_port) = packet.ports();
-    let ip_header: &[u8] = match &packet.ip {
-        Ip::None => &[],
-        Ip::V4(header) => header.slice(),
-        Ip::V6(header) => header.slice(),
-    };
     PacketView {
         time: packet.meta.ts.unsigned_abs(),
         src: packet.src,
@@ -67,9 +62,29 @@ pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketVie
             Transport::Tcp(tcp) => tcp.header,
             Transport::Icmp(icmp) => icmp.bytes.get(..8).unwrap_or(icmp.bytes),
             Transport::Udp { header, .. } => header,
+            Transport::Sctp(sctp) => sctp.header,
+            Transport::Igmp(igmp) => igmp.header,
             _ => &[],
         },
-        ip_header,
+        sctp: match &packet.transport {
+            Transport::Sctp(sctp) => Some(SctpFields {
+                vtag: sctp.vtag,
+                chunks: sctp.chunks,
+                kinds: sctp.kinds(),
+                data: sctp.data.unwrap_or_default(),
+            }),
+            _ => None,
+        },
+        igmp: match &packet.transport {
+            Transport::Igmp(igmp) => Some(igmp.kind),
+            _ => None,
+        },
+        is_arp: matches!(packet.transport, Transport::Arp(_)),
+        vlan: packet.vlan.ids(),
+        vni: packet.vni,
+        link_header: packet.link_header,
+        ip_payload: packet.ip_payload,
+        ip_header: packet.ip_header,
         events,
         ..PacketView::default()
     }
@@ -116,6 +131,9 @@ fn options(mut bytes: &[u8]) -> u16 {
             133 => Some(IpOption::Esec),
             136 => Some(IpOption::Satid),
             137 => Some(IpOption::Ssrr),
+            25 => Some(IpOption::QuickStart),
+            134 => Some(IpOption::Cipso),
+            148 => Some(IpOption::RouterAlert),
             _ => None,
         };
         if let Some(option) = option {

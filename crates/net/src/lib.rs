@@ -16,6 +16,7 @@ pub mod decode;
 pub mod defrag;
 pub mod engine;
 pub mod flow;
+pub mod policy;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod stream;

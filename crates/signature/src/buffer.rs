@@ -130,6 +130,14 @@ pub enum Buffer {
     Icmpv4Hdr,
     /// `icmpv6.hdr`: ICMPv6 header.
     Icmpv6Hdr,
+    /// `ether.hdr`: Ethernet header.
+    EtherHdr,
+    /// `igmp.hdr`: IGMP message.
+    IgmpHdr,
+    /// `sctp.hdr`: SCTP common header.
+    SctpHdr,
+    /// `sctp.chunk_data`: User data of the first DATA chunk.
+    SctpChunkData,
 }
 
 /// In which direction a buffer exists.
@@ -408,6 +416,10 @@ const TABLE: &[Row] = &[
     row(Buffer::Ipv6Hdr, ("ipv6.hdr", ""), Sides::Packet, &[], (false, false)),
     row(Buffer::Icmpv4Hdr, ("icmpv4.hdr", ""), Sides::Packet, &[], (false, false)),
     row(Buffer::Icmpv6Hdr, ("icmpv6.hdr", ""), Sides::Packet, &[], (false, false)),
+    row(Buffer::EtherHdr, ("ether.hdr", ""), Sides::Packet, &[], (false, false)),
+    row(Buffer::IgmpHdr, ("igmp.hdr", ""), Sides::Packet, &[], (false, false)),
+    row(Buffer::SctpHdr, ("sctp.hdr", ""), Sides::Packet, &[], (false, false)),
+    row(Buffer::SctpChunkData, ("sctp.chunk_data", ""), Sides::Packet, &[], (false, false)),
 ];
 
 impl Buffer {

@@ -10,6 +10,7 @@ mod content;
 mod finish;
 mod header;
 mod hint;
+mod layers;
 mod list;
 mod meta;
 mod number;

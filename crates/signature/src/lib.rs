@@ -70,5 +70,5 @@ pub use scan::{
 };
 pub use view::{
     ChunkView, Direction, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number, PacketView,
-    TcpFields, View,
+    SctpFields, TcpFields, View,
 };

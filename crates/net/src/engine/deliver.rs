@@ -4,7 +4,7 @@ use super::{Config, Sink, Stats};
 use crate::app::detect::Transport;
 use crate::app::{AppContext, AppLayer, Protocol};
 use crate::decode::{Packet, Tcp, tcp_flags};
-use crate::flow::tcp::{TcpState, Verdict};
+use crate::flow::tcp::{Rules, TcpState, Verdict};
 use crate::flow::{Cold, Direction, Flow};
 use crate::stream::{Budget, Chunk, Content, Env, Outcome, Segment};
 
@@ -45,7 +45,13 @@ impl Work<'_> {
         *seen |= tcp.flags;
         let before = flow.tcp.state;
         let wrong = &mut packet.anomalies;
-        match flow.tcp.segment(tcp, dir, length, self.config.midstream, wrong) {
+        let rules = Rules {
+            midstream: self.config.midstream,
+            one_sided: self.config.one_sided,
+            receiver: self.config.hosts.of(packet.dst),
+            seconds: packet.meta.ts.div_euclid(1_000_000),
+        };
+        match flow.tcp.segment((tcp, dir), length, rules, wrong) {
             Verdict::Ignore => {
                 self.stats.tcp_ignored = self.stats.tcp_ignored.saturating_add(1);
                 return (dir, false);
@@ -54,7 +60,7 @@ impl Work<'_> {
                 flow.set_midstream();
                 if swap {
                     // Sequence numbers are right already, the rest is not.
-                    let track = flow.tcp;
+                    let track = std::mem::take(&mut flow.tcp);
                     flow.swap();
                     flow.tcp = track;
                     dir = dir.reverse();

@@ -40,7 +40,7 @@ impl FlowKey {
     #[must_use]
     pub fn of(p: &Packet<'_>) -> Option<(Self, bool)> {
         let (src_port, dst_port) = match &p.transport {
-            Transport::None => return None,
+            Transport::None | Transport::Igmp(_) | Transport::Arp(_) => return None,
             Transport::Icmp(icmp) => icmp_ports(icmp, matches!(p.ip, Ip::V6(_))),
             Transport::Esp => (0, 0),
             _ => p.ports(),
