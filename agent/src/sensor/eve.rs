@@ -5,6 +5,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod anomaly;
+pub(crate) mod arp;
 pub(crate) mod dns;
 pub(crate) mod file;
 pub(crate) mod flow;
@@ -54,6 +55,7 @@ pub(crate) fn proto_name(proto: u8) -> Value {
     let name = match proto {
         1 => "ICMP",
         2 => "IGMP",
+        4 => "IP-in-IP",
         6 => "TCP",
         17 => "UDP",
         41 => "IPv6",
@@ -145,10 +147,18 @@ impl Head<'_> {
     }
 }
 
+/// `ether` of a packet whose protocol is not read.
+pub(crate) fn json_ether_type(ether_type: u16) -> Value {
+    json!({"ether_type": ether_type})
+}
+
 /// Adds `ether` with the addresses of a packet.
 pub(crate) fn ethernet(record: &mut Object, mac: ([u8; 6], [u8; 6])) {
     let text = |mac: [u8; 6]| mac.map(|b| format!("{b:02x}")).join(":");
-    record.insert("ether".into(), json!({"src_mac": text(mac.0), "dest_mac": text(mac.1)}));
+    let mut ether = record.remove("ether").unwrap_or_else(|| json!({}));
+    ether["src_mac"] = text(mac.0).into();
+    ether["dest_mac"] = text(mac.1).into();
+    record.insert("ether".into(), ether);
 }
 
 #[cfg(test)]

@@ -24,10 +24,8 @@ fn short(event: DecoderEvent) -> &'static str {
 
 /// The view of a packet, without its flow.
 pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketView<'a> {
-    let has_ports = matches!(
-        packet.transport,
-        Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp(_)
-    );
+    let has_ports =
+        matches!(packet.transport, Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp(_));
     let (src_port, dst_port) = packet.ports();
     PacketView {
         time: packet.meta.ts.unsigned_abs(),
@@ -57,7 +55,8 @@ pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketVie
                 _ => None,
             },
         }),
-        payload: packet.payload,
+        // Of a packet that cannot be read only its events count.
+        payload: if packet.invalid { &[] } else { packet.payload },
         transport_header: match &packet.transport {
             Transport::Tcp(tcp) => tcp.header,
             Transport::Icmp(icmp) => icmp.bytes.get(..8).unwrap_or(icmp.bytes),

@@ -53,6 +53,7 @@ struct Place<'a> {
 
 impl<O: Output> Reporter<O> {
     pub(crate) fn new(settings: Settings, output: O, detector: Option<Detector>) -> Self {
+        let detector = detector.map(|detector| detector.inline(settings.engine.inline));
         Self {
             settings,
             output,
@@ -195,6 +196,10 @@ impl<O: Output> Reporter<O> {
                 None => head.of_packet(packet),
             };
             record.insert("anomaly".into(), eve::anomaly::packet(event));
+            if packet.ip_version() == 0 && packet.ether_type != 0 {
+                record.insert("ether".into(), eve::json_ether_type(packet.ether_type));
+            }
+            record.insert("pkt_src".into(), eve::alert::source(packet).into());
             if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
                 eve::ethernet(&mut record, mac);
             }
@@ -255,7 +260,7 @@ impl<O: Output> Reporter<O> {
                 (None, Some(packet)) => head.of_packet(packet),
                 (None, None) => continue,
             };
-            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
+            let source = packet.map_or("stream (flow timeout)", eve::alert::source);
             record.insert("pkt_src".into(), source.into());
             if let Some(tx) = hit.tx {
                 record.insert("tx_id".into(), tx.into());
@@ -307,6 +312,15 @@ impl<O: Output> Sink for Reporter<O> {
         self.packet = packet.meta.number;
         self.ts = packet.meta.ts;
         let mut place = place;
+        if let net::decode::Transport::Arp(arp) = &packet.transport
+            && self.settings.records.arp
+        {
+            let options = &self.settings.records;
+            let head = Head { kind: "arp", ts: self.ts, packet: self.packet, options };
+            let mut record = head.of_packet(packet);
+            record.insert("arp".into(), eve::arp::message(arp));
+            self.output.record(self.ts, record);
+        }
         self.detect(packet, place.as_mut());
         if let Some(place) = place {
             self.packet_anomalies(packet, Some((place.flow, place.dir)));

@@ -151,7 +151,8 @@ impl Defrag {
         });
         let before = datagram.bytes;
         let overlap = datagram.add(packet, fragment, end);
-        self.memory = self.memory.saturating_add(datagram.bytes.saturating_sub(before));
+        // Replaced pieces may have made it smaller.
+        self.memory = self.memory.saturating_sub(before).saturating_add(datagram.bytes);
         if overlap {
             self.stats.overlaps = self.stats.overlaps.saturating_add(1);
             packet.note(if is_v4 {

@@ -226,6 +226,7 @@ impl Engine {
             return Some(found);
         }
         let (key, source_is_low) = FlowKey::of(packet)?;
+        let key = self.tracked(key, packet);
         if let Some(slot) = self.flows.find(&key) {
             let reason = self.flows.get(slot).and_then(|flow| {
                 if self.flows.is_timed_out(flow, packet.meta.ts) {
@@ -251,12 +252,18 @@ impl Engine {
         }
     }
 
+    fn tracked(&self, key: FlowKey, packet: &Packet<'_>) -> FlowKey {
+        let depth = self.config.depth_tracking.then_some(packet.depth);
+        key.tracking(depth, self.config.vlan_tracking)
+    }
+
     /// The flow that an ICMP error message is about.
     fn quoted_flow(&self, packet: &Packet<'_>) -> Option<(u32, bool)> {
         let quoted = packet.icmp()?.quoted?;
         let options = crate::decode::DecodeOptions { checksums: false };
         let inner = packet.decode_inner(crate::decode::Inner::Ip(quoted), options);
-        let slot = self.flows.find(&FlowKey::quoted(packet, &inner)?)?;
+        let key = self.tracked(FlowKey::quoted(packet, &inner)?, packet);
+        let slot = self.flows.find(&key)?;
         let flow = self.flows.get(slot)?;
         Some((slot, flow.key().low().0 == packet.src))
     }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use net::Packet;
+use net::decode::{Source, Transport, chunk_name};
 use serde_json::{Value, json};
 use signature::RuleInfo;
 
@@ -37,8 +38,79 @@ pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
     alert
 }
 
+/// Where the packet of an alert was found.
+pub(crate) fn source(packet: &Packet<'_>) -> &'static str {
+    match packet.source {
+        Source::Wire | Source::Ethernet => "wire/pcap",
+        Source::Defrag => "defrag",
+        Source::Ipv4 => "ipv4 tunnel",
+        Source::Ipv6 => "ipv6 tunnel",
+        Source::Gre => "gre tunnel",
+        Source::Teredo => "teredo tunnel",
+        Source::Vxlan => "vxlan encapsulation",
+        Source::Geneve => "geneve encapsulation",
+    }
+}
+
+/// What headers of the packet say beside addresses and ports.
+fn headers(record: &mut Object, packet: &Packet<'_>, options: &RecordOptions) {
+    if packet.ip_version() != 0 {
+        record.insert("ip_v".into(), packet.ip_version().into());
+    }
+    if let Some(outer) = packet.outer {
+        let mut tunnel = Object::new();
+        tunnel.insert("src_ip".into(), super::address(outer.src.0, options.compress_ipv6));
+        tunnel.insert("dest_ip".into(), super::address(outer.dst.0, options.compress_ipv6));
+        if matches!(outer.proto, 6 | 17 | 132) {
+            tunnel.insert("src_port".into(), outer.src.1.into());
+            tunnel.insert("dest_port".into(), outer.dst.1.into());
+        }
+        tunnel.insert("proto".into(), super::proto_name(outer.proto));
+        tunnel.insert("depth".into(), outer.depth.into());
+        record.insert("tunnel".into(), tunnel.into());
+    }
+    match &packet.transport {
+        Transport::Icmp(icmp) => {
+            record.insert("icmp_type".into(), icmp.kind.into());
+            record.insert("icmp_code".into(), icmp.code.into());
+        }
+        Transport::Igmp(igmp) => {
+            // Types that IGMP does not have are those of RGMP (RFC 3488 section 5).
+            let (name, object) = match igmp.version {
+                Some(version) => ("igmp", json!({"version": version, "type": igmp.kind})),
+                None => ("rgmp", json!({"type": igmp.kind})),
+            };
+            record.insert(name.into(), object);
+        }
+        Transport::Sctp(sctp) => {
+            let names = |kind: &u8| match chunk_name(*kind) {
+                Some(name) => Value::from(name),
+                None => Value::from(format!("unknown_{kind}")),
+            };
+            let kinds: Vec<Value> = sctp.kinds().iter().map(names).collect();
+            let object = json!({
+                "vtag": sctp.vtag, "chunk_cnt": sctp.chunks, "chunk_types": kinds,
+                "has_init": sctp.has(1), "has_init_ack": sctp.has(2), "has_data": sctp.has(0),
+                "has_abort": sctp.has(6),
+            });
+            record.insert("sctp".into(), object);
+        }
+        _ => {}
+    }
+}
+
+/// The link type of a record that shows a packet.
+pub(crate) fn packet_info(packet: &Packet<'_>) -> Value {
+    let (number, name) = packet.meta.link.number();
+    match name {
+        Some(name) => json!({"linktype": number, "linktype_name": name}),
+        None => json!({"linktype": number}),
+    }
+}
+
 /// What an alert shows of the packet that raised it, as far as it is wanted.
 pub(crate) fn evidence(record: &mut Object, packet: &Packet<'_>, options: &RecordOptions) {
+    headers(record, packet, options);
     if options.alert_payload {
         record.insert("payload".into(), STANDARD.encode(packet.payload).into());
     }
@@ -51,6 +123,7 @@ pub(crate) fn evidence(record: &mut Object, packet: &Packet<'_>, options: &Recor
     }
     if options.alert_packet {
         record.insert("packet".into(), STANDARD.encode(packet.bytes).into());
+        record.insert("packet_info".into(), packet_info(packet));
     }
     if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
         super::ethernet(record, mac);

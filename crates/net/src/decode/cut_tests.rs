@@ -89,7 +89,7 @@ fn other_links() {
         276,
         &[&[8, 0][..], &[0; 18], &udp].concat(),
         &expect![[r#"
-            0: sll.pkt_too_small
+            0: sll2.pkt_too_small
             20: ipv4.pkt_too_small
             40: ipv4.trunc_pkt
             52: "#]],
@@ -168,7 +168,8 @@ fn transports() {
         &[0; 13],
         &expect![[r#"
             0: sctp.pkt_too_small
-            12: "#]],
+            12: 
+            13: sctp.chunk_too_small"#]],
     );
     check_body(
         |body| ipv4(1, &[], body),

@@ -19,8 +19,10 @@ pub enum LinkType {
     Ppp,
     /// Cisco HDLC: address, control, EtherType (104).
     Hdlc,
-    /// Begins with an IP header (101, and 12, 14, 228, 229).
+    /// Begins with an IP header (101, and 12, 14, 229).
     Raw,
+    /// Begins with an IPv4 header (228).
+    Ipv4,
     /// OpenBSD loopback, address family in network order (108).
     Loop,
     /// Linux cooked capture (113).
@@ -32,6 +34,23 @@ pub enum LinkType {
 }
 
 impl LinkType {
+    /// The number and the name that records use.
+    #[must_use]
+    pub fn number(self) -> (u16, Option<&'static str>) {
+        match self {
+            Self::Null => (0, Some("NULL")),
+            Self::Ethernet => (1, Some("EN10MB")),
+            Self::Ppp => (9, Some("PPP")),
+            Self::Raw => (101, Some("RAW")),
+            Self::Hdlc => (104, Some("C_HDLC")),
+            Self::Loop => (108, Some("LOOP")),
+            Self::Sll => (113, Some("LINUX_SLL")),
+            Self::Ipv4 => (228, Some("IPv4")),
+            Self::Sll2 => (276, Some("LINUX_SLL2")),
+            Self::Other(other) => (other, None),
+        }
+    }
+
     /// From the number in a capture file.
     #[must_use]
     pub fn from_number(number: u16) -> Self {
@@ -39,7 +58,8 @@ impl LinkType {
             0 => Self::Null,
             1 => Self::Ethernet,
             9 | 50 => Self::Ppp,
-            12 | 14 | 101 | 228 | 229 => Self::Raw,
+            228 => Self::Ipv4,
+            12 | 14 | 101 | 229 => Self::Raw,
             104 => Self::Hdlc,
             108 => Self::Loop,
             113 => Self::Sll,
@@ -52,7 +72,7 @@ impl LinkType {
 pub(super) fn frame<'a>(p: &mut Packet<'a>, link: LinkType, bytes: &'a [u8], o: DecodeOptions) {
     match link {
         LinkType::Ethernet => ethernet(p, bytes, o),
-        LinkType::Raw => ip::any(p, bytes, o),
+        LinkType::Raw | LinkType::Ipv4 => ip::any(p, bytes, o),
         LinkType::Null | LinkType::Loop => null(p, bytes, o),
         LinkType::Sll => sll(p, bytes, o),
         LinkType::Sll2 => sll2(p, bytes, o),

@@ -90,7 +90,8 @@ pub fn chunk_name(kind: u8) -> Option<&'static str> {
 
 pub(super) fn packet<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     let mut c = Cursor::new(bytes);
-    let (Some(src_port), Some(dst_port), Some(vtag), Some(_)) = (c.u16(), c.u16(), c.u32(), c.u32())
+    let (Some(src_port), Some(dst_port), Some(vtag), Some(_)) =
+        (c.u16(), c.u16(), c.u32(), c.u32())
     else {
         return p.invalid(DecoderEvent::SctpPktTooSmall);
     };

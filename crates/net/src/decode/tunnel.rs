@@ -153,8 +153,20 @@ fn is_readable(frame: &[u8]) -> bool {
     let kind = frame.get(12..14).and_then(|kind| <[u8; 2]>::try_from(kind).ok());
     matches!(
         kind.map(u16::from_be_bytes),
-        Some(0x0800 | 0x0806 | 0x86dd | 0x8100 | 0x88a8 | 0x9100 | 0x88e7 | 0x8847 | 0x8848
-            | 0x8863 | 0x8864 | 0x894f)
+        Some(
+            0x0800
+                | 0x0806
+                | 0x86dd
+                | 0x8100
+                | 0x88a8
+                | 0x9100
+                | 0x88e7
+                | 0x8847
+                | 0x8848
+                | 0x8863
+                | 0x8864
+                | 0x894f
+        )
     )
 }
 

@@ -17,6 +17,8 @@ pub struct Config {
     pub hosts: HostPolicies,
     /// Packets of one flow have the same VLAN tags.
     pub vlan_tracking: bool,
+    /// Packets of one flow are equally deep in tunnels.
+    pub depth_tracking: bool,
     /// Flow timeouts.
     pub timeouts: Timeouts,
     /// Flows kept at once.
@@ -42,6 +44,7 @@ impl Default for Config {
             defrag: defrag::Limits::default(),
             hosts: HostPolicies::default(),
             vlan_tracking: true,
+            depth_tracking: true,
             timeouts: Timeouts::default(),
             max_flows: 1 << 20,
             midstream: false,

@@ -13,6 +13,7 @@ pub struct FlowKey {
     high_port: u16,
     vlan: [u16; 2],
     proto: u8,
+    depth: u8,
     is_v6: bool,
 }
 
@@ -31,9 +32,20 @@ impl FlowKey {
             high_port: high.1,
             vlan: [tag(0), tag(1)],
             proto,
+            depth: 0,
             is_v6: src.0.is_ipv6(),
         };
         (key, source_is_low)
+    }
+
+    /// The key without what is not to keep flows apart.
+    #[must_use]
+    pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
+        self.depth = depth.unwrap_or(0);
+        if !vlan {
+            self.vlan = [0; 2];
+        }
+        self
     }
 
     /// The key of a packet; `None` for packets that belong to no flow.

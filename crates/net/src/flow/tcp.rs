@@ -74,8 +74,10 @@ mod known {
     pub(super) const MIDSTREAM: u8 = 8;
     /// The SYN asked for fast open.
     pub(super) const FAST_OPEN: u8 = 16;
-    /// The client's, the server's first SYN had a window scale.
+    /// The client's SYN had a window scale.
     pub(super) const SCALED: u8 = 32;
+    /// The SYN had data with it.
+    pub(super) const EARLY_DATA: u8 = 64;
 }
 
 /// What is remembered of one sender.
@@ -107,8 +109,15 @@ pub struct TcpTrack {
     /// Highest acknowledgement sent in a direction.
     pub acked: PerDirection<u32>,
     known: u8,
+    /// Allocated with the first segment, so that flows of other protocols stay small.
+    detail: Option<Box<Detail>>,
+}
+
+/// What is seldom looked at by anything but the checks.
+#[derive(Clone, Debug, Default)]
+struct Detail {
     sender: PerDirection<Sender>,
-    offers: Option<Box<Offers>>,
+    offers: Offers,
 }
 
 /// What a segment means for the stream.
@@ -173,7 +182,9 @@ impl TcpTrack {
     pub(super) fn swap(&mut self) {
         self.next.swap();
         self.acked.swap();
-        self.sender.swap();
+        if let Some(detail) = &mut self.detail {
+            detail.sender.swap();
+        }
     }
 
     /// True when a SYN begins a new connection on the same ports.
@@ -195,6 +206,14 @@ impl TcpTrack {
     #[must_use]
     pub fn is_one_sided(&self) -> bool {
         self.knows(known::ONE_SIDED)
+    }
+
+    fn sender(&self, dir: Direction) -> Sender {
+        self.detail.as_ref().map_or_else(Sender::default, |detail| *detail.sender.get(dir))
+    }
+
+    fn sender_mut(&mut self, dir: Direction) -> &mut Sender {
+        self.detail.get_or_insert_default().sender.get_mut(dir)
     }
 
     fn knows(&self, bit: u8) -> bool {
@@ -266,7 +285,7 @@ impl TcpTrack {
     /// A shrunk window together with numbers that are ahead of both sides.
     fn is_bad_window_update(&self, seg: &Seg<'_>) -> bool {
         let control = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
-        let told = self.sender.get(seg.dir.reverse());
+        let told = self.sender(seg.dir.reverse());
         let window = u32::from(seg.tcp.window).checked_shl(u32::from(told.scale)).unwrap_or(0);
         seg.tcp.flags & control == 0
             && seg.tcp.window != 0
@@ -282,12 +301,12 @@ impl TcpTrack {
             return true;
         }
         let other = seg.dir.reverse();
-        let sender = self.sender.get(other);
+        let sender = self.sender(other);
         let (ack, acked) = (seg.tcp.ack, *self.acked.get(seg.dir));
         // What we missed may be acknowledged, as far as the sender may have gone.
         let ahead = seq_until(ack, *self.next.get(other)) || seq_until(ack, sender.limit);
-        let behind = seq_after(ack, acked.wrapping_sub(sender.window.max(65_535)))
-            || seq_until(acked, ack);
+        let behind =
+            seq_after(ack, acked.wrapping_sub(sender.window.max(65_535))) || seq_until(acked, ack);
         let valid = ahead && behind;
         if !valid {
             wrong.add(DecoderEvent::StreamPktInvalidAck);
@@ -297,7 +316,7 @@ impl TcpTrack {
 
     /// Whether a segment lies within what its sender may send.
     fn fits(&self, seg: &Seg<'_>) -> bool {
-        let sender = self.sender.get(seg.dir);
+        let sender = self.sender(seg.dir);
         self.knows(known::ONE_SIDED)
             || self.knows(known::MIDSTREAM)
             || seq_until(seg.end(), sender.limit)
@@ -330,7 +349,7 @@ impl TcpTrack {
         }
         let newest = *acked;
         // What the sender of the other direction has been told.
-        let other = self.sender.get_mut(dir.reverse());
+        let other = self.sender_mut(dir.reverse());
         let scale = if tcp.has(tcp_flags::SYN) { 0 } else { u32::from(other.scale) };
         other.window = u32::from(tcp.window).checked_shl(scale).unwrap_or(u32::MAX >> 1);
         let limit = newest.wrapping_add(other.window);

@@ -103,16 +103,14 @@ impl TcpTrack {
             wrong.add(DecoderEvent::StreamShutdownSynResend);
             return Verdict::Ignore;
         }
-        let same = seg.tcp.seq == self.sender.get(seg.dir).first;
+        let same = seg.tcp.seq == self.sender(seg.dir).first;
         let event = match (seg.has(tcp_flags::ACK), seg.dir) {
             (true, Direction::ToServer) => DecoderEvent::StreamEstSynackToserver,
             (false, Direction::ToClient) => DecoderEvent::StreamEstSynToclient,
             (true, Direction::ToClient) if seq_after(seg.tcp.ack, self.next.to_server) => {
                 DecoderEvent::StreamEstSynackResendWithDiffAck
             }
-            (true, Direction::ToClient) if !same => {
-                DecoderEvent::StreamEstSynackResendWithDiffSeq
-            }
+            (true, Direction::ToClient) if !same => DecoderEvent::StreamEstSynackResendWithDiffSeq,
             (true, Direction::ToClient) => DecoderEvent::StreamEstSynackResend,
             (false, Direction::ToServer) if !same => DecoderEvent::StreamEstSynResendDiffSeq,
             (false, Direction::ToServer) => DecoderEvent::StreamEstSynResend,

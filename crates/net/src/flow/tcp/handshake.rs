@@ -62,13 +62,15 @@ impl TcpTrack {
         let sender = if syn { seg.dir.reverse() } else { seg.dir };
         *self.next.get_mut(sender) = seg.tcp.seq.wrapping_add(u32::from(syn));
         *self.next.get_mut(sender.reverse()) = seg.tcp.ack;
+        *self.acked.get_mut(sender.reverse()) = seg.tcp.seq.wrapping_add(u32::from(syn));
+        *self.acked.get_mut(sender) = seg.tcp.ack;
         self.learn(known::MIDSTREAM);
         if seg.rules.one_sided && !syn {
             self.learn(known::ONE_SIDED);
         }
         for dir in [sender, sender.reverse()] {
             let first = self.next.get(dir).wrapping_sub(1);
-            let side = self.sender.get_mut(dir);
+            let side = self.sender_mut(dir);
             side.first = first;
             side.scale = LARGEST_SCALE;
         }
@@ -79,23 +81,28 @@ impl TcpTrack {
     /// The numbers of a SYN, with or without ACK, become those of its sender.
     fn opened(&mut self, seg: &Seg<'_>) {
         *self.next.get_mut(seg.dir) = seg.tcp.seq.wrapping_add(1);
-        let scale = seg.tcp.option(3).and_then(|v| v.first().copied()).map(|s| s.min(LARGEST_SCALE));
+        *self.acked.get_mut(seg.dir.reverse()) = seg.tcp.seq.wrapping_add(1);
+        let scale =
+            seg.tcp.option(3).and_then(|v| v.first().copied()).map(|s| s.min(LARGEST_SCALE));
         if !seg.has(tcp_flags::ACK) && seg.dir == Direction::ToServer {
-            self.known &= !(known::SCALED | known::FAST_OPEN);
+            self.known &= !(known::SCALED | known::FAST_OPEN | known::EARLY_DATA);
             if scale.is_some() {
                 self.learn(known::SCALED);
             }
             if seg.tcp.option(34).is_some() {
                 self.learn(known::FAST_OPEN);
             }
+            if seg.payload > 0 {
+                self.learn(known::EARLY_DATA);
+            }
         }
         let agreed = seg.dir == Direction::ToServer || self.knows(known::SCALED);
         // A window is scaled as its own sender said; it limits the other one.
-        let other = self.sender.get_mut(seg.dir.reverse());
+        let other = self.sender_mut(seg.dir.reverse());
         other.scale = scale.filter(|_| agreed).unwrap_or(0);
         other.window = u32::from(seg.tcp.window);
         other.limit = 0;
-        let side = self.sender.get_mut(seg.dir);
+        let side = self.sender_mut(seg.dir);
         side.first = seg.tcp.seq;
         side.stamp = 0;
         if scale.is_none() {
@@ -135,9 +142,9 @@ impl TcpTrack {
 
     /// A SYN sent again: the newest one counts, answers to earlier ones are still understood.
     fn syn_again(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
-        let first = self.sender.to_server.first;
+        let first = self.sender(Direction::ToServer).first;
         if seg.tcp.seq != first {
-            let offers = self.offers.get_or_insert_default();
+            let offers = &mut self.detail.get_or_insert_default().offers;
             if !remember(&mut offers.syns, first, MAX_SYNS) {
                 wrong.add(DecoderEvent::StreamHandshakeSynFlood);
                 return Verdict::Ignore;
@@ -150,30 +157,27 @@ impl TcpTrack {
     fn answered(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
         let ack = seg.tcp.ack;
         let expected = self.next.to_server;
-        // With fast open, data in the SYN may be acknowledged as well.
-        let fast = self.knows(known::FAST_OPEN) && seq_after(ack, expected);
+        // Data in the SYN may be acknowledged as well.
+        let early = self.knows(known::FAST_OPEN) || self.knows(known::EARLY_DATA);
+        let fast = early && seq_after(ack, expected);
         let earlier = ack.wrapping_sub(1);
         if ack != expected && !fast {
-            let offered = self.offers.as_ref().is_some_and(|o| o.syns.contains(&earlier));
+            let offered = self.detail.as_ref().is_some_and(|d| d.offers.syns.contains(&earlier));
             if !offered {
                 wrong.add(DecoderEvent::StreamHandshakeSynackWithWrongAck);
                 return Verdict::Ignore;
             }
             self.next.to_server = ack;
-            self.sender.to_server.first = earlier;
+            self.sender_mut(Direction::ToServer).first = earlier;
         }
-        if self.knows(known::FAST_OPEN) && ack == expected && self.offered_data(seg) {
+        // The server supports fast open and did not take the data.
+        if self.knows(known::EARLY_DATA) && ack == expected && seg.tcp.option(34).is_some() {
             wrong.add(DecoderEvent::StreamHandshakeSynackTfoDataIgnored);
         }
         self.opened(seg);
         self.acked.to_client = ack;
         self.state = TcpState::SynRecv;
         Verdict::Accept
-    }
-
-    /// Whether the answer to a SYN with data supports fast open without taking the data.
-    fn offered_data(&self, seg: &Seg<'_>) -> bool {
-        seg.tcp.option(34).is_some()
     }
 
     /// The client's SYN/ACK in a split handshake.
@@ -186,7 +190,7 @@ impl TcpTrack {
             wrong.add(DecoderEvent::StreamSplitHandshakeSynackWithWrongAck);
             return Verdict::Ignore;
         }
-        if seg.tcp.seq != self.sender.to_server.first {
+        if seg.tcp.seq != self.sender(Direction::ToServer).first {
             wrong.add(DecoderEvent::StreamSplitHandshakeSynackWithWrongSyn);
             return Verdict::Ignore;
         }
@@ -206,7 +210,7 @@ impl TcpTrack {
                     Verdict::Ignore
                 }
                 (false, Direction::ToServer) => {
-                    if seg.tcp.seq != self.sender.to_server.first {
+                    if seg.tcp.seq != self.sender(Direction::ToServer).first {
                         wrong.add(DecoderEvent::StreamHandshakeSynResendDiffSeqOnSynRecv);
                         return Verdict::Ignore;
                     }
@@ -241,10 +245,10 @@ impl TcpTrack {
             wrong.add(DecoderEvent::StreamHandshakeSynackResendWithDiffAck);
             return Verdict::Ignore;
         }
-        let first = self.sender.to_client.first;
+        let first = self.sender(Direction::ToClient).first;
         if seg.tcp.seq != first {
             wrong.add(DecoderEvent::StreamHandshakeSynackResendWithDiffSeq);
-            let offers = self.offers.get_or_insert_default();
+            let offers = &mut self.detail.get_or_insert_default().offers;
             if !remember(&mut offers.answers, seg.tcp.seq, MAX_ANSWERS) {
                 wrong.add(DecoderEvent::StreamHandshakeSynackFlood);
             }
@@ -259,7 +263,8 @@ impl TcpTrack {
         if self.knows(known::FOUR_WAY) {
             return self.split_confirmed(seg, wrong);
         }
-        let fits = seg.tcp.seq == self.next.to_client && seq_until(seg.tcp.ack, self.next.to_server);
+        let fits =
+            seg.tcp.seq == self.next.to_client && seq_until(seg.tcp.ack, self.next.to_server);
         if fits && seg.payload > 0 {
             return Verdict::Accept;
         }
@@ -299,7 +304,9 @@ impl TcpTrack {
         let resent = seg.payload > 0 && seq_after(seg.end(), self.next.to_server);
         match (seq_fits || resent, ack_fits) {
             (true, true) => {
-                self.offers = None;
+                if let Some(detail) = &mut self.detail {
+                    detail.offers = Offers::default();
+                }
                 self.state = TcpState::Established;
                 self.connected(seg, wrong)
             }
@@ -317,10 +324,10 @@ impl TcpTrack {
     /// The acknowledgement says which of several SYN/ACKs was taken.
     fn settle_offers(&mut self, seg: &Seg<'_>) {
         let first = seg.tcp.ack.wrapping_sub(1);
-        let offered = self.offers.as_ref().is_some_and(|offers| offers.answers.contains(&first));
+        let offered = self.detail.as_ref().is_some_and(|d| d.offers.answers.contains(&first));
         if offered && seg.tcp.ack != self.next.to_client {
             self.next.to_client = seg.tcp.ack;
-            self.sender.to_client.first = first;
+            self.sender_mut(Direction::ToClient).first = first;
         }
     }
 

@@ -32,7 +32,7 @@ impl TcpTrack {
             return self.in_reach(seg);
         }
         let acked = *self.acked.get(seg.dir.reverse());
-        let window = self.sender.get(seg.dir).window;
+        let window = self.sender(seg.dir).window;
         match seg.rules.receiver {
             OsPolicy::Hpux11 => seq_until(next, seq),
             OsPolicy::OldLinux | OsPolicy::Linux | OsPolicy::Solaris => {

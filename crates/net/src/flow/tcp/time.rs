@@ -16,16 +16,14 @@ impl TcpTrack {
         if !self.knows(known::TIMESTAMPS) {
             return true;
         }
-        let sender = self.sender.get(seg.dir);
+        let sender = self.sender(seg.dir);
         let Some(stamp) = stamp(seg) else { return true };
         if sender.stamp == 0 {
             return true;
         }
         // Some systems take a timestamp of zero for none.
-        let zero_is_none = matches!(
-            seg.rules.receiver,
-            OsPolicy::OldLinux | OsPolicy::Windows | OsPolicy::Vista
-        );
+        let zero_is_none =
+            matches!(seg.rules.receiver, OsPolicy::OldLinux | OsPolicy::Windows | OsPolicy::Vista);
         if stamp == 0 && zero_is_none {
             return true;
         }
@@ -43,13 +41,13 @@ impl TcpTrack {
         }
         let Some(value) = stamp(seg) else { return };
         let syn = seg.has(tcp_flags::SYN);
-        if syn && seg.has(tcp_flags::ACK) && self.sender.get(seg.dir.reverse()).stamp != 0 {
+        if syn && seg.has(tcp_flags::ACK) && self.sender(seg.dir.reverse()).stamp != 0 {
             self.learn(known::TIMESTAMPS);
         }
         if !syn && self.knows(known::MIDSTREAM) {
             self.learn(known::TIMESTAMPS);
         }
-        let sender = self.sender.get_mut(seg.dir);
+        let sender = self.sender_mut(seg.dir);
         let newer = value.wrapping_sub(sender.stamp) < 0x8000_0000;
         if sender.stamp == 0 || newer {
             sender.stamp = value;
