@@ -35,13 +35,12 @@ pub(super) fn message<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
             None => return p.invalid(DecoderEvent::IgmpV3PktTooSmall),
         },
         QUERY if *max_response == 0 => (8, Some(1)),
-        QUERY => (8, Some(2)),
+        QUERY | REPORT_V2 | LEAVE => (8, Some(2)),
         REPORT_V3 => match report(bytes) {
             Ok(length) => (length, Some(3)),
             Err(event) => return p.invalid(event),
         },
         REPORT_V1 => (8, Some(1)),
-        REPORT_V2 | LEAVE => (8, Some(2)),
         _ => (8, None),
     };
     let Some((header, payload)) = bytes.split_at_checked(length) else { return };

@@ -235,7 +235,7 @@ fn fragment<'a>(p: &mut Packet<'a>, c: &mut Cursor<'a>, named_at: usize) -> Opti
     p.proto = next;
     p.payload = c.rest();
     let (offset, more) = (u32::from(place & 0xfff8), place & 1 == 1);
-    if more && c.remaining() % 8 != 0 {
+    if more && !c.remaining().is_multiple_of(8) {
         p.note(DecoderEvent::Ipv6FragInvalidLength);
     }
     if u32::try_from(c.remaining()).is_ok_and(|n| offset.saturating_add(n) > 65_535) {

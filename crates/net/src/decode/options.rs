@@ -5,7 +5,7 @@ use crate::cursor::Cursor;
 
 /// Reads the list; what is wrong with it stops the walk, the packet stays usable.
 pub(super) fn walk(p: &mut Packet<'_>, bytes: &[u8]) {
-    if bytes.len() % 8 != 0 {
+    if !bytes.len().is_multiple_of(8) {
         p.note(DecoderEvent::Ipv4OptPadRequired);
     }
     let mut seen = 0u16;

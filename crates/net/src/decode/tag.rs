@@ -7,7 +7,7 @@ use super::{DecodeOptions, DecoderEvent, Packet, ip, link};
 use crate::cursor::Cursor;
 
 /// A tag of `size` bytes before the next EtherType.
-fn tag<'a>(bytes: &'a [u8], size: usize) -> Option<(u16, &'a [u8])> {
+fn tag(bytes: &[u8], size: usize) -> Option<(u16, &[u8])> {
     let mut c = Cursor::new(bytes);
     c.skip(size)?;
     let kind = c.u16()?;

@@ -182,7 +182,7 @@ fn tcp_options(p: &mut Packet<'_>, options: &[u8]) {
             // MD5 (RFC 2385), authentication (RFC 5925), fast open (RFC 7413).
             19 => len == 18,
             29 => len >= 4,
-            34 => len == 2 || (len >= 6 && len <= 18 && len % 2 == 0),
+            34 => len == 2 || ((6..=18).contains(&len) && len % 2 == 0),
             _ => true,
         };
         if !fits {

@@ -9,6 +9,9 @@ mod handshake;
 mod reset;
 mod time;
 
+#[cfg(test)]
+mod tests;
+
 use super::{Direction, FlowState, PerDirection};
 use crate::decode::{Anomalies, DecoderEvent, Tcp, tcp_flags};
 use crate::policy::OsPolicy;

@@ -3,7 +3,7 @@
 
 use crate::{
     check::{
-        builder::{none, text},
+        builder::{Builder, none, text},
         content::compare,
         number,
         rule::{Checksum, Cmp, Layers, Test},
@@ -38,8 +38,19 @@ const CHUNKS: &[(&str, u64)] = &[
     ("i_forward_tsn", 194),
 ];
 
-/// The test of a keyword of this module; `None` for other keywords.
-pub(super) fn option(name: &str, value: Option<&[u8]>) -> Result<Option<Test>, RuleError> {
+/// Adds the test of a keyword of this module; false for other keywords.
+pub(super) fn option(
+    builder: &mut Builder<'_, '_>,
+    name: &str,
+    value: Option<&[u8]>,
+) -> Result<bool, RuleError> {
+    let test = test(name, value)?;
+    let known = test.is_some();
+    builder.tests.extend(test);
+    Ok(known)
+}
+
+fn test(name: &str, value: Option<&[u8]>) -> Result<Option<Test>, RuleError> {
     let u32_max = u64::from(u32::MAX);
     Ok(Some(match name {
         "vlan.id" => vlan_id(text(name, value)?)?,
@@ -130,7 +141,7 @@ mod tests {
     use super::*;
 
     fn read(name: &str, value: &str) -> Option<Test> {
-        option(name, Some(value.as_bytes())).ok().flatten()
+        test(name, Some(value.as_bytes())).ok().flatten()
     }
 
     #[test]

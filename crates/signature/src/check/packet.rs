@@ -92,10 +92,7 @@ impl Builder<'_, '_> {
                     AppProto::Dns,
                 );
             }
-            _ => match layers::option(name, value)? {
-                Some(test) => test,
-                None => return Ok(false),
-            },
+            _ => return layers::option(self, name, value),
         };
         self.tests.push(test);
         Ok(true)

@@ -20,6 +20,14 @@ pub(super) struct Offers {
     answers: Vec<u32>,
 }
 
+impl Offers {
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.syns.len().saturating_add(self.answers.len())
+    }
+}
+
 fn remember(list: &mut Vec<u32>, seq: u32, most: usize) -> bool {
     if list.contains(&seq) {
         return true;
