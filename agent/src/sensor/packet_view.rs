@@ -59,7 +59,9 @@ pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketVie
         payload: if packet.invalid { &[] } else { packet.payload },
         transport_header: match &packet.transport {
             Transport::Tcp(tcp) => tcp.header,
-            Transport::Icmp(icmp) => icmp.bytes.get(..8).unwrap_or(icmp.bytes),
+            Transport::Icmp(icmp) => {
+                icmp.bytes.get(..icmp_header(packet.proto, icmp.bytes)).unwrap_or(icmp.bytes)
+            }
             Transport::Udp { header, .. } => header,
             Transport::Sctp(sctp) => sctp.header,
             Transport::Igmp(igmp) => igmp.header,
@@ -86,6 +88,18 @@ pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketVie
         ip_header: packet.ip_header,
         events,
         ..PacketView::default()
+    }
+}
+
+/// Length of an ICMP header with the fields of its type (RFC 792, RFC 950, RFC 1256).
+fn icmp_header(proto: u8, bytes: &[u8]) -> usize {
+    match bytes {
+        [9, _, _, _, count, words, ..] if proto == 1 => {
+            8 + usize::from(*count) * usize::from(*words) * 4
+        }
+        [13 | 14, ..] if proto == 1 => 20,
+        [17 | 18, ..] if proto == 1 => 12,
+        _ => 8,
     }
 }
 

@@ -101,7 +101,9 @@ fn headers(record: &mut Object, packet: &Packet<'_>, options: &RecordOptions) {
 
 /// The link type of a record that shows a packet.
 pub(crate) fn packet_info(packet: &Packet<'_>) -> Value {
-    let (number, name) = packet.meta.link.number();
+    // What is inside a tunnel begins with an IP header.
+    let link = if packet.outer.is_some() { net::LinkType::Raw } else { packet.meta.link };
+    let (number, name) = link.number();
     match name {
         Some(name) => json!({"linktype": number, "linktype_name": name}),
         None => json!({"linktype": number}),
@@ -123,8 +125,8 @@ pub(crate) fn evidence(record: &mut Object, packet: &Packet<'_>, options: &Recor
     }
     if options.alert_packet {
         record.insert("packet".into(), STANDARD.encode(packet.bytes).into());
-        record.insert("packet_info".into(), packet_info(packet));
     }
+    record.insert("packet_info".into(), packet_info(packet));
     if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
         super::ethernet(record, mac);
     }

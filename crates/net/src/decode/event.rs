@@ -270,6 +270,14 @@ impl Anomalies {
         }
     }
 
+    /// Takes an event out.
+    pub(super) fn remove(&mut self, event: DecoderEvent) {
+        let bit = usize::from(event as u8);
+        if let Some(word) = self.0.get_mut(bit >> 6) {
+            *word &= !(1 << (bit & 63));
+        }
+    }
+
     /// True when nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -90,7 +90,7 @@ fn links() -> Vec<Case> {
         eth("ppp.pkt_too_small", 0x8864, &[0x11, 0, 0, 1, 0, 0, 0]),
         eth("ppp.ip4_pkt_too_small", 0x8864, &[0x11, 0, 0, 1, 0, 0, 0, 0x21, 0x45]),
         eth("ppp.ip6_pkt_too_small", 0x8864, &[0x11, 0, 0, 1, 0, 0, 0, 0x57, 0x60]),
-        eth("ppp.unsup_proto", 0x8864, &[0x11, 0, 0, 1, 0, 0, 0xc0, 0x21, 1]),
+        ("ppp.unsup_proto", 9, vec![0xff, 3, 0xc0, 0x21, 1]),
         ("ppp.wrong_type", 9, vec![0xff, 3, 0x12, 0x34, 1]),
         eth("arp.pkt_too_small", 0x0806, &arp[..27]),
         eth("arp.unsupported_hardware", 0x0806, &at(arp.clone(), 1, 6)),

@@ -30,7 +30,10 @@ pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     if matches!(icmp.kind, 3 | 4 | 5 | 11 | 12) {
         icmp.id = None;
         icmp.seq = None;
-        quoted_v4(p, &mut icmp);
+        // What follows an unknown code is not known to be a packet.
+        if icmp.code <= codes && bytes.len() > 8 {
+            quoted_v4(p, &mut icmp);
+        }
     } else if matches!(icmp.kind, 13 | 14) {
         p.payload = bytes.get(20..).unwrap_or_default();
     }

@@ -24,6 +24,8 @@ pub(super) fn session<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions)
         return p.invalid(DecoderEvent::PppoeWrongCode);
     }
     protocol(p, c, o);
+    // Control protocols are what a session begins with.
+    p.anomalies.remove(DecoderEvent::PppUnsupProto);
 }
 
 /// Discovery stage (RFC 2516 section 5): a list of tags.
@@ -82,37 +84,9 @@ fn protocol<'a>(p: &mut Packet<'a>, mut c: Cursor<'a>, o: DecodeOptions) {
     }
 }
 
-/// Numbers that have been assigned (IANA "PPP numbers") and carry no IP, or not as it is.
+/// Numbers that have been assigned (IANA "PPP numbers") and carry no IP, or not as it is; those from
+/// 0x8000 on are control protocols.
 fn is_known(protocol: u16) -> bool {
-    matches!(
-        protocol,
-        0x0023
-            | 0x0025
-            | 0x0027
-            | 0x0029
-            | 0x002b
-            | 0x002d
-            | 0x0031
-            | 0x0033
-            | 0x0035
-            | 0x0201
-            | 0x0231
-            | 0x0233
-            | 0x0281
-            | 0x0283
-            | 0x8021
-            | 0x8023
-            | 0x8025
-            | 0x8027
-            | 0x8029
-            | 0x802b
-            | 0x8033
-            | 0x8035
-            | 0x8057
-            | 0x8281
-            | 0xc021
-            | 0xc023
-            | 0xc025
-            | 0xc223
-    )
+    let network = matches!(protocol, 0x0023..=0x002d | 0x0031..=0x0035) && protocol % 2 == 1;
+    network || matches!(protocol, 0x0201 | 0x0231 | 0x0233 | 0x0281 | 0x0283 | 0x8000..)
 }

@@ -23,7 +23,7 @@ pub struct Sctp<'a> {
     pub vtag: u32,
     /// Number of chunks.
     pub chunks: u32,
-    /// Common header.
+    /// Common header and the header of the first chunk.
     pub header: &'a [u8],
     /// User data of the first DATA chunk.
     pub data: Option<&'a [u8]>,
@@ -95,7 +95,7 @@ pub(super) fn packet<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     else {
         return p.invalid(DecoderEvent::SctpPktTooSmall);
     };
-    let header = bytes.get(..12).unwrap_or_default();
+    let header = bytes.get(..16).unwrap_or(bytes);
     p.payload = c.rest();
     let (chunks, kinds, present, data) = (0, [0; KEPT], 0, None);
     let mut sctp = Sctp { src_port, dst_port, vtag, chunks, header, data, kinds, present };

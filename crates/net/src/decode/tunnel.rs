@@ -62,7 +62,7 @@ pub(super) fn gre<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     p.inner = match protocol {
         0x0800 | 0x86dd => Some(Inner::Ip(rest)),
         0x6558 => Some(Inner::Ethernet(rest)),
-        0x8100 | 0x88a8 | 0x8847 | 0x8848 => Some(Inner::EtherType(protocol, rest)),
+        0x0806 | 0x8100 | 0x88a8 | 0x8847 | 0x8848 => Some(Inner::EtherType(protocol, rest)),
         0x880b => in_ppp(rest),
         // Without a sequence number it is ERSPAN type I: no header at all.
         0x88be if !sequence => Some(Inner::Ethernet(rest)),

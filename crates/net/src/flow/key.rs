@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
-/// Addresses in byte order, ports with them, protocol, outer two VLAN tags.
+/// Addresses in byte order, ports with them, protocol, VLAN tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     low: [u8; 16],
     high: [u8; 16],
     low_port: u16,
     high_port: u16,
-    vlan: [u16; 2],
+    vlan: [u16; 3],
     proto: u8,
     depth: u8,
     is_v6: bool,
@@ -30,7 +30,7 @@ impl FlowKey {
             high: high.0,
             low_port: low.1,
             high_port: high.1,
-            vlan: [tag(0), tag(1)],
+            vlan: [tag(0), tag(1), tag(2)],
             proto,
             depth: 0,
             is_v6: src.0.is_ipv6(),
@@ -43,7 +43,7 @@ impl FlowKey {
     pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
         self.depth = depth.unwrap_or(0);
         if !vlan {
-            self.vlan = [0; 2];
+            self.vlan = [0; 3];
         }
         self
     }
@@ -99,7 +99,7 @@ impl FlowKey {
 
     /// VLAN tags, 0 for none.
     #[must_use]
-    pub fn vlan(&self) -> [u16; 2] {
+    pub fn vlan(&self) -> [u16; 3] {
         self.vlan
     }
 

@@ -121,6 +121,10 @@ impl TcpTrack {
 
     pub(super) fn syn_sent(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
         let (syn, ack) = (seg.has(tcp_flags::SYN), seg.has(tcp_flags::ACK));
+        if seg.dir == Direction::ToClient && !self.echo_is_plausible(seg) {
+            wrong.add(DecoderEvent::StreamPktInvalidTimestamp);
+            return Verdict::Ignore;
+        }
         if seg.has(tcp_flags::RST) {
             return self.reset(seg, wrong);
         }
@@ -155,7 +159,10 @@ impl TcpTrack {
             let offers = &mut self.detail.get_or_insert_default().offers;
             if !remember(&mut offers.syns, first, MAX_SYNS) {
                 wrong.add(DecoderEvent::StreamHandshakeSynFlood);
-                return Verdict::Ignore;
+                // The newest may be the true one: the oldest makes room.
+                offers.syns.rotate_left(1);
+                offers.syns.pop();
+                offers.syns.push(first);
             }
         }
         self.opened(seg);

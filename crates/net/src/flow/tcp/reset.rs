@@ -47,14 +47,11 @@ impl TcpTrack {
         self.knows(known::FAST_OPEN) && seq_until(self.next.to_server, seg.tcp.ack)
     }
 
-    /// A segment after the connection was reset: its sender has not obeyed.
+    /// A segment after the connection was reset: on its way already, or the reset was not obeyed.
     pub(super) fn after_reset(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
         let Some((state, by)) = self.before_reset else { return self.connected(seg, wrong) };
         if seg.has(tcp_flags::RST) {
             return Verdict::Accept;
-        }
-        if seg.dir != by {
-            wrong.add(DecoderEvent::StreamSuspectedRstInject);
         }
         self.state = state;
         self.before_reset = None;
@@ -63,7 +60,10 @@ impl TcpTrack {
             TcpState::SynRecv => self.syn_recv(seg, wrong),
             _ => self.connected(seg, wrong),
         };
-        if verdict == Verdict::Ignore {
+        if seg.dir == by && verdict == Verdict::Accept {
+            // Whoever resets does not go on: somebody else did in its name.
+            wrong.add(DecoderEvent::StreamSuspectedRstInject);
+        } else {
             self.before_reset = Some((self.state, by));
             self.state = TcpState::Closed;
         }

@@ -10,7 +10,25 @@ fn stamp(seg: &Seg<'_>) -> Option<u32> {
     value.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
+/// An answer may echo an earlier SYN, sent at most that many ticks before the newest one.
+const EARLIER_SYN: u32 = 120_000;
+
+fn echo(seg: &Seg<'_>) -> Option<u32> {
+    let value = seg.tcp.option(8)?;
+    value.last_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
 impl TcpTrack {
+    /// False when the answer to a SYN echoes a timestamp that the SYN did not have: the client
+    /// would not take it.
+    pub(super) fn echo_is_plausible(&self, seg: &Seg<'_>) -> bool {
+        let sent = self.sender(seg.dir.reverse()).stamp;
+        match echo(seg) {
+            Some(echo) if echo != 0 && sent != 0 => sent.wrapping_sub(echo) <= EARLIER_SYN,
+            _ => true,
+        }
+    }
+
     /// False for a timestamp that is older than one seen before.
     pub(super) fn stamp_is_plausible(&self, seg: &Seg<'_>) -> bool {
         if !self.knows(known::TIMESTAMPS) {
