@@ -184,7 +184,8 @@ fn transports() {
         &[&[3, 3, 0, 0, 0, 0, 0, 0], quoted.as_slice()].concat(),
         &expect![[r#"
             0: icmpv4.pkt_too_small
-            8: icmpv4.ipv4_trunc_pkt
+            8: 
+            9: icmpv4.ipv4_trunc_pkt
             28: "#]],
     );
     let quoted = ipv6(17, &udp_body((1, 2), b""));

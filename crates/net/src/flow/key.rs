@@ -13,9 +13,11 @@ pub struct FlowKey {
     high_port: u16,
     vlan: [u16; 3],
     proto: u8,
-    depth: u8,
-    is_v6: bool,
+    /// Version of IP in the lowest bit, depth in tunnels above it: the key has no byte to spare.
+    kind: u8,
 }
+
+const IS_V6: u8 = 1;
 
 impl FlowKey {
     /// The key of two endpoints, and whether `src` became the low end.
@@ -32,8 +34,7 @@ impl FlowKey {
             high_port: high.1,
             vlan: [tag(0), tag(1), tag(2)],
             proto,
-            depth: 0,
-            is_v6: src.0.is_ipv6(),
+            kind: u8::from(src.0.is_ipv6()),
         };
         (key, source_is_low)
     }
@@ -41,7 +42,8 @@ impl FlowKey {
     /// The key without what is not to keep flows apart.
     #[must_use]
     pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
-        self.depth = depth.unwrap_or(0);
+        // Depths are few: MAX_TUNNEL_DEPTH.
+        self.kind = (self.kind & IS_V6) | (depth.unwrap_or(0) << 1);
         if !vlan {
             self.vlan = [0; 3];
         }
@@ -93,8 +95,12 @@ impl FlowKey {
     /// True for ICMP messages of a type that nothing answers.
     #[must_use]
     pub(super) fn is_one_way(&self, icmp_type: u16) -> bool {
-        let is_icmp = if self.is_v6 { self.proto == 58 } else { self.proto == 1 };
-        is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6, kind).is_none())
+        let is_icmp = if self.is_v6() { self.proto == 58 } else { self.proto == 1 };
+        is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6(), kind).is_none())
+    }
+
+    fn is_v6(&self) -> bool {
+        self.kind & IS_V6 != 0
     }
 
     /// VLAN tags, 0 for none.
@@ -104,7 +110,7 @@ impl FlowKey {
     }
 
     fn address(&self, octets: [u8; 16]) -> IpAddr {
-        if self.is_v6 {
+        if self.is_v6() {
             return IpAddr::V6(Ipv6Addr::from(octets));
         }
         let [a, b, c, d, ..] = octets;
