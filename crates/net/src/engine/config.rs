@@ -162,6 +162,10 @@ impl Default for EventCounts {
 impl EventCounts {
     /// Counts the events of one packet.
     pub fn add(&mut self, anomalies: Anomalies) {
+        // Most packets have none.
+        if anomalies.is_empty() {
+            return;
+        }
         for event in anomalies.iter() {
             if let Some(count) = self.0.get_mut(usize::from(event as u8)) {
                 *count = count.saturating_add(1);
