@@ -273,7 +273,7 @@ fn work(group: &Group<'_>, path: &Path, share: Share) -> anyhow::Result<Finished
         .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&group.tables)));
     let file = RecordFile::create(path)?;
     let reporter = Reporter::new(settings.clone(), file, detector);
-    let mut worker = Worker::new(settings.engine, reporter, share);
+    let mut worker = Worker::new(settings.engine.clone(), reporter, share);
     let mut complete = true;
     for capture in group.captures {
         let result = FileReader::open(capture).and_then(|mut reader| worker.run(&mut reader));

@@ -85,6 +85,8 @@ pub(crate) struct Detector {
     found: Vec<Match>,
     tagged: bool,
     alerts: u64,
+    /// Every segment is scanned as it comes.
+    inline: bool,
 }
 
 /// The rules' name of a protocol.
@@ -127,7 +129,13 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
 impl Detector {
     pub(crate) fn new(rules: Arc<RuleSet>, tables: Arc<Tables>) -> Self {
         let scratch = Scratch::new(&rules);
-        Self { rules, tables, scratch, found: Vec::new(), tagged: false, alerts: 0 }
+        Self { rules, tables, scratch, found: Vec::new(), tagged: false, alerts: 0, inline: false }
+    }
+
+    /// Scans every segment as it comes, or waits until there is enough.
+    pub(crate) fn inline(mut self, inline: bool) -> Self {
+        self.inline = inline;
+        self
     }
 
     pub(crate) fn rules(&self) -> &RuleSet {
@@ -268,7 +276,7 @@ impl Detector {
             else {
                 continue;
             };
-            let now = std::mem::take(flush);
+            let now = std::mem::take(flush) || self.inline;
             if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
                 continue;
             }

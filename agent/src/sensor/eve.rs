@@ -5,6 +5,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod anomaly;
+pub(crate) mod arp;
 pub(crate) mod dns;
 pub(crate) mod fields;
 pub(crate) mod file;
@@ -56,6 +57,7 @@ fn proto<F: Fields>(record: &mut F, proto: u8) {
     let name = match proto {
         1 => "ICMP",
         2 => "IGMP",
+        4 => "IP-in-IP",
         6 => "TCP",
         17 => "UDP",
         41 => "IPv6",
@@ -137,10 +139,25 @@ impl Head<'_> {
     }
 }
 
-/// Adds `ether` with the addresses of a packet.
-pub(crate) fn ethernet<F: Fields>(record: &mut F, mac: ([u8; 6], [u8; 6])) {
+/// `ether` of a packet whose protocol is not read.
+fn json_ether_type(ether_type: u16) -> Value {
+    json!({"ether_type": ether_type})
+}
+
+/// Adds `ether`: the type of a packet that has no IP header, and the addresses when they are wanted.
+pub(crate) fn ethernet<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
+    let mac = packet.mac.filter(|_| options.ethernet);
+    let typed = packet.ip_version() == 0 && packet.ether_type != 0;
+    if mac.is_none() && !typed {
+        return;
+    }
     let text = |mac: [u8; 6]| mac.map(|b| format!("{b:02x}")).join(":");
-    record.value("ether", json!({"src_mac": text(mac.0), "dest_mac": text(mac.1)}));
+    let mut ether = if typed { json_ether_type(packet.ether_type) } else { json!({}) };
+    if let Some((src, dst)) = mac {
+        ether["src_mac"] = text(src).into();
+        ether["dest_mac"] = text(dst).into();
+    }
+    record.value("ether", ether);
 }
 
 #[cfg(test)]

@@ -268,7 +268,7 @@ fn capture<R: Ring>(
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // The kernel has shared the packets out already: this worker takes all it gets.
     let share = Share { index, count: 1 };
-    let mut engine = shared.settings.engine;
+    let mut engine = shared.settings.engine.clone();
     engine.decode.checksums = opened.interface.verify_checksums;
     let mut worker = Worker::new(engine, reporter, share);
     let mut outcome = Ok(());

@@ -60,6 +60,7 @@ struct Place<'a> {
 
 impl<O: Output> Reporter<O> {
     pub(crate) fn new(settings: Settings, output: O, detector: Option<Detector>) -> Self {
+        let detector = detector.map(|detector| detector.inline(settings.engine.inline));
         Self {
             settings,
             output,
@@ -220,9 +221,8 @@ impl<O: Output> Reporter<O> {
                 None => head.of_packet(&mut record, packet),
             }
             record.value("anomaly", eve::anomaly::packet(event));
-            if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
-                eve::ethernet(&mut record, mac);
-            }
+            record.text("pkt_src", eve::alert::source(packet));
+            eve::ethernet(&mut record, packet, options);
             self.output.record(self.ts, "anomaly", record);
         }
     }
@@ -312,7 +312,7 @@ impl<O: Output> Reporter<O> {
                 (None, Some(packet)) => head.of_packet(&mut record, packet),
                 (None, None) => continue,
             }
-            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
+            let source = packet.map_or("stream (flow timeout)", eve::alert::source);
             record.text("pkt_src", source);
             if let Some(tx) = hit.tx {
                 record.number("tx_id", tx);
@@ -389,6 +389,16 @@ impl<O: Output> Sink for Reporter<O> {
         self.packet = packet.meta.number;
         self.ts = packet.meta.ts;
         let mut place = place;
+        if let net::decode::Transport::Arp(arp) = &packet.transport
+            && self.settings.records.arp
+        {
+            let options = &self.settings.records;
+            let head = Head { kind: "arp", ts: self.ts, packet: self.packet, options };
+            let mut record = self.output.begin();
+            head.of_packet(&mut record, packet);
+            record.value("arp", eve::arp::message(arp));
+            self.output.record(self.ts, "arp", record);
+        }
         self.detect(packet, place.as_mut());
         if let Some(place) = place {
             self.packet_anomalies(packet, Some((place.flow, place.dir)));

@@ -13,6 +13,7 @@ mod file;
 mod finish;
 mod header;
 mod hint;
+mod layers;
 mod list;
 mod meta;
 mod number;

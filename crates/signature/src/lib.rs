@@ -71,5 +71,5 @@ pub use scan::{
 };
 pub use view::{
     ChunkView, Direction, FileFacts, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number,
-    PacketView, TcpFields, View,
+    PacketView, SctpFields, TcpFields, View,
 };

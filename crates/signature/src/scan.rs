@@ -8,6 +8,7 @@ mod datasets;
 mod find;
 mod header;
 mod inspect;
+mod layers;
 mod numbers;
 mod queue;
 mod regex;
@@ -137,7 +138,7 @@ impl<'a> Scan<'a> {
 
     /// Runs the rules on addresses, headers and the payload of the packet itself.
     pub fn packet(&mut self) {
-        if self.is_passed() || self.packet.ip.version == 0 && self.packet.events.is_empty() {
+        if self.is_passed() || self.packet.is_empty() {
             return;
         }
         let rules = self.rules;

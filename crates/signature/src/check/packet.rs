@@ -5,7 +5,7 @@ use crate::{
     check::{
         builder::{Builder, none, text},
         content::compare,
-        number,
+        layers, number,
         rule::{Cmp, FlagsMode, FlowTest, Side, Test, TxTest},
     },
     error::RuleError,
@@ -91,7 +91,7 @@ impl Builder<'_, '_> {
                     AppProto::Dns,
                 );
             }
-            _ => return Ok(false),
+            _ => return layers::option(self, name, value),
         };
         self.tests.push(test);
         Ok(true)
@@ -308,6 +308,9 @@ fn ip_option(given: &str) -> Result<Test, RuleError> {
         "esec" => IpOption::Esec,
         "ssrr" => IpOption::Ssrr,
         "satid" => IpOption::Satid,
+        "rtralt" => IpOption::RouterAlert,
+        "qs" => IpOption::QuickStart,
+        "cipso" => IpOption::Cipso,
         _ => return Err(RuleError::value("ipopts", given.as_bytes(), "unknown option")),
     };
     Ok(Test::IpOptions(Some(option)))

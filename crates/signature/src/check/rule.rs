@@ -448,6 +448,26 @@ pub(crate) enum Side {
     Either,
 }
 
+/// Which VLAN tags `vlan.id` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layers {
+    Any,
+    All,
+    /// Counted from the outermost tag.
+    FromOutside(u8),
+    /// Counted from the innermost tag.
+    FromInside(u8),
+}
+
+/// Which checksum a rule asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checksum {
+    /// That of the IPv4 header.
+    Ipv4,
+    /// That of a transport over an IP version.
+    Upper { version: u8, proto: u8 },
+}
+
 /// A test of packet header, flow counters or events.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
@@ -470,6 +490,15 @@ pub(crate) enum Test {
     Flags { mode: FlagsMode, want: u8, ignore: u8 },
     FragBits { mode: FlagsMode, want: u8 },
     SameIp,
+    VlanId { cmp: Cmp, layer: Layers },
+    VlanLayers(Cmp),
+    Vni(Cmp),
+    IgmpType(Cmp),
+    SctpVtag(Cmp),
+    SctpChunks(Cmp),
+    SctpChunkType(Cmp),
+    NetworkVersion(u8),
+    Checksum { kind: Checksum, valid: bool },
     IpOptions(Option<IpOption>),
     StreamSize { side: Side, cmp: Cmp },
     FlowAge(Cmp),
@@ -507,6 +536,10 @@ pub(crate) enum Transport {
     Icmpv6Only,
     Icmpv4Only,
     Sctp,
+    Igmp,
+    /// Any packet with an Ethernet header.
+    Ether,
+    Arp,
 }
 
 /// Whether a rule on raw payload looks at packets, at streams or at both.

@@ -332,7 +332,7 @@ fn carries(rule: &Rule, group: usize) -> bool {
                 || (group == 2 && rule.protocol.app.is_none())
                 || (group == 0 && fast::has_absolute_position(rule))
         }
-        Transport::Any | Transport::PacketHeader => true,
+        Transport::Any | Transport::PacketHeader | Transport::Ether => true,
         _ => group == 2,
     }
 }

@@ -326,6 +326,10 @@ fn packet_block(scan: &mut Scan<'_>, block: &Block) -> bool {
         Buffer::UdpHdr if packet.ip_proto == 17 => packet.transport_header,
         Buffer::Icmpv4Hdr if packet.ip_proto == 1 => packet.transport_header,
         Buffer::Icmpv6Hdr if packet.ip_proto == 58 => packet.transport_header,
+        Buffer::EtherHdr => packet.link_header,
+        Buffer::IgmpHdr if packet.igmp.is_some() => packet.transport_header,
+        Buffer::SctpHdr if packet.sctp.is_some() => packet.transport_header,
+        Buffer::SctpChunkData => packet.sctp.map_or(&[][..], |sctp| sctp.data),
         Buffer::Ipv4Hdr if version == 4 => packet.ip_header,
         Buffer::Ipv6Hdr if version == 6 => packet.ip_header,
         Buffer::IpSrc | Buffer::IpDst if version != 0 => {
