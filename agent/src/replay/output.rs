@@ -1,7 +1,7 @@
 //! Files a replay writes, and what it measures of itself.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -10,13 +10,16 @@ use serde_json::Value;
 use crate::sensor::eve::fields::Line;
 use crate::sensor::report::Output;
 
+/// Bytes of records written at once.
+const ENOUGH: usize = 1 << 18;
+
 /// A file of records, one JSON object a line.
 #[derive(Debug)]
 pub(super) struct RecordFile {
     path: PathBuf,
-    writer: BufWriter<File>,
-    /// The last line, whose buffer is that of the next one.
-    spare: Line,
+    file: File,
+    /// Lines that are not written yet.
+    lines: Line,
     alerts: u64,
     newest: i64,
     /// The first thing that went wrong; reported at the end.
@@ -25,9 +28,8 @@ pub(super) struct RecordFile {
 
 impl RecordFile {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let writer = BufWriter::with_capacity(1 << 18, File::create(path)?);
-        let (path, spare) = (path.to_owned(), Line::default());
-        Ok(Self { path, writer, spare, alerts: 0, newest: 0, failed: None })
+        let (path, file) = (path.to_owned(), File::create(path)?);
+        Ok(Self { path, file, lines: Line::default(), alerts: 0, newest: 0, failed: None })
     }
 
     /// Alert records so far.
@@ -41,15 +43,22 @@ impl RecordFile {
     }
 
     pub(super) fn write(&mut self, record: &Value) -> io::Result<()> {
-        serde_json::to_writer(&mut self.writer, record)?;
-        self.writer.write_all(b"\n")
+        self.flush()?;
+        serde_json::to_writer(&mut self.file, record)?;
+        self.file.write_all(b"\n")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.file.write_all(self.lines.lines());
+        self.lines.clear();
+        done
     }
 
     /// The error that writing records met, if any.
     pub(super) fn check(&mut self) -> io::Result<()> {
         match self.failed.take() {
             Some(error) => Err(error),
-            None => self.writer.flush(),
+            None => self.flush(),
         }
     }
 
@@ -62,16 +71,19 @@ impl Output for RecordFile {
     type Record = Line;
 
     fn begin(&mut self) -> Line {
-        std::mem::take(&mut self.spare).again()
+        std::mem::take(&mut self.lines).again()
     }
 
     fn record(&mut self, ts: i64, kind: &'static str, mut record: Line) {
         self.newest = self.newest.max(ts);
         self.alerts = self.alerts.saturating_add(u64::from(kind == "alert"));
-        if let Err(error) = self.writer.write_all(record.finish()) {
+        record.finish();
+        self.lines = record;
+        if self.lines.lines().len() >= ENOUGH
+            && let Err(error) = self.flush()
+        {
             self.failed.get_or_insert(error);
         }
-        self.spare = record;
     }
 }
 
@@ -83,13 +95,12 @@ pub(super) fn join(mut parts: Vec<RecordFile>, path: &Path) -> io::Result<Record
         return Ok(only);
     }
     let mut whole = RecordFile::create(path)?;
-    for part in parts {
-        let RecordFile { path, writer, newest, alerts, .. } = part;
-        whole.newest = whole.newest.max(newest);
-        whole.alerts = whole.alerts.saturating_add(alerts);
-        drop(writer);
-        io::copy(&mut File::open(&path)?, &mut whole.writer)?;
-        std::fs::remove_file(&path)?;
+    for mut part in parts {
+        part.check()?;
+        whole.newest = whole.newest.max(part.newest);
+        whole.alerts = whole.alerts.saturating_add(part.alerts);
+        io::copy(&mut File::open(&part.path)?, &mut whole.file)?;
+        std::fs::remove_file(&part.path)?;
     }
     Ok(whole)
 }

@@ -21,6 +21,8 @@ use super::packet_view;
 const ENOUGH: usize = 2560;
 /// Bytes of raw stream kept for rules that mix it with other buffers.
 const KEPT: usize = 8 << 10;
+/// States of ended transactions kept for new ones.
+const SPARE: usize = 64;
 /// Bytes of a piece that are scanned again with the next one.
 const OVERLAP: usize = 512;
 
@@ -82,6 +84,8 @@ pub(crate) struct Detector {
     rules: Arc<RuleSet>,
     tables: Arc<Tables>,
     scratch: Scratch,
+    /// States of transactions that are over, for new ones.
+    spare: Vec<TxState>,
     found: Vec<Match>,
     tagged: bool,
     alerts: u64,
@@ -129,7 +133,16 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
 impl Detector {
     pub(crate) fn new(rules: Arc<RuleSet>, tables: Arc<Tables>) -> Self {
         let scratch = Scratch::new(&rules);
-        Self { rules, tables, scratch, found: Vec::new(), tagged: false, alerts: 0, inline: false }
+        Self {
+            rules,
+            tables,
+            scratch,
+            spare: Vec::new(),
+            found: Vec::new(),
+            tagged: false,
+            alerts: 0,
+            inline: false,
+        }
     }
 
     /// Scans every segment as it comes, or waits until there is enough.
@@ -258,7 +271,7 @@ impl Detector {
         memory: &mut FlowMemory,
     ) {
         let FlowMemory { state, transactions: states, raw, flush, encrypted, .. } = memory;
-        let (rules, tables) = (&self.rules, &self.tables);
+        let (rules, tables, spare) = (&self.rules, &self.tables, &mut self.spare);
         let mut scan = Scan::begin(rules, tables, &mut self.scratch, view, Some(state));
         if !view.pseudo {
             scan.packet();
@@ -292,7 +305,7 @@ impl Detector {
         }
         for (tx, dir) in transactions.changed() {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
-                states.push((tx.id, TxState::default()));
+                states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
             });
             let [to_server, to_client] = &*raw;
@@ -309,10 +322,15 @@ impl Detector {
         let outcome = scan.finish();
         self.found.extend_from_slice(outcome.matches);
         self.tagged = outcome.tagged;
-        states.retain(|(id, _)| {
-            transactions.get(*id).is_some_and(|tx| {
+        states.retain_mut(|(id, state)| {
+            let open = transactions.get(*id).is_some_and(|tx| {
                 !(tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient))
-            })
+            });
+            if !open && spare.len() < SPARE {
+                state.clear();
+                spare.push(std::mem::take(state));
+            }
+            open
         });
         for raw in raw {
             if *encrypted {

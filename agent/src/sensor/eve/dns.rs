@@ -1,10 +1,10 @@
 //! `dns` objects, version 3.
 
 use net::app::dns::{Answer, Message, Rdata};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::fields::Fields;
-use super::{Object, text};
+use super::fields::{Fields, Text};
+use super::text;
 
 /// The `dns` object of a message.
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
@@ -43,10 +43,7 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
             dns.objects(name, section.iter(), answer);
         }
     }
-    let grouped = grouped(&message.answers);
-    if !grouped.is_empty() {
-        dns.value("grouped", grouped.into());
-    }
+    grouped(dns, &message.answers);
 }
 
 /// Adds the flags word in hexadecimal digits, without leading zeros.
@@ -99,36 +96,31 @@ fn answer<F: Fields>(record: &mut F, answer: &Answer) {
     }
 }
 
-fn plain(data: &Rdata) -> Option<Value> {
+fn plain(data: &Rdata) -> Option<Text<'_>> {
     match data {
-        Rdata::Address(address) => Some(super::address(*address, false)),
-        Rdata::Name(name) | Rdata::Text(name) | Rdata::Mx(_, name) => Some(text(name)),
+        Rdata::Address(address) => Some(Text::Address(*address)),
+        Rdata::Name(name) | Rdata::Text(name) | Rdata::Mx(_, name) => Some(Text::Bytes(name)),
         _ => None,
     }
 }
 
-/// Answers by type: only those with plain data.
-fn grouped(answers: &[Answer]) -> Object {
-    let mut groups = Object::new();
-    for answer in answers {
-        let name = match answer.kind {
-            1 => "A",
-            2 => "NS",
-            5 => "CNAME",
-            12 => "PTR",
-            15 => "MX",
-            16 => "TXT",
-            28 => "AAAA",
-            _ => continue,
-        };
-        let Some(data) = plain(&answer.data) else { continue };
-        if let Some(list) =
-            groups.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()
-        {
-            list.push(data);
-        }
+/// Adds the answers by type: only those with plain data.
+fn grouped<F: Fields>(dns: &mut F, answers: &[Answer]) {
+    const TYPES: [(u16, &str); 7] =
+        [(1, "A"), (2, "NS"), (5, "CNAME"), (12, "PTR"), (15, "MX"), (16, "TXT"), (28, "AAAA")];
+    let of = |kind: u16| {
+        answers.iter().filter(move |a| a.kind == kind).filter_map(|answer| plain(&answer.data))
+    };
+    if TYPES.iter().all(|(kind, _)| of(*kind).next().is_none()) {
+        return;
     }
-    groups
+    dns.object("grouped", |groups| {
+        for (kind, name) in TYPES {
+            if of(kind).next().is_some() {
+                groups.texts(name, of(kind));
+            }
+        }
+    });
 }
 
 fn rcode_name<F: Fields>(record: &mut F, rcode: u16) {
@@ -224,7 +216,10 @@ fn type_name<F: Fields>(record: &mut F, kind: u16) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::sensor::eve::Object;
 
     #[test]
     fn types_are_named_or_numbered() {

@@ -10,6 +10,15 @@ use serde_json::Value;
 
 use super::{Object, address, text, timestamp};
 
+/// An item of a list of strings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Text<'a> {
+    /// Bytes off the wire, see [`text`].
+    Bytes(&'a [u8]),
+    /// An address with all its zeros.
+    Address(IpAddr),
+}
+
 /// Takes the fields of one object in order.
 pub(crate) trait Fields: Default {
     /// Time (microseconds since the epoch) and kind of a record.
@@ -30,6 +39,8 @@ pub(crate) trait Fields: Default {
     fn value(&mut self, key: &str, value: Value);
     /// An object.
     fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self));
+    /// A list of strings.
+    fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>);
     /// A list of objects.
     fn objects<T>(
         &mut self,
@@ -77,6 +88,16 @@ impl Fields for Object {
         self.insert(key.to_owned(), inner.into());
     }
 
+    fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>) {
+        let list: Vec<Value> = items
+            .map(|item| match item {
+                Text::Bytes(bytes) => text(bytes),
+                Text::Address(value) => address(value, false),
+            })
+            .collect();
+        self.insert(key.to_owned(), list.into());
+    }
+
     fn objects<T>(
         &mut self,
         key: &str,
@@ -94,7 +115,7 @@ impl Fields for Object {
     }
 }
 
-/// One line of JSON under way, without the closing brace.
+/// Lines of JSON; the last one may be under way.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     text: Vec<u8>,
@@ -103,12 +124,13 @@ pub(crate) struct Line {
     clock: Clock,
 }
 
-/// The second that was written last: records come in bursts.
+/// The day that was written last.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
-    second: i64,
-    /// `2026-01-31T23:59:59`, empty before the first.
-    text: [u8; 19],
+    /// Days since the epoch.
+    day: i64,
+    /// `2026-01-31T`, zeros before the first.
+    text: [u8; 11],
 }
 
 /// True when text can stand in a JSON string as it is: ASCII without controls, quotes and backslashes.
@@ -129,20 +151,30 @@ fn is_plain(bytes: &[u8]) -> bool {
 }
 
 impl Line {
-    /// An empty record in the buffer of the one before.
+    /// A record after those in the buffer.
     pub(crate) fn again(mut self) -> Self {
-        self.text.clear();
         self.text.push(b'{');
         self.comma = false;
         self
     }
 
-    /// Ends the line; its bytes, with the line end.
-    pub(crate) fn finish(&mut self) -> &[u8] {
+    /// Ends the line.
+    pub(crate) fn finish(&mut self) {
         self.text.extend_from_slice(b"}\n");
+    }
+
+    /// The lines so far.
+    pub(crate) fn lines(&self) -> &[u8] {
         &self.text
     }
 
+    /// Forgets the lines so far.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+    }
+
+    // Keys are constants: inlined, their bytes are stored without a call.
+    #[inline(always)]
     fn key(&mut self, key: &str) {
         if std::mem::replace(&mut self.comma, true) {
             self.text.push(b',');
@@ -179,43 +211,8 @@ impl Line {
         }
     }
 
-    /// Two hexadecimal digits.
-    fn hex(&mut self, byte: u8) {
-        for nibble in [byte >> 4, byte & 15] {
-            self.text.push(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-        }
-    }
-
-    fn digits(&mut self, value: u64) {
-        let mut room = itoa::Buffer::new();
-        self.text.extend_from_slice(room.format(value).as_bytes());
-    }
-
-    /// The time of a second as it is written; what lies beyond the calendar is its beginning.
-    fn second(&mut self, second: i64) {
-        if self.clock.second != second || self.clock.text[0] == 0 {
-            let text = timestamp(second.saturating_mul(1_000_000));
-            if let Some(text) = text.as_bytes().first_chunk() {
-                self.clock = Clock { second, text: *text };
-            }
-        }
-        self.text.extend_from_slice(&self.clock.text);
-    }
-}
-
-impl Fields for Line {
-    fn head(&mut self, ts: i64, kind: &'static str) {
-        self.time("timestamp", ts);
-        self.text("event_type", kind);
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.string(value);
-    }
-
-    fn bytes(&mut self, key: &str, value: &[u8]) {
-        self.key(key);
+    /// Bytes off the wire as a string.
+    fn raw(&mut self, value: &[u8]) {
         if is_plain(value) {
             self.text.push(b'"');
             self.text.extend_from_slice(value);
@@ -227,18 +224,7 @@ impl Fields for Line {
         }
     }
 
-    fn number(&mut self, key: &str, value: u64) {
-        self.key(key);
-        self.digits(value);
-    }
-
-    fn boolean(&mut self, key: &str, value: bool) {
-        self.key(key);
-        self.text.extend_from_slice(if value { b"true" } else { b"false" });
-    }
-
-    fn address(&mut self, key: &str, value: IpAddr, compress: bool) {
-        self.key(key);
+    fn ip(&mut self, value: IpAddr, compress: bool) {
         self.text.push(b'"');
         match value {
             IpAddr::V4(v4) => {
@@ -262,8 +248,20 @@ impl Fields for Line {
         self.text.push(b'"');
     }
 
-    fn time(&mut self, key: &str, micros: i64) {
-        self.key(key);
+    /// Two hexadecimal digits.
+    fn hex(&mut self, byte: u8) {
+        for nibble in [byte >> 4, byte & 15] {
+            self.text.push(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+        }
+    }
+
+    fn digits(&mut self, value: u64) {
+        let mut room = itoa::Buffer::new();
+        self.text.extend_from_slice(room.format(value).as_bytes());
+    }
+
+    /// A time with its microseconds, in quotes.
+    fn moment(&mut self, micros: i64) {
         self.text.push(b'"');
         self.second(micros.div_euclid(1_000_000));
         // With a one in front, so that leading zeros are written.
@@ -272,6 +270,83 @@ impl Fields for Line {
         self.text.push(b'.');
         self.text.extend_from_slice(fraction.get(1..).unwrap_or_default());
         self.text.extend_from_slice(b"+0000\"");
+    }
+
+    /// A second as `2026-01-31T23:59:59`.
+    fn second(&mut self, second: i64) {
+        let (day, of_day) = (second.div_euclid(86_400), second.rem_euclid(86_400));
+        if self.clock.day != day || self.clock.text[0] == 0 {
+            let text = timestamp(day.saturating_mul(86_400_000_000));
+            if let Some(text) = text.as_bytes().first_chunk() {
+                self.clock = Clock { day, text: *text };
+            }
+        }
+        let two = |number: i64| {
+            let digit = |n: i64| b'0'.wrapping_add(u8::try_from(n).unwrap_or(0));
+            [digit(number / 10), digit(number % 10)]
+        };
+        let ([h1, h2], [m1, m2], [s1, s2]) =
+            (two(of_day / 3600), two(of_day / 60 % 60), two(of_day % 60));
+        self.text.extend_from_slice(&self.clock.text);
+        self.text.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2]);
+    }
+}
+
+impl Fields for Line {
+    fn head(&mut self, ts: i64, kind: &'static str) {
+        self.time("timestamp", ts);
+        self.text("event_type", kind);
+    }
+
+    #[inline(always)]
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.string(value);
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self, key: &str, value: &[u8]) {
+        self.key(key);
+        self.raw(value);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        self.digits(value);
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self, key: &str, value: bool) {
+        self.key(key);
+        self.text.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    #[inline(always)]
+    fn address(&mut self, key: &str, value: IpAddr, compress: bool) {
+        self.key(key);
+        self.ip(value, compress);
+    }
+
+    fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>) {
+        self.key(key);
+        self.text.push(b'[');
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                self.text.push(b',');
+            }
+            match item {
+                Text::Bytes(bytes) => self.raw(bytes),
+                Text::Address(value) => self.ip(value, false),
+            }
+        }
+        self.text.push(b']');
+    }
+
+    #[inline(always)]
+    fn time(&mut self, key: &str, micros: i64) {
+        self.key(key);
+        self.moment(micros);
     }
 
     fn value(&mut self, key: &str, value: Value) {
@@ -337,6 +412,9 @@ mod tests {
         });
         record.objects("list", [1_u64, 2].into_iter(), |item, n| item.number("n", n));
         record.objects("none", std::iter::empty::<u64>(), |item, n| item.number("n", n));
+        let texts = [Text::Bytes(b"a\"b"), Text::Address([1, 2, 3, 4].into()), Text::Address(v6)];
+        record.texts("texts", texts.into_iter());
+        record.texts("no texts", std::iter::empty());
         record.text("last", "");
     }
 
@@ -349,8 +427,15 @@ mod tests {
         line.finish();
         let mut line = line.again();
         fill(&mut line);
-        let parsed: Value = serde_json::from_slice(line.finish()).unwrap();
-        assert_eq!(parsed, Value::from(object));
+        line.finish();
+        let text = std::str::from_utf8(line.lines()).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        for line in text.lines() {
+            let parsed: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(parsed, Value::from(object.clone()));
+        }
+        line.clear();
+        assert!(line.lines().is_empty());
     }
 
     #[test]
@@ -359,7 +444,8 @@ mod tests {
         line.head(0, "flow");
         let expected =
             "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":\"flow\"}\n";
-        assert_eq!(line.finish(), expected.as_bytes());
+        line.finish();
+        assert_eq!(line.lines(), expected.as_bytes());
     }
 
     #[test]

@@ -266,7 +266,8 @@ fn rdata(message: &[u8], at: usize, kind: u16, data: &[u8]) -> Option<Rdata> {
 
 /// A name, following compression pointers, which may only point backwards.
 fn name<'a>(message: &'a [u8], c: &mut Cursor<'a>) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
+    // Most names fit: growing from nothing would take four steps.
+    let mut out = Vec::with_capacity(64);
     let mut place = *c;
     let mut jumped = false;
     for _ in 0..MAX_LABELS {

@@ -1,22 +1,26 @@
 //! Search for patterns of one to three bytes, too short for a window.
 
-use hashbrown::HashMap;
-
 use crate::compile::simd::{self, Pairs};
 
-/// Words of a bitmap over pairs of bytes.
-const WORDS: usize = (1 << 16) / 64;
+/// A pattern as it stands in traffic; one for both cases is here under each spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Short {
+    /// First two bytes; of a pattern of one byte the first, with zero.
+    pair: u16,
+    /// Bytes it has, one to three.
+    len: u8,
+    third: u8,
+    pattern: u32,
+}
 
-/// Patterns of one to three bytes, by their first two as they stand in traffic: a pattern for both cases
-/// is in it under each spelling.
+/// Patterns of one to three bytes.
 #[derive(Debug, Default)]
 pub(super) struct ShortSet {
     pairs: Pairs,
-    /// One bit per pair; empty without patterns.
-    bitmap: Vec<u64>,
-    by_pair: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
-    /// Patterns of one byte, by that byte.
-    one: HashMap<u8, Vec<u32>, foldhash::fast::RandomState>,
+    /// Patterns of two and three bytes, by pair.
+    longer: Vec<Short>,
+    /// Patterns of one byte.
+    one: Vec<Short>,
 }
 
 /// A byte in both cases, or as it is.
@@ -30,70 +34,50 @@ impl ShortSet {
     /// From (pattern number, bytes, both cases).
     pub(super) fn new(patterns: &[(u32, Vec<u8>, bool)]) -> Self {
         let mut set = Self::default();
-        for (number, bytes, nocase) in patterns {
-            match bytes.as_slice() {
-                [] => {}
-                [one] => {
-                    for byte in spellings(*one, *nocase) {
-                        set.one.entry(byte).or_default().push(*number);
-                    }
-                }
-                [first, second, ..] => {
-                    for first in spellings(*first, *nocase) {
-                        for second in spellings(*second, *nocase) {
-                            let pair = u16::from_le_bytes([first, second]);
-                            set.by_pair.entry(pair).or_default().push(*number);
-                        }
-                    }
+        for (pattern, bytes, nocase) in patterns {
+            let spelled =
+                |at: usize| bytes.get(at).map_or_else(|| vec![0], |byte| spellings(*byte, *nocase));
+            let Ok(len @ 1..=3) = u8::try_from(bytes.len()) else { continue };
+            let list = if len == 1 { &mut set.one } else { &mut set.longer };
+            for first in spelled(0) {
+                for second in spelled(1) {
+                    let pair = u16::from_le_bytes([first, second]);
+                    let all = spelled(2).into_iter();
+                    list.extend(all.map(|third| Short { pair, len, third, pattern: *pattern }));
                 }
             }
         }
-        set.index();
+        set.longer.sort_unstable();
+        let ones = set.one.iter().map(|one| (one.pair.to_le_bytes()[0], None));
+        let both = set.longer.iter().map(|short| {
+            let [first, second] = short.pair.to_le_bytes();
+            (first, Some(second))
+        });
+        set.pairs = Pairs::new(ones.chain(both));
         set
     }
 
-    fn index(&mut self) {
-        if self.one.is_empty() && self.by_pair.is_empty() {
-            return;
-        }
-        self.bitmap = vec![0; WORDS];
-        let pairs: Vec<u16> = self.by_pair.keys().copied().collect();
-        let ones: Vec<u8> = self.one.keys().copied().collect();
-        let any_second = |first: &u8| {
-            let first = *first;
-            (0..=u8::MAX).map(move |second| u16::from_le_bytes([first, second]))
-        };
-        for pair in pairs.iter().copied().chain(ones.iter().flat_map(any_second)) {
-            if let Some(word) = self.bitmap.get_mut(usize::from(pair / 64)) {
-                *word |= 1 << (pair % 64);
-            }
-        }
-        let both = pairs.iter().map(|pair| {
-            let [first, second] = pair.to_le_bytes();
-            (first, Some(second))
-        });
-        self.pairs = Pairs::new(ones.iter().map(|one| (*one, None)).chain(both));
-    }
-
-    /// Calls `hit(pattern, start)` for every candidate; the caller compares the whole.
+    /// Calls `hit(pattern, start)` for every occurrence.
     pub(super) fn scan(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
-        if self.bitmap.is_empty() {
+        if self.one.is_empty() && self.longer.is_empty() {
             return;
         }
         simd::pairs(data, &self.pairs, |at| {
-            let second = data.get(at + 1).copied();
-            let Some(first) = data.get(at).copied() else { return };
-            let pair = u16::from_le_bytes([first, second.unwrap_or(0)]);
-            if self.bitmap.get(usize::from(pair / 64)).is_none_or(|w| w >> (pair % 64) & 1 == 0) {
-                return;
+            let there = match data.get(at..) {
+                Some([first, second, third, ..]) => (*first, Some(*second), Some(*third)),
+                Some([first, second]) => (*first, Some(*second), None),
+                Some([first]) => (*first, None, None),
+                _ => return,
+            };
+            for one in self.one.iter().filter(|one| one.pair == u16::from(there.0)) {
+                hit(one.pattern, at);
             }
-            if let Some(numbers) = self.one.get(&first) {
-                numbers.iter().for_each(|number| hit(*number, at));
-            }
-            if second.is_some()
-                && let Some(numbers) = self.by_pair.get(&pair)
-            {
-                numbers.iter().for_each(|number| hit(*number, at));
+            let (first, Some(second), third) = there else { return };
+            let pair = u16::from_le_bytes([first, second]);
+            let from = self.longer.partition_point(|short| short.pair < pair);
+            let same = self.longer.iter().skip(from).take_while(|short| short.pair == pair);
+            for short in same.filter(|short| short.len == 2 || third == Some(short.third)) {
+                hit(short.pattern, at);
             }
         });
     }

@@ -199,6 +199,13 @@ pub struct TxState {
 }
 
 impl TxState {
+    /// Makes it ready for another transaction; what it has allocated stays.
+    pub fn clear(&mut self) {
+        self.hooks.iter_mut().for_each(Vec::clear);
+        self.partial.clear();
+        self.fired.clear();
+    }
+
     pub(super) fn adopt(&mut self, generation: u64) {
         if self.generation != generation {
             *self = Self { generation, ..Self::default() };
