@@ -127,6 +127,19 @@ impl Detector {
         Self { rules, tables, scratch, found: Vec::new(), alerts: 0 }
     }
 
+    /// Some rule looks at fingerprints of SSH.
+    pub(crate) fn wants_hassh(&self) -> bool {
+        use signature::Buffer;
+        [
+            Buffer::SshHassh,
+            Buffer::SshHasshString,
+            Buffer::SshHasshServer,
+            Buffer::SshHasshServerString,
+        ]
+        .into_iter()
+        .any(|buffer| self.rules.uses(buffer))
+    }
+
     pub(crate) fn rules(&self) -> &RuleSet {
         &self.rules
     }
@@ -246,6 +259,7 @@ impl Detector {
             }
             if is_over(tx) {
                 *encrypted = true;
+                *flush = [true; 2];
             }
         }
         for dir in [Direction::ToServer, Direction::ToClient] {
@@ -278,7 +292,7 @@ impl Detector {
             } else {
                 [view.payload, view.payload]
             };
-            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), payload);
+            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), flow.client().0, payload);
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }
@@ -309,9 +323,15 @@ fn spoken(flow: &Flow, tx: &Transaction) -> Protocol {
     }
 }
 
-/// True for a TLS session whose records are encrypted from now on.
+/// True for a session that is encrypted from now on.
 fn is_over(tx: &Transaction) -> bool {
-    matches!(&tx.record, Record::Tls(tls) if tls.encrypted
-        && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
-        && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE)
+    match &tx.record {
+        Record::Tls(tls) => {
+            tls.encrypted
+                && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
+                && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE
+        }
+        Record::Ssh(ssh) => ssh.encrypted,
+        _ => false,
+    }
 }

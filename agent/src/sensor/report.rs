@@ -11,7 +11,7 @@ use super::detect::{Detector, FlowMemory};
 use super::eve::{self, Head, Object};
 use super::figures::ScanFigures;
 use super::inspect::our_direction;
-use super::settings::Settings;
+use super::settings::{Hassh, Settings};
 
 /// Where records go.
 pub(crate) trait Output {
@@ -24,8 +24,8 @@ pub(crate) trait Output {
 struct Memory {
     /// The flow it is about; slots are reused.
     flow: u64,
-    /// The TLS session has its record.
-    tls_done: bool,
+    /// The TLS or SSH session has its record.
+    session_done: bool,
     /// What detection remembers.
     detection: FlowMemory,
 }
@@ -38,6 +38,8 @@ pub(crate) struct Reporter<O> {
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
     memory: Vec<Memory>,
+    /// SSH records have fingerprints.
+    hassh: bool,
     /// Number of the newest packet.
     packet: u64,
     ts: i64,
@@ -53,7 +55,13 @@ struct Place<'a> {
 
 impl<O: Output> Reporter<O> {
     pub(crate) fn new(settings: Settings, output: O, detector: Option<Detector>) -> Self {
+        let hassh = match settings.records.hassh {
+            Hassh::Yes => true,
+            Hassh::No => false,
+            Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
+        };
         Self {
+            hassh,
             settings,
             output,
             detector,
@@ -119,8 +127,8 @@ impl<O: Output> Reporter<O> {
             }
             Record::Tls(tls) => {
                 let done = tls.encrypted || ended;
-                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).tls_done {
-                    self.memory(flow).tls_done = true;
+                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).session_done {
+                    self.memory(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     self.write("tls", place, |record, settings| {
                         let session = eve::tls::session(tls, &settings.records);
@@ -128,9 +136,46 @@ impl<O: Output> Reporter<O> {
                     });
                 }
             }
+            Record::Smtp(_) | Record::Ftp(_) | Record::FtpData(_) => {
+                if is_complete(tx) {
+                    self.whole(Place { dir: Direction::ToServer, ..place });
+                }
+            }
+            Record::Ssh(ssh) => self.ssh(place, ssh, ended),
         }
         self.files(place);
         self.anomalies(place);
+    }
+
+    /// The record of a transaction that is complete.
+    fn whole(&mut self, place: Place<'_>) {
+        let kind = match &place.tx.record {
+            Record::Smtp(_) => "smtp",
+            Record::Ftp(_) => "ftp",
+            Record::FtpData(_) => "ftp_data",
+            _ => return,
+        };
+        self.write(kind, place, |record, settings| {
+            record.insert("tx_id".into(), place.tx.id.into());
+            tx_object(record, Some(place.tx), &settings.records);
+        });
+    }
+
+    /// An SSH connection has its record when all that is wanted of it is known.
+    fn ssh(&mut self, place: Place<'_>, ssh: &net::app::ssh::Ssh, ended: bool) {
+        use net::app::ssh::progress;
+        let wanted = if self.hassh { progress::DONE } else { progress::BANNER };
+        let got = place.tx.progress(Direction::ToServer).min(place.tx.progress(Direction::ToClient));
+        let known = [&ssh.sides.to_server, &ssh.sides.to_client];
+        if (got < wanted && !ended) || known.iter().all(|side| side.protocol.is_empty()) {
+            return;
+        }
+        if std::mem::replace(&mut self.memory(place.flow).session_done, true) {
+            return;
+        }
+        self.write("ssh", Place { dir: Direction::ToServer, ..place }, |record, settings| {
+            tx_object(record, Some(place.tx), &settings.records);
+        });
     }
 
     /// A record for each file of a transaction that has ended with this news.
@@ -278,6 +323,7 @@ impl<O: Output> Reporter<O> {
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
                 let tx = hit.tx.and_then(|id| transactions.get(id));
                 tx_object(&mut record, tx, options);
+                tx_files(&mut record, tx);
                 if flow.protocol().is_known() {
                     record.insert("app_proto".into(), flow.protocol().name().into());
                 }
@@ -293,6 +339,10 @@ impl<O: Output> Reporter<O> {
     }
 }
 
+fn is_complete(tx: &Transaction) -> bool {
+    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
+}
+
 /// The application record inside an alert.
 fn tx_object(
     record: &mut Object,
@@ -301,11 +351,22 @@ fn tx_object(
 ) {
     let Some(tx) = tx else { return };
     let (name, object) = match &tx.record {
-        Record::Http(http) => ("http", eve::http::transaction(http, options)),
-        Record::Dns(message) => ("dns", eve::dns::message(message, tx.id)),
-        Record::Tls(tls) => ("tls", eve::tls::session(tls, options)),
+        Record::Http(http) => ("http", eve::http::transaction(http, options).into()),
+        Record::Dns(message) => ("dns", eve::dns::message(message, tx.id).into()),
+        Record::Tls(tls) => ("tls", eve::tls::session(tls, options).into()),
+        Record::Smtp(smtp) => return eve::smtp::both(record, smtp, &options.mail),
+        Record::Ftp(ftp) => ("ftp", eve::ftp::command(ftp).into()),
+        Record::FtpData(transfer) => ("ftp_data", eve::ftp::data(transfer)),
+        Record::Ssh(ssh) => ("ssh", eve::ssh::connection(ssh).into()),
     };
-    record.insert(name.into(), object.into());
+    record.insert(name.into(), object);
+}
+
+/// The files of a transaction inside an alert.
+fn tx_files(record: &mut Object, tx: Option<&Transaction>) {
+    let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
+    let files: Vec<_> = tx.files.iter().map(|file| eve::file::of(file, tx.id)).collect();
+    record.insert("files".into(), serde_json::json!(files));
 }
 
 impl<O: Output> Sink for Reporter<O> {

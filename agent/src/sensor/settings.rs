@@ -2,6 +2,19 @@
 
 use net::Protocol;
 
+/// What records of mails hold beyond the necessary.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MailOptions {
+    /// Blind copies, message ID, subject, mailer.
+    pub(crate) extended: bool,
+    /// Further header fields, by name.
+    pub(crate) custom: Vec<String>,
+    /// MD5 of the body, when it is computed.
+    pub(crate) body_md5: bool,
+    /// MD5 of the subject.
+    pub(crate) subject_md5: bool,
+}
+
 /// What records hold beyond the necessary.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordOptions {
@@ -37,6 +50,20 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_packet: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
+    /// Records of mails.
+    pub(crate) mail: MailOptions,
+    /// Records of SSH wait for the fingerprints and show them.
+    pub(crate) hassh: Hassh,
+}
+
+/// Whether SSH records have fingerprints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hassh {
+    #[default]
+    Yes,
+    No,
+    /// When a rule looks at them.
+    Auto,
 }
 
 impl Default for RecordOptions {
@@ -58,6 +85,8 @@ impl Default for RecordOptions {
             alert_payload: false,
             alert_packet: false,
             alert_payload_printable: false,
+            mail: MailOptions { extended: true, ..MailOptions::default() },
+            hassh: Hassh::Yes,
         }
     }
 }

@@ -57,6 +57,12 @@ impl RuleSet {
         self.rules.len()
     }
 
+    /// True when a rule looks at that buffer.
+    #[must_use]
+    pub fn uses(&self, buffer: crate::Buffer) -> bool {
+        self.rules.iter().any(|rule| rule.blocks.iter().any(|block| block.buffer == buffer))
+    }
+
     /// True without rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {

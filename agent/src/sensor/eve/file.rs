@@ -41,7 +41,11 @@ pub(crate) fn of(file: &File, tx_id: u64) -> Object {
         out.insert("filename".into(), text(&file.name));
     }
     out.insert("gaps".into(), file.has_gaps().into());
-    let state = if file.state() == FileState::Closed { "CLOSED" } else { "TRUNCATED" };
+    let state = match file.state() {
+        FileState::Closed => "CLOSED",
+        FileState::Truncated => "TRUNCATED",
+        FileState::Open => "UNKNOWN",
+    };
     out.insert("state".into(), state.into());
     let digests = file.digests();
     if let Some(md5) = digests.md5 {
@@ -59,7 +63,8 @@ pub(crate) fn of(file: &File, tx_id: u64) -> Object {
     out
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         for nibble in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(u32::from(nibble), 16));

@@ -98,7 +98,8 @@ impl Builder<'_, '_> {
         Ok(true)
     }
 
-    fn number(
+    /// A comparison of a number of the protocol.
+    pub(super) fn number(
         &mut self,
         keyword: &str,
         number: Number,
