@@ -25,11 +25,8 @@ pub(crate) fn load(
 
 /// Protocols that rules may name: those that are parsed and those that are recognised.
 fn support() -> Support {
-    let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
+    let parsed = Support::default().parsed;
     let recognised: Vec<AppProto> = [
-        Protocol::Ssh,
-        Protocol::Smtp,
-        Protocol::Ftp,
         Protocol::Smb,
         Protocol::Dcerpc,
         Protocol::Rdp,

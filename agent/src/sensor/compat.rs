@@ -113,7 +113,7 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
             fixed(input, 16 << 10, "16kb, which cannot be changed")?;
         }
         "ftp.max-line-length" => app.ftp.max_line = input.size()?.clamp(1, 1 << 20),
-        "ftp.max-tx" => app.ftp.max_transactions = input.size()?,
+        "ftp.max-tx" => app.ftp.max_transactions = input.size()?.max(1),
         "ssh.hassh" => {
             settings.records.hassh = match input.value {
                 "auto" => Hassh::Auto,

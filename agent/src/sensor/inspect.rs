@@ -107,9 +107,7 @@ impl Inspect for TxView<'_> {
             Record::Http(http) if number == Number::FileSize && self.is_complete(dir) => {
                 http::file_size(http, our_direction(dir))
             }
-            Record::Ftp(ftp) => {
-                ftp::number(ftp, number, dir, self.is_complete(dir), self.client)
-            }
+            Record::Ftp(ftp) => ftp::number(ftp, number, dir, self.is_complete(dir), self.client),
             Record::FtpData(transfer) => ftp::data_number(transfer, number),
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) => None,
         }

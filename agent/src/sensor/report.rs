@@ -40,10 +40,16 @@ pub(crate) struct Reporter<O> {
     memory: Vec<Memory>,
     /// SSH records have fingerprints.
     hassh: bool,
+    /// What gives rise to records now, as they name it.
+    source: &'static str,
     /// Number of the newest packet.
     packet: u64,
     ts: i64,
 }
+
+/// Records that a packet gave rise to, and those of a flow's end.
+const FROM_PACKET: &str = "wire/pcap";
+const FROM_END: &str = "stream (flow timeout)";
 
 /// A transaction in its flow.
 #[derive(Clone, Copy)]
@@ -62,6 +68,7 @@ impl<O: Output> Reporter<O> {
         };
         Self {
             hassh,
+            source: FROM_PACKET,
             settings,
             output,
             detector,
@@ -95,6 +102,7 @@ impl<O: Output> Reporter<O> {
         let options = &self.settings.records;
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
         let mut record = head.of_flow(place.flow, place.dir);
+        record.insert("pkt_src".into(), self.source.into());
         fill(&mut record, &self.settings);
         self.output.record(self.ts, record);
     }
@@ -165,7 +173,8 @@ impl<O: Output> Reporter<O> {
     fn ssh(&mut self, place: Place<'_>, ssh: &net::app::ssh::Ssh, ended: bool) {
         use net::app::ssh::progress;
         let wanted = if self.hassh { progress::DONE } else { progress::BANNER };
-        let got = place.tx.progress(Direction::ToServer).min(place.tx.progress(Direction::ToClient));
+        let got =
+            place.tx.progress(Direction::ToServer).min(place.tx.progress(Direction::ToClient));
         let known = [&ssh.sides.to_server, &ssh.sides.to_client];
         if (got < wanted && !ended) || known.iter().all(|side| side.protocol.is_empty()) {
             return;
@@ -312,8 +321,7 @@ impl<O: Output> Reporter<O> {
                 (None, Some(packet)) => head.of_packet(packet),
                 (None, None) => continue,
             };
-            let source = if packet.is_some() { "wire/pcap" } else { "stream (flow timeout)" };
-            record.insert("pkt_src".into(), source.into());
+            record.insert("pkt_src".into(), self.source.into());
             if let Some(tx) = hit.tx {
                 record.insert("tx_id".into(), tx.into());
             }
@@ -378,6 +386,7 @@ impl<O: Output> Sink for Reporter<O> {
 
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>) {
         self.packet = packet.meta.number;
+        self.source = FROM_PACKET;
         self.ts = packet.meta.ts;
         let mut place = place;
         self.detect(packet, place.as_mut());
@@ -390,6 +399,7 @@ impl<O: Output> Sink for Reporter<O> {
     }
 
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
+        self.source = FROM_END;
         if let Some(detector) = &mut self.detector {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();

@@ -1,7 +1,7 @@
 //! `ftp` and `ftp_data` objects.
 
 use net::app::ftp::{Command, Ftp, Transfer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Object, text};
 
@@ -40,5 +40,10 @@ pub(crate) fn command(ftp: &Ftp) -> Object {
 
 /// The `ftp_data` object of a data channel.
 pub(crate) fn data(transfer: &Transfer) -> Value {
-    json!({"filename": text(&transfer.name), "command": transfer.command.name()})
+    let mut out = Object::new();
+    if !transfer.name.is_empty() {
+        out.insert("filename".into(), text(&transfer.name));
+    }
+    out.insert("command".into(), transfer.command.name().into());
+    out.into()
 }

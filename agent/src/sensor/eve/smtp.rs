@@ -46,7 +46,8 @@ fn email(mail: &Mail, options: &MailOptions) -> Object {
         list(&mut out, name, mail.first(name).map(addresses));
     }
     list(&mut out, "attachment", Some(mail.attachments.iter().map(|name| text(name)).collect()));
-    list(&mut out, "url", Some(mail.urls.iter().map(|url| text(url)).collect()));
+    // The newest first, as Suricata has them.
+    list(&mut out, "url", Some(mail.urls.iter().rev().map(|url| text(url)).collect()));
     for field in FIELDS {
         let wanted = options.extended && field.extended
             || options.custom.iter().any(|name| name.eq_ignore_ascii_case(field.header));

@@ -9,17 +9,18 @@ use super::non_empty;
 
 pub(super) fn buffer(ftp: &Ftp, buffer: Buffer, at: u32, complete: bool) -> View<'_> {
     let index = usize::try_from(at).unwrap_or(usize::MAX);
-    let missing = if complete { View::Absent } else { View::Pending };
     match buffer {
         Buffer::FtpCommand if at == 0 => {
             ftp.command.map_or(View::Absent, |command| View::whole(command.name().as_bytes()))
         }
         Buffer::FtpCommandData if at == 0 => non_empty(&ftp.argument),
+        // The whole answer is looked at at once.
+        Buffer::FtpReply | Buffer::FtpCompletionCode if !complete => View::Pending,
         Buffer::FtpReply => {
-            ftp.replies.get(index).map_or(missing, |reply| View::whole(&reply.text))
+            ftp.replies.get(index).map_or(View::Absent, |reply| View::whole(&reply.text))
         }
         Buffer::FtpCompletionCode => {
-            ftp.replies.get(index).map_or(missing, |reply| View::whole(&reply.code))
+            ftp.replies.get(index).map_or(View::Absent, |reply| View::whole(&reply.code))
         }
         _ => View::Absent,
     }
@@ -40,7 +41,7 @@ pub(super) fn number(
             _ => None,
         },
         Number::FtpDynamicPort => ftp.port.map(u64::from),
-        Number::FtpReplyReceived if dir == Direction::ToClient => {
+        Number::FtpReplyReceived if dir == Direction::ToClient && ftp.command.is_some() => {
             (complete || ftp.answered).then_some(u64::from(ftp.answered))
         }
         Number::FtpBounce if dir == Direction::ToServer => {

@@ -30,7 +30,9 @@ pub(super) fn buffer<'a>(
         Buffer::SmtpHelo | Buffer::SmtpMailFrom if at > 0 => View::Absent,
         Buffer::SmtpHelo => known(&smtp.helo),
         Buffer::SmtpMailFrom => known(&smtp.mail_from),
-        _ => smtp.mail.as_ref().map_or(missing, |mail| of_mail(mail, cache, buffer, index, missing)),
+        _ => {
+            smtp.mail.as_ref().map_or(missing, |mail| of_mail(mail, cache, buffer, index, missing))
+        }
     }
 }
 

@@ -30,13 +30,13 @@ pub mod progress {
 pub struct Config {
     /// Bytes of a command or reply; longer ones are cut, which is an event.
     pub max_line: usize,
-    /// Commands of a flow that may be open at once; 0 for the limit of all protocols.
+    /// Commands of a flow that may wait for an answer; one more is an event and the end of parsing.
     pub max_transactions: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_line: 4096, max_transactions: 0 }
+        Self { max_line: 4096, max_transactions: 500 }
     }
 }
 
@@ -54,7 +54,7 @@ pub struct Reply {
 /// A command and its replies.
 #[derive(Debug, Default)]
 pub struct Ftp {
-    /// Which command; `None` for replies nobody asked for.
+    /// Which command; `None` for replies nobody asked for, as the greeting.
     pub command: Option<Command>,
     /// Its argument.
     pub argument: Vec<u8>,

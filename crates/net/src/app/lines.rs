@@ -69,7 +69,7 @@ impl Lines {
             }
             self.skipping = true;
             self.spent = true;
-            return Some(Line { bytes: &self.pending, cut: true });
+            return Some(cut(&self.pending, self.limit));
         };
         let (line, rest) = input.split_at_checked(at.saturating_add(1)).unwrap_or((input, &[]));
         *input = rest;
@@ -82,13 +82,18 @@ impl Lines {
     }
 }
 
+/// A line with its end, which counts towards the limit.
 fn limited(line: &[u8], limit: usize) -> Line<'_> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    match line.get(..limit) {
-        Some(bytes) if line.len() > limit => Line { bytes, cut: true },
-        _ => Line { bytes: line, cut: false },
+    if line.len() > limit {
+        return cut(line, limit);
     }
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    Line { bytes: line.strip_suffix(b"\r").unwrap_or(line), cut: false }
+}
+
+fn cut(line: &[u8], limit: usize) -> Line<'_> {
+    let line = line.get(..limit).unwrap_or(line);
+    Line { bytes: line.strip_suffix(b"\r").unwrap_or(line), cut: true }
 }
 
 #[cfg(test)]
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn lines_come_out_the_same_in_any_pieces() {
-        let text = b"one\r\ntwo\n\r\nfour is longer than ten\r\nfive\r\nrest";
+        let text = b"one\r\ntwo\n\r\nfour is longer than ten\r\nfive\r\n9 bytes..\r\nrest";
         let whole = lines(10, &[text]);
         let expected: Vec<(Vec<u8>, bool)> = vec![
             (b"one".to_vec(), false),
@@ -117,6 +122,7 @@ mod tests {
             (b"".to_vec(), false),
             (b"four is lo".to_vec(), true),
             (b"five".to_vec(), false),
+            (b"9 bytes..".to_vec(), true),
         ];
         assert_eq!(whole, expected);
         for at in 0..text.len() {

@@ -116,7 +116,7 @@ mod tests {
         let (_, report) = RuleSet::load(vec![source], &LoadOptions::default());
         match report.rejected.first() {
             None => Ok(()),
-            Some(error) => Err(error.to_string()),
+            Some(error) => Err(format!("{error:?}")),
         }
     }
 

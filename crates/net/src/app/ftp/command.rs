@@ -75,6 +75,18 @@ commands! {
 }
 
 impl Command {
+    /// What it asks for goes over a data channel.
+    #[must_use]
+    pub fn has_data(self) -> bool {
+        matches!(self, Self::Retr | Self::List | Self::Nlst) || self.is_upload()
+    }
+
+    /// A file goes to the server.
+    #[must_use]
+    pub fn is_upload(self) -> bool {
+        matches!(self, Self::Stor | Self::Appe | Self::Stou)
+    }
+
     /// The command of a line, and its argument. A command stands alone or before a space.
     #[must_use]
     pub fn of(line: &[u8]) -> Option<(Self, &[u8])> {

@@ -1,4 +1,4 @@
-//! A data channel: one file.
+//! A data channel: one file, or a listing.
 
 use super::super::file::{File, FileConfig};
 use super::super::{AppParser, Record, TxList};
@@ -8,9 +8,9 @@ use crate::flow::Direction;
 /// What is known of a data channel before it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// RETR or STOR.
+    /// The command that brought it about.
     pub command: Command,
-    /// Name of the file as the command has it.
+    /// Name of the file as the command has it; for a listing its argument.
     pub name: Vec<u8>,
     /// Which way the file goes in the data flow, whose client is who opens it.
     pub dir: Direction,
@@ -36,7 +36,10 @@ impl DataParser {
         let id = *self.tx.get_or_insert_with(|| {
             let id = txs.push(Record::FtpData(Box::new(self.transfer.clone())));
             if let Some(tx) = txs.get_mut(id) {
-                tx.files.push(File::new(self.transfer.dir, &self.transfer.name, &self.files));
+                // A listing is no file.
+                if is_file(self.transfer.command) {
+                    tx.files.push(File::new(self.transfer.dir, &self.transfer.name, &self.files));
+                }
                 tx.reach(self.transfer.dir.reverse(), progress::DONE);
             }
             id
@@ -47,6 +50,10 @@ impl DataParser {
         }
         tx.touch(self.transfer.dir);
     }
+}
+
+fn is_file(command: Command) -> bool {
+    !matches!(command, Command::List | Command::Nlst)
 }
 
 impl AppParser for DataParser {

@@ -12,8 +12,8 @@ pub struct Parser {
     config: Config,
     commands: Lines,
     replies: Lines,
-    /// The newest command that is known: what replies are read as.
-    last: Option<Command>,
+    /// Too many commands came before they were answered: nothing more is read.
+    over: bool,
     /// Oldest transaction without its final reply.
     oldest: u64,
     /// Newest transaction.
@@ -36,7 +36,7 @@ impl Parser {
             config: config.ftp,
             commands: Lines::new(config.ftp.max_line),
             replies: Lines::new(config.ftp.max_line),
-            last: None,
+            over: false,
             oldest: 0,
             newest: None,
             long: None,
@@ -48,11 +48,10 @@ impl Parser {
     }
 
     fn command(&mut self, line: Line<'_>, txs: &mut TxList) {
-        let Some((command, argument)) = Command::of(line.bytes) else {
-            self.last = None;
+        let Some((command, argument)) = Command::of(line.bytes) else { return };
+        if self.is_full(txs) {
             return;
-        };
-        self.last = Some(command);
+        }
         let mut ftp = Ftp { command: Some(command), cut: line.cut, ..Ftp::default() };
         ftp.argument = argument.to_vec();
         if let Command::Port | Command::Eprt = command {
@@ -63,44 +62,39 @@ impl Parser {
             };
             ftp.address = found.map(|(address, _)| address);
         }
-        let id = self.open(ftp, txs);
+        let id = txs.push(Record::Ftp(Box::new(ftp)));
+        self.newest = Some(id);
         let Some(tx) = txs.get_mut(id) else { return };
         tx.touch(Direction::ToServer);
         if line.cut {
             tx.event(Direction::ToServer, "request_command_too_long");
         }
-        if let Command::Retr | Command::Stor = command
-            && !self.transfer(command, argument)
-        {
-            tx.event(Direction::ToServer, "file_before_port");
+        if command.has_data() {
+            let known = self.transfer(command, argument);
+            if !known && matches!(command, Command::Retr | Command::Stor) {
+                tx.event(Direction::ToServer, "file_before_port");
+            }
         }
     }
 
-    /// A new transaction. When too many are open the oldest counts as answered, which is an event.
-    fn open(&mut self, ftp: Ftp, txs: &mut TxList) -> u64 {
-        let id = txs.push(Record::Ftp(Box::new(ftp)));
-        self.newest = Some(id);
-        let limit = u64::try_from(self.config.max_transactions).unwrap_or(0);
-        if limit > 0 && id.saturating_sub(self.oldest) >= limit {
-            if let Some(tx) = txs.get_mut(id) {
-                tx.event(Direction::ToServer, "too_many_transactions");
-            }
-            if let Some(tx) = txs.get_mut(self.oldest) {
-                tx.reach(Direction::ToServer, progress::DONE);
-                tx.reach(Direction::ToClient, progress::DONE);
-            }
-            self.oldest = self.oldest.saturating_add(1);
-        }
-        id
-    }
-
-    /// A file will go over the data channel. False when none was agreed on.
-    fn transfer(&mut self, command: Command, name: &[u8]) -> bool {
-        let Some((port, active)) = self.channel.take() else { return false };
-        if name.is_empty() {
+    /// True, and an event, when one more command would be too many without an answer.
+    fn is_full(&mut self, txs: &mut TxList) -> bool {
+        let Some(newest) = self.newest else { return false };
+        let open = newest.saturating_add(1).saturating_sub(self.oldest);
+        if open < u64::try_from(self.config.max_transactions).unwrap_or(u64::MAX) {
             return false;
         }
-        let is_upload = command == Command::Stor;
+        self.over = true;
+        if let Some(tx) = txs.get_mut(newest) {
+            tx.event(Direction::ToServer, "too_many_transactions");
+        }
+        true
+    }
+
+    /// Something will go over the data channel. False when none was agreed on.
+    fn transfer(&mut self, command: Command, name: &[u8]) -> bool {
+        let Some((port, active)) = self.channel.take() else { return false };
+        let is_upload = command.is_upload();
         // The data flow's client is who opens it: the server in active mode.
         let dir = if is_upload == active { Direction::ToClient } else { Direction::ToServer };
         let transfer = Transfer { command, name: name.to_vec(), dir };
@@ -109,11 +103,6 @@ impl Parser {
     }
 
     fn reply(&mut self, line: Line<'_>, txs: &mut TxList) {
-        let waits = self.newest.is_some_and(|newest| self.oldest <= newest);
-        if !waits && self.last.is_none() {
-            // The greeting, or the answer to a command that is not known.
-            return;
-        }
         let id = self.answering(txs);
         let is_final = self.is_final(line.bytes);
         let mut upgrade = false;
@@ -224,7 +213,7 @@ impl AppParser for Parser {
             Direction::ToClient => &mut self.replies,
         };
         let mut lines = std::mem::replace(lines, Lines::new(1));
-        while self.upgraded.is_none() {
+        while self.upgraded.is_none() && !self.over {
             let Some(line) = lines.next(&mut input) else { break };
             match dir {
                 Direction::ToServer => self.command(line, txs),

@@ -237,7 +237,11 @@ mod tests {
             (r#"text/plain; name="a\"b;c.txt""#, "name", Some("a\"b;c.txt")),
             (r#"text/plain; x="; name=wrong"; name=right"#, "name", Some("right")),
             (r#"attachment; filename*=UTF-8'en'a%20b.txt"#, "filename", Some("a b.txt")),
-            (r#"a; filename*0="one "; filename*1="two"; filename*2=".txt""#, "filename", Some("one two.txt")),
+            (
+                r#"a; filename*0="one "; filename*1="two"; filename*2=".txt""#,
+                "filename",
+                Some("one two.txt"),
+            ),
             (r#"a; filename*1="two"; filename*0*=utf-8''%41"#, "filename", Some("Atwo")),
             (r#"a; filename=plain; filename*=''better"#, "filename", Some("better")),
             (r#"a; filename="no end"#, "filename", Some("no end")),

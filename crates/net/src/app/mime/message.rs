@@ -6,9 +6,7 @@ use super::decode::{Base64, Encoding, quoted_printable};
 use super::feed::{Feed, Piece};
 use super::header::{Collector, Header, PartHeader};
 use super::url::Finder;
-use super::{
-    Config, LONG_ENCODED_LINE, LONG_LINE, MAX_ATTACHMENTS, MAX_DEPTH, note,
-};
+use super::{Config, LONG_ENCODED_LINE, LONG_LINE, MAX_ATTACHMENTS, MAX_DEPTH, note};
 use crate::app::file::{File, FileConfig};
 use crate::flow::Direction;
 

@@ -91,7 +91,9 @@ impl Splitter {
     }
 
     fn piece(&mut self, piece: feed::Piece<'_>, out: &mut impl FnMut(Piece<'_>)) {
-        if piece.fresh && let Some(last) = self.is_boundary(piece.text) {
+        if piece.fresh
+            && let Some(last) = self.is_boundary(piece.text)
+        {
             if let Place::Content(_) = self.place {
                 out(Piece::End);
             }

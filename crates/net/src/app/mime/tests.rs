@@ -39,14 +39,16 @@ fn read(pieces: &[&[u8]], config: &Config) -> String {
 
 fn check(message: &str, expected: &Expect) {
     let message = message.replace('\n', "\r\n");
-    let config = Config { schemes: Schemes::named(["http", "https"]).unwrap(), ..Config::default() };
+    let config =
+        Config { schemes: Schemes::named(["http", "https"]).unwrap(), ..Config::default() };
     let whole = read(&[message.as_bytes()], &config);
     expected.assert_eq(&whole);
     let single: Vec<&[u8]> = message.as_bytes().chunks(1).collect();
     assert_eq!(read(&single, &config), whole, "byte by byte");
 }
 
-const NESTED: &str = "From: a@example\nSubject: one\n two\nContent-Type: multipart/mixed; boundary=\"outer\"
+const NESTED: &str =
+    "From: a@example\nSubject: one\n two\nContent-Type: multipart/mixed; boundary=\"outer\"
 
 preamble http://not.here/
 --outer
@@ -86,7 +88,7 @@ fn parts_within_parts() {
         &expect![[r#"
             From: a@example
             Subject: onetwo
-            Content-Type: multipart/mixed; boundary="outer"
+            Content-Type: multipart/mixed; boundary=\"outer\"
             file x.bin: \x00\x01\x02\x03
             file y.txt: line 1\r\nline 2\r\n
             url in.text/a
@@ -154,12 +156,12 @@ fn the_body_is_digested_without_its_last_line_end() {
 fn nesting_and_lines_are_bounded() {
     let mut bomb = String::new();
     for level in 0..2 * MAX_DEPTH {
-        write!(bomb, "Content-Type: multipart/mixed; boundary=b{level}x\r\n\r\n--b{level}x\r\n").unwrap();
+        write!(bomb, "Content-Type: multipart/mixed; boundary=b{level}x\r\n\r\n--b{level}x\r\n")
+            .unwrap();
     }
     assert!(read(&[bomb.as_bytes()], &Config::default()).contains("mime_malformed_msg"));
     let (mut mail, mut files, mut events) = (Mail::default(), Vec::new(), Vec::new());
-    let mut parser =
-        Parser::new(Direction::ToServer, &Config::default(), &FileConfig::default());
+    let mut parser = Parser::new(Direction::ToServer, &Config::default(), &FileConfig::default());
     let mut out = Out { mail: &mut mail, files: &mut files, events: &mut events };
     for _ in 0..100 {
         parser.data(&[b'a'; 1 << 16], &mut out);
@@ -170,8 +172,7 @@ fn nesting_and_lines_are_bounded() {
 #[test]
 fn a_gap_marks_the_file() {
     let (mut mail, mut files, mut events) = (Mail::default(), Vec::new(), Vec::new());
-    let mut parser =
-        Parser::new(Direction::ToServer, &Config::default(), &FileConfig::default());
+    let mut parser = Parser::new(Direction::ToServer, &Config::default(), &FileConfig::default());
     let mut out = Out { mail: &mut mail, files: &mut files, events: &mut events };
     parser.data(b"Content-Disposition: attachment; filename=a\r\n\r\none\r\n", &mut out);
     parser.gap(10, &mut out);

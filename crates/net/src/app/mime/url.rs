@@ -144,7 +144,12 @@ mod tests {
             ("see http://a/ http://b/ http://a/", "http", true, &["http://a/", "http://b/"]),
             ("<a href=\"https://x/\">", "http", false, &[]),
             ("<a href=\"https://x/\">", "http,https", true, &["https://x/"]),
-            ("ftp://one https://two\nhttp://three", "http,https,ftp", true, &["https://two", "ftp://one", "http://three"]),
+            (
+                "ftp://one https://two\nhttp://three",
+                "http,https,ftp",
+                true,
+                &["https://two", "ftp://one", "http://three"],
+            ),
             ("http:// nothing", "http", false, &[]),
             ("://http://", "http", false, &[]),
         ] {

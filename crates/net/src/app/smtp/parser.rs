@@ -36,10 +36,12 @@ enum Mode {
 }
 
 /// Where in a mail the reader is, as far as lines with a dot go.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Dots {
-    /// At the beginning of a line.
-    fresh: bool,
+    /// Something of the mail was seen.
+    begun: bool,
+    /// Within a line.
+    inside: bool,
     /// Beginning of a line that may be the last one: `.` or `.` and a carriage return.
     held: &'static [u8],
 }
@@ -88,6 +90,11 @@ impl Parser {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn to_server(&mut self, input: &mut &[u8], txs: &mut TxList) {
         while !input.is_empty() {
             match &mut self.mode {
@@ -106,9 +113,10 @@ impl Parser {
 
     /// The transaction that a command belongs to, a new one when the last is over.
     fn current<'a>(&mut self, command: &[u8], txs: &'a mut TxList) -> Option<&'a mut Transaction> {
-        let open = self.tx.and_then(|id| txs.get(id)).is_some_and(|tx| {
-            tx.progress(Direction::ToServer) < progress::DONE
-        });
+        let open = self
+            .tx
+            .and_then(|id| txs.get(id))
+            .is_some_and(|tx| tx.progress(Direction::ToServer) < progress::DONE);
         let stays = open || is(command, "rset") || is(command, "quit");
         let id = match self.tx.filter(|_| stays) {
             Some(id) => id,
@@ -198,7 +206,7 @@ impl Parser {
         self.begin_mail(txs);
         // A server that takes commands ahead may be sent the mail ahead too.
         if self.pipelining {
-            self.mode = Mode::Mail(Dots { fresh: true, held: b"" });
+            self.mode = Mode::Mail(Dots::default());
         }
         Command::Data
     }
@@ -240,7 +248,8 @@ impl Parser {
     /// Bytes of a mail, dots at the beginning of lines undone (RFC 5321 section 4.5.2).
     fn mail(&mut self, input: &mut &[u8], txs: &mut TxList) {
         let Mode::Mail(dots) = &mut self.mode else { return };
-        if dots.fresh {
+        dots.begun = true;
+        if !dots.inside {
             let held = std::mem::replace(&mut dots.held, b"");
             match (held, *input) {
                 (b"", [b'.', rest @ ..]) => {
@@ -263,8 +272,9 @@ impl Parser {
         }
         let Mode::Mail(dots) = &mut self.mode else { return };
         let end = memchr::memmem::find(input, b"\n.").map(|at| at.saturating_add(1));
-        let (now, later) = input.split_at_checked(end.unwrap_or(input.len())).unwrap_or((input, &[]));
-        dots.fresh = now.last() == Some(&b'\n');
+        let (now, later) =
+            input.split_at_checked(end.unwrap_or(input.len())).unwrap_or((input, &[]));
+        dots.inside = now.last() != Some(&b'\n');
         *input = later;
         self.read(now, txs);
     }
@@ -322,11 +332,7 @@ impl Parser {
     }
 
     /// Changes the current transaction; the names in the list become events.
-    fn with(
-        &mut self,
-        txs: &mut TxList,
-        act: impl FnOnce(&mut Vec<&'static str>, &mut Smtp),
-    ) {
+    fn with(&mut self, txs: &mut TxList, act: impl FnOnce(&mut Vec<&'static str>, &mut Smtp)) {
         let Some(tx) = self.tx.and_then(|id| txs.get_mut(id)) else { return };
         let Record::Smtp(smtp) = &mut tx.record else { return };
         let mut events = Vec::new();
@@ -374,9 +380,8 @@ impl Parser {
     fn reply(&mut self, line: Line<'_>, txs: &mut TxList) {
         let text = line.bytes;
         // RFC 5321 section 4.2.1.
-        let code = text
-            .get(..3)
-            .filter(|code| matches!(code, [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9']));
+        let code =
+            text.get(..3).filter(|code| matches!(code, [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9']));
         let Some(code) = code else {
             return self.event(Direction::ToClient, "invalid_reply", txs);
         };
@@ -415,7 +420,7 @@ impl Parser {
             (Command::StartTls, _) => events = Some("tls_rejected"),
             (Command::Data, b"354") => {
                 if !matches!(self.mode, Mode::Mail(_)) && self.tx == Some(id) {
-                    self.mode = Mode::Mail(Dots { fresh: true, held: b"" });
+                    self.mode = Mode::Mail(Dots::default());
                 }
             }
             (Command::Data, _) => {
@@ -448,7 +453,7 @@ impl Parser {
         if self.tx != Some(id) || txs.get(id).is_none() {
             return;
         }
-        if matches!(self.mode, Mode::Mail(Dots { fresh: true, held: b"" })) {
+        if matches!(self.mode, Mode::Mail(Dots { begun: false, .. })) {
             self.mode = Mode::Commands;
         }
         if !matches!(self.mode, Mode::Mail(_)) {
@@ -497,7 +502,7 @@ impl AppParser for Parser {
         match (dir, &mut self.mode) {
             (Direction::ToClient, _) => self.replies.lose(),
             (Direction::ToServer, Mode::Mail(dots)) => {
-                *dots = Dots { fresh: false, held: b"" };
+                *dots = Dots { begun: true, inside: true, held: b"" };
                 self.with_mail(txs, |mime, out| mime.gap(missing, out));
             }
             (Direction::ToServer, Mode::Chunk(left, last)) => {

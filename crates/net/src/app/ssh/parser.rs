@@ -12,7 +12,10 @@ const NEWKEYS: u8 = 21;
 /// What comes next from a side.
 #[derive(Debug)]
 enum Next {
-    Banner { lines: Lines, seen: u32 },
+    Banner {
+        lines: Lines,
+        seen: u32,
+    },
     /// The rest of a banner that is too long.
     Tail,
     /// The head of a packet, or an offer that is not complete.
@@ -83,7 +86,9 @@ impl Parser {
                     return (next, true);
                 }
                 let seen = seen.saturating_add(1);
-                if line.bytes.starts_with(b"SSH-") || seen > MAX_PRELUDE || dir == Direction::ToServer
+                if line.bytes.starts_with(b"SSH-")
+                    || seen > MAX_PRELUDE
+                    || dir == Direction::ToServer
                 {
                     self.event(dir, "invalid_banner", txs);
                     return (Next::Over, false);
@@ -150,20 +155,21 @@ impl Parser {
                 self.new_keys(dir, txs);
                 return (Next::Over, false);
             }
+            let too_long = kind == KEXINIT && length > MAX_KEX;
+            if too_long {
+                self.event(dir, "long_kex_record", txs);
+            }
             let body = c.take(usize::try_from(left).unwrap_or(usize::MAX));
             match (kind, body) {
-                (KEXINIT, Some(body)) => {
+                (KEXINIT, Some(body)) if !too_long => {
                     let content = body.len().saturating_sub(usize::from(padding));
                     self.offer(dir, body.get(..content).unwrap_or(body), txs);
                 }
-                (KEXINIT, None) if length <= MAX_KEX => {
+                (KEXINIT, None) if !too_long => {
                     c = before;
                     break;
                 }
                 (_, None) => {
-                    if kind == KEXINIT {
-                        self.event(dir, "long_kex_record", txs);
-                    }
                     let here = u32::try_from(c.remaining()).unwrap_or(u32::MAX);
                     return (Next::Skip(left.saturating_sub(here)), false);
                 }
