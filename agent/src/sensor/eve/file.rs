@@ -64,7 +64,7 @@ pub(crate) fn of(file: &File, tx_id: u64) -> Object {
 }
 
 /// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         for nibble in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(u32::from(nibble), 16));

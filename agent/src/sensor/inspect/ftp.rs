@@ -36,8 +36,9 @@ pub(super) fn number(
 ) -> Option<u64> {
     match number {
         Number::FtpMode => match ftp.command? {
-            Command::Port | Command::Eprt if complete => Some(u64::from(ftp.active)),
-            Command::Pasv | Command::Epsv if complete => Some(u64::from(ftp.active)),
+            Command::Port | Command::Eprt | Command::Pasv | Command::Epsv if complete => {
+                Some(u64::from(ftp.active))
+            }
             _ => None,
         },
         Number::FtpDynamicPort => ftp.port.map(u64::from),

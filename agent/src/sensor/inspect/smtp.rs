@@ -1,7 +1,5 @@
 //! What rules see of SMTP and the mails in it.
 
-use std::fmt::Write as _;
-
 use net::app::mime::Mail;
 use net::app::smtp::Smtp;
 use signature::{Buffer, View};
@@ -48,13 +46,7 @@ fn of_mail<'a>(
         Buffer::EmailBodyMd5 if index > 0 => return View::Absent,
         Buffer::EmailBodyMd5 => {
             let Some(digest) = mail.body_md5 else { return missing };
-            let text = cache.body_md5.get_or_init(|| {
-                digest.iter().fold(String::new(), |mut text, byte| {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, "{byte:02x}");
-                    text
-                })
-            });
+            let text = cache.body_md5.get_or_init(|| crate::sensor::eve::file::hex(&digest));
             return View::whole(text.as_bytes());
         }
         Buffer::EmailFrom => "from",

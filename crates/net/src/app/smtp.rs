@@ -6,6 +6,7 @@
 //! [`super::mime`]. After a granted STARTTLS the flow is looked at anew.
 
 mod parser;
+mod reply;
 
 #[cfg(test)]
 mod tests;

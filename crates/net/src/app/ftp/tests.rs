@@ -152,8 +152,8 @@ fn a_granted_auth_tls_hands_the_rest_on() {
 
 #[test]
 fn limits_are_events() {
-    let mut config = AppConfig::default();
-    config.ftp = Config { max_line: 16, max_transactions: 2 };
+    let ftp = Config { max_line: 16, max_transactions: 2 };
+    let config = AppConfig { ftp, ..AppConfig::default() };
     let steps = session(
         "C RETR 0123456789abcdef
          S 550 this is longer than sixteen bytes

@@ -11,7 +11,7 @@ use crate::flow::{Direction, PerDirection};
 
 /// What a reply is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Command {
+pub(super) enum Command {
     /// A greeting: begins the session anew when it is granted. True when there was a mail to do away with.
     Hello(bool),
     StartTls,
@@ -26,7 +26,7 @@ enum Command {
 
 /// How the bytes of the client are to be read.
 #[derive(Debug, Default)]
-enum Mode {
+pub(super) enum Mode {
     #[default]
     Commands,
     /// A mail up to the line with a dot.
@@ -37,9 +37,9 @@ enum Mode {
 
 /// Where in a mail the reader is, as far as lines with a dot go.
 #[derive(Debug, Default)]
-struct Dots {
+pub(super) struct Dots {
     /// Something of the mail was seen.
-    begun: bool,
+    pub(super) begun: bool,
     /// Within a line.
     inside: bool,
     /// Beginning of a line that may be the last one: `.` or `.` and a carriage return.
@@ -52,20 +52,20 @@ pub struct Parser {
     config: Config,
     files: FileConfig,
     commands: Lines,
-    replies: Lines,
-    mode: Mode,
-    mime: Option<Box<Mime>>,
+    pub(super) replies: Lines,
+    pub(super) mode: Mode,
+    pub(super) mime: Option<Box<Mime>>,
     helo: Vec<u8>,
     /// The transaction that commands belong to.
-    tx: Option<u64>,
+    pub(super) tx: Option<u64>,
     /// It ends with the next mail: RSET was sent.
-    resetting: bool,
-    waiting: VecDeque<(Command, u64)>,
-    greeted: bool,
-    multiline: bool,
+    pub(super) resetting: bool,
+    pub(super) waiting: VecDeque<(Command, u64)>,
+    pub(super) greeted: bool,
+    pub(super) multiline: bool,
     /// The server takes commands before it has answered the last ones.
-    pipelining: bool,
-    upgraded: Option<Switch>,
+    pub(super) pipelining: bool,
+    pub(super) upgraded: Option<Switch>,
 }
 
 impl Parser {
@@ -95,7 +95,7 @@ impl Parser {
         self.waiting.len()
     }
 
-    fn to_server(&mut self, input: &mut &[u8], txs: &mut TxList) {
+    fn read_client(&mut self, input: &mut &[u8], txs: &mut TxList) {
         while !input.is_empty() {
             match &mut self.mode {
                 Mode::Commands => {
@@ -342,7 +342,7 @@ impl Parser {
         }
     }
 
-    fn event(&mut self, dir: Direction, name: &'static str, txs: &mut TxList) {
+    pub(super) fn event(&mut self, dir: Direction, name: &'static str, txs: &mut TxList) {
         if let Some(tx) = self.tx.and_then(|id| txs.get_mut(id)) {
             tx.event(dir, name);
         }
@@ -365,99 +365,6 @@ impl Parser {
         }
         if self.waiting.len() < MAX_WAITING {
             self.waiting.push_back((command, id));
-        }
-    }
-
-    fn to_client(&mut self, input: &mut &[u8], txs: &mut TxList) {
-        let mut lines = std::mem::replace(&mut self.replies, Lines::new(MAX_LINE));
-        while self.upgraded.is_none() {
-            let Some(line) = lines.next(input) else { break };
-            self.reply(line, txs);
-        }
-        self.replies = lines;
-    }
-
-    fn reply(&mut self, line: Line<'_>, txs: &mut TxList) {
-        let text = line.bytes;
-        // RFC 5321 section 4.2.1.
-        let code =
-            text.get(..3).filter(|code| matches!(code, [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9']));
-        let Some(code) = code else {
-            return self.event(Direction::ToClient, "invalid_reply", txs);
-        };
-        if line.cut {
-            self.event(Direction::ToClient, "max_reply_line_len_exceeded", txs);
-        }
-        self.multiline = text.get(3) == Some(&b'-');
-        let Some((command, id)) = self.waiting.front().copied() else {
-            if !self.greeted {
-                self.greeted = !self.multiline;
-                if code != b"220" {
-                    self.event(Direction::ToClient, "invalid_pipelined_sequence", txs);
-                }
-            }
-            return;
-        };
-        if code == b"250" && text.get(4..).is_some_and(|t| t.eq_ignore_ascii_case(b"pipelining")) {
-            self.pipelining = true;
-        }
-        if self.multiline {
-            return;
-        }
-        self.waiting.pop_front();
-        self.answered(command, id, code, txs);
-    }
-
-    /// The last line of the reply to a command of that transaction.
-    fn answered(&mut self, command: Command, id: u64, code: &[u8], txs: &mut TxList) {
-        let mut events: Option<&'static str> = None;
-        let mut done = false;
-        match (command, code) {
-            (Command::StartTls, b"220") => {
-                done = true;
-                self.upgraded = Some(Switch::default());
-            }
-            (Command::StartTls, _) => events = Some("tls_rejected"),
-            (Command::Data, b"354") => {
-                if !matches!(self.mode, Mode::Mail(_)) && self.tx == Some(id) {
-                    self.mode = Mode::Mail(Dots::default());
-                }
-            }
-            (Command::Data, _) => {
-                events = Some("data_command_rejected");
-                self.data_rejected(id, txs);
-            }
-            (Command::Rset, b"250") => done = true,
-            (Command::Hello(anew), b"250") => done = anew,
-            (Command::MailEnd, _) => done = true,
-            _ => {}
-        }
-        let Some(tx) = txs.get_mut(id) else { return };
-        tx.touch(Direction::ToClient);
-        if let Some(name) = events {
-            tx.event(Direction::ToClient, name);
-        }
-        if !done {
-            return;
-        }
-        tx.reach(Direction::ToServer, progress::DONE);
-        tx.reach(Direction::ToClient, progress::DONE);
-        if self.tx == Some(id) {
-            self.resetting = false;
-            self.mime = None;
-        }
-    }
-
-    /// No mail follows, unless it was sent ahead already.
-    fn data_rejected(&mut self, id: u64, txs: &TxList) {
-        if self.tx != Some(id) || txs.get(id).is_none() {
-            return;
-        }
-        if matches!(self.mode, Mode::Mail(Dots { begun: false, .. })) {
-            self.mode = Mode::Commands;
-        }
-        if !matches!(self.mode, Mode::Mail(_)) {
-            self.mime = None;
         }
     }
 }
@@ -489,8 +396,8 @@ impl AppParser for Parser {
     fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList) {
         let mut input = bytes;
         match dir {
-            Direction::ToServer => self.to_server(&mut input, txs),
-            Direction::ToClient => self.to_client(&mut input, txs),
+            Direction::ToServer => self.read_client(&mut input, txs),
+            Direction::ToClient => self.read_server(&mut input, txs),
         }
         if let Some(switch) = &mut self.upgraded {
             switch.rest = PerDirection { to_server: self.commands.take(), to_client: Vec::new() };
