@@ -131,10 +131,11 @@ fn settings(args: &Args) -> Result<Settings, SettingError> {
 fn replay(args: &Args, settings: &Settings) -> anyhow::Result<bool> {
     let usage = Usage::begin();
     std::fs::create_dir_all(&args.out)?;
-    let mut run = Run { args, settings, rules: None, rejected: 0, load_seconds: 0.0 };
+    let mut run = Run { args, settings, rules: None, rejected: 0, skipped: 0, load_seconds: 0.0 };
     if !args.no_rules && !args.rules.is_empty() {
         let (rules, report) = rules::load(&args.rules, &args.vars)?;
         run.rejected = report.rejected.len().saturating_add(report.rejected_beyond);
+        run.skipped = report.skipped();
         for rejected in &report.rejected {
             complain(&RuleRejected { text: rules::describe(rejected) });
         }
@@ -161,6 +162,8 @@ struct Run<'a> {
     settings: &'a Settings,
     rules: Option<Arc<RuleSet>>,
     rejected: usize,
+    /// Rules that are left out by their own wish, among the rejected.
+    skipped: usize,
     load_seconds: f64,
 }
 
@@ -184,6 +187,9 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
     } else {
         results.extend(in_parallel(workers, &group, folder)?);
     }
+    if let Some(rules) = &run.rules {
+        rules::save_datasets(rules, &group.tables, folder)?;
+    }
     let mut total = Figures::default();
     let mut alerts = 0u64;
     let mut parts = Vec::new();
@@ -195,9 +201,22 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
     }
     let mut file = output::join(parts, &folder.join("eve.json"))?;
     let last = eve::timestamp(file.newest());
-    file.write(
-        &json!({"timestamp": last, "event_type": "stats", "stats": eve::stats::counters(&total)}),
-    )?;
+    let mut counters = eve::stats::counters(&total);
+    if let Some(rules) = &run.rules
+        && let Some(counters) = counters.as_object_mut()
+    {
+        let engine = json!({
+            "id": 0,
+            "rules_loaded": rules.len(),
+            "rules_failed": run.rejected.saturating_sub(run.skipped),
+            "rules_skipped": run.skipped,
+        });
+        let detect = counters.entry("detect").or_insert_with(|| json!({}));
+        if let Some(detect) = detect.as_object_mut() {
+            detect.insert("engines".into(), json!([engine]));
+        }
+    }
+    file.write(&json!({"timestamp": last, "event_type": "stats", "stats": counters}))?;
     file.finish()?;
     let stats = json!({
         "packets": total.net.packets,
@@ -254,7 +273,7 @@ fn work(group: &Group<'_>, path: &Path, share: Share) -> anyhow::Result<Finished
         .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&group.tables)));
     let file = RecordFile::create(path)?;
     let reporter = Reporter::new(settings.clone(), file, detector);
-    let mut worker = Worker::new(settings.engine, reporter, share);
+    let mut worker = Worker::new(settings.engine.clone(), reporter, share);
     let mut complete = true;
     for capture in group.captures {
         let result = FileReader::open(capture).and_then(|mut reader| worker.run(&mut reader));

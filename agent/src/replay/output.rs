@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::Value;
 
-use crate::sensor::eve::Object;
+use crate::sensor::eve::fields::Line;
 use crate::sensor::report::Output;
 
 /// A file of records, one JSON object a line.
@@ -15,6 +15,8 @@ use crate::sensor::report::Output;
 pub(super) struct RecordFile {
     path: PathBuf,
     writer: BufWriter<File>,
+    /// The last line, whose buffer is that of the next one.
+    spare: Line,
     alerts: u64,
     newest: i64,
     /// The first thing that went wrong; reported at the end.
@@ -24,7 +26,8 @@ pub(super) struct RecordFile {
 impl RecordFile {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let writer = BufWriter::with_capacity(1 << 18, File::create(path)?);
-        Ok(Self { path: path.to_owned(), writer, alerts: 0, newest: 0, failed: None })
+        let (path, spare) = (path.to_owned(), Line::default());
+        Ok(Self { path, writer, spare, alerts: 0, newest: 0, failed: None })
     }
 
     /// Alert records so far.
@@ -56,14 +59,19 @@ impl RecordFile {
 }
 
 impl Output for RecordFile {
-    fn record(&mut self, ts: i64, record: Object) {
+    type Record = Line;
+
+    fn begin(&mut self) -> Line {
+        std::mem::take(&mut self.spare).again()
+    }
+
+    fn record(&mut self, ts: i64, kind: &'static str, mut record: Line) {
         self.newest = self.newest.max(ts);
-        if record.get("event_type").is_some_and(|kind| kind == "alert") {
-            self.alerts = self.alerts.saturating_add(1);
-        }
-        if let Err(error) = self.write(&Value::Object(record)) {
+        self.alerts = self.alerts.saturating_add(u64::from(kind == "alert"));
+        if let Err(error) = self.writer.write_all(record.finish()) {
             self.failed.get_or_insert(error);
         }
+        self.spare = record;
     }
 }
 

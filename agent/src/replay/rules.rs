@@ -1,6 +1,7 @@
 //! Rule files of a replay.
 
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use net::Protocol;
@@ -16,11 +17,22 @@ pub(crate) fn load(
 ) -> anyhow::Result<(RuleSet, Report)> {
     let files = service::files::find(paths, &["rules"])?;
     let sources = files.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut options = LoadOptions { support: support(), ..LoadOptions::default() };
+    let mut options =
+        LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
+    options.limits = limits(&files)?;
     for (name, value) in variables {
         options.variables.set(name, value);
     }
     Ok(RuleSet::load(sources, &options))
+}
+
+/// Files of limits on alerts: `threshold.config` beside the rules.
+fn limits(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
+    let mut paths: Vec<PathBuf> =
+        files.iter().map(|file| file.with_file_name("threshold.config")).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.iter().filter(|path| path.is_file()).map(|path| source(path)).collect()
 }
 
 /// Protocols that rules may name: those that are parsed and those that are recognised.
@@ -45,7 +57,19 @@ fn support() -> Support {
     .iter()
     .filter_map(|protocol| AppProto::from_name(protocol.name()))
     .collect();
-    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)) }
+    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)), file_magic: false }
+}
+
+/// A file that a rule names: beside the rule file, or in the working folder.
+fn read_named(rule_file: &str, name: &str, limit: u64) -> std::io::Result<Vec<u8>> {
+    let beside = Path::new(rule_file).parent().map(|folder| folder.join(name));
+    let path = beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from(name));
+    let mut content = Vec::new();
+    std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file is too large"));
+    }
+    Ok(content)
 }
 
 /// A file as it is: rules may hold bytes that are no UTF-8.
@@ -53,6 +77,29 @@ fn source(path: &Path) -> anyhow::Result<Source> {
     let text =
         std::fs::read(path).with_context(|| format!("cannot read rule file {}", path.display()))?;
     Ok(Source { name: path.display().to_string(), text })
+}
+
+/// Writes the data sets that rules want kept, under the names they give, into the folder of the run. Names that lead
+/// elsewhere are refused.
+///
+/// # Errors
+/// When a file cannot be written or may not be.
+pub(crate) fn save_datasets(
+    rules: &RuleSet,
+    tables: &signature::Tables,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    for (name, content) in rules.datasets_to_save(tables) {
+        let plain = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
+        anyhow::ensure!(plain, "data set file {name} is outside of the output folder");
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, content)
+            .with_context(|| format!("cannot write data set {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A rejected rule in one line.

@@ -331,3 +331,38 @@ fn every_counter_of_detection_is_in_the_stats_record() {
         assert_eq!((&stats["decoder"]["pkts"], &stats["flow"]["total"]), (&9.into(), &2.into()));
     }
 }
+
+#[test]
+fn what_rules_name_is_read_beside_them_and_written_to_the_output() {
+    let case = Case::new();
+    let write = |name: &str, text: &str| {
+        std::fs::write(case.folder.path().join(name), text).unwrap();
+    };
+    write(
+        "files.rules",
+        r#"
+alert http any any -> any any (http.host; dataset:isset,bad,type string,load hosts.json,format ndjson,value_key h,context_key why; sid:1;)
+alert http any any -> any any (http.user_agent; dataset:set,agents,type string,save agents.csv; sid:2;)
+alert http any any -> any any (http.host; content:"bad"; tag:session,2,packets; sid:3;)
+alert http any any -> any any (http.host; content:"bad"; sid:4;)
+config http any any -> any any (http.host; content:"bad"; config:logging disable, type tx, scope tx; sid:5;)
+reject http any any -> any any (http.host; content:"bad"; sid:6;)
+alert http any any -> any any (requires: version >= 99; sid:7;)
+"#,
+    );
+    write("hosts.json", "{\"h\":\"bad.example\",\"since\":2020}\n");
+    write("threshold.config", "suppress gen_id 1, sig_id 4, track by_src, ip 10.0.0.0/8\n");
+    assert_eq!(case.run(&["--rules", &case.path("files.rules")], &["web.pcap"]), ExitCode::SUCCESS);
+    let records = case.records("eve.json");
+    assert_eq!(sids(&records), [1, 2, 3, 6]);
+    let of = |sid: u64| records.iter().find(|r| r["alert"]["signature_id"] == sid).unwrap();
+    assert_eq!(of(1)["alert"]["context"]["why"]["since"], 2020);
+    assert_eq!(of(6)["alert"]["action"], "blocked");
+    assert_eq!(std::fs::read_to_string(case.path("out/agents.csv")).unwrap(), "dA==\n");
+    // The packet with the alert counts as the first of the two.
+    let kinds = kinds(&records);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "packet").count(), 1);
+    assert!(!kinds.contains(&"http"), "kept out of the records");
+    let stats = records.iter().find(|r| r["event_type"] == "stats").unwrap();
+    assert_eq!(stats["stats"]["detect"]["engines"][0]["rules_skipped"], 1);
+}

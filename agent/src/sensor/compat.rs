@@ -19,6 +19,7 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.records.ja4 = false;
     settings.records.mail.extended = false;
     settings.records.hassh = Hassh::Auto;
+    settings.records.arp = true;
 }
 
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.
@@ -68,6 +69,9 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         let (kind, option) = rest.split_once('.').ok_or_else(unknown)?;
         return record_type(settings, kind, option, input);
     }
+    if below_application(settings, key, input)? {
+        return Ok(());
+    }
     let records = &mut settings.records;
     match key {
         "stream.midstream" => settings.engine.midstream = input.flag()?,
@@ -78,10 +82,48 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         // Community IDs are always in flow records; VXLAN is always decoded.
         "outputs.eve-log.community-id" | "decoder.vxlan.enabled" | "datasets.enabled"
             if input.flag()? => {}
-        "stream.async-oneside" | "stream.bypass" if !input.flag()? => {}
+        "stream.bypass" if !input.flag()? => {}
         _ => return Err(unknown()),
     }
     Ok(())
+}
+
+/// Decoder, defragmentation, flows, streams; false for keys of other places.
+fn below_application(
+    settings: &mut Settings,
+    key: &str,
+    input: Input<'_>,
+) -> Result<bool, SettingError> {
+    let engine = &mut settings.engine;
+    if let Some(system) = key.strip_prefix("host-os-policy.") {
+        let unknown = || SettingError::Unknown { key: key.to_owned() };
+        let policy = net::policy::OsPolicy::named(system).ok_or_else(unknown)?;
+        for network in input.value.split(',') {
+            if !engine.hosts.add(network, policy) {
+                return Err(input.wrong("a list of networks"));
+            }
+        }
+        return Ok(true);
+    }
+    match key {
+        "stream.inline" => engine.inline = input.flag()?,
+        "stream.async-oneside" => engine.one_sided = input.flag()?,
+        // Exceptions are not applied to what is merely watched.
+        "stream.midstream-policy" if input.value == "ignore" => {}
+        "stream.memcap" | "stream.reassembly.memcap" => engine.stream_memory = input.size()?,
+        "defrag.memcap" => engine.defrag.memory = input.size()?,
+        "defrag.timeout" => engine.defrag.timeout = input.seconds()?,
+        "defrag.trackers" => engine.defrag.datagrams = input.size()?,
+        "vlan.use-for-tracking" => {
+            engine.vlan_tracking = input.flag()?;
+            engine.defrag.vlan = engine.vlan_tracking;
+        }
+        "decoder.recursion-level.use-for-tracking" => engine.depth_tracking = input.flag()?,
+        // Counters of events are always in the figures.
+        "stats.decoder-events" | "stats.stream-events" if input.flag()? => {}
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<(), SettingError> {
@@ -230,8 +272,7 @@ fn record_type(
         ("dns", "responses" | "answer") => records.dns_responses = input.flag()?,
         ("alert", "payload") => records.alert_payload = input.flag()?,
         ("alert", "payload-printable") => records.alert_payload_printable = input.flag()?,
-        // Tagged packets are not recorded.
-        ("alert", "tagged-packets") if !input.flag()? => {}
+        ("alert", "tagged-packets") => records.alert_tagged = input.flag()?,
         // The application record is always part of an alert.
         ("alert", "http" | "tls" | "dns" | "smtp" | "ftp" | "ssh" | "metadata")
             if input.flag()? => {}
@@ -303,8 +344,8 @@ mod tests {
             (format!("{record}.alert.tls"), "no", "unknown setting"),
             (format!("{record}.alert.smtp"), "yes", "no change"),
             (format!("{record}.alert.smtp"), "no", "unknown setting"),
-            (format!("{record}.alert.tagged-packets"), "no", "no change"),
-            (format!("{record}.alert.tagged-packets"), "yes", "unknown setting"),
+            (format!("{record}.alert.tagged-packets"), "no", "changed"),
+            (format!("{record}.alert.tagged-packets"), "yes", "no change"),
             (format!("{record}.smtp.extended"), "yes", "changed"),
             (format!("{record}.smtp.custom"), "received, bcc", "changed"),
             (format!("{record}.smtp.md5"), "body,subject", "changed"),
@@ -349,7 +390,12 @@ mod tests {
             ("app-layer.protocols.pgsql.enabled".into(), "maybe", "not yes or no"),
             ("app-layer.protocols.nonsense.enabled".into(), "yes", "unknown setting"),
             ("outputs.eve-log.metadata".into(), "yes", "unknown setting"),
-            ("stream.async-oneside".into(), "true", "unknown setting"),
+            ("stream.async-oneside".into(), "true", "changed"),
+            ("stream.inline".into(), "yes", "changed"),
+            ("host-os-policy.linux".into(), "10.0.0.0/8", "changed"),
+            ("host-os-policy.linux".into(), "everywhere", "not a list of networks"),
+            ("host-os-policy.beos".into(), "10.0.0.0/8", "unknown setting"),
+            ("vlan.use-for-tracking".into(), "no", "changed"),
             ("stream.reassembly.depth".into(), "-1", "not a size such as 100kb"),
             ("outputs.eve-log.community-id-seed".into(), "65536", "not a number below 65536"),
             ("".into(), "", "unknown setting"),
@@ -363,7 +409,7 @@ mod tests {
     #[test]
     fn other_keys_are_named() {
         for key in
-            ["stream.inline", "outputs.eve-log.types.http.no-such", "app-layer.protocols.x.enabled"]
+            ["stream.bypass", "outputs.eve-log.types.http.no-such", "app-layer.protocols.x.enabled"]
         {
             let error = set(&mut Settings::default(), key, "yes").unwrap_err();
             assert_eq!(error.to_string(), format!("unknown setting {key}"));

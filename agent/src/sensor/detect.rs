@@ -72,6 +72,8 @@ pub(crate) struct FlowMemory {
     flush: [bool; 2],
     /// Everything that follows is encrypted: nothing to scan.
     encrypted: bool,
+    /// The flow was established before this packet: the one that ends the handshake is not yet in it.
+    established: bool,
 }
 
 /// Rules and the room to run them, for one worker.
@@ -81,7 +83,10 @@ pub(crate) struct Detector {
     tables: Arc<Tables>,
     scratch: Scratch,
     found: Vec<Match>,
+    tagged: bool,
     alerts: u64,
+    /// Every segment is scanned as it comes.
+    inline: bool,
 }
 
 /// The rules' name of a protocol.
@@ -124,7 +129,13 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
 impl Detector {
     pub(crate) fn new(rules: Arc<RuleSet>, tables: Arc<Tables>) -> Self {
         let scratch = Scratch::new(&rules);
-        Self { rules, tables, scratch, found: Vec::new(), alerts: 0 }
+        Self { rules, tables, scratch, found: Vec::new(), tagged: false, alerts: 0, inline: false }
+    }
+
+    /// Scans every segment as it comes, or waits until there is enough.
+    pub(crate) fn inline(mut self, inline: bool) -> Self {
+        self.inline = inline;
+        self
     }
 
     /// Some rule looks at fingerprints of SSH.
@@ -142,6 +153,11 @@ impl Detector {
 
     pub(crate) fn rules(&self) -> &RuleSet {
         &self.rules
+    }
+
+    /// Whether a rule that matched before (`tag`) wants the last packet recorded.
+    pub(crate) const fn is_tagged(&self) -> bool {
+        self.tagged
     }
 
     /// What was counted so far.
@@ -194,12 +210,19 @@ impl Detector {
         let (Some((flow, dir, transactions, in_stream)), Some(memory)) = (place, memory) else {
             let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
             scan.packet();
-            self.found.extend_from_slice(scan.finish().matches);
+            let outcome = scan.finish();
+            self.found.extend_from_slice(outcome.matches);
+            self.tagged = outcome.tagged;
             self.count_alerts();
             return &self.found;
         };
         view.direction = Some(direction(dir));
-        view.flow = Some(flow_view(flow, memory));
+        let mut of_flow = flow_view(flow, memory);
+        if flow.proto() == 6 {
+            let now = of_flow.established;
+            of_flow.established = std::mem::replace(&mut memory.established, now);
+        }
+        view.flow = Some(of_flow);
         view.in_stream = in_stream;
         if memory.encrypted {
             view.payload = &[];
@@ -247,7 +270,7 @@ impl Detector {
         transactions: &TxList,
         memory: &mut FlowMemory,
     ) {
-        let FlowMemory { state, transactions: states, raw, flush, encrypted } = memory;
+        let FlowMemory { state, transactions: states, raw, flush, encrypted, .. } = memory;
         let (rules, tables) = (&self.rules, &self.tables);
         let mut scan = Scan::begin(rules, tables, &mut self.scratch, view, Some(state));
         if !view.pseudo {
@@ -267,7 +290,7 @@ impl Detector {
             else {
                 continue;
             };
-            let now = std::mem::take(flush);
+            let now = std::mem::take(flush) || self.inline;
             if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
                 continue;
             }
@@ -297,7 +320,9 @@ impl Detector {
                 scan.transaction(&inspected, state, direction(dir));
             }
         }
-        self.found.extend_from_slice(scan.finish().matches);
+        let outcome = scan.finish();
+        self.found.extend_from_slice(outcome.matches);
+        self.tagged = outcome.tagged;
         states.retain(|(id, _)| {
             transactions.get(*id).is_some_and(|tx| {
                 !(tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient))

@@ -5,7 +5,9 @@
 
 pub(crate) mod alert;
 pub(crate) mod anomaly;
+pub(crate) mod arp;
 pub(crate) mod dns;
+pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod ftp;
@@ -17,6 +19,7 @@ pub(crate) mod tls;
 
 use std::net::IpAddr;
 
+use fields::Fields;
 use net::{Direction, Flow, Packet};
 use serde_json::{Map, Value, json};
 
@@ -52,11 +55,12 @@ pub(crate) fn address(address: IpAddr, compress: bool) -> Value {
     }
 }
 
-/// The name of an IP protocol.
-pub(crate) fn proto_name(proto: u8) -> Value {
+/// Adds the name of an IP protocol, or its number.
+fn proto<F: Fields>(record: &mut F, proto: u8) {
     let name = match proto {
         1 => "ICMP",
         2 => "IGMP",
+        4 => "IP-in-IP",
         6 => "TCP",
         17 => "UDP",
         41 => "IPv6",
@@ -65,9 +69,9 @@ pub(crate) fn proto_name(proto: u8) -> Value {
         51 => "AH",
         58 => "IPv6-ICMP",
         132 => "SCTP",
-        other => return Value::from(format!("{other:03}")),
+        other => return record.text("proto", &format!("{other:03}")),
     };
-    Value::from(name)
+    record.text("proto", name);
 }
 
 /// What every record begins with.
@@ -81,77 +85,82 @@ pub(crate) struct Head<'a> {
 }
 
 impl Head<'_> {
-    fn begin(&self) -> Object {
-        let mut record = Object::new();
-        record.insert("timestamp".into(), timestamp(self.ts).into());
-        record
-    }
-
-    fn kind(&self, record: &mut Object) {
+    fn begin<F: Fields>(&self, record: &mut F) {
+        record.head(self.ts, self.kind);
         if self.packet > 0 {
-            record.insert("pcap_cnt".into(), self.packet.into());
+            record.number("pcap_cnt", self.packet);
         }
-        record.insert("event_type".into(), self.kind.into());
     }
 
     /// A record about a flow, seen in a direction.
-    pub(crate) fn of_flow(&self, flow: &Flow, dir: Direction) -> Object {
-        let mut record = self.begin();
-        record.insert("flow_id".into(), flow.id().0.into());
-        self.kind(&mut record);
+    pub(crate) fn of_flow<F: Fields>(&self, record: &mut F, flow: &Flow, dir: Direction) {
+        self.begin(record);
+        record.number("flow_id", flow.id().0);
         let vlan = flow.key().vlan();
-        let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
-        if !tags.is_empty() {
-            record.insert("vlan".into(), json!(tags));
+        if vlan.iter().any(|id| *id != 0) {
+            let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
+            record.value("vlan", json!(tags));
         }
         let (src, dst) = flow.endpoints(dir);
         let with_ports = matches!(flow.proto(), 6 | 17 | 132);
-        self.endpoints(&mut record, src, dst, with_ports);
-        record.insert("proto".into(), proto_name(flow.proto()));
-        record
+        self.endpoints(record, src, dst, with_ports);
+        proto(record, flow.proto());
     }
 
     /// A record about a packet without a flow.
-    pub(crate) fn of_packet(&self, packet: &Packet<'_>) -> Object {
-        let mut record = self.begin();
-        self.kind(&mut record);
+    pub(crate) fn of_packet<F: Fields>(&self, record: &mut F, packet: &Packet<'_>) {
+        self.begin(record);
         let vlan = packet.vlan.ids();
         if !vlan.is_empty() {
-            record.insert("vlan".into(), json!(vlan));
+            record.value("vlan", json!(vlan));
         }
         if packet.ip_version() == 0 {
-            return record;
+            return;
         }
         let (src_port, dst_port) = packet.ports();
         let with_ports = matches!(packet.proto, 6 | 17 | 132) && packet.fragment.is_none();
-        self.endpoints(&mut record, (packet.src, src_port), (packet.dst, dst_port), with_ports);
-        record.insert("proto".into(), proto_name(packet.proto));
-        record
+        self.endpoints(record, (packet.src, src_port), (packet.dst, dst_port), with_ports);
+        proto(record, packet.proto);
     }
 
-    fn endpoints(
+    fn endpoints<F: Fields>(
         &self,
-        record: &mut Object,
+        record: &mut F,
         src: (IpAddr, u16),
         dst: (IpAddr, u16),
         with_ports: bool,
     ) {
         let compress = self.options.compress_ipv6;
-        record.insert("src_ip".into(), address(src.0, compress));
+        record.address("src_ip", src.0, compress);
         if with_ports {
-            record.insert("src_port".into(), src.1.into());
+            record.number("src_port", src.1.into());
         }
-        record.insert("dest_ip".into(), address(dst.0, compress));
+        record.address("dest_ip", dst.0, compress);
         if with_ports {
-            record.insert("dest_port".into(), dst.1.into());
+            record.number("dest_port", dst.1.into());
         }
     }
 }
 
-/// Adds `ether` with the addresses of a packet.
-pub(crate) fn ethernet(record: &mut Object, mac: ([u8; 6], [u8; 6])) {
+/// `ether` of a packet whose protocol is not read.
+fn json_ether_type(ether_type: u16) -> Value {
+    json!({"ether_type": ether_type})
+}
+
+/// Adds `ether`: the type of a packet that has no IP header, and the addresses when they are wanted.
+pub(crate) fn ethernet<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
+    let mac = packet.mac.filter(|_| options.ethernet);
+    let typed = packet.ip_version() == 0 && packet.ether_type != 0;
+    if mac.is_none() && !typed {
+        return;
+    }
     let text = |mac: [u8; 6]| mac.map(|b| format!("{b:02x}")).join(":");
-    record.insert("ether".into(), json!({"src_mac": text(mac.0), "dest_mac": text(mac.1)}));
+    let mut ether = if typed { json_ether_type(packet.ether_type) } else { json!({}) };
+    if let Some((src, dst)) = mac {
+        ether["src_mac"] = text(src).into();
+        ether["dest_mac"] = text(dst).into();
+    }
+    record.value("ether", ether);
 }
 
 #[cfg(test)]

@@ -113,6 +113,10 @@ impl Inspect for TxView<'_> {
         }
     }
 
+    fn file(&self, dir: signature::Direction, instance: u32) -> Option<signature::FileFacts<'_>> {
+        file::facts(self.tx, our_direction(dir), instance)
+    }
+
     fn has_event(&self, name: &str) -> bool {
         let name = name.split_once('.').map_or(name, |(_, name)| name);
         self.tx.events.iter().any(|event| event.name.eq_ignore_ascii_case(name))

@@ -268,7 +268,7 @@ fn capture<R: Ring>(
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // The kernel has shared the packets out already: this worker takes all it gets.
     let share = Share { index, count: 1 };
-    let mut engine = shared.settings.engine;
+    let mut engine = shared.settings.engine.clone();
     engine.decode.checksums = opened.interface.verify_checksums;
     let mut worker = Worker::new(engine, reporter, share);
     let mut outcome = Ok(());
@@ -334,12 +334,14 @@ pub(super) struct ToQueue {
 }
 
 impl Output for ToQueue {
-    fn record(&mut self, ts: i64, mut record: eve::Object) {
-        let kind = match record.shift_remove("event_type") {
-            Some(Value::String(name)) => Kind::from_name(&name),
-            _ => return,
-        };
-        record.shift_remove("timestamp");
+    type Record = eve::Object;
+
+    fn begin(&mut self) -> eve::Object {
+        eve::Object::new()
+    }
+
+    fn record(&mut self, ts: i64, kind: &'static str, mut record: eve::Object) {
+        let kind = Kind::from_name(kind);
         record.insert("in_iface".into(), Value::String(self.interface.name.clone()));
         record.insert("in_role".into(), self.interface.role.into());
         if let Some(zone) = &self.interface.zone {

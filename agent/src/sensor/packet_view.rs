@@ -2,7 +2,7 @@
 
 use net::decode::{Fragment, Ip, Transport};
 use net::{DecoderEvent, Packet};
-use signature::{IcmpFields, IpFields, IpOption, PacketView, TcpFields};
+use signature::{IcmpFields, IpFields, IpOption, PacketView, SctpFields, TcpFields};
 
 /// Names of a packet's events, without the decoder's prefix, in the room given.
 pub(crate) fn events<'a>(packet: &Packet<'_>, room: &'a mut [&'static str; 16]) -> &'a [&'a str] {
@@ -24,16 +24,9 @@ fn short(event: DecoderEvent) -> &'static str {
 
 /// The view of a packet, without its flow.
 pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketView<'a> {
-    let has_ports = matches!(
-        packet.transport,
-        Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp { .. }
-    );
+    let has_ports =
+        matches!(packet.transport, Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp(_));
     let (src_port, dst_port) = packet.ports();
-    let ip_header: &[u8] = match &packet.ip {
-        Ip::None => &[],
-        Ip::V4(header) => header.slice(),
-        Ip::V6(header) => header.slice(),
-    };
     PacketView {
         time: packet.meta.ts.unsigned_abs(),
         src: packet.src,
@@ -62,16 +55,52 @@ pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketVie
                 _ => None,
             },
         }),
-        payload: packet.payload,
+        // Of a packet that cannot be read only its events count.
+        payload: if packet.invalid { &[] } else { packet.payload },
+        wire_len: u32::try_from(packet.bytes.len()).unwrap_or(u32::MAX),
         transport_header: match &packet.transport {
             Transport::Tcp(tcp) => tcp.header,
-            Transport::Icmp(icmp) => icmp.bytes.get(..8).unwrap_or(icmp.bytes),
+            Transport::Icmp(icmp) => {
+                icmp.bytes.get(..icmp_header(packet.proto, icmp.bytes)).unwrap_or(icmp.bytes)
+            }
             Transport::Udp { header, .. } => header,
+            Transport::Sctp(sctp) => sctp.header,
+            Transport::Igmp(igmp) => igmp.header,
             _ => &[],
         },
-        ip_header,
+        sctp: match &packet.transport {
+            Transport::Sctp(sctp) => Some(SctpFields {
+                vtag: sctp.vtag,
+                chunks: sctp.chunks,
+                kinds: sctp.kinds(),
+                data: sctp.data.unwrap_or_default(),
+            }),
+            _ => None,
+        },
+        igmp: match &packet.transport {
+            Transport::Igmp(igmp) => Some(igmp.kind),
+            _ => None,
+        },
+        is_arp: matches!(packet.transport, Transport::Arp(_)),
+        vlan: packet.vlan.ids(),
+        vni: packet.vni,
+        link_header: packet.link_header,
+        ip_payload: packet.ip_payload,
+        ip_header: packet.ip_header,
         events,
         ..PacketView::default()
+    }
+}
+
+/// Length of an ICMP header with the fields of its type (RFC 792, RFC 950, RFC 1256).
+fn icmp_header(proto: u8, bytes: &[u8]) -> usize {
+    match bytes {
+        [9, _, _, _, count, words, ..] if proto == 1 => {
+            8 + usize::from(*count) * usize::from(*words) * 4
+        }
+        [13 | 14, ..] if proto == 1 => 20,
+        [17 | 18, ..] if proto == 1 => 12,
+        _ => 8,
     }
 }
 
@@ -116,6 +145,9 @@ fn options(mut bytes: &[u8]) -> u16 {
             133 => Some(IpOption::Esec),
             136 => Some(IpOption::Satid),
             137 => Some(IpOption::Ssrr),
+            25 => Some(IpOption::QuickStart),
+            134 => Some(IpOption::Cipso),
+            148 => Some(IpOption::RouterAlert),
             _ => None,
         };
         if let Some(option) = option {

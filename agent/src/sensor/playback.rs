@@ -89,7 +89,7 @@ fn play(path: &Path, number: u64, shared: &Shared) -> Result<(), FileError> {
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // Flow ids of files do not meet those of interfaces, which count from zero.
     let share = Share { index: 0x8000_u64.wrapping_add(number), count: 1 };
-    let mut engine = shared.settings.engine;
+    let mut engine = shared.settings.engine.clone();
     engine.decode.checksums = false;
     let mut worker = Worker::new(engine, reporter, share);
     let outcome = worker.run(&mut source);

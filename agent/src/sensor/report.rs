@@ -8,15 +8,20 @@ use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 
 use super::detect::{Detector, FlowMemory};
-use super::eve::{self, Head, Object};
+use super::eve::fields::Fields;
+use super::eve::{self, Head};
 use super::figures::ScanFigures;
 use super::inspect::our_direction;
 use super::settings::{Hassh, Settings};
 
 /// Where records go.
 pub(crate) trait Output {
+    /// What its records are made of.
+    type Record: Fields;
+    /// A record to be filled.
+    fn begin(&mut self) -> Self::Record;
     /// Takes one record; `ts` is its time in microseconds since the epoch.
-    fn record(&mut self, ts: i64, record: Object);
+    fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
 }
 
 /// What is remembered of a flow.
@@ -26,6 +31,8 @@ struct Memory {
     flow: u64,
     /// The TLS or SSH session has its record.
     session_done: bool,
+    /// Transactions that rules keep out of the records.
+    unlogged: Vec<u64>,
     /// What detection remembers.
     detection: FlowMemory,
 }
@@ -47,8 +54,7 @@ pub(crate) struct Reporter<O> {
     ts: i64,
 }
 
-/// Records that a packet gave rise to, and those of a flow's end.
-const FROM_PACKET: &str = "wire/pcap";
+/// What gives rise to the records of a flow's end.
 const FROM_END: &str = "stream (flow timeout)";
 
 /// A transaction in its flow.
@@ -66,9 +72,10 @@ impl<O: Output> Reporter<O> {
             Hassh::No => false,
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
+        let detector = detector.map(|detector| detector.inline(settings.engine.inline));
         Self {
             hassh,
-            source: FROM_PACKET,
+            source: FROM_END,
             settings,
             output,
             detector,
@@ -97,19 +104,23 @@ impl<O: Output> Reporter<O> {
         &mut self,
         kind: &'static str,
         place: Place<'_>,
-        fill: impl FnOnce(&mut Object, &Settings),
+        fill: impl FnOnce(&mut O::Record, &Settings),
     ) {
         let options = &self.settings.records;
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
-        let mut record = head.of_flow(place.flow, place.dir);
-        record.insert("pkt_src".into(), self.source.into());
+        let mut record = self.output.begin();
+        head.of_flow(&mut record, place.flow, place.dir);
+        record.text("pkt_src", self.source);
         fill(&mut record, &self.settings);
-        self.output.record(self.ts, record);
+        self.output.record(self.ts, kind, record);
     }
 
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
+        if self.memory(flow).unlogged.contains(&tx.id) {
+            return;
+        }
         match &tx.record {
             Record::Dns(message) => {
                 let options = &self.settings.records;
@@ -122,7 +133,7 @@ impl<O: Output> Reporter<O> {
                 let broken = tx.events.iter().any(|e| e.name == "malformed_data");
                 if wanted && !(broken && self.settings.compat) {
                     self.write(flow.protocol().name(), place, |record, _| {
-                        record.insert("dns".into(), eve::dns::message(message, tx.id).into());
+                        record.object("dns", |dns| eve::dns::message(dns, message, tx.id));
                     });
                 }
             }
@@ -140,7 +151,7 @@ impl<O: Output> Reporter<O> {
                     let place = Place { dir: Direction::ToServer, ..place };
                     self.write("tls", place, |record, settings| {
                         let session = eve::tls::session(tls, &settings.records);
-                        record.insert("tls".into(), session.into());
+                        record.value("tls", session.into());
                     });
                 }
             }
@@ -164,7 +175,7 @@ impl<O: Output> Reporter<O> {
             _ => return,
         };
         self.write(kind, place, |record, settings| {
-            record.insert("tx_id".into(), place.tx.id.into());
+            record.number("tx_id", place.tx.id);
             tx_object(record, Some(place.tx), &settings.records);
         });
     }
@@ -192,26 +203,27 @@ impl<O: Output> Reporter<O> {
         for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, Some(place.tx), &settings.records);
-                record.insert("app_proto".into(), place.tx.protocol().name().into());
-                record.insert("fileinfo".into(), eve::file::of(file, place.tx.id).into());
+                record.text("app_proto", place.tx.protocol().name());
+                record.object("fileinfo", |info| eve::file::of(info, file, place.tx.id));
             });
         }
     }
 
     fn http(&mut self, place: Place<'_>, http: &net::app::http::Http) {
         for dir in [Direction::ToServer, Direction::ToClient] {
-            let Some(info) = eve::file::of_http(http, dir, place.tx.id) else { continue };
+            let Some(body) = eve::file::body_of(http, dir) else { continue };
             self.write("fileinfo", Place { dir, ..place }, |record, settings| {
-                let transaction = eve::http::transaction(http, &settings.records);
-                record.insert("http".into(), transaction.into());
-                record.insert("app_proto".into(), "http".into());
-                record.insert("fileinfo".into(), info.into());
+                record.object("http", |out| eve::http::transaction(out, http, &settings.records));
+                record.text("app_proto", "http");
+                let name = eve::file::name(http, dir);
+                record.object("fileinfo", |out| {
+                    eve::file::of_http(out, name, body, place.tx.id);
+                });
             });
         }
         self.write("http", place, |record, settings| {
-            record.insert("tx_id".into(), place.tx.id.into());
-            let transaction = eve::http::transaction(http, &settings.records);
-            record.insert("http".into(), transaction.into());
+            record.number("tx_id", place.tx.id);
+            record.object("http", |out| eve::http::transaction(out, http, &settings.records));
         });
     }
 
@@ -227,8 +239,8 @@ impl<O: Output> Reporter<O> {
         }
         for event in &place.tx.events {
             self.write("anomaly", Place { dir: event.dir, ..place }, |record, _| {
-                record.insert("tx_id".into(), place.tx.id.into());
-                record.insert("anomaly".into(), eve::anomaly::transaction(place.tx, event));
+                record.number("tx_id", place.tx.id);
+                record.value("anomaly", eve::anomaly::transaction(place.tx, event));
             });
         }
     }
@@ -256,15 +268,15 @@ impl<O: Output> Reporter<O> {
                 continue;
             }
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = match flow {
-                Some((flow, dir)) => head.of_flow(flow, dir),
-                None => head.of_packet(packet),
-            };
-            record.insert("anomaly".into(), eve::anomaly::packet(event));
-            if let Some(mac) = packet.mac.filter(|_| options.ethernet) {
-                eve::ethernet(&mut record, mac);
+            let mut record = self.output.begin();
+            match flow {
+                Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+                None => head.of_packet(&mut record, packet),
             }
-            self.output.record(self.ts, record);
+            record.value("anomaly", eve::anomaly::packet(event));
+            record.text("pkt_src", eve::alert::source(packet));
+            eve::ethernet(&mut record, packet, options);
+            self.output.record(self.ts, "anomaly", record);
         }
     }
 }
@@ -296,15 +308,45 @@ impl<O: Output> Reporter<O> {
             None => detector.packet(packet, None, None),
         };
         if found.is_empty() {
+            if detector.is_tagged() {
+                self.tagged(packet, place.map(|place| (&*place.flow, place.dir)));
+            }
             return;
         }
         self.matches.clear();
         self.matches.extend_from_slice(found);
+        let tagged = detector.is_tagged();
+        if let Some(place) = &place {
+            let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
+            keep_out(&mut self.matches, unlogged);
+            if self.matches.is_empty() {
+                return;
+            }
+        }
         let flow = place.map(|place| {
             place.flow.set_alerted();
             (&*place.flow, place.dir, place.transactions)
         });
         self.alerts(flow, Some(packet));
+        if tagged {
+            self.tagged(packet, flow.map(|(flow, dir, _)| (flow, dir)));
+        }
+    }
+
+    /// The record of a packet that a rule with `tag` wants kept.
+    fn tagged(&mut self, packet: &Packet<'_>, flow: Option<(&Flow, Direction)>) {
+        let options = &self.settings.records;
+        if !options.alert_tagged {
+            return;
+        }
+        let head = Head { kind: "packet", ts: self.ts, packet: self.packet, options };
+        let mut record = self.output.begin();
+        match flow {
+            Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+            None => head.of_packet(&mut record, packet),
+        }
+        eve::alert::packet(&mut record, packet);
+        self.output.record(self.ts, "packet", record);
     }
 
     /// A record for each of the collected matches.
@@ -314,18 +356,26 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
-            let mut record = match (flow, packet) {
+            let mut record = self.output.begin();
+            match (flow, packet) {
                 (Some((flow, dir, _)), _) => {
-                    head.of_flow(flow, hit.direction.map_or(dir, our_direction))
+                    let dir = hit.direction.map_or(dir, our_direction);
+                    head.of_flow(&mut record, flow, dir);
                 }
-                (None, Some(packet)) => head.of_packet(packet),
+                (None, Some(packet)) => head.of_packet(&mut record, packet),
                 (None, None) => continue,
-            };
-            record.insert("pkt_src".into(), self.source.into());
-            if let Some(tx) = hit.tx {
-                record.insert("tx_id".into(), tx.into());
             }
-            record.insert("alert".into(), eve::alert::rule(&rule).into());
+            let source = packet.map_or(FROM_END, eve::alert::source);
+            record.text("pkt_src", source);
+            if let Some(tx) = hit.tx {
+                record.number("tx_id", tx);
+            }
+            let mut alert = eve::Object::new();
+            alert.insert("alert".into(), eve::alert::rule(&rule).into());
+            eve::alert::notes(&mut alert, hit, detector.rules());
+            for (key, value) in alert {
+                record.value(&key, value);
+            }
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
@@ -333,16 +383,16 @@ impl<O: Output> Reporter<O> {
                 tx_object(&mut record, tx, options);
                 tx_files(&mut record, tx);
                 if flow.protocol().is_known() {
-                    record.insert("app_proto".into(), flow.protocol().name().into());
+                    record.text("app_proto", flow.protocol().name());
                 }
-                record.insert("direction".into(), name.into());
-                let so_far = eve::flow::so_far(flow, options.compress_ipv6);
-                record.insert("flow".into(), so_far.into());
+                record.text("direction", name);
+                let compress = options.compress_ipv6;
+                record.object("flow", |body| eve::flow::so_far(body, flow, compress));
             }
             if let Some(packet) = packet {
                 eve::alert::evidence(&mut record, packet, options);
             }
-            self.output.record(self.ts, record);
+            self.output.record(self.ts, "alert", record);
         }
     }
 }
@@ -351,30 +401,54 @@ fn is_complete(tx: &Transaction) -> bool {
     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
 }
 
+/// Most transactions of a flow that are remembered as kept out of the records.
+const MAX_UNLOGGED: usize = 1_024;
+
+/// Takes matches that are no alerts but keep a transaction out of the records.
+fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
+    matches.retain(|hit| {
+        let config = hit.action == signature::Action::Config;
+        if let Some(tx) = hit.tx.filter(|_| config) {
+            if unlogged.len() >= MAX_UNLOGGED {
+                unlogged.remove(0);
+            }
+            unlogged.push(tx);
+        }
+        !config
+    });
+}
+
 /// The application record inside an alert.
-fn tx_object(
-    record: &mut Object,
+fn tx_object<F: Fields>(
+    record: &mut F,
     tx: Option<&Transaction>,
     options: &super::settings::RecordOptions,
 ) {
     let Some(tx) = tx else { return };
-    let (name, object) = match &tx.record {
-        Record::Http(http) => ("http", eve::http::transaction(http, options).into()),
-        Record::Dns(message) => ("dns", eve::dns::message(message, tx.id).into()),
-        Record::Tls(tls) => ("tls", eve::tls::session(tls, options).into()),
-        Record::Smtp(smtp) => return eve::smtp::both(record, smtp, &options.mail),
-        Record::Ftp(ftp) => ("ftp", eve::ftp::command(ftp).into()),
-        Record::FtpData(transfer) => ("ftp_data", eve::ftp::data(transfer)),
-        Record::Ssh(ssh) => ("ssh", eve::ssh::connection(ssh).into()),
-    };
-    record.insert(name.into(), object);
+    match &tx.record {
+        Record::Http(http) => {
+            record.object("http", |out| eve::http::transaction(out, http, options));
+        }
+        Record::Dns(message) => {
+            record.object("dns", |out| eve::dns::message(out, message, tx.id));
+        }
+        Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
+        Record::Smtp(smtp) => eve::smtp::both(record, smtp, &options.mail),
+        Record::Ftp(ftp) => record.value("ftp", eve::ftp::command(ftp).into()),
+        Record::FtpData(transfer) => record.value("ftp_data", eve::ftp::data(transfer)),
+        Record::Ssh(ssh) => record.value("ssh", eve::ssh::connection(ssh).into()),
+    }
 }
 
 /// The files of a transaction inside an alert.
-fn tx_files(record: &mut Object, tx: Option<&Transaction>) {
+fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>) {
     let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
-    let files: Vec<_> = tx.files.iter().map(|file| eve::file::of(file, tx.id)).collect();
-    record.insert("files".into(), serde_json::json!(files));
+    let one = |file| {
+        let mut out = eve::Object::new();
+        eve::file::of(&mut out, file, tx.id);
+        serde_json::Value::from(out)
+    };
+    record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());
 }
 
 impl<O: Output> Sink for Reporter<O> {
@@ -386,9 +460,19 @@ impl<O: Output> Sink for Reporter<O> {
 
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>) {
         self.packet = packet.meta.number;
-        self.source = FROM_PACKET;
+        self.source = eve::alert::source(packet);
         self.ts = packet.meta.ts;
         let mut place = place;
+        if let net::decode::Transport::Arp(arp) = &packet.transport
+            && self.settings.records.arp
+        {
+            let options = &self.settings.records;
+            let head = Head { kind: "arp", ts: self.ts, packet: self.packet, options };
+            let mut record = self.output.begin();
+            head.of_packet(&mut record, packet);
+            record.value("arp", eve::arp::message(arp));
+            self.output.record(self.ts, "arp", record);
+        }
         self.detect(packet, place.as_mut());
         if let Some(place) = place {
             self.packet_anomalies(packet, Some((place.flow, place.dir)));
@@ -404,6 +488,7 @@ impl<O: Output> Sink for Reporter<O> {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
+            keep_out(&mut self.matches, &mut memory.unlogged);
             memory.detection = FlowMemory::default();
             if !self.matches.is_empty() {
                 flow.set_alerted();
@@ -416,6 +501,8 @@ impl<O: Output> Sink for Reporter<O> {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
-        self.output.record(self.ts, eve::flow::ended(&head, flow, reason));
+        let mut record = self.output.begin();
+        eve::flow::ended(&mut record, &head, flow, reason);
+        self.output.record(self.ts, "flow", record);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct RecordOptions {
     pub(crate) anomaly_stream: bool,
     /// Anomaly records of application protocols.
     pub(crate) anomaly_app: bool,
+    /// A record for each ARP message.
+    pub(crate) arp: bool,
     /// DNS requests are recorded.
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
@@ -48,6 +50,8 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_payload: bool,
     /// The whole packet in alert records, base64.
     pub(crate) alert_packet: bool,
+    /// Packets that rules with `tag` want kept get records.
+    pub(crate) alert_tagged: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
     /// Records of mails.
@@ -80,10 +84,12 @@ impl Default for RecordOptions {
             anomaly_decode: false,
             anomaly_stream: false,
             anomaly_app: true,
+            arp: false,
             dns_requests: true,
             dns_responses: true,
             alert_payload: false,
             alert_packet: false,
+            alert_tagged: true,
             alert_payload_printable: false,
             mail: MailOptions { extended: true, ..MailOptions::default() },
             hassh: Hassh::Yes,
@@ -142,6 +148,10 @@ impl Settings {
             "stream.depth" => self.engine.stream.depth = input.size64()?,
             "stream.memory" => self.engine.stream_memory = input.size()?,
             "stream.midstream" => self.engine.midstream = input.flag()?,
+            "stream.inline" => self.engine.inline = input.flag()?,
+            "stream.one-sided" => self.engine.one_sided = input.flag()?,
+            "flow.vlan" => self.engine.vlan_tracking = input.flag()?,
+            "records.arp" => self.records.arp = input.flag()?,
             "defrag.memory" => self.engine.defrag.memory = input.size()?,
             "defrag.timeout" => self.engine.defrag.timeout = input.seconds()?,
             "http.request-body-limit" => self.engine.app.request_body_limit = input.size()?,

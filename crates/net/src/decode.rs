@@ -5,10 +5,16 @@
 //! own: the outer one carries the undecoded [`Inner`] bytes and [`Packet::decode_inner`] goes one
 //! level down, so that the caller decides how deep to follow.
 
+mod arp;
 mod event;
 mod icmp;
+mod igmp;
 mod ip;
 mod link;
+mod options;
+mod ppp;
+mod sctp;
+mod tag;
 mod transport;
 mod tunnel;
 
@@ -19,18 +25,24 @@ mod event_tests;
 #[cfg(test)]
 mod tests;
 
+pub use arp::Arp;
 pub use event::{Anomalies, DecoderEvent};
+pub use igmp::Igmp;
 pub use link::LinkType;
+pub use sctp::{Sctp, chunk_name};
 pub use transport::{Icmp, Tcp, Transport, tcp_flags};
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
+use crate::defrag::Whole;
 use crate::engine::Meta;
 
 /// At most this many encapsulated packets are followed inside one frame.
 pub const MAX_TUNNEL_DEPTH: u8 = 4;
+/// At most this many tags and link headers are followed within one packet.
+pub const MAX_LAYERS: u8 = 16;
 
 /// What the decoder may do beyond reading headers.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +71,10 @@ pub struct Fragment {
     pub offset: u32,
     /// More fragments follow.
     pub more: bool,
-    /// Length in bytes of what precedes the fragmented part (IPv4 header; 0 for IPv6).
+    /// Protocol of the fragmented part.
     pub next_header: u8,
+    /// Place, counted from the IP header, of the byte that leads to the fragment header (IPv6).
+    pub next_at: u16,
 }
 
 /// An encapsulated packet that has not been decoded.
@@ -72,6 +86,43 @@ pub enum Inner<'a> {
     Ip(&'a [u8]),
     /// Payload of the given EtherType.
     EtherType(u16, &'a [u8]),
+}
+
+/// Where a packet was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// A frame of its own.
+    #[default]
+    Wire,
+    /// Put together from fragments.
+    Defrag,
+    /// Inside IPv4.
+    Ipv4,
+    /// Inside IPv6.
+    Ipv6,
+    /// Inside GRE, ERSPAN included.
+    Gre,
+    /// Inside UDP as Teredo has it.
+    Teredo,
+    /// Inside VXLAN.
+    Vxlan,
+    /// Inside GENEVE.
+    Geneve,
+    /// An Ethernet frame behind a pseudowire or bridge header.
+    Ethernet,
+}
+
+/// What is kept of the packet around another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Source address and port, the port 0 where there are none.
+    pub src: (IpAddr, u16),
+    /// Destination address and port.
+    pub dst: (IpAddr, u16),
+    /// IP protocol number of the packet around.
+    pub proto: u8,
+    /// Levels of encapsulation around that packet.
+    pub depth: u8,
 }
 
 /// VLAN identifiers from the outside in.
@@ -106,32 +157,52 @@ pub struct Packet<'a> {
     pub bytes: &'a [u8],
     /// Source and destination MAC address.
     pub mac: Option<([u8; 6], [u8; 6])>,
+    /// The innermost Ethernet header.
+    pub link_header: &'a [u8],
     /// The last EtherType seen, 0 when the link has none.
     pub ether_type: u16,
     /// VLAN tags.
     pub vlan: Vlans,
     /// Network layer.
     pub ip: Ip<'a>,
+    /// The IP header with its options or extension headers.
+    pub ip_header: &'a [u8],
+    /// What follows the IP header: transport header and payload.
+    pub ip_payload: &'a [u8],
     /// Source address, unspecified without an IP layer.
     pub src: IpAddr,
     /// Destination address, unspecified without an IP layer.
     pub dst: IpAddr,
     /// IP protocol number of the transport layer (after IPv6 extension headers).
     pub proto: u8,
+    /// The packet around this one; `None` outside of tunnels.
+    pub outer: Option<Outer>,
     /// Set when this packet is a fragment: its payload is a piece, there is no transport layer.
     pub fragment: Option<Fragment>,
     /// Transport layer.
     pub transport: Transport<'a>,
     /// What follows the last decoded header.
     pub payload: &'a [u8],
-    /// An encapsulated packet.
+    /// Where the packet was found.
+    pub source: Source,
+    /// Network identifier of the VXLAN this packet was found in.
+    pub vni: Option<u32>,
+    /// An encapsulated packet, see [`Packet::inner_source`] for how.
     pub inner: Option<Inner<'a>>,
+    /// What encapsulates [`Packet::inner`].
+    pub inner_source: Source,
+    /// Network identifier of a VXLAN header in this packet.
+    pub inner_vni: Option<u32>,
     /// False when checksums are verified and one was wrong.
     pub checksum_ok: bool,
     /// True when put together from fragments.
     pub reassembled: bool,
     /// Levels of encapsulation around this packet.
     pub depth: u8,
+    /// A header could not be read: nothing of the packet is used beyond its anomalies.
+    pub invalid: bool,
+    /// Tags and link headers so far.
+    layers: u8,
     /// What is wrong with it.
     pub anomalies: Anomalies,
 }
@@ -142,19 +213,29 @@ impl<'a> Packet<'a> {
             meta,
             bytes,
             mac: None,
+            link_header: &[],
             ether_type: 0,
             vlan: Vlans::default(),
             ip: Ip::None,
+            ip_header: &[],
+            ip_payload: &[],
             src: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             proto: 0,
+            outer: None,
             fragment: None,
             transport: Transport::None,
             payload: &[],
+            source: Source::Wire,
+            vni: None,
             inner: None,
+            inner_source: Source::Wire,
+            inner_vni: None,
             checksum_ok: true,
             reassembled: false,
             depth: 0,
+            invalid: false,
+            layers: 0,
             anomalies: Anomalies::default(),
         }
     }
@@ -174,6 +255,15 @@ impl<'a> Packet<'a> {
         packet.depth = self.depth.saturating_add(1);
         packet.vlan = self.vlan;
         packet.mac = self.mac;
+        packet.source = self.inner_source;
+        packet.vni = self.inner_vni;
+        let (src_port, dst_port) = self.ports();
+        packet.outer = Some(Outer {
+            src: (self.src, src_port),
+            dst: (self.dst, dst_port),
+            proto: self.proto,
+            depth: self.depth,
+        });
         match inner {
             Inner::Ethernet(bytes) => {
                 packet.bytes = bytes;
@@ -193,12 +283,20 @@ impl<'a> Packet<'a> {
 
     /// Decodes a datagram that [`crate::defrag`] put together from this packet's pieces.
     #[must_use]
-    pub fn decode_reassembled<'b>(&self, datagram: &'b [u8], options: DecodeOptions) -> Packet<'b> {
-        let mut packet = Packet::empty(self.meta, datagram);
+    pub fn decode_reassembled<'b>(&self, whole: &'b Whole, options: DecodeOptions) -> Packet<'b> {
+        let (link, datagram) = whole.bytes.split_at_checked(whole.ip_at).unwrap_or_default();
+        let mut packet = Packet::empty(self.meta, &whole.bytes);
         packet.depth = self.depth;
         packet.vlan = self.vlan;
         packet.mac = self.mac;
         packet.reassembled = true;
+        if self.link_header.len() <= link.len() && !self.link_header.is_empty() {
+            packet.link_header = link.get(..self.link_header.len()).unwrap_or_default();
+        }
+        packet.ether_type = self.ether_type;
+        packet.outer = self.outer;
+        packet.vni = self.vni;
+        packet.source = Source::Defrag;
         // Checksums of the joined header are ours, those inside are still checked.
         ip::any(&mut packet, datagram, options);
         packet
@@ -227,9 +325,8 @@ impl<'a> Packet<'a> {
     pub fn ports(&self) -> (u16, u16) {
         match &self.transport {
             Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port),
-            Transport::Udp { src_port, dst_port, .. } | Transport::Sctp { src_port, dst_port } => {
-                (*src_port, *dst_port)
-            }
+            Transport::Udp { src_port, dst_port, .. } => (*src_port, *dst_port),
+            Transport::Sctp(sctp) => (sctp.src_port, sctp.dst_port),
             _ => (0, 0),
         }
     }
@@ -256,5 +353,17 @@ impl<'a> Packet<'a> {
 
     pub(crate) fn note(&mut self, event: DecoderEvent) {
         self.anomalies.add(event);
+    }
+
+    /// Something that makes the packet unusable.
+    fn invalid(&mut self, event: DecoderEvent) {
+        self.anomalies.add(event);
+        self.invalid = true;
+    }
+
+    /// There is a packet within this one.
+    fn enclose(&mut self, inner: Inner<'a>, source: Source) {
+        self.inner = Some(inner);
+        self.inner_source = source;
     }
 }

@@ -1,39 +1,47 @@
 //! IPv4 and IPv6 datagrams from their fragments (RFC 791 section 3.2, RFC 8200 section 4.5).
 //!
 //! Keeps the pieces of incomplete datagrams within a memory cap and a timeout on packet time. Where
-//! fragments overlap, the piece seen first wins; every overlap is an anomaly of the later packet.
-//! A complete datagram comes out as one IPv4 packet or one IPv6 packet without extension headers.
+//! fragments overlap, the receiver's [`OsPolicy`] says whose bytes count; every overlap is an anomaly
+//! of the later packet. A complete datagram comes out as one packet with the link and extension
+//! headers that stood before the fragment header of its first piece.
+
+mod datagram;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
 use crate::decode::{DecoderEvent, Fragment, Ip, Packet};
+use crate::policy::HostPolicies;
+use datagram::Datagram;
+pub use datagram::Whole;
 
 /// A datagram is at most this long: with its header for IPv4 (RFC 791), without it for IPv6.
 const MAX_DATAGRAM: u32 = 65_535;
 /// Bytes a piece is charged for beside its payload: tiny fragments must not cost more than they
 /// count for.
-const PIECE_OVERHEAD: usize = 64;
+const PIECE_OVERHEAD: usize = 96;
 
 /// Limits of reassembly.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of fragments kept, with 64 for each piece's bookkeeping.
+    /// Bytes of fragments kept, with 96 for each piece's bookkeeping.
     pub memory: usize,
     /// Incomplete datagrams kept.
     pub datagrams: usize,
     /// Seconds until an incomplete datagram is given up.
     pub timeout: i64,
+    /// Pieces of one datagram have the same VLAN tags.
+    pub vlan: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 32 << 20, datagrams: 65_535, timeout: 60 }
+        Self { memory: 32 << 20, datagrams: 65_535, timeout: 60, vlan: true }
     }
 }
 
@@ -61,19 +69,7 @@ struct Key {
     proto: u8,
     vlan: [u16; 3],
     vlans: usize,
-}
-
-#[derive(Debug)]
-struct Datagram {
-    /// Tells it from earlier datagrams of the same key.
-    serial: u64,
-    pieces: BTreeMap<u32, Box<[u8]>>,
-    bytes: usize,
-    /// Known once the last fragment was seen.
-    total: Option<u32>,
-    /// IPv4 header with options, or the 40 bytes of an IPv6 header, of the first fragment.
-    header: Option<Box<[u8]>>,
-    next_header: u8,
+    depth: u8,
 }
 
 /// When a datagram began.
@@ -94,12 +90,13 @@ pub struct Defrag {
     next_serial: u64,
     memory: usize,
     stats: Stats,
+    hosts: HostPolicies,
 }
 
 impl Defrag {
     /// Without fragments.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, hosts: HostPolicies) -> Self {
         Self {
             limits,
             table: HashMap::default(),
@@ -107,6 +104,7 @@ impl Defrag {
             next_serial: 0,
             memory: 0,
             stats: Stats::default(),
+            hosts,
         }
     }
 
@@ -117,14 +115,14 @@ impl Defrag {
     }
 
     /// Takes in a fragment; the whole datagram when this was its last missing piece.
-    pub fn push(&mut self, packet: &mut Packet<'_>) -> Option<Vec<u8>> {
+    pub fn push(&mut self, packet: &mut Packet<'_>) -> Option<Whole> {
         let fragment = packet.fragment?;
         self.stats.fragments = self.stats.fragments.saturating_add(1);
         self.expire(packet.meta.ts);
         let is_v4 = matches!(packet.ip, Ip::V4(_));
         let length = u32::try_from(packet.payload.len()).ok()?;
         let end = fragment.offset.saturating_add(length);
-        let header = if let Ip::V4(header) = &packet.ip { header.slice().len() } else { 0 };
+        let header = if is_v4 { packet.ip_header.len() } else { 0 };
         let longest = MAX_DATAGRAM.saturating_sub(u32::try_from(header).unwrap_or(0));
         if end > longest {
             packet.note(if is_v4 {
@@ -142,25 +140,19 @@ impl Defrag {
             });
             return None;
         }
-        let key = key_of(packet, fragment);
+        let key = self.key_of(packet, fragment);
         self.make_room(packet.payload.len().saturating_add(PIECE_OVERHEAD), &key);
-        let (ages, next_serial) = (&mut self.ages, &mut self.next_serial);
+        let (ages, next_serial, hosts) = (&mut self.ages, &mut self.next_serial, &self.hosts);
         let datagram = self.table.entry(key).or_insert_with(|| {
             let serial = *next_serial;
             *next_serial = serial.wrapping_add(1);
             ages.push_back(Age { seen: packet.meta.ts, serial, key });
-            Datagram {
-                serial,
-                pieces: BTreeMap::new(),
-                bytes: 0,
-                total: None,
-                header: None,
-                next_header: fragment.next_header,
-            }
+            Datagram::new(serial, hosts.of(packet.dst))
         });
         let before = datagram.bytes;
         let overlap = datagram.add(packet, fragment, end);
-        self.memory = self.memory.saturating_add(datagram.bytes.saturating_sub(before));
+        // Replaced pieces may have made it smaller.
+        self.memory = self.memory.saturating_sub(before).saturating_add(datagram.bytes);
         if overlap {
             self.stats.overlaps = self.stats.overlaps.saturating_add(1);
             packet.note(if is_v4 {
@@ -172,7 +164,7 @@ impl Defrag {
         if !datagram.is_complete() {
             return None;
         }
-        let whole = self.take(&key)?.join(is_v4);
+        let whole = self.take(&key)?.join();
         self.stats.reassembled = self.stats.reassembled.saturating_add(1);
         whole
     }
@@ -219,97 +211,21 @@ impl Defrag {
         self.memory = self.memory.saturating_sub(datagram.bytes);
         Some(datagram)
     }
-}
 
-fn key_of(packet: &Packet<'_>, fragment: Fragment) -> Key {
-    let mut vlan = [0; 3];
-    for (slot, id) in vlan.iter_mut().zip(packet.vlan.ids()) {
-        *slot = *id;
-    }
-    Key {
-        src: packet.src,
-        dst: packet.dst,
-        id: fragment.id,
-        proto: if matches!(packet.ip, Ip::V4(_)) { packet.proto } else { 0 },
-        vlan,
-        vlans: packet.vlan.ids().len(),
-    }
-}
-
-impl Datagram {
-    /// Adds what is new of a fragment; true when some of it was there already.
-    fn add(&mut self, packet: &Packet<'_>, fragment: Fragment, end: u32) -> bool {
-        if !fragment.more && self.total.is_none() {
-            self.total = Some(end);
+    fn key_of(&self, packet: &Packet<'_>, fragment: Fragment) -> Key {
+        let tags = if self.limits.vlan { packet.vlan.ids() } else { &[] };
+        let mut vlan = [0; 3];
+        for (slot, id) in vlan.iter_mut().zip(tags) {
+            *slot = *id;
         }
-        if fragment.offset == 0 && self.header.is_none() {
-            self.next_header = fragment.next_header;
-            self.header = Some(match &packet.ip {
-                Ip::V4(header) => header.slice().into(),
-                Ip::V6(header) => header.slice().into(),
-                Ip::None => [].into(),
-            });
+        Key {
+            src: packet.src,
+            dst: packet.dst,
+            id: fragment.id,
+            proto: if matches!(packet.ip, Ip::V4(_)) { packet.proto } else { 0 },
+            vlan,
+            vlans: tags.len(),
+            depth: packet.depth,
         }
-        let (mut at, mut data) = (fragment.offset, packet.payload);
-        let mut overlap = false;
-        while !data.is_empty() {
-            if let Some((start, piece)) = self.pieces.range(..=at).next_back() {
-                let into = usize::try_from(at.saturating_sub(*start)).unwrap_or(usize::MAX);
-                if let Some(seen) = piece.get(into..).filter(|s| !s.is_empty()) {
-                    overlap = true;
-                    let n = seen.len().min(data.len());
-                    data = data.get(n..).unwrap_or_default();
-                    at = at.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-                    continue;
-                }
-            }
-            let room = match self.pieces.range(at..).next() {
-                Some((start, _)) => usize::try_from(start.saturating_sub(at)).unwrap_or(usize::MAX),
-                None => usize::MAX,
-            };
-            let (now, rest) = data.split_at(room.min(data.len()));
-            self.bytes = self.bytes.saturating_add(now.len()).saturating_add(PIECE_OVERHEAD);
-            self.pieces.insert(at, now.into());
-            at = at.saturating_add(u32::try_from(now.len()).unwrap_or(u32::MAX));
-            data = rest;
-        }
-        overlap
-    }
-
-    fn is_complete(&self) -> bool {
-        let Some(total) = self.total else { return false };
-        let mut at = 0u32;
-        for (start, piece) in &self.pieces {
-            if *start != at {
-                break;
-            }
-            at = at.saturating_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
-        }
-        at >= total && self.header.is_some()
-    }
-
-    /// Header and payload as one packet without fragmentation.
-    fn join(self, is_v4: bool) -> Option<Vec<u8>> {
-        let total = usize::try_from(self.total?).ok()?;
-        let mut packet = self.header?.into_vec();
-        let header = packet.len();
-        for piece in self.pieces.values() {
-            packet.extend_from_slice(piece);
-        }
-        packet.truncate(header.saturating_add(total));
-        let next_header = self.next_header;
-        let length = if is_v4 { packet.len() } else { total };
-        let [high, low] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
-        let place = if is_v4 { 2 } else { 4 };
-        *packet.get_mut(place)? = high;
-        *packet.get_mut(usize::saturating_add(place, 1))? = low;
-        if is_v4 {
-            // No flags, no offset.
-            *packet.get_mut(6)? = 0;
-            *packet.get_mut(7)? = 0;
-        } else {
-            *packet.get_mut(6)? = next_header;
-        }
-        Some(packet)
     }
 }

@@ -11,7 +11,7 @@ mod tcp_tests;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, Stats};
+pub use config::{Config, EventCounts, Stats};
 
 use crate::app::TxList;
 use crate::app::expect::Expectations;
@@ -78,7 +78,7 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config, first_flow_id: u64) -> Self {
         Self {
-            defrag: Defrag::new(config.defrag),
+            defrag: Defrag::new(config.defrag, config.hosts.clone()),
             flows: FlowTable::new(config.max_flows, config.timeouts, first_flow_id),
             budget: Budget { used: 0, cap: config.stream_memory },
             expected: Expectations::default(),
@@ -101,6 +101,7 @@ impl Engine {
     pub fn packet<S: Sink>(&mut self, meta: Meta, bytes: &[u8], sink: &mut S) {
         self.stats.packets = self.stats.packets.saturating_add(1);
         self.stats.bytes = self.stats.bytes.saturating_add(u64::from(meta.wire_len));
+        self.stats.longest = self.stats.longest.max(meta.wire_len);
         self.expire(meta.ts, sink);
         let packet = Packet::decode(meta, bytes, self.config.decode);
         self.decoded(packet, sink);
@@ -130,15 +131,18 @@ impl Engine {
 
     fn decoded<S: Sink>(&mut self, mut packet: Packet<'_>, sink: &mut S) {
         self.count(&packet);
+        if packet.invalid {
+            return self.show(&packet, sink);
+        }
         if packet.reassembled && packet.fragment.is_some() {
             // A fragment header inside what was fragmented (RFC 8200 section 4.1 has it once): each
             // level would be joined inside the joining of the one around it.
             packet.note(crate::decode::DecoderEvent::Ipv6ExthdrDuplFh);
-            return sink.packet(&packet, None);
+            return self.show(&packet, sink);
         }
         if packet.fragment.is_some() {
             let datagram = self.defrag.push(&mut packet);
-            sink.packet(&packet, None);
+            self.show(&packet, sink);
             if let Some(datagram) = datagram {
                 let whole = packet.decode_reassembled(&datagram, self.config.decode);
                 self.decoded(whole, sink);
@@ -156,17 +160,28 @@ impl Engine {
         }
     }
 
+    /// A packet that belongs to no flow.
+    fn show<S: Sink>(&mut self, packet: &Packet<'_>, sink: &mut S) {
+        self.stats.events.add(packet.anomalies);
+        sink.packet(packet, None);
+    }
+
     fn count(&mut self, packet: &Packet<'_>) {
         let stats = &mut self.stats;
         let slot = match (&packet.ip, &packet.transport) {
             (_, Transport::Tcp(_)) => &mut stats.tcp,
             (_, Transport::Udp { .. }) => &mut stats.udp,
             (_, Transport::Icmp(_)) => &mut stats.icmp,
-            (_, Transport::Sctp { .. }) => &mut stats.sctp,
+            (_, Transport::Sctp(_)) => &mut stats.sctp,
+            (_, Transport::Igmp(_)) => &mut stats.igmp,
+            (_, Transport::Arp(_)) => &mut stats.arp,
             (Ip::None, _) => &mut stats.no_ip,
             _ => &mut stats.other_ip,
         };
         *slot = slot.saturating_add(1);
+        if packet.invalid {
+            stats.invalid = stats.invalid.saturating_add(1);
+        }
         let version = match packet.ip {
             Ip::V4(_) => &mut stats.ipv4,
             Ip::V6(_) => &mut stats.ipv6,
@@ -181,9 +196,9 @@ impl Engine {
     /// Finds or makes the flow, then hands over to the transport.
     fn in_flow<S: Sink>(&mut self, packet: &mut Packet<'_>, sink: &mut S) {
         let Some((slot, source_is_low)) = self.flow_of(packet, sink) else {
-            return sink.packet(packet, None);
+            return self.show(packet, sink);
         };
-        let Some(flow) = self.flows.get_mut(slot) else { return sink.packet(packet, None) };
+        let Some(flow) = self.flows.get_mut(slot) else { return self.show(packet, sink) };
         let dir = flow.direction(source_is_low);
         let length = packet_len(packet);
         flow.count(dir, length, packet.meta.ts);
@@ -201,6 +216,7 @@ impl Engine {
         // The cold part is taken out so that the sink can have the flow and its transactions.
         let mut cold = flow.cold.take();
         let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
+        self.stats.events.add(packet.anomalies);
         sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream }));
         if let Some(cold) = &mut cold {
             cold.app.settle();
@@ -214,6 +230,7 @@ impl Engine {
             return Some(found);
         }
         let (key, source_is_low) = FlowKey::of(packet)?;
+        let key = self.tracked(key, packet);
         if let Some(slot) = self.flows.find(&key) {
             let reason = self.flows.get(slot).and_then(|flow| {
                 if self.flows.is_timed_out(flow, packet.meta.ts) {
@@ -239,12 +256,18 @@ impl Engine {
         }
     }
 
+    fn tracked(&self, key: FlowKey, packet: &Packet<'_>) -> FlowKey {
+        let depth = self.config.depth_tracking.then_some(packet.depth);
+        key.tracking(depth, self.config.vlan_tracking)
+    }
+
     /// The flow that an ICMP error message is about.
     fn quoted_flow(&self, packet: &Packet<'_>) -> Option<(u32, bool)> {
         let quoted = packet.icmp()?.quoted?;
         let options = crate::decode::DecodeOptions { checksums: false };
         let inner = packet.decode_inner(crate::decode::Inner::Ip(quoted), options);
-        let slot = self.flows.find(&FlowKey::quoted(packet, &inner)?)?;
+        let key = self.tracked(FlowKey::quoted(packet, &inner)?, packet);
+        let slot = self.flows.find(&key)?;
         let flow = self.flows.get(slot)?;
         Some((slot, flow.key().low().0 == packet.src))
     }

@@ -18,12 +18,13 @@ pub mod engine;
 pub mod flow;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+pub mod policy;
 pub mod stream;
 #[cfg(test)]
 mod testing;
 
 pub use app::{Protocol, Transaction};
 pub use decode::{Anomalies, DecoderEvent, LinkType, Packet};
-pub use engine::{Config, Engine, Meta, Sink, Stats};
+pub use engine::{Config, Engine, EventCounts, Meta, Sink, Stats};
 pub use flow::{Direction, EndReason, Flow, FlowId, FlowState};
 pub use stream::{Chunk, Content};

@@ -3,7 +3,8 @@
 //! One [`Half`] per direction turns segments, in whatever order and overlap, into [`Chunk`]s at
 //! growing offsets. In-order data passes through without a copy; what comes early waits in a
 //! buffer; what the receiver has acknowledged but we have not seen becomes a gap. Where segments
-//! overlap, the bytes seen first win, and a later copy that differs is an anomaly.
+//! overlap, the receiver's [`OsPolicy`] says whose bytes count, and copies that differ are an
+//! anomaly. For systems that prefer later copies nothing is given out before it is acknowledged.
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use crate::decode::{Anomalies, DecoderEvent};
 use crate::flow::Direction;
 use crate::flow::tcp::seq_after;
+use crate::policy::OsPolicy;
 
 /// Bytes of one direction at their place in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct Limits {
     /// Bytes per direction that are followed; 0 for no limit.
     pub depth: u64,
     /// Memory of early segments that wait per direction before a gap is declared: their bytes, and
-    /// 64 for each piece's bookkeeping.
+    /// 96 for each piece's bookkeeping.
     pub waiting: usize,
 }
 
@@ -52,7 +54,14 @@ impl Default for Limits {
 
 /// Bytes a waiting piece is charged for beside its payload: segments of one byte must not cost more
 /// than they count for.
-const PIECE_OVERHEAD: usize = 64;
+const PIECE_OVERHEAD: usize = 96;
+
+/// Bytes that wait, and where the segment they came with began and ended.
+#[derive(Debug)]
+struct Piece {
+    bytes: Box<[u8]>,
+    came: (u64, u64),
+}
 
 /// Memory that all streams of an engine share.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +91,7 @@ pub struct Half {
     started: bool,
     /// Offset up to which chunks have been given out.
     next: u64,
-    waiting: BTreeMap<u64, Box<[u8]>>,
+    waiting: BTreeMap<u64, Piece>,
     waiting_bytes: usize,
     depth_reached: bool,
 }
@@ -131,13 +140,16 @@ impl Half {
         }
         self.start(segment.seq);
         let Some((offset, data)) = self.unseen(&segment, env.wrong) else { return outcome };
-        if offset == self.next {
-            self.in_order(segment.dir, data, env, out);
+        if offset == self.next && self.waiting.is_empty() && !env.hold {
+            self.give(segment.dir, data, env, out);
         } else {
             self.park(offset, data, env, &mut outcome);
+            if !env.hold {
+                self.drain(segment.dir, u64::MAX, env, out);
+            }
         }
         while self.waiting_bytes > env.limits.waiting && !self.depth_reached {
-            self.skip_hole(segment.dir, env, out, &mut outcome);
+            self.skip_hole((segment.dir, u64::MAX), env, out, &mut outcome);
         }
         outcome.depth_reached = self.depth_reached;
         outcome
@@ -152,11 +164,13 @@ impl Half {
         out: &mut impl FnMut(Chunk<'_>),
     ) -> Outcome {
         let (mut outcome, before) = (Outcome::default(), self.depth_reached);
-        while let Some(first) = self.first_waiting() {
-            if self.offset_of(ack).is_none_or(|acked| acked < first) {
+        let acked = if self.waiting.is_empty() { None } else { self.offset_of(ack) };
+        let limit = if env.hold { acked.unwrap_or(0) } else { u64::MAX };
+        while let (Some(first), Some(acked)) = (self.first_waiting(), acked) {
+            if acked < first || (env.hold && acked == first) || self.depth_reached {
                 break;
             }
-            self.skip_hole(dir, env, out, &mut outcome);
+            self.skip_hole((dir, limit), env, out, &mut outcome);
         }
         outcome.depth_reached = self.depth_reached && !before;
         outcome
@@ -171,7 +185,7 @@ impl Half {
     ) -> Outcome {
         let (mut outcome, before) = (Outcome::default(), self.depth_reached);
         while !self.waiting.is_empty() && !self.depth_reached {
-            self.skip_hole(dir, env, out, &mut outcome);
+            self.skip_hole((dir, u64::MAX), env, out, &mut outcome);
         }
         self.release(env.budget);
         outcome.depth_reached = self.depth_reached && !before;
@@ -207,45 +221,23 @@ impl Half {
         }
     }
 
-    /// Data that begins where delivery stands; waiting bytes were seen first and win.
-    fn in_order(
+    /// Gives out waiting segments that have become in order, up to `limit`.
+    fn drain(
         &mut self,
         dir: Direction,
-        data: &[u8],
+        limit: u64,
         env: &mut Env<'_>,
         out: &mut impl FnMut(Chunk<'_>),
     ) {
-        let mut data = data;
-        let mut at = self.next;
-        while !data.is_empty() && !self.depth_reached {
-            let room = match self.first_waiting() {
-                Some(first) => usize::try_from(first.saturating_sub(at)).unwrap_or(usize::MAX),
-                None => usize::MAX,
-            };
-            if room == 0 {
-                let Some(seen) = self.pop_waiting(env.budget) else { return };
-                let (same, rest) = data.split_at(seen.len().min(data.len()));
-                if !seen.starts_with(same) {
-                    env.wrong.add(DecoderEvent::StreamReassemblyOverlapDifferentData);
-                }
-                at = at.saturating_add(len64(&seen));
-                data = rest;
-                self.give(dir, &seen, env, out);
-            } else {
-                let (now, rest) = data.split_at(room.min(data.len()));
-                at = at.saturating_add(len64(now));
-                data = rest;
-                self.give(dir, now, env, out);
+        while self.first_waiting() == Some(self.next) && self.next < limit && !self.depth_reached {
+            let Some((start, piece)) = self.pop_waiting(env.budget) else { return };
+            let most = usize::try_from(limit.saturating_sub(start)).unwrap_or(usize::MAX);
+            let (now, later) = piece.bytes.split_at(most.min(piece.bytes.len()));
+            self.give(dir, now, env, out);
+            if !later.is_empty() {
+                // It waited before, so that there is room for it.
+                self.keep(limit, later, piece.came, env.budget);
             }
-        }
-        self.drain(dir, env, out);
-    }
-
-    /// Gives out waiting segments that have become in order.
-    fn drain(&mut self, dir: Direction, env: &mut Env<'_>, out: &mut impl FnMut(Chunk<'_>)) {
-        while self.first_waiting() == Some(self.next) && !self.depth_reached {
-            let Some(bytes) = self.pop_waiting(env.budget) else { return };
-            self.give(dir, &bytes, env, out);
         }
         if self.depth_reached {
             self.release(env.budget);
@@ -278,7 +270,7 @@ impl Half {
     /// Declares what is missing before the first waiting segment lost.
     fn skip_hole(
         &mut self,
-        dir: Direction,
+        (dir, limit): (Direction, u64),
         env: &mut Env<'_>,
         out: &mut impl FnMut(Chunk<'_>),
         outcome: &mut Outcome,
@@ -292,22 +284,21 @@ impl Half {
             self.next = first;
             out(Chunk { dir, offset, content: Content::Gap(missing) });
         }
-        self.drain(dir, env, out);
+        self.drain(dir, limit, env, out);
     }
 
-    /// Keeps the parts of an early segment that are not waiting already.
+    /// Keeps of a segment what the receiver's system would keep of it.
     fn park(&mut self, offset: u64, data: &[u8], env: &mut Env<'_>, outcome: &mut Outcome) {
+        let came = (offset, offset.saturating_add(len64(data)));
+        self.replace(came, data, env);
         let (mut at, mut data) = (offset, data);
         while !data.is_empty() {
             if let Some((start, seen)) = self.waiting.range(..=at).next_back() {
-                let into = usize::try_from(at.saturating_sub(*start)).unwrap_or(usize::MAX);
-                if let Some(seen) = seen.get(into..).filter(|s| !s.is_empty()) {
-                    let (same, rest) = data.split_at(seen.len().min(data.len()));
-                    if !seen.starts_with(same) {
-                        env.wrong.add(DecoderEvent::StreamReassemblyOverlapDifferentData);
-                    }
-                    at = at.saturating_add(len64(same));
-                    data = rest;
+                let end = start.saturating_add(len64(&seen.bytes));
+                if end > at {
+                    let n = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+                    data = data.get(n..).unwrap_or_default();
+                    at = end;
                     continue;
                 }
             }
@@ -319,26 +310,70 @@ impl Half {
             let cost = now.len().saturating_add(PIECE_OVERHEAD);
             if env.budget.used.saturating_add(cost) > env.budget.cap {
                 outcome.shed = true;
+                env.wrong.add(DecoderEvent::StreamReassemblyInsertMemcap);
                 return;
             }
-            env.budget.used = env.budget.used.saturating_add(cost);
-            self.waiting_bytes = self.waiting_bytes.saturating_add(cost);
-            self.waiting.insert(at, now.into());
+            self.keep(at, now, came, env.budget);
             at = at.saturating_add(len64(now));
             data = rest;
         }
+    }
+
+    /// Compares a segment with what waits in its place, and takes away what it replaces.
+    fn replace(&mut self, new: (u64, u64), data: &[u8], env: &mut Env<'_>) {
+        let first = self.waiting.range(..new.0).next_back().map_or(new.0, |(start, _)| *start);
+        let touched: Vec<u64> = self
+            .waiting
+            .range(first..new.1)
+            .filter(|(start, piece)| start.saturating_add(len64(&piece.bytes)) > new.0)
+            .map(|(start, _)| *start)
+            .collect();
+        for start in touched {
+            let Some(piece) = self.waiting.get(&start) else { continue };
+            if !agree((start, &piece.bytes), (new.0, data)) {
+                env.wrong.add(DecoderEvent::StreamReassemblyOverlapDifferentData);
+            }
+            if env.policy.segment_replaces(piece.came, new) {
+                self.cut(start, new, env.budget);
+            }
+        }
+    }
+
+    /// Leaves of a waiting piece what lies before and after `hole`.
+    fn cut(&mut self, start: u64, hole: (u64, u64), budget: &mut Budget) {
+        let Some(piece) = self.waiting.remove(&start) else { return };
+        self.uncharge(piece.bytes.len(), budget);
+        let before = usize::try_from(hole.0.saturating_sub(start)).unwrap_or(usize::MAX);
+        if let Some(bytes) = piece.bytes.get(..before).filter(|bytes| !bytes.is_empty()) {
+            self.keep(start, bytes, piece.came, budget);
+        }
+        let after = usize::try_from(hole.1.saturating_sub(start)).unwrap_or(usize::MAX);
+        if let Some(bytes) = piece.bytes.get(after..).filter(|bytes| !bytes.is_empty()) {
+            self.keep(hole.1, bytes, piece.came, budget);
+        }
+    }
+
+    fn keep(&mut self, at: u64, bytes: &[u8], came: (u64, u64), budget: &mut Budget) {
+        let cost = bytes.len().saturating_add(PIECE_OVERHEAD);
+        budget.used = budget.used.saturating_add(cost);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(cost);
+        self.waiting.insert(at, Piece { bytes: bytes.into(), came });
+    }
+
+    fn uncharge(&mut self, length: usize, budget: &mut Budget) {
+        let cost = length.saturating_add(PIECE_OVERHEAD);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(cost);
+        budget.used = budget.used.saturating_sub(cost);
     }
 
     fn first_waiting(&self) -> Option<u64> {
         self.waiting.first_key_value().map(|(start, _)| *start)
     }
 
-    fn pop_waiting(&mut self, budget: &mut Budget) -> Option<Box<[u8]>> {
-        let (_, bytes) = self.waiting.pop_first()?;
-        let cost = bytes.len().saturating_add(PIECE_OVERHEAD);
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(cost);
-        budget.used = budget.used.saturating_sub(cost);
-        Some(bytes)
+    fn pop_waiting(&mut self, budget: &mut Budget) -> Option<(u64, Piece)> {
+        let (start, piece) = self.waiting.pop_first()?;
+        self.uncharge(piece.bytes.len(), budget);
+        Some((start, piece))
     }
 
     /// Offset of a sequence number near the point of delivery; `None` before the stream's start.
@@ -373,6 +408,22 @@ pub struct Env<'a> {
     pub budget: &'a mut Budget,
     /// Where anomalies go.
     pub wrong: &'a mut Anomalies,
+    /// System of the receiver.
+    pub policy: OsPolicy,
+    /// Nothing is given out before it is acknowledged.
+    pub hold: bool,
+}
+
+/// Whether two stretches of a stream have the same bytes where both have some.
+fn agree(a: (u64, &[u8]), b: (u64, &[u8])) -> bool {
+    let from = a.0.max(b.0);
+    let rest = |part: (u64, &'_ [u8])| -> Option<usize> {
+        usize::try_from(from.saturating_sub(part.0)).ok()
+    };
+    let (Some(left), Some(right)) = (rest(a), rest(b)) else { return true };
+    let (left, right) = (a.1.get(left..), b.1.get(right..));
+    let (Some(left), Some(right)) = (left, right) else { return true };
+    left.iter().zip(right).all(|(x, y)| x == y)
 }
 
 fn len64(bytes: &[u8]) -> u64 {

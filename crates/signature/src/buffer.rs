@@ -156,6 +156,12 @@ buffers! {
     Ipv6Hdr: "ipv6.hdr", Packet, NONE, Single; "IPv6 header."
     Icmpv4Hdr: "icmpv4.hdr", Packet, NONE, Single; "ICMPv4 header."
     Icmpv6Hdr: "icmpv6.hdr", Packet, NONE, Single; "ICMPv6 header."
+    EtherHdr: "ether.hdr", Packet, NONE, Single; "Ethernet header."
+    IgmpHdr: "igmp.hdr", Packet, NONE, Single; "IGMP header."
+    SctpHdr: "sctp.hdr", Packet, NONE, Single; "SCTP common header."
+    SctpChunkData: "sctp.chunk_data", Packet, NONE, Single; "Payload of the first SCTP data chunk."
+    IpSrc: "ip.src", Packet, NONE, Single; "Source address of the packet, 4 or 16 bytes."
+    IpDst: "ip.dst", Packet, NONE, Single; "Destination address of the packet, 4 or 16 bytes."
 }
 
 impl Buffer {

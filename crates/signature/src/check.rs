@@ -3,13 +3,17 @@
 //! Nothing is ignored silently: a keyword, value or combination without a full evaluation refuses the rule.
 
 mod address;
+mod app;
 mod builder;
 mod bytes;
 pub(crate) mod classification;
 mod content;
+pub(crate) mod dataset;
+mod file;
 mod finish;
 mod header;
 mod hint;
+mod layers;
 mod list;
 mod meta;
 mod number;
@@ -20,6 +24,7 @@ mod protocol;
 pub(crate) mod ranges;
 pub(crate) mod rule;
 mod state;
+mod transform;
 pub(crate) mod vars;
 
 pub(crate) use address::AddressSet;
@@ -39,11 +44,25 @@ pub(crate) struct Checker<'a> {
     pub(crate) variables: &'a Variables,
     pub(crate) support: Support,
     pub(crate) pool: Pool,
+    /// The rule file at hand.
+    pub(crate) file: String,
+    /// Reads files that rules name.
+    pub(crate) read: Option<crate::ReadFile>,
 }
 
 impl Checker<'_> {
+    /// Content of a file that the rule at hand names.
+    pub(crate) fn read_file(&self, name: &str, limit: u64) -> std::io::Result<Vec<u8>> {
+        let missing = || std::io::Error::new(std::io::ErrorKind::Unsupported, "no files are read");
+        self.read.ok_or_else(missing)?(&self.file, name, limit)
+    }
+
     /// Gives a raw rule its meaning.
     pub(crate) fn rule(&mut self, raw: &RawRule<'_>) -> Result<Rule, Located> {
+        // What the rule says of who it is for comes before what it says.
+        for option in raw.options.iter().filter(|option| option.name == "requires") {
+            app::requires(option.value).map_err(|error| error.at(option.offset))?;
+        }
         let mut builder = Builder::new(self, &raw.header).map_err(|error| error.at(0))?;
         for option in &raw.options {
             builder.option(option).map_err(|error| error.at(option.offset))?;

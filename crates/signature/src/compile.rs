@@ -2,18 +2,20 @@
 //!
 //! Runs once per load; the result is only read.
 
+mod end;
 mod fast;
 mod gram;
 pub(crate) mod matcher;
 mod order;
 pub(crate) mod plan;
-mod rarity;
+mod short;
+mod simd;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Source, Support,
-    check::{AddressSet, Rule, pool::Pool, ranges::Ranges},
+    check::{AddressSet, Rule, dataset::Dataset, pool::Pool, ranges::Ranges},
     compile::plan::{Plan, Planner},
     load::Place,
     scan::LazyRegex,
@@ -33,6 +35,7 @@ pub struct RuleSet {
     pub(crate) regexes: Vec<LazyRegex>,
     pub(crate) plan: Plan,
     pub(crate) flow_bits: Vec<Box<str>>,
+    pub(crate) datasets: Vec<Dataset>,
 }
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -64,6 +67,7 @@ pub(crate) fn compile(
         regexes,
         plan,
         flow_bits: pool.flow_bits.into_values(),
+        datasets: pool.datasets,
     }
 }
 

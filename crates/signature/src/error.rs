@@ -51,6 +51,12 @@ pub enum RuleError {
         /// Without the dollar sign.
         name: String,
     },
+    /// The rule itself says that it is not for this version or sensor: left out by its own wish.
+    #[error("requires: not met: {what}")]
+    Requires {
+        /// The part that is not met.
+        what: String,
+    },
     /// The whole rule contradicts itself.
     #[error("{what}")]
     Conflict {

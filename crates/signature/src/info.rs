@@ -1,7 +1,7 @@
 //! What a rule says of itself, for alerts and listings.
 
 use crate::{
-    Action, RuleId, RuleSet, Tag, Target,
+    Action, FileStore, Note, RuleId, RuleSet, Tag, Target,
     check::{classification, rule::Post},
 };
 
@@ -32,6 +32,8 @@ pub struct RuleInfo<'a> {
     pub target: Option<Target>,
     /// Traffic to be recorded after a match.
     pub tag: Option<Tag>,
+    /// File content to be kept after a match.
+    pub file_store: Option<FileStore>,
     /// Name of the file it came from.
     pub file: &'a str,
     /// Line in that file, from 1.
@@ -94,6 +96,7 @@ impl RuleSet {
                 Post::Tag(tag) => Some(*tag),
                 _ => None,
             }),
+            file_store: rule.file_store,
             file: &source.name,
             line: place.line,
             text: source.text.get(start..start + place.len as usize).unwrap_or_default(),
@@ -109,5 +112,24 @@ impl RuleSet {
     #[must_use]
     pub fn flow_bit_name(&self, bit: u32) -> Option<&str> {
         self.flow_bits.get(bit as usize).map(AsRef::as_ref)
+    }
+
+    /// What a note adds to an alert: name and JSON text.
+    #[must_use]
+    pub fn context(&self, note: Note) -> Option<(&str, &str)> {
+        let Note::Context { set, context } = note else { return None };
+        let set = self.datasets.get(set as usize)?;
+        Some((&set.context_key, set.contexts.get(context as usize)?))
+    }
+
+    /// Data sets that rules want kept (`save`, `state`): name of the file as the rule has it, and its content now.
+    pub fn datasets_to_save<'a>(
+        &'a self,
+        tables: &'a crate::Tables,
+    ) -> impl Iterator<Item = (&'a str, Vec<u8>)> {
+        self.datasets.iter().filter_map(|set| {
+            let file = set.save.as_deref()?;
+            Some((file, set.to_file(&tables.changed_values(&set.name))))
+        })
     }
 }

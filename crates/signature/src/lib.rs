@@ -37,7 +37,7 @@
 //!
 //! Stages, one folder each: `parse` (text to raw options with positions), `check` (raw options to meaning, or an
 //! error naming the keyword: nothing is ignored), `compile` (order, fast patterns, prefilters), `scan`.
-#![forbid(unsafe_code)]
+// Denied by the workspace and expected in one module: `compile::simd`.
 
 mod buffer;
 mod check;
@@ -49,6 +49,7 @@ mod info;
 mod load;
 mod parse;
 mod protocol;
+mod rarity;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -56,19 +57,19 @@ mod view;
 
 pub use buffer::{Buffer, Sides};
 pub use check::{
-    rule::{Action, Tag, TagHost, TagMetric, Target},
+    rule::{Action, FileStore, FileStoreScope, Tag, TagHost, TagMetric, Target},
     vars::Variables,
 };
 pub use compile::{RuleSet, matcher::PrefilterStats};
 pub use error::RuleError;
 pub use info::RuleInfo;
-pub use load::{LoadOptions, Rejected, Report, Source};
+pub use load::{LoadOptions, ReadFile, Rejected, Report, Source};
 pub use protocol::{AppProto, ProtoSet, Support};
 pub use scan::{
-    FlowState, Match, MatchSource, Outcome, RuleId, Scan, ScanStats, Scope, Scratch, Tables,
+    FlowState, Match, MatchSource, Note, Outcome, RuleId, Scan, ScanStats, Scope, Scratch, Tables,
     TxState, Verdict,
 };
 pub use view::{
-    ChunkView, Direction, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number, PacketView,
-    TcpFields, View,
+    ChunkView, Direction, FileFacts, FlowView, IcmpFields, Inspect, IpFields, IpOption, Number,
+    PacketView, SctpFields, TcpFields, View,
 };

@@ -2,6 +2,8 @@
 //!
 //! Reads bytes handed in; opening files is the caller's business.
 
+mod limits;
+
 use hashbrown::HashMap;
 
 use crate::{
@@ -28,7 +30,15 @@ pub struct LoadOptions {
     pub variables: Variables,
     /// What the sensor detects and parses.
     pub support: Support,
+    /// Files of limits on alerts (`threshold.config`): thresholds, rates, suppression.
+    pub limits: Vec<Source>,
+    /// Reads files that rules name (data sets, lists of digests); rules that name one are refused without it.
+    pub read: Option<ReadFile>,
 }
+
+/// Reads a file that a rule names: name of the rule file, name as the rule has it, most bytes to read (a longer file
+/// is an error).
+pub type ReadFile = fn(&str, &str, u64) -> std::io::Result<Vec<u8>>;
 
 /// A rule that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +70,15 @@ impl Report {
     /// Most rejected rules listed one by one; a file of garbage has more.
     pub const MAX_LISTED: usize = 100_000;
 
+    /// Rules that are left out by their own `requires`, among the rejected.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.rejected
+            .iter()
+            .filter(|rejected| matches!(rejected.error, RuleError::Requires { .. }))
+            .count()
+    }
+
     fn reject(&mut self, rejected: Rejected) {
         if self.rejected.len() < Self::MAX_LISTED {
             self.rejected.push(rejected);
@@ -86,11 +105,14 @@ impl RuleSet {
             variables: &options.variables,
             support: options.support,
             pool: Pool::default(),
+            file: String::new(),
+            read: options.read,
         };
         let mut report = Report::default();
         let mut rules: Vec<(Rule, Place)> = Vec::new();
         let mut known: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
         for (number, source) in sources.iter().enumerate() {
+            checker.file.clone_from(&source.name);
             for line in parse::lines(&source.text) {
                 match read(&mut checker, &line) {
                     Ok(rule) => {
@@ -106,6 +128,7 @@ impl RuleSet {
                 }
             }
         }
+        limits::apply(&options.limits, &mut rules, &mut checker, &mut report);
         report.accepted = rules.len();
         (compile::compile(rules, sources, checker.pool, options.support), report)
     }

@@ -157,6 +157,8 @@ pub struct Support {
     pub detected: ProtoSet,
     /// Protocols parsed into transactions with all their buffers.
     pub parsed: ProtoSet,
+    /// Whether [`crate::FileFacts::magic`] is given.
+    pub file_magic: bool,
 }
 
 impl Default for Support {
@@ -172,6 +174,6 @@ impl Default for Support {
             AppProto::Ssh,
         ]);
         let others = ProtoSet::of(&[AppProto::Smb]);
-        Self { detected: parsed.union(others), parsed }
+        Self { detected: parsed.union(others), parsed, file_magic: false }
     }
 }

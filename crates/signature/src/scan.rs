@@ -4,19 +4,23 @@
 //! thresholded and turned into a verdict. Nothing is allocated per packet once the scratch has grown.
 
 mod asn1;
+mod datasets;
+mod find;
 mod header;
 mod inspect;
+mod layers;
 mod numbers;
 mod queue;
 mod regex;
 mod state;
 mod tables;
+mod tags;
 mod transaction;
 mod transform;
 
-pub(crate) use self::regex::LazyRegex;
+pub(crate) use self::{numbers::decode_base64, regex::LazyRegex};
 pub use self::{
-    queue::{Match, MatchSource, Outcome, Scope, Verdict},
+    queue::{Match, MatchSource, Note, Outcome, Scope, Verdict},
     state::{FlowState, TxState},
     tables::Tables,
 };
@@ -104,6 +108,10 @@ pub struct Scan<'a> {
     scratch: &'a mut Scratch,
     packet: &'a PacketView<'a>,
     flow: Option<&'a mut FlowState>,
+    /// The protocol of the flow became known, or another, with this packet.
+    news: bool,
+    /// The data at hand is a segment that no stream took in: its position means nothing.
+    loose: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -116,10 +124,12 @@ impl<'a> Scan<'a> {
         mut flow: Option<&'a mut FlowState>,
     ) -> Self {
         scratch.queue.clear();
+        let mut news = false;
         if let Some(flow) = &mut flow {
             flow.adopt(rules.generation);
+            news = packet.flow.is_some_and(|view| flow.learn(view.app));
         }
-        Self { rules, tables, scratch, packet, flow }
+        Self { rules, tables, scratch, packet, flow, news, loose: false }
     }
 
     fn is_passed(&self) -> bool {
@@ -128,14 +138,14 @@ impl<'a> Scan<'a> {
 
     /// Runs the rules on addresses, headers and the payload of the packet itself.
     pub fn packet(&mut self) {
-        if self.is_passed() || self.packet.ip.version == 0 && self.packet.events.is_empty() {
+        if self.is_passed() || self.packet.is_empty() {
             return;
         }
         let rules = self.rules;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
         self.address_rules(&mut candidates);
-        let data = Data { bytes: self.packet.payload, offset: 0, last: true };
+        let data = payload(self.packet.payload, 0, true);
         let group = match self.packet.ip_proto {
             6 => 0,
             17 => 1,
@@ -164,7 +174,9 @@ impl<'a> Scan<'a> {
         for direction in
             either.into_iter().filter(|one| packet.direction.is_none_or(|own| own == *one))
         {
+            self.loose = true;
             self.stream(&ChunkView { direction, offset: 0, data: packet.payload, last: true });
+            self.loose = false;
         }
     }
 
@@ -187,7 +199,7 @@ impl<'a> Scan<'a> {
         let rules = self.rules;
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
-        let data = Data { bytes: chunk.data, offset: chunk.offset, last: chunk.last };
+        let data = payload(chunk.data, chunk.offset, chunk.last);
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
         let (src, dst) = (self.packet.src, self.packet.dst);
         let ends = if own { (src, dst) } else { (dst, src) };
@@ -219,17 +231,16 @@ impl<'a> Scan<'a> {
         if !data.bytes.is_empty() {
             // What of the beginning is in these bytes.
             let left = (HEAD as u64).saturating_sub(data.offset);
-            let head =
-                usize::try_from(left).map_or(data.bytes.len(), |left| left.min(data.bytes.len()));
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let head = data.bytes.get(..left).unwrap_or(data.bytes);
             let by_port = port.and_then(|port| groups.by_port.get(&port));
             for searches in std::iter::once(&groups.all).chain(by_port) {
-                searches.any.scan(data.bytes, false, matching, out);
-                searches.head.scan(
-                    data.bytes.get(..head).unwrap_or_default(),
-                    false,
-                    matching,
-                    out,
-                );
+                if head.len() == data.bytes.len() {
+                    searches.short.scan(head, false, matching, out);
+                } else {
+                    searches.any.scan(data.bytes, false, matching, out);
+                    searches.head.scan(head, false, matching, out);
+                }
             }
         }
         without_pattern(groups, ends, out);
@@ -238,10 +249,18 @@ impl<'a> Scan<'a> {
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
+        if rule.protocol_only && !self.news {
+            return;
+        }
         if !header::matches(rules, rule, self.packet, place) {
             return;
         }
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {
+            return;
+        }
+        if let Place::Stream(direction) = place
+            && !self.is_fresh(rule, id, (data, direction))
+        {
             return;
         }
         let source = match place {
@@ -249,6 +268,28 @@ impl<'a> Scan<'a> {
             _ => (MatchSource::Packet, None, self.packet.direction),
         };
         self.accept(rule, id, source);
+    }
+
+    /// Pieces of a stream overlap: what matched in bytes that were seen before is no new match.
+    fn is_fresh(&mut self, rule: &Rule, id: u32, place: (Data<'_>, Direction)) -> bool {
+        let (data, direction) = place;
+        let end = data.offset.saturating_add(data.bytes.len() as u64);
+        let before = match &self.flow {
+            Some(flow) if !self.loose => flow.stream_end(id, direction),
+            _ => return true,
+        };
+        let seen = before.unwrap_or(0).saturating_sub(data.offset);
+        if seen > 0 {
+            let rest = usize::try_from(seen).ok().and_then(|seen| data.bytes.get(seen..));
+            let rest = payload(rest.unwrap_or_default(), data.offset + seen, data.last);
+            if rest.bytes.is_empty() || !transaction::raw_blocks(self, rule, rest) {
+                return false;
+            }
+        }
+        if let Some(flow) = &mut self.flow {
+            flow.set_stream_end(id, direction, end);
+        }
+        true
     }
 
     /// A raw rule fires once per packet.
@@ -267,15 +308,20 @@ impl<'a> Scan<'a> {
             return false;
         }
         let (source, tx, direction) = source;
+        let mut notes = [None; queue::MAX_NOTES];
+        for (slot, note) in notes.iter_mut().zip(&self.scratch.inspecting.notes) {
+            *slot = Some(*note);
+        }
         self.scratch.queue.push(Match {
             rule: RuleId(id),
             action: rule.action,
             tx,
             direction,
             source,
+            notes,
         });
         for post in &rule.posts {
-            self.post(post);
+            self.post(post, (rule.meta.gid, rule.meta.sid));
         }
         true
     }
@@ -293,7 +339,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn post(&mut self, post: &Post) {
+    fn post(&mut self, post: &Post, rule: (u32, u32)) {
         let mut kept = true;
         match (post, &mut self.flow) {
             (Post::HostBit { bit, track, op, expire }, _) => {
@@ -309,11 +355,21 @@ impl<'a> Scan<'a> {
             (Post::FlowIntSub { var, value }, Some(flow)) => {
                 kept = flow.change_int(*var, *value, u32::saturating_sub);
             }
-            // Tags are carried out by whoever records traffic: the rule names them.
-            (Post::Tag(_), _) | (_, None) => {}
+            (Post::Tag(tag), flow) => {
+                kept = match (tag.host, flow) {
+                    (Some(host), _) => self.tables.tag(rule, *tag, host, self.packet),
+                    (None, Some(flow)) => flow.tags.begin(rule, *tag, self.packet.time),
+                    (None, None) => true,
+                };
+            }
+            (_, None) => {}
         }
         self.scratch.stats.flow_state_full += u64::from(!kept);
     }
+}
+
+const fn payload(bytes: &[u8], offset: u64, last: bool) -> Data<'_> {
+    Data { bytes, offset, last, little: false, buffer: crate::Buffer::Payload }
 }
 
 /// Rules that no pattern announces, by source and destination of the data.
@@ -330,6 +386,8 @@ mod bounds_tests;
 mod byte_tests;
 #[cfg(test)]
 mod content_tests;
+#[cfg(test)]
+mod dataset_tests;
 #[cfg(test)]
 mod header_tests;
 #[cfg(test)]

@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
-    AppProto, Buffer, ChunkView, Direction, FlowState, FlowView, Inspect, IpFields, LoadOptions,
-    Match, Number, PacketView, ProtoSet, Report, RuleSet, Scan, Scratch, Source, Support, Tables,
-    TcpFields, TxState, Verdict, View,
+    AppProto, Buffer, ChunkView, Direction, FileFacts, FlowState, FlowView, Inspect, IpFields,
+    LoadOptions, Match, Number, PacketView, ProtoSet, Report, RuleSet, Scan, Scratch, Source,
+    Support, Tables, TcpFields, TxState, Verdict, View,
 };
 
 /// A sensor that parses every protocol that has buffers.
@@ -14,7 +14,10 @@ pub(crate) fn everything() -> LoadOptions {
     let all = ProtoSet::of(
         &Buffer::all().flat_map(Buffer::protocols).copied().collect::<Vec<AppProto>>(),
     );
-    LoadOptions { support: Support { detected: all, parsed: all }, ..LoadOptions::default() }
+    LoadOptions {
+        support: Support { detected: all, parsed: all, file_magic: true },
+        ..LoadOptions::default()
+    }
 }
 
 pub(crate) fn load(rules: &str) -> (RuleSet, Report) {
@@ -205,6 +208,7 @@ pub(crate) struct Fixed {
     pub(crate) complete: bool,
     pub(crate) numbers: BTreeMap<Number, u64>,
     pub(crate) event: &'static str,
+    pub(crate) files: Vec<FileFacts<'static>>,
 }
 
 impl Fixed {
@@ -217,6 +221,7 @@ impl Fixed {
             complete: true,
             numbers: BTreeMap::new(),
             event: "",
+            files: Vec::new(),
         };
         for (buffer, text) in buffers {
             let known = fixed.buffers.keys().filter(|(known, ..)| known == buffer).count() / 2;
@@ -250,6 +255,9 @@ impl Inspect for Fixed {
     }
     fn number(&self, number: Number, _direction: Direction) -> Option<u64> {
         self.numbers.get(&number).copied()
+    }
+    fn file(&self, _direction: Direction, instance: u32) -> Option<FileFacts<'_>> {
+        self.files.get(instance as usize).copied()
     }
     fn has_event(&self, name: &str) -> bool {
         name == self.event

@@ -78,6 +78,12 @@ pub enum IpOption {
     Ssrr,
     /// Stream identifier.
     Satid,
+    /// Router alert.
+    RouterAlert,
+    /// Quick start.
+    QuickStart,
+    /// Commercial security labels.
+    Cipso,
 }
 
 /// Fields of the TCP header that keywords test. All in host byte order.
@@ -110,6 +116,19 @@ pub struct IcmpFields {
     pub seq: Option<u16>,
     /// MTU of an ICMPv6 packet-too-big message.
     pub mtu: Option<u32>,
+}
+
+/// What keywords ask of an SCTP packet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SctpFields<'a> {
+    /// Verification tag.
+    pub vtag: u32,
+    /// Number of chunks.
+    pub chunks: u32,
+    /// Types of the first chunks.
+    pub kinds: &'a [u8],
+    /// User data of the first DATA chunk, for `sctp.chunk_data`.
+    pub data: &'a [u8],
 }
 
 /// What rules may ask of the flow a packet belongs to.
@@ -152,9 +171,25 @@ pub struct PacketView<'a> {
     pub tcp: Option<TcpFields>,
     /// ICMP header fields, when ICMPv4 or ICMPv6.
     pub icmp: Option<IcmpFields>,
+    /// SCTP header fields and chunks, when SCTP.
+    pub sctp: Option<SctpFields<'a>>,
+    /// Message type, when IGMP.
+    pub igmp: Option<u8>,
+    /// The packet is an ARP message.
+    pub is_arp: bool,
+    /// VLAN identifiers, from the outside in.
+    pub vlan: &'a [u16],
+    /// Network identifier of the VXLAN the packet was found in.
+    pub vni: Option<u32>,
+    /// Ethernet header, for `ether.hdr`.
+    pub link_header: &'a [u8],
+    /// What follows the IP header, for checksums: transport header and payload.
+    pub ip_payload: &'a [u8],
     /// Transport payload (or IP payload where the transport is unknown).
     pub payload: &'a [u8],
-    /// Raw transport header (TCP, UDP or ICMP) with options, for `tcp.hdr`, `udp.hdr`, `icmpv4.hdr`, `icmpv6.hdr`.
+    /// Length of the whole packet with its link layer, in bytes.
+    pub wire_len: u32,
+    /// Raw transport header (TCP, UDP, ICMP, IGMP or SCTP) with options, for `tcp.hdr`, `udp.hdr`, `icmpv4.hdr`, `icmpv6.hdr`.
     pub transport_header: &'a [u8],
     /// Raw IP header with options or extension headers, for `ipv4.hdr`, `ipv6.hdr`.
     pub ip_header: &'a [u8],
@@ -174,6 +209,13 @@ pub struct PacketView<'a> {
     pub events: &'a [&'a str],
 }
 
+impl PacketView<'_> {
+    /// True when there is nothing in it that a rule could ask for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ip.version == 0 && self.events.is_empty() && self.link_header.is_empty()
+    }
+}
+
 impl Default for PacketView<'_> {
     fn default() -> Self {
         Self {
@@ -186,7 +228,15 @@ impl Default for PacketView<'_> {
             ip: IpFields::default(),
             tcp: None,
             icmp: None,
+            sctp: None,
+            igmp: None,
+            is_arp: false,
+            vlan: &[],
+            vni: None,
+            link_header: &[],
+            ip_payload: &[],
             payload: &[],
+            wire_len: 0,
             transport_header: &[],
             ip_header: &[],
             direction: None,
@@ -261,6 +311,29 @@ pub enum Number {
     FtpDataCommand,
     /// Bytes of the file seen so far (`filesize`), only once complete.
     FileSize,
+    /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.
+    DcerpcLittleEndian,
+}
+
+/// What is known of one file in transfer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileFacts<'a> {
+    /// Its name, with or without a path; empty without one.
+    pub name: &'a [u8],
+    /// Bytes seen so far.
+    pub size: u64,
+    /// Digest of the whole content, once [`FileFacts::complete`].
+    pub md5: Option<[u8; 16]>,
+    /// Likewise.
+    pub sha1: Option<[u8; 20]>,
+    /// Likewise.
+    pub sha256: Option<[u8; 32]>,
+    /// Type told by the content.
+    pub magic: Option<&'a str>,
+    /// Nothing more will come: the size stands, and so do digests, if the file is whole.
+    pub complete: bool,
+    /// It ended early (limits, gaps, closed flow): only lower bounds of the size can still hold.
+    pub truncated: bool,
 }
 
 /// A transaction (request and response of one application protocol exchange) as rules see it.
@@ -284,6 +357,11 @@ pub trait Inspect {
 
     /// A number; `None` while unknown.
     fn number(&self, _number: Number, _direction: Direction) -> Option<u64> {
+        None
+    }
+
+    /// File `instance` (0, 1, 2, ... until `None`) that goes that way in this transaction.
+    fn file(&self, _direction: Direction, _instance: u32) -> Option<FileFacts<'_>> {
         None
     }
 

@@ -3,18 +3,17 @@
 use net::app::dns::{Answer, Message, Rdata};
 use serde_json::{Value, json};
 
+use super::fields::Fields;
 use super::{Object, text};
 
 /// The `dns` object of a message.
-pub(crate) fn message(message: &Message, tx_id: u64) -> Object {
+pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     let flags = message.flags;
-    let mut dns = Object::new();
-    dns.insert("version".into(), 3.into());
-    let kind = if message.is_response() { "response" } else { "request" };
-    dns.insert("type".into(), kind.into());
-    dns.insert("tx_id".into(), tx_id.into());
-    dns.insert("id".into(), message.id.into());
-    dns.insert("flags".into(), format!("{flags:x}").into());
+    dns.number("version", 3);
+    dns.text("type", if message.is_response() { "response" } else { "request" });
+    dns.number("tx_id", tx_id);
+    dns.number("id", message.id.into());
+    hex(dns, flags);
     for (bit, name) in [
         (0x8000, "qr"),
         (0x0400, "aa"),
@@ -24,18 +23,16 @@ pub(crate) fn message(message: &Message, tx_id: u64) -> Object {
         (0x0040, "z"),
     ] {
         if flags & bit != 0 {
-            dns.insert(name.into(), true.into());
+            dns.boolean(name, true);
         }
     }
-    dns.insert("opcode".into(), message.opcode().into());
-    dns.insert("rcode".into(), rcode_name(message.rcode()));
-    let queries: Vec<Value> = message
-        .queries
-        .iter()
-        .map(|q| json!({"rrname": text(&q.name), "rrtype": type_name(q.kind)}))
-        .collect();
-    if !queries.is_empty() {
-        dns.insert("queries".into(), queries.into());
+    dns.number("opcode", message.opcode().into());
+    rcode_name(dns, message.rcode());
+    if !message.queries.is_empty() {
+        dns.objects("queries", message.queries.iter(), |query, q| {
+            query.bytes("rrname", &q.name);
+            type_name(query, q.kind);
+        });
     }
     for (name, section) in [
         ("answers", &message.answers),
@@ -43,51 +40,63 @@ pub(crate) fn message(message: &Message, tx_id: u64) -> Object {
         ("additionals", &message.additionals),
     ] {
         if !section.is_empty() {
-            let records: Vec<Value> = section.iter().map(|a| answer(a).into()).collect();
-            dns.insert(name.into(), records.into());
+            dns.objects(name, section.iter(), answer);
         }
     }
     let grouped = grouped(&message.answers);
     if !grouped.is_empty() {
-        dns.insert("grouped".into(), grouped.into());
+        dns.value("grouped", grouped.into());
     }
-    dns
 }
 
-fn answer(answer: &Answer) -> Object {
-    let mut record = Object::new();
-    record.insert("rrname".into(), text(&answer.name));
-    record.insert("rrtype".into(), type_name(answer.kind));
-    record.insert("ttl".into(), answer.ttl.into());
+/// Adds the flags word in hexadecimal digits, without leading zeros.
+fn hex<F: Fields>(dns: &mut F, flags: u16) {
+    let mut digits = [b'0'; 4];
+    let mut left = flags;
+    let mut used = 0_usize;
+    for digit in digits.iter_mut().rev() {
+        let nibble = u8::try_from(left & 15).unwrap_or(0);
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        left >>= 4;
+        used += 1;
+        if left == 0 {
+            break;
+        }
+    }
+    let text = digits.get(4 - used..).unwrap_or_default();
+    dns.text("flags", std::str::from_utf8(text).unwrap_or("0"));
+}
+
+fn answer<F: Fields>(record: &mut F, answer: &Answer) {
+    record.bytes("rrname", &answer.name);
+    type_name(record, answer.kind);
+    record.number("ttl", answer.ttl.into());
     match &answer.data {
         Rdata::Soa(soa) => {
             let [serial, refresh, retry, expire, minimum] = soa.numbers;
-            record.insert(
-                "soa".into(),
+            record.value(
+                "soa",
                 json!({"mname": text(&soa.mname), "rname": text(&soa.rname), "serial": serial,
                     "refresh": refresh, "retry": retry, "expire": expire, "minimum": minimum}),
             );
         }
         Rdata::Srv(priority, weight, port, name) => {
-            record.insert(
-                "srv".into(),
+            record.value(
+                "srv",
                 json!({"priority": priority, "weight": weight, "port": port, "name": text(name)}),
             );
         }
         Rdata::Sshfp(algorithm, kind, fingerprint) => {
             let hex: Vec<String> = fingerprint.iter().map(|b| format!("{b:02x}")).collect();
-            record.insert(
-                "sshfp".into(),
+            record.value(
+                "sshfp",
                 json!({"fingerprint": hex.join(":"), "algo": algorithm, "type": kind}),
             );
         }
-        other => {
-            if let Some(data) = plain(other) {
-                record.insert("rdata".into(), data);
-            }
-        }
+        Rdata::Address(address) => record.address("rdata", *address, false),
+        Rdata::Name(name) | Rdata::Text(name) | Rdata::Mx(_, name) => record.bytes("rdata", name),
+        _ => {}
     }
-    record
 }
 
 fn plain(data: &Rdata) -> Option<Value> {
@@ -122,7 +131,7 @@ fn grouped(answers: &[Answer]) -> Object {
     groups
 }
 
-fn rcode_name(rcode: u16) -> Value {
+fn rcode_name<F: Fields>(record: &mut F, rcode: u16) {
     let name = match rcode {
         0 => "NOERROR",
         1 => "FORMERR",
@@ -135,13 +144,13 @@ fn rcode_name(rcode: u16) -> Value {
         8 => "NXRRSET",
         9 => "NOTAUTH",
         10 => "NOTZONE",
-        other => return Value::from(other.to_string()),
+        other => return record.text("rcode", &other.to_string()),
     };
-    Value::from(name)
+    record.text("rcode", name);
 }
 
-/// The name of a record type (IANA registry), or its number.
-pub(crate) fn type_name(kind: u16) -> Value {
+/// Adds the name of a record type (IANA registry), or its number.
+fn type_name<F: Fields>(record: &mut F, kind: u16) {
     const NAMES: &[(u16, &str)] = &[
         (1, "A"),
         (2, "NS"),
@@ -208,8 +217,8 @@ pub(crate) fn type_name(kind: u16) -> Value {
         (256, "URI"),
     ];
     match NAMES.binary_search_by_key(&kind, |(number, _)| *number) {
-        Ok(at) => NAMES.get(at).map_or(Value::Null, |(_, name)| (*name).into()),
-        Err(_) => Value::from(kind.to_string()),
+        Ok(at) => record.text("rrtype", NAMES.get(at).map_or("", |(_, name)| name)),
+        Err(_) => record.text("rrtype", &kind.to_string()),
     }
 }
 
@@ -219,9 +228,14 @@ mod tests {
 
     #[test]
     fn types_are_named_or_numbered() {
-        assert_eq!(type_name(28), "AAAA");
-        assert_eq!(type_name(65), "HTTPS");
-        assert_eq!(type_name(65_280), "65280");
+        let name = |kind| {
+            let mut record = Object::new();
+            type_name(&mut record, kind);
+            record.remove("rrtype").unwrap()
+        };
+        assert_eq!(name(28), "AAAA");
+        assert_eq!(name(65), "HTTPS");
+        assert_eq!(name(65_280), "65280");
     }
 
     #[test]
@@ -229,7 +243,9 @@ mod tests {
         let bytes = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01";
         let (parsed, whole) = net::app::dns::parse(bytes).unwrap();
         assert!(whole);
+        let mut record = Object::new();
+        message(&mut record, &parsed, 0);
         expect_test::expect![[r#"{"version":3,"type":"request","tx_id":0,"id":4660,"flags":"100","rd":true,"opcode":0,"rcode":"NOERROR","queries":[{"rrname":"example.com","rrtype":"A"}]}"#]]
-            .assert_eq(&Value::from(message(&parsed, 0)).to_string());
+            .assert_eq(&Value::from(record).to_string());
     }
 }

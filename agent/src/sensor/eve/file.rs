@@ -3,12 +3,11 @@
 use net::Direction;
 use net::app::file::{File, FileState};
 use net::app::http::{Body, Http};
-use serde_json::Value;
 
-use super::{Object, text};
+use super::fields::Fields;
 
-/// The file in one direction of a transaction, when there is one.
-pub(crate) fn of_http(http: &Http, dir: Direction, tx_id: u64) -> Option<Object> {
+/// The body that is a file in one direction of a transaction, when there is one.
+pub(crate) fn body_of(http: &Http, dir: Direction) -> Option<&Body> {
     let (body, headers) = match dir {
         Direction::ToServer => (&http.request.body, &http.request.headers),
         Direction::ToClient => (&http.response.body, &http.response.headers),
@@ -17,50 +16,48 @@ pub(crate) fn of_http(http: &Http, dir: Direction, tx_id: u64) -> Option<Object>
         return None;
     }
     let content_type = headers.get("content-type").unwrap_or_default();
-    if dir == Direction::ToServer && content_type.starts_with(b"multipart/") {
-        // Its parts are files, not the whole.
-        return None;
-    }
-    let mut out = Object::new();
-    let name = name(http, dir);
+    // The parts of a form are files, not the whole.
+    (dir == Direction::ToClient || !content_type.starts_with(b"multipart/")).then_some(body)
+}
+
+/// A body as a file.
+pub(crate) fn of_http<F: Fields>(out: &mut F, name: &[u8], body: &Body, tx_id: u64) {
     if !name.is_empty() {
-        out.insert("filename".into(), text(name));
+        out.bytes("filename", name);
     }
-    out.insert("gaps".into(), body.has_gap().into());
-    out.insert("state".into(), state(body));
-    out.insert("stored".into(), false.into());
-    out.insert("size".into(), body.data().len().into());
-    out.insert("tx_id".into(), tx_id.into());
-    Some(out)
+    out.boolean("gaps", body.has_gap());
+    let whole = !body.is_truncated() && !body.has_gap();
+    out.text("state", if whole { "CLOSED" } else { "TRUNCATED" });
+    out.boolean("stored", false);
+    out.number("size", u64::try_from(body.data().len()).unwrap_or(u64::MAX));
+    out.number("tx_id", tx_id);
 }
 
 /// A file of a transaction.
-pub(crate) fn of(file: &File, tx_id: u64) -> Object {
-    let mut out = Object::new();
+pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
     if !file.name.is_empty() {
-        out.insert("filename".into(), text(&file.name));
+        out.bytes("filename", &file.name);
     }
-    out.insert("gaps".into(), file.has_gaps().into());
+    out.boolean("gaps", file.has_gaps());
     let state = match file.state() {
         FileState::Closed => "CLOSED",
         FileState::Truncated => "TRUNCATED",
         FileState::Open => "UNKNOWN",
     };
-    out.insert("state".into(), state.into());
+    out.text("state", state);
     let digests = file.digests();
     if let Some(md5) = digests.md5 {
-        out.insert("md5".into(), hex(&md5).into());
+        out.text("md5", &hex(&md5));
     }
     if let Some(sha1) = digests.sha1 {
-        out.insert("sha1".into(), hex(&sha1).into());
+        out.text("sha1", &hex(&sha1));
     }
     if let Some(sha256) = digests.sha256 {
-        out.insert("sha256".into(), hex(&sha256).into());
+        out.text("sha256", &hex(&sha256));
     }
-    out.insert("stored".into(), false.into());
-    out.insert("size".into(), file.size().into());
-    out.insert("tx_id".into(), tx_id.into());
-    out
+    out.boolean("stored", false);
+    out.number("size", file.size());
+    out.number("tx_id", tx_id);
 }
 
 /// Lower-case hex.
@@ -81,10 +78,6 @@ pub(crate) fn name(http: &Http, dir: Direction) -> &[u8] {
     };
     let named = headers.get("content-disposition").and_then(disposition_name);
     named.unwrap_or_else(|| path(&http.request.uri))
-}
-
-fn state(body: &Body) -> Value {
-    if body.is_truncated() || body.has_gap() { "TRUNCATED".into() } else { "CLOSED".into() }
 }
 
 fn path(uri: &[u8]) -> &[u8] {

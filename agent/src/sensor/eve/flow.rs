@@ -1,10 +1,9 @@
 //! `flow` records.
 
+use super::Head;
+use super::fields::Fields;
 use net::flow::tcp::TcpState;
 use net::{Direction, EndReason, Flow, FlowState};
-use serde_json::json;
-
-use super::{Head, Object, timestamp};
 
 fn reason_name(reason: EndReason) -> &'static str {
     match reason {
@@ -24,83 +23,83 @@ fn state_name(flow: &Flow) -> &'static str {
 }
 
 /// The record of a flow that has ended.
-pub(crate) fn ended(head: &Head<'_>, flow: &Flow, reason: EndReason) -> Object {
-    let mut record = head.of_flow(flow, Direction::ToServer);
+pub(crate) fn ended<F: Fields>(record: &mut F, head: &Head<'_>, flow: &Flow, reason: EndReason) {
+    head.of_flow(record, flow, Direction::ToServer);
     if matches!(flow.proto(), 1 | 58) {
-        record.insert("icmp_type".into(), flow.client().1.into());
+        record.number("icmp_type", flow.client().1.into());
         if flow.both_seen() {
-            record.insert("response_icmp_type".into(), flow.server().1.into());
+            record.number("response_icmp_type", flow.server().1.into());
         } else {
-            record.insert("icmp_code".into(), 0.into());
+            record.number("icmp_code", 0);
         }
     }
     if flow.protocol() != net::Protocol::Unknown {
-        record.insert("app_proto".into(), flow.protocol().name().into());
+        record.text("app_proto", flow.protocol().name());
     }
-    let (packets, bytes) = (flow.packets(), flow.bytes());
     let age = flow.last().div_euclid(1_000_000).saturating_sub(flow.start().div_euclid(1_000_000));
-    let mut body = json!({
-        "pkts_toserver": packets.to_server,
-        "pkts_toclient": packets.to_client,
-        "bytes_toserver": bytes.to_server,
-        "bytes_toclient": bytes.to_client,
-        "start": timestamp(flow.start()),
-        "end": timestamp(flow.last()),
-        "age": age,
-        "state": state_name(flow),
-        "reason": reason_name(reason),
-        "alerted": flow.alerted(),
+    record.object("flow", |body| {
+        counters(body, flow);
+        body.time("start", flow.start());
+        body.time("end", flow.last());
+        body.number("age", age.unsigned_abs());
+        body.text("state", state_name(flow));
+        body.text("reason", reason_name(reason));
+        body.boolean("alerted", flow.alerted());
+        if flow.transactions() > 0 {
+            body.number("tx_cnt", flow.transactions());
+        }
     });
-    if flow.transactions() > 0
-        && let Some(body) = body.as_object_mut()
-    {
-        body.insert("tx_cnt".into(), flow.transactions().into());
-    }
-    record.insert("flow".into(), body);
-    let seed = head.options.community_seed;
-    record.insert("community_id".into(), flow.community_id(seed).into());
+    record.text("community_id", &flow.community_id(head.options.community_seed));
     if flow.proto() == 6 {
-        record.insert("tcp".into(), tcp(flow).into());
+        record.object("tcp", |body| tcp(body, flow));
     }
-    record
 }
 
-fn tcp(flow: &Flow) -> Object {
+fn counters<F: Fields>(body: &mut F, flow: &Flow) {
+    let (packets, bytes) = (flow.packets(), flow.bytes());
+    body.number("pkts_toserver", packets.to_server.into());
+    body.number("pkts_toclient", packets.to_client.into());
+    body.number("bytes_toserver", bytes.to_server);
+    body.number("bytes_toclient", bytes.to_client);
+}
+
+/// Two hexadecimal digits.
+fn hex<F: Fields>(body: &mut F, key: &str, flags: u8) {
+    let digits = [flags >> 4, flags & 15].map(|n| {
+        let digit = if n < 10 { b'0' } else { b'a' - 10 };
+        digit.wrapping_add(n)
+    });
+    body.text(key, std::str::from_utf8(&digits).unwrap_or("00"));
+}
+
+fn tcp<F: Fields>(body: &mut F, flow: &Flow) {
     let (ts, tc) = (flow.tcp_flags().to_server, flow.tcp_flags().to_client);
-    let mut tcp = Object::new();
-    tcp.insert("tcp_flags".into(), format!("{:02x}", ts | tc).into());
-    tcp.insert("tcp_flags_ts".into(), format!("{ts:02x}").into());
-    tcp.insert("tcp_flags_tc".into(), format!("{tc:02x}").into());
+    hex(body, "tcp_flags", ts | tc);
+    hex(body, "tcp_flags_ts", ts);
+    hex(body, "tcp_flags_tc", tc);
     let names = ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"];
     // In the customary order, not that of the bits.
     for bit in [1, 0, 2, 3, 4, 5, 6, 7] {
         if (ts | tc) & (1 << bit) != 0
             && let Some(name) = names.get(bit)
         {
-            tcp.insert((*name).into(), true.into());
+            body.boolean(name, true);
         }
     }
     if flow.tcp_state() != TcpState::None {
-        tcp.insert("state".into(), flow.tcp_state().name().into());
+        body.text("state", flow.tcp_state().name());
     }
-    tcp
 }
 
 /// The `flow` object inside an alert.
-pub(crate) fn so_far(flow: &Flow, compress: bool) -> Object {
-    let (packets, bytes) = (flow.packets(), flow.bytes());
+pub(crate) fn so_far<F: Fields>(body: &mut F, flow: &Flow, compress: bool) {
     let (client, server) = flow.endpoints(Direction::ToServer);
-    let mut body = Object::new();
-    body.insert("pkts_toserver".into(), packets.to_server.into());
-    body.insert("pkts_toclient".into(), packets.to_client.into());
-    body.insert("bytes_toserver".into(), bytes.to_server.into());
-    body.insert("bytes_toclient".into(), bytes.to_client.into());
-    body.insert("start".into(), timestamp(flow.start()).into());
-    body.insert("src_ip".into(), super::address(client.0, compress));
-    body.insert("dest_ip".into(), super::address(server.0, compress));
+    counters(body, flow);
+    body.time("start", flow.start());
+    body.address("src_ip", client.0, compress);
+    body.address("dest_ip", server.0, compress);
     if matches!(flow.proto(), 6 | 17 | 132) {
-        body.insert("src_port".into(), client.1.into());
-        body.insert("dest_port".into(), server.1.into());
+        body.number("src_port", client.1.into());
+        body.number("dest_port", server.1.into());
     }
-    body
 }

@@ -4,15 +4,16 @@ use net::app::mime::{Mail, Status};
 use net::app::smtp::Smtp;
 use serde_json::Value;
 
+use super::fields::Fields;
 use super::file::hex;
 use super::{Object, text};
 use crate::sensor::settings::MailOptions;
 
 /// Adds `smtp` and, when there is a mail, `email`.
-pub(crate) fn both(record: &mut Object, smtp: &Smtp, options: &MailOptions) {
-    record.insert("smtp".into(), envelope(smtp).into());
+pub(crate) fn both<F: Fields>(record: &mut F, smtp: &Smtp, options: &MailOptions) {
+    record.value("smtp", envelope(smtp).into());
     if let Some(mail) = &smtp.mail {
-        record.insert("email".into(), email(mail, options).into());
+        record.value("email", email(mail, options).into());
     }
 }
 

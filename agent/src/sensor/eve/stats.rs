@@ -1,12 +1,14 @@
 //! The `stats` object.
 
-use serde_json::{Value, json};
+use net::{DecoderEvent, EventCounts};
+use serde_json::{Map, Value, json};
 
 use crate::sensor::figures::Figures;
 
 /// Counters of workers since they began.
 pub(crate) fn counters(figures: &Figures) -> Value {
     let Figures { net: stats, scan } = figures;
+    let (decoder_events, stream_events) = events(&stats.events);
     let average = stats.bytes.checked_div(stats.packets).unwrap_or(0);
     json!({
         "decoder": {
@@ -14,6 +16,8 @@ pub(crate) fn counters(figures: &Figures) -> Value {
             "tcp": stats.tcp, "udp": stats.udp, "icmp": stats.icmp, "sctp": stats.sctp,
             "other_ip": stats.other_ip, "no_ip": stats.no_ip,
             "bad_checksum": stats.bad_checksum, "avg_pkt_size": average,
+            "max_pkt_size": stats.longest, "invalid": stats.invalid,
+            "igmp": stats.igmp, "arp": stats.arp, "event": decoder_events,
         },
         "defrag": {
             "fragments": stats.defrag.fragments, "reassembled": stats.defrag.reassembled,
@@ -23,6 +27,7 @@ pub(crate) fn counters(figures: &Figures) -> Value {
         "flow": {
             "total": stats.flows, "active": stats.flows_active, "shed_packets": stats.flows_shed,
         },
+        "stream": stream_events,
         "tcp": {
             "ignored": stats.tcp_ignored, "reassembly_gap": stats.stream_gaps,
             "stream_depth_reached": stats.stream_depth_reached,
@@ -37,4 +42,22 @@ pub(crate) fn counters(figures: &Figures) -> Value {
             "flow_state_full": scan.scan.flow_state_full,
         },
     })
+}
+
+/// Counters of anomalies: those of the decoder by layer and name, those of streams by name.
+fn events(counts: &EventCounts) -> (Value, Value) {
+    let (mut decoder, mut stream) = (json!({}), Map::new());
+    for event in DecoderEvent::ALL.iter().copied() {
+        let count = counts.of(event);
+        let mut parts = event.name().splitn(3, '.');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("decoder"), Some(layer), Some(name)) => decoder[layer][name] = count.into(),
+            (Some("decoder"), Some(name), None) => decoder[name] = count.into(),
+            (Some("stream"), Some(name), None) => {
+                stream.insert(name.into(), count.into());
+            }
+            _ => {}
+        }
+    }
+    (decoder, stream.into())
 }

@@ -89,7 +89,7 @@ fn other_links() {
         276,
         &[&[8, 0][..], &[0; 18], &udp].concat(),
         &expect![[r#"
-            0: sll.pkt_too_small
+            0: sll2.pkt_too_small
             20: ipv4.pkt_too_small
             40: ipv4.trunc_pkt
             52: "#]],
@@ -168,7 +168,8 @@ fn transports() {
         &[0; 13],
         &expect![[r#"
             0: sctp.pkt_too_small
-            12: "#]],
+            12: 
+            13: sctp.chunk_too_small"#]],
     );
     check_body(
         |body| ipv4(1, &[], body),
@@ -183,7 +184,8 @@ fn transports() {
         &[&[3, 3, 0, 0, 0, 0, 0, 0], quoted.as_slice()].concat(),
         &expect![[r#"
             0: icmpv4.pkt_too_small
-            8: icmpv4.ipv4_trunc_pkt
+            8: 
+            9: icmpv4.ipv4_trunc_pkt
             28: "#]],
     );
     let quoted = ipv6(17, &udp_body((1, 2), b""));

@@ -4,7 +4,7 @@ use super::{DecodeOptions, DecoderEvent, Icmp, Ip, Packet, Transport};
 use crate::cursor::Cursor;
 
 pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
-    let Some(mut icmp) = header(bytes) else { return p.note(DecoderEvent::Icmpv4PktTooSmall) };
+    let Some(mut icmp) = header(bytes) else { return p.invalid(DecoderEvent::Icmpv4PktTooSmall) };
     if o.checksums
         && etherparse::Icmpv4Slice::from_slice(bytes).is_ok()
         && ones_sum(0, bytes) != 0xffff
@@ -30,7 +30,10 @@ pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     if matches!(icmp.kind, 3 | 4 | 5 | 11 | 12) {
         icmp.id = None;
         icmp.seq = None;
-        quoted_v4(p, &mut icmp);
+        // What follows an unknown code is not known to be a packet.
+        if icmp.code <= codes && bytes.len() > 8 {
+            quoted_v4(p, &mut icmp);
+        }
     } else if matches!(icmp.kind, 13 | 14) {
         p.payload = bytes.get(20..).unwrap_or_default();
     }
@@ -49,7 +52,7 @@ fn quoted_v4<'a>(p: &mut Packet<'a>, icmp: &mut Icmp<'a>) {
 }
 
 pub(super) fn v6<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
-    let Some(mut icmp) = header(bytes) else { return p.note(DecoderEvent::Icmpv6PktTooSmall) };
+    let Some(mut icmp) = header(bytes) else { return p.invalid(DecoderEvent::Icmpv6PktTooSmall) };
     if o.checksums
         && let Ip::V6(ip) = &p.ip
     {

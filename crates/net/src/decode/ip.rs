@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use super::{DecodeOptions, DecoderEvent, Fragment, Inner, Ip, Packet, transport, tunnel};
+use super::{
+    DecodeOptions, DecoderEvent, Fragment, Inner, Ip, Packet, Source, options, transport, tunnel,
+};
 use crate::cursor::Cursor;
 
 /// IP of the version its first nibble says.
@@ -12,17 +14,17 @@ pub(super) fn any<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     match bytes.first().map(|b| b >> 4) {
         Some(4) => v4(p, bytes, o),
         Some(6) => v6(p, bytes, o),
-        _ => p.note(DecoderEvent::IprawInvalidIpVersion),
+        _ => p.invalid(DecoderEvent::IprawInvalidIpVersion),
     }
 }
 
 pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     if bytes.len() < 20 {
-        return p.note(DecoderEvent::Ipv4PktTooSmall);
+        return p.invalid(DecoderEvent::Ipv4PktTooSmall);
     }
     let first = bytes.first().copied().unwrap_or(0);
     if first >> 4 != 4 {
-        return p.note(DecoderEvent::Ipv4WrongIpVersion);
+        return p.invalid(DecoderEvent::Ipv4WrongIpVersion);
     }
     let Ok(header) = Ipv4HeaderSlice::from_slice(bytes) else {
         // Version and minimum length are known to be good: the header length is what is left.
@@ -31,7 +33,7 @@ pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
         } else {
             DecoderEvent::Ipv4TruncPkt
         };
-        return p.note(event);
+        return p.invalid(event);
     };
     // Segmentation offload hands packets over before their length is written.
     let total = match usize::from(header.total_len()) {
@@ -40,26 +42,31 @@ pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     };
     let header_len = header.slice().len();
     if total < header_len {
-        return p.note(DecoderEvent::Ipv4IplenSmallerThanHlen);
+        return p.invalid(DecoderEvent::Ipv4IplenSmallerThanHlen);
     }
     let Some(body) = bytes.get(header_len..total) else {
-        return p.note(DecoderEvent::Ipv4TruncPkt);
+        return p.invalid(DecoderEvent::Ipv4TruncPkt);
     };
     p.ip = Ip::V4(header);
     p.src = IpAddr::V4(header.source_addr());
     p.dst = IpAddr::V4(header.destination_addr());
     p.proto = header.protocol().0;
     p.payload = body;
+    p.ip_header = header.slice();
+    p.ip_payload = body;
     if o.checksums && !p.reassembled && !header_checksum_ok(header.slice()) {
         p.checksum_ok = false;
     }
-    options(p, header.options());
+    if !header.options().is_empty() {
+        options::walk(p, header.options());
+    }
     if header.is_fragmenting_payload() {
         p.fragment = Some(Fragment {
             id: u32::from(header.identification()),
             offset: u32::from(header.fragments_offset().value()).saturating_mul(8),
             more: header.more_fragments(),
             next_header: p.proto,
+            next_at: 0,
         });
         return;
     }
@@ -75,72 +82,48 @@ fn header_checksum_ok(header: &[u8]) -> bool {
     (folded & 0xffff).saturating_add(folded >> 16) == 0xffff
 }
 
-/// RFC 791 section 3.1: options are a list of kind, length, data.
-fn options(p: &mut Packet<'_>, bytes: &[u8]) {
-    let mut seen = [0u64; 4];
-    let mut c = Cursor::new(bytes);
-    while let Some(kind) = c.u8() {
-        match kind {
-            0 => return,
-            1 => continue,
-            _ => {}
-        }
-        let Some(len) = c.u8() else { return p.note(DecoderEvent::Ipv4OptMalformed) };
-        let Some(data) = usize::from(len).checked_sub(2).and_then(|n| c.take(n)) else {
-            return p.note(DecoderEvent::Ipv4OptInvalidLen);
-        };
-        if !matches!(kind, 7 | 68 | 82 | 130 | 131 | 133 | 134 | 136 | 137 | 148) {
-            p.note(DecoderEvent::Ipv4OptUnknown);
-        }
-        if let Some(word) = seen.get_mut(usize::from(kind >> 6)) {
-            let bit = 1u64 << (kind & 63);
-            if *word & bit != 0 {
-                p.note(DecoderEvent::Ipv4OptDuplicate);
-            }
-            *word |= bit;
-        }
-        if matches!(kind, 7 | 131 | 137) && (data.is_empty() || data.len() % 4 != 1) {
-            p.note(DecoderEvent::Ipv4OptInvalidLen);
-        }
-    }
-}
-
 pub(super) fn v6<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     if bytes.len() < 40 {
-        return p.note(DecoderEvent::Ipv6PktTooSmall);
+        return p.invalid(DecoderEvent::Ipv6PktTooSmall);
     }
     let Ok(header) = Ipv6HeaderSlice::from_slice(bytes) else {
-        return p.note(DecoderEvent::Ipv6WrongIpVersion);
+        return p.invalid(DecoderEvent::Ipv6WrongIpVersion);
     };
     let after = bytes.get(40..).unwrap_or_default();
     let claimed = usize::from(header.payload_length());
     let Some(body) = after.get(..claimed) else {
-        return p.note(DecoderEvent::Ipv6TruncPkt);
+        return p.invalid(DecoderEvent::Ipv6TruncPkt);
     };
     p.ip = Ip::V6(header);
     p.src = IpAddr::V6(header.source_addr());
     p.dst = IpAddr::V6(header.destination_addr());
-    extensions(p, header.next_header().0, body, o);
+    p.ip_header = header.slice();
+    let whole = bytes.get(..claimed.saturating_add(40)).unwrap_or(body);
+    extensions(p, header.next_header().0, whole, o);
 }
 
 /// RFC 8200 section 4: walks extension headers up to the transport layer or a fragment header.
-fn extensions<'a>(p: &mut Packet<'a>, first: u8, body: &'a [u8], o: DecodeOptions) {
+fn extensions<'a>(p: &mut Packet<'a>, first: u8, whole: &'a [u8], o: DecodeOptions) {
     let mut next = first;
-    let mut c = Cursor::new(body);
+    let mut c = Cursor::new(whole);
+    c.skip(40);
     let (mut hop, mut destination, mut routing, mut auth) = (0u8, 0u8, 0u8, 0u8);
     let mut fragments = 0u8;
+    // Where the byte is that names the header we are at.
+    let mut named_at = 6usize;
     // Every header is at least 8 bytes long, so the walk ends with the packet.
     loop {
         p.proto = next;
         p.payload = c.rest();
+        let here = c.position();
         match next {
             0 | 43 | 60 => {
                 let (Some(after), Some(len)) = (c.u8(), c.u8()) else {
-                    return p.note(DecoderEvent::Ipv6TruncExthdr);
+                    return p.invalid(DecoderEvent::Ipv6TruncExthdr);
                 };
                 let size = usize::from(len).saturating_mul(8).saturating_add(6);
                 let Some(data) = c.take(size) else {
-                    return p.note(DecoderEvent::Ipv6TruncExthdr);
+                    return p.invalid(DecoderEvent::Ipv6TruncExthdr);
                 };
                 match next {
                     0 => twice(p, &mut hop, 1, DecoderEvent::Ipv6ExthdrDuplHh),
@@ -160,18 +143,21 @@ fn extensions<'a>(p: &mut Packet<'a>, first: u8, body: &'a [u8], o: DecodeOption
             }
             44 => {
                 twice(p, &mut fragments, 1, DecoderEvent::Ipv6ExthdrDuplFh);
-                match fragment(p, &mut c) {
+                match fragment(p, &mut c, named_at) {
                     Some(after) => next = after,
-                    None => return,
+                    None => {
+                        p.ip_header = whole.get(..here).unwrap_or(p.ip_header);
+                        return;
+                    }
                 }
             }
             51 => {
                 let (Some(after), Some(len)) = (c.u8(), c.u8()) else {
-                    return p.note(DecoderEvent::Ipv6TruncExthdr);
+                    return p.invalid(DecoderEvent::Ipv6TruncExthdr);
                 };
                 let size = usize::from(len).saturating_mul(4).saturating_add(6);
                 let Some(data) = c.take(size) else {
-                    return p.note(DecoderEvent::Ipv6TruncExthdr);
+                    return p.invalid(DecoderEvent::Ipv6TruncExthdr);
                 };
                 twice(p, &mut auth, 1, DecoderEvent::Ipv6ExthdrDuplAh);
                 if !data.starts_with(&[0, 0]) {
@@ -185,8 +171,15 @@ fn extensions<'a>(p: &mut Packet<'a>, first: u8, body: &'a [u8], o: DecodeOption
                 }
                 return;
             }
-            _ => return upper(p, next, c.rest(), o),
+            // Mobility, host identity, shim: headers of their own that lead on to nothing we read.
+            135 | 139 | 140 => return,
+            _ => {
+                p.ip_header = whole.get(..here).unwrap_or(p.ip_header);
+                p.ip_payload = c.rest();
+                return upper(p, next, c.rest(), o);
+            }
         }
+        named_at = here;
     }
 }
 
@@ -230,10 +223,10 @@ fn padding(p: &mut Packet<'_>, data: &[u8], hop_by_hop: bool) {
 }
 
 /// A fragment header; what follows it when it is that of a whole packet.
-fn fragment<'a>(p: &mut Packet<'a>, c: &mut Cursor<'a>) -> Option<u8> {
+fn fragment<'a>(p: &mut Packet<'a>, c: &mut Cursor<'a>, named_at: usize) -> Option<u8> {
     let (Some(next), Some(reserved), Some(place), Some(id)) = (c.u8(), c.u8(), c.u16(), c.u32())
     else {
-        p.note(DecoderEvent::Ipv6TruncExthdr);
+        p.invalid(DecoderEvent::Ipv6TruncExthdr);
         return None;
     };
     if reserved != 0 {
@@ -242,12 +235,19 @@ fn fragment<'a>(p: &mut Packet<'a>, c: &mut Cursor<'a>) -> Option<u8> {
     p.proto = next;
     p.payload = c.rest();
     let (offset, more) = (u32::from(place & 0xfff8), place & 1 == 1);
+    if more && !c.remaining().is_multiple_of(8) {
+        p.note(DecoderEvent::Ipv6FragInvalidLength);
+    }
+    if u32::try_from(c.remaining()).is_ok_and(|n| offset.saturating_add(n) > 65_535) {
+        p.note(DecoderEvent::Ipv6FragPktTooLarge);
+    }
     if offset == 0 && !more {
         // RFC 6946: an atomic fragment is a whole packet.
         p.note(DecoderEvent::Ipv6ExthdrUselessFh);
         return Some(next);
     }
-    p.fragment = Some(Fragment { id, offset, more, next_header: next });
+    let next_at = u16::try_from(named_at).unwrap_or(6);
+    p.fragment = Some(Fragment { id, offset, more, next_header: next, next_at });
     None
 }
 
@@ -262,33 +262,35 @@ fn upper<'a>(p: &mut Packet<'a>, proto: u8, body: &'a [u8], o: DecodeOptions) {
         58 => super::icmp::v6(p, body, o),
         6 => transport::tcp(p, body, o),
         17 => transport::udp(p, body, o),
-        132 => transport::sctp(p, body),
+        132 => super::sctp::packet(p, body),
+        2 if is_v4 => super::igmp::message(p, body),
         47 => tunnel::gre(p, body),
-        4 | 41 => {
-            if !is_v4 && body.len() < if proto == 4 { 20 } else { 40 } {
-                p.note(if proto == 4 {
-                    DecoderEvent::Ipv6Ipv4InIpv6TooSmall
-                } else {
-                    DecoderEvent::Ipv6Ipv6InIpv6TooSmall
-                });
-                return;
-            }
-            let version = if proto == 4 { 4 } else { 6 };
-            if body.first().map(|b| b >> 4) == Some(version) {
-                p.inner = Some(Inner::Ip(body));
-            } else if !is_v4 {
-                p.note(if proto == 4 {
-                    DecoderEvent::Ipv6Ipv4InIpv6WrongVersion
-                } else {
-                    DecoderEvent::Ipv6Ipv6InIpv6WrongVersion
-                });
-            }
-        }
-        0 if is_v4 => {}
+        4 | 41 => within(p, proto, body),
         50 => p.transport = super::Transport::Esp,
-        _ if !is_v4 && !matches!(proto, 2 | 46 | 89 | 103 | 112 | 115 | 135 | 139 | 140) => {
-            p.note(DecoderEvent::Ipv6UnknownNextHeader);
-        }
-        _ => {}
+        51 if is_v4 => {}
+        _ if is_v4 => p.note(DecoderEvent::Ipv4UnknownProtocol),
+        _ => p.note(DecoderEvent::Ipv6UnknownNextHeader),
+    }
+}
+
+/// IP within IP (RFC 2003, RFC 2473, RFC 4213).
+fn within<'a>(p: &mut Packet<'a>, proto: u8, body: &'a [u8]) {
+    let (version, least) = if proto == 4 { (4, 20) } else { (6, 40) };
+    let is_v4 = matches!(p.ip, Ip::V4(_));
+    if !is_v4 && body.len() < least {
+        return p.invalid(if version == 4 {
+            DecoderEvent::Ipv6Ipv4InIpv6TooSmall
+        } else {
+            DecoderEvent::Ipv6Ipv6InIpv6TooSmall
+        });
+    }
+    if body.first().map(|b| b >> 4) == Some(version) {
+        p.enclose(Inner::Ip(body), if is_v4 { Source::Ipv4 } else { Source::Ipv6 });
+    } else if !is_v4 {
+        p.invalid(if version == 4 {
+            DecoderEvent::Ipv6Ipv4InIpv6WrongVersion
+        } else {
+            DecoderEvent::Ipv6Ipv6InIpv6WrongVersion
+        });
     }
 }

@@ -19,7 +19,9 @@ fn describe(link: u16, bytes: &[u8]) -> String {
             Transport::None => "none",
             Transport::Tcp(_) => "tcp",
             Transport::Udp { .. } => "udp",
-            Transport::Sctp { .. } => "sctp",
+            Transport::Sctp(_) => "sctp",
+            Transport::Igmp(_) => "igmp",
+            Transport::Arp(_) => "arp",
             Transport::Icmp(_) => "icmp",
             Transport::Esp => "esp",
         };
@@ -187,8 +189,8 @@ fn what_is_wrong_is_named() {
     };
     assert!(change(0, 0x44).contains("decoder.ipv4.hlen_too_small"));
     assert!(change(3, 19).contains("decoder.ipv4.iplen_smaller_than_hlen"));
-    assert!(change(25, 7).contains("decoder.udp.hlen_invalid"));
-    assert!(change(25, 11).contains("decoder.udp.hlen_invalid"));
+    assert!(change(25, 7).contains("decoder.udp.len_invalid"));
+    assert!(change(25, 11).contains("udp 3B"), "what it says is used");
     assert!(change(31, b'!').contains("ok false"), "the checksum does not fit any more");
     assert!(change(8, 1).contains("ok false"), "nor does that of the header");
     assert!(change(9, 58).contains("decoder.ipv4.icmpv6"));
@@ -208,7 +210,7 @@ fn tcp_options_are_checked_and_found() {
     let mut packet = Vec::new();
     PacketBuilder::ipv4([1; 4], [2; 4], 64)
         .tcp(1, 2, 3, 4)
-        .options_raw(&[2, 4, 5, 0xb4, 3, 3, 7, 1, 2, 3, 0, 0])
+        .options_raw(&[2, 4, 5, 0xb4, 3, 3, 7, 2, 4, 0, 9, 2, 3, 0, 0, 0, 0])
         .unwrap()
         .write(&mut packet, b"")
         .unwrap();

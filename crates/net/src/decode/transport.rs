@@ -1,8 +1,8 @@
-//! TCP, UDP, SCTP and what a packet keeps of them.
+//! TCP, UDP and what a packet keeps of transport layers.
 
 use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
 
-use super::{DecodeOptions, DecoderEvent, Ip, Packet, tunnel};
+use super::{Arp, DecodeOptions, DecoderEvent, Igmp, Ip, Packet, Sctp, tunnel};
 use crate::cursor::Cursor;
 
 /// Bits of the TCP flags byte.
@@ -41,13 +41,12 @@ pub enum Transport<'a> {
         /// Header bytes.
         header: &'a [u8],
     },
-    /// SCTP, ports only.
-    Sctp {
-        /// Source port.
-        src_port: u16,
-        /// Destination port.
-        dst_port: u16,
-    },
+    /// SCTP.
+    Sctp(Sctp<'a>),
+    /// IGMP.
+    Igmp(Igmp<'a>),
+    /// ARP, which has no IP below it.
+    Arp(Arp),
     /// ICMP of either version.
     Icmp(Icmp<'a>),
     /// Encrypted payload; the security parameters index is its first four bytes.
@@ -121,11 +120,11 @@ pub struct Icmp<'a> {
 
 pub(super) fn tcp<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     if bytes.len() < 20 {
-        return p.note(DecoderEvent::TcpPktTooSmall);
+        return p.invalid(DecoderEvent::TcpPktTooSmall);
     }
     let Ok(header) = TcpHeaderSlice::from_slice(bytes) else {
         let offset = bytes.get(12).map_or(0, |b| b >> 4);
-        return p.note(if offset < 5 {
+        return p.invalid(if offset < 5 {
             DecoderEvent::TcpHlenTooSmall
         } else {
             DecoderEvent::TcpInvalidOptlen
@@ -173,17 +172,24 @@ fn tcp_options(p: &mut Packet<'_>, options: &[u8]) {
         if usize::from(len).checked_sub(2).and_then(|n| c.take(n)).is_none() {
             return p.note(DecoderEvent::TcpOptInvalidLen);
         }
-        let wanted = match kind {
-            2 | 18 => Some(4),
-            3 => Some(3),
-            4 => Some(2),
-            8 => Some(10),
-            _ => None,
+        let fits = match kind {
+            2 => len == 4,
+            3 => len == 3,
+            4 => len == 2,
+            8 => len == 10,
+            // Selective acknowledgements are pairs of numbers, and there may be none of them.
+            5 => len % 8 == 2 && len <= 34,
+            // MD5 (RFC 2385), authentication (RFC 5925), fast open (RFC 7413).
+            19 => len == 18,
+            29 => len >= 4,
+            34 => len == 2 || ((6..=18).contains(&len) && len % 2 == 0),
+            _ => true,
         };
-        if wanted.is_some_and(|w| w != len) {
+        if !fits {
             p.note(DecoderEvent::TcpOptInvalidLen);
+            continue;
         }
-        if matches!(kind, 2..=5 | 8) {
+        if matches!(kind, 2..=5 | 8 | 19 | 29) {
             let bit = 1u32 << (kind & 31);
             if seen & bit != 0 {
                 p.note(DecoderEvent::TcpOptDuplicate);
@@ -195,21 +201,17 @@ fn tcp_options(p: &mut Packet<'_>, options: &[u8]) {
 
 pub(super) fn udp<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
     let Ok(header) = UdpHeaderSlice::from_slice(bytes) else {
-        return p.note(DecoderEvent::UdpPktTooSmall);
+        return p.invalid(DecoderEvent::UdpPktTooSmall);
     };
     let claimed = usize::from(header.length());
-    if claimed < 8 && claimed != 0 {
-        return p.note(DecoderEvent::UdpHlenInvalid);
+    if claimed < 8 {
+        return p.invalid(DecoderEvent::UdpLenInvalid);
     }
     if bytes.len() < claimed {
-        return p.note(DecoderEvent::UdpPktTooSmall);
+        return p.invalid(DecoderEvent::UdpPktTooSmall);
     }
-    // Longer than it says: reported, and what it says is used. Zero is a jumbogram (RFC 2675).
-    if claimed != 0 && bytes.len() != claimed {
-        p.note(DecoderEvent::UdpHlenInvalid);
-    }
-    let end = if claimed == 0 { bytes.len() } else { claimed };
-    let payload = bytes.get(8..end).unwrap_or_default();
+    // Longer than it says: what it says is used.
+    let payload = bytes.get(8..claimed).unwrap_or_default();
     if o.checksums && header.checksum() != 0 && !udp_checksum_ok(p, &header, payload) {
         p.checksum_ok = false;
     }
@@ -227,14 +229,4 @@ fn udp_checksum_ok(p: &Packet<'_>, header: &UdpHeaderSlice<'_>, payload: &[u8]) 
         Ip::None => return true,
     };
     sum == Ok(header.checksum())
-}
-
-/// RFC 9260 section 3.1: the common header is 12 bytes.
-pub(super) fn sctp<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
-    let mut c = Cursor::new(bytes);
-    let (Some(src_port), Some(dst_port), Some(())) = (c.u16(), c.u16(), c.skip(8)) else {
-        return p.note(DecoderEvent::SctpPktTooSmall);
-    };
-    p.transport = Transport::Sctp { src_port, dst_port };
-    p.payload = c.rest();
 }

@@ -1,16 +1,17 @@
 //! Encapsulations whose inside is a packet of its own: GRE (RFC 2784, 2890, 2637), ERSPAN
-//! (draft-foschiano-erspan), VXLAN (RFC 7348), GENEVE (RFC 8926).
+//! (draft-foschiano-erspan), VXLAN (RFC 7348), GENEVE (RFC 8926), Teredo (RFC 4380).
 
-use super::{DecoderEvent, Inner, Packet};
+use super::{DecoderEvent, Inner, Packet, Source, ppp};
 use crate::cursor::Cursor;
 
 const VXLAN_PORT: u16 = 4789;
 const GENEVE_PORT: u16 = 6081;
+const TEREDO_PORT: u16 = 3544;
 
 pub(super) fn gre<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     let mut c = Cursor::new(bytes);
     let (Some(flags), Some(protocol)) = (c.u16(), c.u16()) else {
-        return p.note(DecoderEvent::GrePktTooSmall);
+        return p.invalid(DecoderEvent::GrePktTooSmall);
     };
     let (checksum, routing, key) = (flags & 0x8000 != 0, flags & 0x4000 != 0, flags & 0x2000 != 0);
     let (sequence, source_route) = (flags & 0x1000 != 0, flags & 0x0800 != 0);
@@ -18,10 +19,10 @@ pub(super) fn gre<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     match flags & 7 {
         0 => {
             if recursion {
-                return p.note(DecoderEvent::GreVersion0Recur);
+                return p.invalid(DecoderEvent::GreVersion0Recur);
             }
             if flags & 0x00f8 != 0 {
-                return p.note(DecoderEvent::GreVersion0Flags);
+                return p.invalid(DecoderEvent::GreVersion0Flags);
             }
         }
         1 => {
@@ -35,10 +36,10 @@ pub(super) fn gre<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
                 (!key, DecoderEvent::GreVersion1NoKey),
             ];
             if let Some((_, event)) = wrong.iter().find(|(is_wrong, _)| *is_wrong) {
-                return p.note(*event);
+                return p.invalid(*event);
             }
         }
-        _ => return p.note(DecoderEvent::GreWrongVersion),
+        _ => return p.invalid(DecoderEvent::GreWrongVersion),
     }
     let mut optional = 0usize;
     for present in [checksum || routing, key, sequence, acknowledgement && flags & 7 == 1] {
@@ -50,18 +51,19 @@ pub(super) fn gre<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
         DecoderEvent::GreVersion1HdrTooBig
     };
     if c.skip(optional).is_none() {
-        return p.note(too_big);
+        return p.invalid(too_big);
     }
     if routing && flags & 7 == 0 && skip_source_routes(&mut c).is_none() {
-        return p.note(DecoderEvent::GreVersion0MalformedSreHdr);
+        return p.invalid(DecoderEvent::GreVersion0MalformedSreHdr);
     }
     let rest = c.rest();
     p.payload = rest;
+    p.inner_source = Source::Gre;
     p.inner = match protocol {
         0x0800 | 0x86dd => Some(Inner::Ip(rest)),
         0x6558 => Some(Inner::Ethernet(rest)),
-        0x8100 | 0x88a8 | 0x8847 | 0x8848 => Some(Inner::EtherType(protocol, rest)),
-        0x880b => ppp(rest),
+        0x0806 | 0x8100 | 0x88a8 | 0x8847 | 0x8848 => Some(Inner::EtherType(protocol, rest)),
+        0x880b => in_ppp(rest),
         // Without a sequence number it is ERSPAN type I: no header at all.
         0x88be if !sequence => Some(Inner::Ethernet(rest)),
         0x88be => erspan(p, rest, 8),
@@ -83,36 +85,30 @@ fn skip_source_routes(c: &mut Cursor<'_>) -> Option<()> {
     }
 }
 
-fn ppp(bytes: &[u8]) -> Option<Inner<'_>> {
+fn in_ppp(bytes: &[u8]) -> Option<Inner<'_>> {
     let mut c = Cursor::new(bytes);
     if bytes.starts_with(&[0xff, 0x03]) {
         c.skip(2)?;
     }
-    let first = c.u8()?;
-    let protocol =
-        if first & 1 == 1 { u16::from(first) } else { u16::from_be_bytes([first, c.u8()?]) };
-    match protocol {
-        0x21 | 0x57 => Some(Inner::Ip(c.rest())),
-        _ => None,
-    }
+    matches!(ppp::number(&mut c)?, 0x21 | 0x57).then(|| Inner::Ip(c.rest()))
 }
 
 fn erspan<'a>(p: &mut Packet<'a>, bytes: &'a [u8], header: usize) -> Option<Inner<'a>> {
     let mut c = Cursor::new(bytes);
     let Some(first) = c.u16() else {
-        p.note(DecoderEvent::ErspanHeaderTooSmall);
+        p.invalid(DecoderEvent::ErspanHeaderTooSmall);
         return None;
     };
     if !matches!(first >> 12, 1 | 2) {
-        p.note(DecoderEvent::ErspanUnsupportedVersion);
+        p.invalid(DecoderEvent::ErspanUnsupportedVersion);
         return None;
     }
     let Some(rest) = bytes.get(header..) else {
-        p.note(DecoderEvent::ErspanHeaderTooSmall);
+        p.invalid(DecoderEvent::ErspanHeaderTooSmall);
         return None;
     };
     if first & 0x0fff != 0 && !p.vlan.push(first) {
-        p.note(DecoderEvent::ErspanTooManyVlanLayers);
+        p.invalid(DecoderEvent::ErspanTooManyVlanLayers);
     }
     // Type III may carry 8 bytes more, announced by the last bit of its header.
     let more = header == 12 && bytes.get(11).is_some_and(|b| b & 1 == 1);
@@ -120,17 +116,63 @@ fn erspan<'a>(p: &mut Packet<'a>, bytes: &'a [u8], header: usize) -> Option<Inne
 }
 
 /// Tunnels known by their registered UDP port.
-pub(super) fn over_udp<'a>(p: &mut Packet<'a>, _src: u16, dst: u16, payload: &'a [u8]) {
-    match dst {
-        VXLAN_PORT => vxlan(p, payload),
-        GENEVE_PORT => geneve(p, payload),
+pub(super) fn over_udp<'a>(p: &mut Packet<'a>, src: u16, dst: u16, payload: &'a [u8]) {
+    match (src, dst) {
+        (_, VXLAN_PORT) => vxlan(p, payload),
+        (_, GENEVE_PORT) => geneve(p, payload),
+        (_, TEREDO_PORT) | (TEREDO_PORT, _) => {
+            if let Some(inside) = teredo(payload) {
+                p.enclose(Inner::Ip(inside), Source::Teredo);
+            }
+        }
         _ => {}
     }
 }
 
+/// RFC 4380 section 5.1.1: indications of authentication and origin may precede an IPv6 packet.
+fn teredo(bytes: &[u8]) -> Option<&[u8]> {
+    let mut c = Cursor::new(bytes);
+    if c.rest().starts_with(&[0, 1]) {
+        c.skip(2)?;
+        let (id, value) = (c.u8()?, c.u8()?);
+        // Identifier, value, nonce and confirmation.
+        c.skip(usize::from(id).saturating_add(usize::from(value)).saturating_add(9))?;
+    }
+    if c.rest().starts_with(&[0, 0]) {
+        c.skip(8)?;
+    }
+    let packet = c.rest();
+    let length = u16::from_be_bytes([*packet.get(4)?, *packet.get(5)?]);
+    // Anything may use that port: only what fits exactly is taken for an IPv6 packet.
+    let fits = packet.len() == usize::from(length).saturating_add(40);
+    (fits && packet.first()? >> 4 == 6).then_some(packet)
+}
+
+/// Whether an Ethernet frame has something in it that we read.
+fn is_readable(frame: &[u8]) -> bool {
+    let kind = frame.get(12..14).and_then(|kind| <[u8; 2]>::try_from(kind).ok());
+    matches!(
+        kind.map(u16::from_be_bytes),
+        Some(
+            0x0800
+                | 0x0806
+                | 0x86dd
+                | 0x8100
+                | 0x88a8
+                | 0x9100
+                | 0x88e7
+                | 0x8847
+                | 0x8848
+                | 0x8863
+                | 0x8864
+                | 0x894f
+        )
+    )
+}
+
 fn vxlan<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     let mut c = Cursor::new(bytes);
-    let (Some(flags), Some([r1, r2, r3]), Some(_vni), Some(last)) =
+    let (Some(flags), Some([r1, r2, r3]), Some(vni), Some(last)) =
         (c.u8(), c.array::<3>(), c.u24(), c.u8())
     else {
         return;
@@ -138,7 +180,12 @@ fn vxlan<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     if flags & 0x08 == 0 || [r1, r2, r3, last] != [0; 4] || c.remaining() < 14 {
         return;
     }
-    p.inner = Some(Inner::Ethernet(c.rest()));
+    if !is_readable(c.rest()) {
+        p.note(DecoderEvent::VxlanUnknownPayloadType);
+        return;
+    }
+    p.enclose(Inner::Ethernet(c.rest()), Source::Vxlan);
+    p.inner_vni = Some(vni);
 }
 
 fn geneve<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
@@ -155,6 +202,7 @@ fn geneve<'a>(p: &mut Packet<'a>, bytes: &'a [u8]) {
     if c.skip(options).is_none() {
         return;
     }
+    p.inner_source = Source::Geneve;
     p.inner = match protocol {
         0x6558 => Some(Inner::Ethernet(c.rest())),
         0x0800 | 0x86dd => Some(Inner::Ip(c.rest())),

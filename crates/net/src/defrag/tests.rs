@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decode::DecodeOptions;
+use crate::policy::{HostPolicies, OsPolicy};
 use crate::testing::{Log, ipv4_piece, ipv6, ipv6_piece, meta, noise};
 use crate::{Config, Engine, LinkType, Meta};
 
@@ -20,7 +21,7 @@ struct Run {
 
 impl Run {
     fn new(limits: Limits) -> Self {
-        Self { defrag: Defrag::new(limits), ts: 0 }
+        Self { defrag: Defrag::new(limits, HostPolicies::default()), ts: 0 }
     }
 
     /// Takes in a raw packet: the datagram it completes, and what is wrong with it.
@@ -29,7 +30,7 @@ impl Run {
         let mut packet = Packet::decode(meta, packet, OPTIONS);
         let datagram = self.defrag.push(&mut packet);
         let names: Vec<_> = packet.anomalies.iter().map(DecoderEvent::name).collect();
-        (datagram, names.join(" "))
+        (datagram.map(|whole| whole.bytes), names.join(" "))
     }
 
     fn v4(&mut self, id: u16, (offset, more, bytes): Piece<'_>) -> (Option<Vec<u8>>, String) {
@@ -46,6 +47,8 @@ fn check(pieces: &[Piece<'_>], expected: &Expect) {
     let mut lines = Vec::new();
     for version in [4, 6] {
         let (mut run, mut wrong, mut whole) = (Run::new(Limits::default()), Vec::new(), None);
+        run.defrag.hosts.add("0.0.0.0/0", OsPolicy::First);
+        run.defrag.hosts.add("::/0", OsPolicy::First);
         for piece in pieces {
             let (datagram, names) =
                 if version == 4 { run.v4(1, *piece) } else { run.v6(1, *piece) };
@@ -132,7 +135,8 @@ fn impossible_fragments_are_refused() {
     assert_eq!(refused(run.v4(1, (8, false, b""))), "decoder.ipv4.frag_ignored");
     assert_eq!(refused(run.v6(1, (8, false, b""))), "decoder.ipv6.frag_ignored");
     // RFC 8200 section 4.5: all but the last in units of 8.
-    assert_eq!(refused(run.v6(1, (0, true, b"abc"))), "decoder.ipv6.frag_ignored");
+    let both = "decoder.ipv6.frag_ignored decoder.ipv6.frag_invalid_length";
+    assert_eq!(refused(run.v6(1, (0, true, b"abc"))), both);
     // An IPv4 datagram is at most 65,535 bytes long with its header, IPv6's payload without.
     let (fits, over) = ([0; 65_515 - 65_512], [0; 65_516 - 65_512]);
     assert_eq!(refused(run.v4(2, (65_512, false, &fits))), "");
@@ -176,7 +180,7 @@ fn datagrams_of_different_hosts_ids_protocols_and_networks_are_apart() {
     let tagged = crate::testing::vlan(5, 0x0800, &halves(17, 1, 8));
     let frame = crate::testing::ether(0x8100, &tagged);
     let mut packet = Packet::decode(meta(0, frame.len()), &frame, OPTIONS);
-    assert_eq!(run.defrag.push(&mut packet), None);
+    assert!(run.defrag.push(&mut packet).is_none());
     assert!(run.give(&halves(17, 1, 8)).0.is_some());
 }
 
@@ -220,8 +224,8 @@ fn a_clock_that_goes_back_gives_nothing_up() {
 
 #[test]
 fn the_oldest_datagram_makes_room() {
-    // Room for three pieces of eight bytes.
-    let limits = Limits { memory: 3 * (8 + PIECE_OVERHEAD), ..Limits::default() };
+    // Room for three pieces of eight bytes with their headers.
+    let limits = Limits { memory: 3 * (8 + 20 + PIECE_OVERHEAD), ..Limits::default() };
     let mut run = Run::new(limits);
     for id in 1..=4 {
         run.v4(id, (0, true, b"abcdefgh"));
@@ -313,7 +317,7 @@ proptest! {
     fn limits_hold_under_any_input(
         pieces in proptest::collection::vec((0u16..6, 0u16..20, any::<bool>(), 1usize..60, 0i64..30), 1..200),
     ) {
-        let limits = Limits { memory: 1000, datagrams: 4, timeout: 60 };
+        let limits = Limits { memory: 1000, datagrams: 4, timeout: 60, vlan: true };
         let mut run = Run::new(limits);
         for (id, place, more, length, step) in pieces {
             run.ts += step * 1_000_000;
@@ -321,7 +325,7 @@ proptest! {
             let kept: usize = run.defrag.table.values().map(|d| d.bytes).sum();
             prop_assert_eq!(kept, run.defrag.memory);
             // One piece may fill holes around others: each part is a piece of its own.
-            prop_assert!(run.defrag.memory <= limits.memory + 8 * PIECE_OVERHEAD);
+            prop_assert!(run.defrag.memory <= limits.memory + 20 + 8 * PIECE_OVERHEAD);
             prop_assert!(run.defrag.table.len() <= limits.datagrams);
         }
         let stats = run.defrag.stats();

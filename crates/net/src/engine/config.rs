@@ -1,23 +1,34 @@
 //! Settings and counters of an engine.
 
 use crate::app::AppConfig;
-use crate::decode::DecodeOptions;
+use crate::decode::{Anomalies, DecodeOptions, DecoderEvent};
 use crate::flow::Timeouts;
+use crate::policy::HostPolicies;
 use crate::{defrag, stream};
 
 /// Settings of an engine; the defaults are Suricata's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Decoder.
     pub decode: DecodeOptions,
     /// Defragmentation.
     pub defrag: defrag::Limits,
+    /// Systems of the hosts, for what overlaps mean to them.
+    pub hosts: HostPolicies,
+    /// Packets of one flow have the same VLAN tags.
+    pub vlan_tracking: bool,
+    /// Packets of one flow are equally deep in tunnels.
+    pub depth_tracking: bool,
     /// Flow timeouts.
     pub timeouts: Timeouts,
     /// Flows kept at once.
     pub max_flows: usize,
     /// Take up TCP connections whose beginning was not seen.
     pub midstream: bool,
+    /// Follow TCP connections of which one side is seen only.
+    pub one_sided: bool,
+    /// Give segments to inspection as they come, without waiting for their acknowledgement.
+    pub inline: bool,
     /// Limits of stream reassembly.
     pub stream: stream::Limits,
     /// Bytes of waiting segments of all streams.
@@ -31,9 +42,14 @@ impl Default for Config {
         Self {
             decode: DecodeOptions { checksums: true },
             defrag: defrag::Limits::default(),
+            hosts: HostPolicies::default(),
+            vlan_tracking: true,
+            depth_tracking: true,
             timeouts: Timeouts::default(),
             max_flows: 1 << 20,
             midstream: false,
+            one_sided: false,
+            inline: false,
             stream: stream::Limits::default(),
             stream_memory: 256 << 20,
             app: AppConfig::default(),
@@ -60,6 +76,16 @@ pub struct Stats {
     pub icmp: u64,
     /// SCTP packets.
     pub sctp: u64,
+    /// IGMP packets.
+    pub igmp: u64,
+    /// ARP packets.
+    pub arp: u64,
+    /// Packets of which a header could not be read.
+    pub invalid: u64,
+    /// Bytes of the longest frame.
+    pub longest: u32,
+    /// How often each anomaly was found.
+    pub events: EventCounts,
     /// IP packets with another transport.
     pub other_ip: u64,
     /// Packets without IP.
@@ -96,6 +122,9 @@ impl Stats {
             (&mut self.udp, other.udp),
             (&mut self.icmp, other.icmp),
             (&mut self.sctp, other.sctp),
+            (&mut self.igmp, other.igmp),
+            (&mut self.arp, other.arp),
+            (&mut self.invalid, other.invalid),
             (&mut self.other_ip, other.other_ip),
             (&mut self.no_ip, other.no_ip),
             (&mut self.bad_checksum, other.bad_checksum),
@@ -113,6 +142,45 @@ impl Stats {
             (&mut self.defrag.overlaps, other.defrag.overlaps),
         ];
         for (mine, theirs) in pairs {
+            *mine = mine.saturating_add(theirs);
+        }
+        self.longest = self.longest.max(other.longest);
+        self.events.join(&other.events);
+    }
+}
+
+/// A counter for each [`DecoderEvent`].
+#[derive(Clone, Copy, Debug)]
+pub struct EventCounts([u64; 256]);
+
+impl Default for EventCounts {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl EventCounts {
+    /// Counts the events of one packet.
+    pub fn add(&mut self, anomalies: Anomalies) {
+        // Most packets have none.
+        if anomalies.is_empty() {
+            return;
+        }
+        for event in anomalies.iter() {
+            if let Some(count) = self.0.get_mut(usize::from(event as u8)) {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
+    /// How often an event was found.
+    #[must_use]
+    pub fn of(&self, event: DecoderEvent) -> u64 {
+        self.0.get(usize::from(event as u8)).copied().unwrap_or(0)
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine = mine.saturating_add(theirs);
         }
     }

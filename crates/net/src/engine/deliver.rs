@@ -5,8 +5,9 @@ use crate::app::detect::Transport;
 use crate::app::expect::Expectations;
 use crate::app::{AppContext, AppLayer, Protocol};
 use crate::decode::{Packet, Tcp, tcp_flags};
-use crate::flow::tcp::{TcpState, Verdict};
+use crate::flow::tcp::{Rules, TcpState, Verdict};
 use crate::flow::{Cold, Direction, Flow};
+use crate::policy::OsPolicy;
 use crate::stream::{Budget, Chunk, Content, Env, Outcome, Segment};
 
 /// What delivery works with.
@@ -47,7 +48,13 @@ impl Work<'_> {
         *seen |= tcp.flags;
         let before = flow.tcp.state;
         let wrong = &mut packet.anomalies;
-        match flow.tcp.segment(tcp, dir, length, self.config.midstream, wrong) {
+        let rules = Rules {
+            midstream: self.config.midstream,
+            one_sided: self.config.one_sided,
+            receiver: self.config.hosts.of(packet.dst),
+            seconds: packet.meta.ts.div_euclid(1_000_000),
+        };
+        match flow.tcp.segment((tcp, dir), length, rules, wrong) {
             Verdict::Ignore => {
                 self.stats.tcp_ignored = self.stats.tcp_ignored.saturating_add(1);
                 return (dir, false);
@@ -56,7 +63,7 @@ impl Work<'_> {
                 flow.set_midstream();
                 if swap {
                     // Sequence numbers are right already, the rest is not.
-                    let track = flow.tcp;
+                    let track = std::mem::take(&mut flow.tcp);
                     flow.swap();
                     flow.tcp = track;
                     dir = dir.reverse();
@@ -121,10 +128,13 @@ impl Work<'_> {
         let (flow, dir) = (parts.flow, parts.dir);
         let cx = context(self.config, flow, Transport::Tcp);
         let Cold { halves, app } = &mut *parts.cold;
+        let policy = self.config.hosts.of(packet.dst);
         let mut env = Env {
             limits: self.config.stream,
             budget: &mut *self.budget,
             wrong: &mut packet.anomalies,
+            policy,
+            hold: holds(self.config, policy, flow),
         };
         let mut out = |chunk: Chunk<'_>| {
             give(app, &chunk, &cx);
@@ -134,7 +144,12 @@ impl Work<'_> {
         if tcp.has(tcp_flags::ACK) {
             let other = dir.reverse();
             let acked = *flow.tcp.acked.get(dir);
+            // What is acknowledged went to this packet's sender.
+            let receiver = self.config.hosts.of(packet.src);
+            let (policy, hold) = (env.policy, env.hold);
+            (env.policy, env.hold) = (receiver, holds(self.config, receiver, flow));
             outcome = halves.get_mut(other).acknowledge(other, acked, &mut env, &mut out);
+            (env.policy, env.hold) = (policy, hold);
         }
         let more = halves.get_mut(dir).segment(segment, &mut env, &mut out);
         // A hole is only given up with a packet of the receiver that comes after it: captures are
@@ -224,6 +239,11 @@ impl Work<'_> {
     }
 }
 
+/// Whether data waits for its acknowledgement.
+fn holds(config: &Config, policy: OsPolicy, flow: &Flow) -> bool {
+    policy.prefers_copies() && !config.inline && !flow.tcp.is_one_sided()
+}
+
 fn flush<S: Sink>(
     config: &Config,
     budget: &mut Budget,
@@ -234,7 +254,8 @@ fn flush<S: Sink>(
 ) -> Outcome {
     let cx = context(config, flow, Transport::Tcp);
     let Cold { halves, app } = cold;
-    let mut env = Env { limits: config.stream, budget, wrong };
+    let policy = OsPolicy::default();
+    let mut env = Env { limits: config.stream, budget, wrong, policy, hold: false };
     let mut total = Outcome::default();
     for dir in [Direction::ToServer, Direction::ToClient] {
         let outcome = halves.get_mut(dir).finish(dir, &mut env, &mut |chunk: Chunk<'_>| {

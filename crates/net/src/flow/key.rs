@@ -4,17 +4,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
-/// Addresses in byte order, ports with them, protocol, outer two VLAN tags.
+/// Addresses in byte order, ports with them, protocol, VLAN tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     low: [u8; 16],
     high: [u8; 16],
     low_port: u16,
     high_port: u16,
-    vlan: [u16; 2],
+    vlan: [u16; 3],
     proto: u8,
-    is_v6: bool,
+    /// Version of IP in the lowest bit, depth in tunnels above it: the key has no byte to spare.
+    kind: u8,
 }
+
+const IS_V6: u8 = 1;
 
 impl FlowKey {
     /// The key of two endpoints, and whether `src` became the low end.
@@ -29,18 +32,29 @@ impl FlowKey {
             high: high.0,
             low_port: low.1,
             high_port: high.1,
-            vlan: [tag(0), tag(1)],
+            vlan: [tag(0), tag(1), tag(2)],
             proto,
-            is_v6: src.0.is_ipv6(),
+            kind: u8::from(src.0.is_ipv6()),
         };
         (key, source_is_low)
+    }
+
+    /// The key without what is not to keep flows apart.
+    #[must_use]
+    pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
+        // Depths are few: MAX_TUNNEL_DEPTH.
+        self.kind = (self.kind & IS_V6) | (depth.unwrap_or(0) << 1);
+        if !vlan {
+            self.vlan = [0; 3];
+        }
+        self
     }
 
     /// The key of a packet; `None` for packets that belong to no flow.
     #[must_use]
     pub fn of(p: &Packet<'_>) -> Option<(Self, bool)> {
         let (src_port, dst_port) = match &p.transport {
-            Transport::None => return None,
+            Transport::None | Transport::Igmp(_) | Transport::Arp(_) => return None,
             Transport::Icmp(icmp) => icmp_ports(icmp, matches!(p.ip, Ip::V6(_))),
             Transport::Esp => (0, 0),
             _ => p.ports(),
@@ -81,18 +95,22 @@ impl FlowKey {
     /// True for ICMP messages of a type that nothing answers.
     #[must_use]
     pub(super) fn is_one_way(&self, icmp_type: u16) -> bool {
-        let is_icmp = if self.is_v6 { self.proto == 58 } else { self.proto == 1 };
-        is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6, kind).is_none())
+        let is_icmp = if self.is_v6() { self.proto == 58 } else { self.proto == 1 };
+        is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6(), kind).is_none())
+    }
+
+    fn is_v6(&self) -> bool {
+        self.kind & IS_V6 != 0
     }
 
     /// VLAN tags, 0 for none.
     #[must_use]
-    pub fn vlan(&self) -> [u16; 2] {
+    pub fn vlan(&self) -> [u16; 3] {
         self.vlan
     }
 
     fn address(&self, octets: [u8; 16]) -> IpAddr {
-        if self.is_v6 {
+        if self.is_v6() {
             return IpAddr::V6(Ipv6Addr::from(octets));
         }
         let [a, b, c, d, ..] = octets;

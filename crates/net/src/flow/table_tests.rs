@@ -236,6 +236,6 @@ proptest! {
         prop_assert_eq!(there, back);
         prop_assert!(low != back_low || a == b);
         prop_assert_eq!(if low { (there.low(), there.high()) } else { (there.high(), there.low()) }, (a, b));
-        prop_assert_eq!((there.vlan(), there.proto()), ([7, 0], proto));
+        prop_assert_eq!((there.vlan(), there.proto()), ([7, 0, 0], proto));
     }
 }

@@ -1,10 +1,21 @@
 //! The TCP connection as an observer sees it: states, expected sequence numbers.
 //!
-//! Decides which segments belong to the connection; putting their bytes in order is
-//! [`crate::stream`]'s work.
+//! Decides which segments belong to the connection and says what is odd about them; putting their
+//! bytes in order is [`crate::stream`]'s work. Checks come in the order: timestamps (RFC 7323), the
+//! handshake or the state's own rules, then the numbers move on.
+
+mod closing;
+mod handshake;
+mod reset;
+mod time;
+
+#[cfg(test)]
+mod tests;
 
 use super::{Direction, FlowState, PerDirection};
 use crate::decode::{Anomalies, DecoderEvent, Tcp, tcp_flags};
+use crate::policy::OsPolicy;
+use handshake::Offers;
 
 /// Connection states (RFC 9293 section 3.3.2), seen from the server side of a first closer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,15 +65,62 @@ impl TcpState {
     }
 }
 
-/// What is remembered of a connection.
+/// Bits of what is known of a connection.
+mod known {
+    /// Both sides agreed on timestamps.
+    pub(super) const TIMESTAMPS: u8 = 1;
+    /// The other side opened as well (split handshake, simultaneous opening).
+    pub(super) const FOUR_WAY: u8 = 2;
+    /// Only one side is seen.
+    pub(super) const ONE_SIDED: u8 = 4;
+    /// The beginning was not seen.
+    pub(super) const MIDSTREAM: u8 = 8;
+    /// The SYN asked for fast open.
+    pub(super) const FAST_OPEN: u8 = 16;
+    /// The client's SYN had a window scale.
+    pub(super) const SCALED: u8 = 32;
+    /// The SYN had data with it.
+    pub(super) const EARLY_DATA: u8 = 64;
+}
+
+/// What is remembered of one sender.
 #[derive(Clone, Copy, Debug, Default)]
+struct Sender {
+    /// First sequence number.
+    first: u32,
+    /// Up to which sequence number it may send.
+    limit: u32,
+    /// Bytes it may have on the way.
+    window: u32,
+    /// Newest timestamp.
+    stamp: u32,
+    /// Second of the newest timestamp, packet time.
+    stamp_at: i32,
+    /// Scale of the window it is told.
+    scale: u8,
+}
+
+/// What is remembered of a connection.
+#[derive(Clone, Debug, Default)]
 pub struct TcpTrack {
     /// State.
     pub state: TcpState,
+    /// State before a reset, and who sent it.
+    before_reset: Option<(TcpState, Direction)>,
     /// Sequence number expected next from the sender of a direction.
     pub next: PerDirection<u32>,
     /// Highest acknowledgement sent in a direction.
     pub acked: PerDirection<u32>,
+    known: u8,
+    /// Allocated with the first segment, so that flows of other protocols stay small.
+    detail: Option<Box<Detail>>,
+}
+
+/// What is seldom looked at by anything but the checks.
+#[derive(Clone, Debug, Default)]
+struct Detail {
+    sender: PerDirection<Sender>,
+    offers: Offers,
 }
 
 /// What a segment means for the stream.
@@ -79,6 +137,38 @@ pub enum Verdict {
     },
 }
 
+/// How connections are followed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Take up connections whose beginning was not seen.
+    pub midstream: bool,
+    /// Follow connections of which one side is seen only.
+    pub one_sided: bool,
+    /// System of the host that receives the segment.
+    pub receiver: OsPolicy,
+    /// Time of the packet in seconds.
+    pub seconds: i64,
+}
+
+/// A segment in its connection.
+#[derive(Clone, Copy, Debug)]
+struct Seg<'a> {
+    tcp: &'a Tcp<'a>,
+    dir: Direction,
+    payload: u32,
+    rules: Rules,
+}
+
+impl Seg<'_> {
+    fn end(&self) -> u32 {
+        self.tcp.seq.wrapping_add(self.payload)
+    }
+
+    fn has(&self, flags: u8) -> bool {
+        self.tcp.has(flags)
+    }
+}
+
 /// `a` is after `b` in sequence space (RFC 9293 section 3.4).
 #[must_use]
 pub fn seq_after(a: u32, b: u32) -> bool {
@@ -86,10 +176,18 @@ pub fn seq_after(a: u32, b: u32) -> bool {
     distance != 0 && distance < 0x8000_0000
 }
 
+/// `a` is not after `b`.
+fn seq_until(a: u32, b: u32) -> bool {
+    !seq_after(a, b)
+}
+
 impl TcpTrack {
     pub(super) fn swap(&mut self) {
         self.next.swap();
         self.acked.swap();
+        if let Some(detail) = &mut self.detail {
+            detail.sender.swap();
+        }
     }
 
     /// True when a SYN begins a new connection on the same ports.
@@ -107,187 +205,131 @@ impl TcpTrack {
         }
     }
 
+    /// True when only one side of the connection is seen.
+    #[must_use]
+    pub fn is_one_sided(&self) -> bool {
+        self.knows(known::ONE_SIDED)
+    }
+
+    fn sender(&self, dir: Direction) -> Sender {
+        self.detail.as_ref().map_or_else(Sender::default, |detail| *detail.sender.get(dir))
+    }
+
+    fn sender_mut(&mut self, dir: Direction) -> &mut Sender {
+        self.detail.get_or_insert_default().sender.get_mut(dir)
+    }
+
+    fn knows(&self, bit: u8) -> bool {
+        self.known & bit != 0
+    }
+
+    fn learn(&mut self, bit: u8) {
+        self.known |= bit;
+    }
+
     /// Takes a segment into account.
     pub fn segment(
         &mut self,
-        tcp: &Tcp<'_>,
-        dir: Direction,
+        (tcp, dir): (&Tcp<'_>, Direction),
         payload: u32,
-        midstream: bool,
+        rules: Rules,
         wrong: &mut Anomalies,
     ) -> Verdict {
-        let verdict = match self.state {
-            TcpState::None => self.first(tcp, dir, midstream, wrong),
-            TcpState::SynSent => self.syn_sent(tcp, dir, wrong),
-            TcpState::SynRecv => self.syn_recv(tcp, dir, wrong),
-            _ => self.connected(tcp, dir, wrong),
-        };
+        let seg = Seg { tcp, dir, payload, rules };
+        if !tcp.has(tcp_flags::ACK) && tcp.ack != 0 {
+            wrong.add(DecoderEvent::StreamPktBrokenAck);
+        }
+        let verdict = self.judge(&seg, wrong);
         let dir = match verdict {
             Verdict::Ignore => return verdict,
-            Verdict::Accept => dir,
-            Verdict::Midstream { swap } => {
-                if swap {
-                    dir.reverse()
-                } else {
-                    dir
-                }
-            }
+            Verdict::Midstream { swap: true } => dir.reverse(),
+            Verdict::Midstream { swap: false } | Verdict::Accept => dir,
         };
         self.advance(tcp, dir, payload);
+        self.note_stamp(&Seg { dir, ..seg });
         verdict
     }
 
-    fn first(
-        &mut self,
-        tcp: &Tcp<'_>,
-        dir: Direction,
-        midstream: bool,
-        wrong: &mut Anomalies,
-    ) -> Verdict {
-        if tcp.has(tcp_flags::RST) {
-            wrong.add(DecoderEvent::StreamRstButNoSession);
+    fn judge(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
+        if self.state == TcpState::None {
+            return self.first(seg, wrong);
+        }
+        if self.is_keep_alive(seg) {
             return Verdict::Ignore;
         }
-        let syn = tcp.has(tcp_flags::SYN);
-        if syn && !tcp.has(tcp_flags::ACK) {
-            self.state = TcpState::SynSent;
-            *self.next.get_mut(dir) = tcp.seq.wrapping_add(1);
-            return Verdict::Accept;
-        }
-        if tcp.has(tcp_flags::FIN) && !midstream {
-            wrong.add(DecoderEvent::StreamFinButNoSession);
-        }
-        // Within a connection every segment acknowledges (RFC 9293 section 3.10.7.4).
-        if !midstream || !tcp.has(tcp_flags::ACK) {
+        if self.is_bad_window_update(seg) {
+            wrong.add(DecoderEvent::StreamPktBadWindowUpdate);
             return Verdict::Ignore;
         }
-        // A SYN/ACK comes from the server, so its sender is not the client we took it for.
-        let sender = if syn { dir.reverse() } else { dir };
-        *self.next.get_mut(sender) = tcp.seq.wrapping_add(u32::from(syn));
-        *self.next.get_mut(sender.reverse()) = tcp.ack;
-        self.state = if syn { TcpState::SynRecv } else { TcpState::Established };
-        Verdict::Midstream { swap: syn }
-    }
-
-    fn syn_sent(&mut self, tcp: &Tcp<'_>, dir: Direction, wrong: &mut Anomalies) -> Verdict {
-        let (syn, ack) = (tcp.has(tcp_flags::SYN), tcp.has(tcp_flags::ACK));
-        if tcp.has(tcp_flags::RST) {
-            self.state = TcpState::Closed;
-            return Verdict::Accept;
+        // Resets are exempt (RFC 7323 section 5.2).
+        if !seg.has(tcp_flags::RST) && !self.stamp_is_plausible(seg) {
+            wrong.add(DecoderEvent::StreamPktInvalidTimestamp);
+            return Verdict::Ignore;
         }
-        match (syn, ack, dir) {
-            (true, true, Direction::ToClient) => {
-                if tcp.ack != self.next.to_server && !seq_after(tcp.ack, self.next.to_server) {
-                    wrong.add(DecoderEvent::StreamHandshakeSynackWithWrongAck);
-                    return Verdict::Ignore;
-                }
-                self.next.to_client = tcp.seq.wrapping_add(1);
-                self.state = TcpState::SynRecv;
-                Verdict::Accept
-            }
-            (true, true, Direction::ToServer) => {
-                wrong.add(DecoderEvent::StreamHandshakeSynackInWrongDirection);
-                Verdict::Ignore
-            }
-            (true, false, _) => {
-                // Sent again, or both sides open at once.
-                *self.next.get_mut(dir) = tcp.seq.wrapping_add(1);
-                if dir == Direction::ToClient {
-                    self.state = TcpState::SynRecv;
-                }
-                Verdict::Accept
-            }
-            (false, ..) => Verdict::Ignore,
+        match self.state {
+            TcpState::None => Verdict::Ignore,
+            TcpState::SynSent => self.syn_sent(seg, wrong),
+            TcpState::SynRecv => self.syn_recv(seg, wrong),
+            TcpState::Closed => self.after_reset(seg, wrong),
+            _ => self.connected(seg, wrong),
         }
     }
 
-    fn syn_recv(&mut self, tcp: &Tcp<'_>, dir: Direction, wrong: &mut Anomalies) -> Verdict {
-        if tcp.has(tcp_flags::RST) {
-            self.state = TcpState::Closed;
-            return Verdict::Accept;
-        }
-        if tcp.has(tcp_flags::SYN) {
-            if dir == Direction::ToClient && tcp.seq.wrapping_add(1) != self.next.to_client {
-                wrong.add(DecoderEvent::StreamHandshakeSynackResendWithDiffSeq);
-                return Verdict::Ignore;
-            }
-            return Verdict::Accept;
-        }
-        if !tcp.has(tcp_flags::ACK) {
-            return Verdict::Ignore;
-        }
-        let (here, there) = (*self.next.get(dir), *self.next.get(dir.reverse()));
-        if dir == Direction::ToServer
-            && (seq_after(here, tcp.seq) || (tcp.ack != there && !seq_after(tcp.ack, there)))
-        {
-            wrong.add(DecoderEvent::StreamHandshakeWrongSeqWrongAck);
-            return Verdict::Ignore;
-        }
-        self.state = TcpState::Established;
-        self.connected(tcp, dir, wrong)
+    /// A probe of one byte or none before what is expected (RFC 9293 section 3.8.4).
+    fn is_keep_alive(&self, seg: &Seg<'_>) -> bool {
+        let control = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
+        seg.payload <= 1
+            && seg.tcp.flags & control == 0
+            && self.state >= TcpState::Established
+            && seg.tcp.seq.wrapping_add(1) == *self.next.get(seg.dir)
+            && seg.tcp.ack == *self.next.get(seg.dir.reverse())
     }
 
-    fn connected(&mut self, tcp: &Tcp<'_>, dir: Direction, wrong: &mut Anomalies) -> Verdict {
-        if tcp.has(tcp_flags::RST) {
-            if self.in_reach(tcp.seq, dir) {
-                self.state = TcpState::Closed;
-                return Verdict::Accept;
-            }
-            wrong.add(DecoderEvent::StreamRstInvalidAck);
-            return Verdict::Ignore;
-        }
-        if tcp.has(tcp_flags::SYN) {
-            wrong.add(match (tcp.has(tcp_flags::ACK), dir) {
-                (true, Direction::ToClient) => DecoderEvent::StreamEstSynackResend,
-                (true, Direction::ToServer) => DecoderEvent::StreamEstSynackToserver,
-                (false, Direction::ToServer) => DecoderEvent::StreamEstSynResend,
-                (false, Direction::ToClient) => DecoderEvent::StreamEstSynToclient,
-            });
-            return Verdict::Ignore;
-        }
-        if !self.in_reach(tcp.seq, dir) {
-            wrong.add(DecoderEvent::StreamEstPacketOutOfWindow);
-            return Verdict::Ignore;
-        }
-        if tcp.has(tcp_flags::FIN) {
-            self.fin(tcp, dir);
-        } else if tcp.has(tcp_flags::ACK) {
-            self.ack_of_fin(tcp, dir);
-        }
-        Verdict::Accept
+    /// A shrunk window together with numbers that are ahead of both sides.
+    fn is_bad_window_update(&self, seg: &Seg<'_>) -> bool {
+        let control = tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST;
+        let told = self.sender(seg.dir.reverse());
+        let window = u32::from(seg.tcp.window).checked_shl(u32::from(told.scale)).unwrap_or(0);
+        seg.tcp.flags & control == 0
+            && seg.tcp.window != 0
+            && self.state >= TcpState::Established
+            && told.window.checked_sub(window).is_some_and(|less| less > seg.payload)
+            && seq_after(seg.tcp.ack, *self.next.get(seg.dir.reverse()))
+            && seq_after(seg.tcp.seq, *self.next.get(seg.dir))
     }
 
-    fn fin(&mut self, tcp: &Tcp<'_>, dir: Direction) {
-        let acknowledges = tcp.has(tcp_flags::ACK) && tcp.ack == *self.next.get(dir.reverse());
-        self.state = match (self.state, dir) {
-            (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
-            (TcpState::Established, Direction::ToClient) => TcpState::FinWait1,
-            (TcpState::CloseWait, Direction::ToClient) => TcpState::LastAck,
-            (TcpState::FinWait1, Direction::ToServer) if acknowledges => TcpState::TimeWait,
-            (TcpState::FinWait1, Direction::ToServer) => TcpState::Closing,
-            (TcpState::FinWait2, Direction::ToServer) => TcpState::TimeWait,
-            (state, _) => state,
-        };
+    /// Whether an acknowledgement is of something that was sent (RFC 5961 section 5).
+    fn ack_is_valid(&self, seg: &Seg<'_>, wrong: &mut Anomalies) -> bool {
+        if !seg.has(tcp_flags::ACK) || self.knows(known::ONE_SIDED) {
+            return true;
+        }
+        let other = seg.dir.reverse();
+        let sender = self.sender(other);
+        let (ack, acked) = (seg.tcp.ack, *self.acked.get(seg.dir));
+        // What we missed may be acknowledged, as far as the sender may have gone.
+        let ahead = seq_until(ack, *self.next.get(other)) || seq_until(ack, sender.limit);
+        let behind =
+            seq_after(ack, acked.wrapping_sub(sender.window.max(65_535))) || seq_until(acked, ack);
+        let valid = ahead && behind;
+        if !valid {
+            wrong.add(DecoderEvent::StreamPktInvalidAck);
+        }
+        valid
     }
 
-    fn ack_of_fin(&mut self, tcp: &Tcp<'_>, dir: Direction) {
-        let everything = tcp.ack == *self.next.get(dir.reverse());
-        self.state = match (self.state, dir) {
-            (TcpState::FinWait1, Direction::ToServer) if everything => TcpState::FinWait2,
-            (TcpState::Closing, Direction::ToClient) if everything => TcpState::TimeWait,
-            (TcpState::LastAck, Direction::ToServer)
-            | (TcpState::TimeWait, Direction::ToClient)
-                if everything =>
-            {
-                TcpState::Closed
-            }
-            (state, _) => state,
-        };
+    /// Whether a segment lies within what its sender may send.
+    fn fits(&self, seg: &Seg<'_>) -> bool {
+        let sender = self.sender(seg.dir);
+        self.knows(known::ONE_SIDED)
+            || self.knows(known::MIDSTREAM)
+            || seq_until(seg.end(), sender.limit)
+            // A window probe (RFC 9293 section 3.8.6.1) asks with one byte whether there is room.
+            || (seg.payload == 1 && seg.tcp.seq == sender.limit)
     }
 
     /// A segment may come early or again, but not from another world.
-    fn in_reach(&self, seq: u32, dir: Direction) -> bool {
-        let distance = seq.wrapping_sub(*self.next.get(dir));
+    fn in_reach(&self, seg: &Seg<'_>) -> bool {
+        let distance = seg.tcp.seq.wrapping_sub(*self.next.get(seg.dir));
         !(0x0400_0000..=0xfc00_0000).contains(&distance)
     }
 
@@ -301,11 +343,21 @@ impl TcpTrack {
         if seq_after(end, *next) {
             *next = end;
         }
-        if tcp.has(tcp_flags::ACK) {
-            let acked = self.acked.get_mut(dir);
-            if *acked == 0 || seq_after(tcp.ack, *acked) {
-                *acked = tcp.ack;
-            }
+        if !tcp.has(tcp_flags::ACK) {
+            return;
+        }
+        let acked = self.acked.get_mut(dir);
+        if *acked == 0 || seq_after(tcp.ack, *acked) {
+            *acked = tcp.ack;
+        }
+        let newest = *acked;
+        // What the sender of the other direction has been told.
+        let other = self.sender_mut(dir.reverse());
+        let scale = if tcp.has(tcp_flags::SYN) { 0 } else { u32::from(other.scale) };
+        other.window = u32::from(tcp.window).checked_shl(scale).unwrap_or(u32::MAX >> 1);
+        let limit = newest.wrapping_add(other.window);
+        if other.limit == 0 || seq_after(limit, other.limit) {
+            other.limit = limit;
         }
     }
 }

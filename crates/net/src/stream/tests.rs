@@ -26,10 +26,17 @@ fn run(base: u32, segments: &[(u64, Vec<u8>)], limits: Limits) -> (Vec<u8>, Anom
     for (offset, data) in segments {
         let seq = base.wrapping_add(u32::try_from(*offset).unwrap());
         let segment = Segment { dir: Direction::ToServer, seq, data };
-        let mut env = Env { limits, budget: &mut budget, wrong: &mut wrong };
+        let mut env = Env {
+            limits,
+            budget: &mut budget,
+            wrong: &mut wrong,
+            policy: OsPolicy::Bsd,
+            hold: false,
+        };
         half.segment(segment, &mut env, &mut sink);
     }
-    let mut env = Env { limits, budget: &mut budget, wrong: &mut wrong };
+    let mut env =
+        Env { limits, budget: &mut budget, wrong: &mut wrong, policy: OsPolicy::Bsd, hold: false };
     half.finish(Direction::ToServer, &mut env, &mut sink);
     (out, wrong, budget)
 }
@@ -60,10 +67,57 @@ fn retransmissions_are_left_out() {
 }
 
 #[test]
-fn what_was_seen_first_wins() {
-    let wrong = check(&[(2, "cd"), (0, "abXY"), (4, "e")], "abcde");
+fn an_earlier_beginning_wins_on_the_system_assumed() {
+    let wrong = check(&[(2, "cd"), (0, "abXY"), (4, "e")], "abXYe");
     assert!(wrong.contains(DecoderEvent::StreamReassemblyOverlapDifferentData));
-    let wrong = check(&[(4, "ef"), (3, "dXXg"), (0, "abc")], "abcdefg");
+}
+
+#[test]
+fn each_system_keeps_its_bytes_until_they_are_acknowledged() {
+    let deliver = |policy: OsPolicy, list: &[(u64, &str)]| {
+        let (mut half, mut wrong) = (Half::default(), Anomalies::default());
+        half.start(1);
+        let mut budget = Budget { used: 0, cap: 1 << 20 };
+        let mut out = String::new();
+        let dir = Direction::ToServer;
+        let mut sink = |chunk: Chunk<'_>| {
+            if let Content::Data(bytes) = chunk.content {
+                out.push_str(&String::from_utf8_lossy(bytes));
+            }
+        };
+        let limits = Limits::default();
+        let hold = policy.prefers_copies();
+        let mut env = Env { limits, budget: &mut budget, wrong: &mut wrong, policy, hold };
+        for (at, text) in list {
+            let seq = 1 + u32::try_from(*at).unwrap();
+            half.segment(Segment { dir, seq, data: text.as_bytes() }, &mut env, &mut sink);
+        }
+        half.acknowledge(dir, 1 + 4, &mut env, &mut sink);
+        half.finish(dir, &mut env, &mut sink);
+        assert_eq!(budget.used, 0, "{policy:?}: all memory was given back");
+        out
+    };
+    let copies = [(0, "good"), (0, "evil"), (4, "end")];
+    for (policy, expected) in [
+        (OsPolicy::Bsd, "goodend"),
+        (OsPolicy::Linux, "goodend"),
+        (OsPolicy::Vista, "goodend"),
+        (OsPolicy::OldLinux, "evilend"),
+        (OsPolicy::Solaris, "evilend"),
+        (OsPolicy::Last, "evilend"),
+    ] {
+        assert_eq!(deliver(policy, &copies), expected, "{policy:?}");
+    }
+    let early = [(2, "OLD"), (1, "new"), (0, "a")];
+    assert_eq!(deliver(OsPolicy::Windows, &early), "anewD");
+    assert_eq!(deliver(OsPolicy::First, &early), "anOLD");
+}
+
+#[test]
+fn what_was_seen_first_wins() {
+    let wrong = check(&[(2, "cd"), (2, "XYe"), (0, "ab")], "abcde");
+    assert!(wrong.contains(DecoderEvent::StreamReassemblyOverlapDifferentData));
+    let wrong = check(&[(3, "def"), (4, "XXg"), (0, "abc")], "abcdefg");
     assert!(wrong.contains(DecoderEvent::StreamReassemblyOverlapDifferentData));
 }
 
@@ -78,7 +132,13 @@ fn an_acknowledgement_declares_a_gap() {
     let mut half = Half::default();
     half.start(100);
     let (mut budget, mut wrong) = (Budget { used: 0, cap: 1000 }, Anomalies::default());
-    let mut env = Env { limits: Limits::default(), budget: &mut budget, wrong: &mut wrong };
+    let mut env = Env {
+        limits: Limits::default(),
+        budget: &mut budget,
+        wrong: &mut wrong,
+        policy: OsPolicy::Bsd,
+        hold: false,
+    };
     let mut out = String::new();
     let mut sink = |chunk: Chunk<'_>| out.push_str(&format!("{:?} ", chunk.content));
     let dir = Direction::ToServer;
@@ -113,7 +173,13 @@ fn the_memory_cap_is_kept_and_counted() {
     half.start(0);
     let (mut budget, mut wrong) =
         (Budget { used: 0, cap: 2 * (4 + PIECE_OVERHEAD) }, Anomalies::default());
-    let mut env = Env { limits: Limits::default(), budget: &mut budget, wrong: &mut wrong };
+    let mut env = Env {
+        limits: Limits::default(),
+        budget: &mut budget,
+        wrong: &mut wrong,
+        policy: OsPolicy::Bsd,
+        hold: false,
+    };
     let mut shed = 0;
     for n in 1..10 {
         let segment = Segment { dir: Direction::ToClient, seq: n * 10, data: b"abcd" };

@@ -5,8 +5,8 @@ use crate::{
     check::{
         Checker, header, hint,
         rule::{
-            Absent, Block, Content, FlowTest, Gate, Item, Meta, Post, Protocol, Rule, Test,
-            Threshold, Transform, TxTest,
+            Absent, Block, Content, FileTest, FlowTest, Gate, Item, Meta, Post, Protocol, Rule,
+            Test, Threshold, TxTest,
         },
     },
     error::RuleError,
@@ -28,7 +28,11 @@ pub(super) struct Builder<'b, 'c> {
     pub(super) gates: Vec<Gate>,
     pub(super) posts: Vec<Post>,
     pub(super) threshold: Option<Threshold>,
-    pub(super) noalert: bool,
+    /// `noalert` is false here, `alert` true.
+    pub(super) alert: Option<bool>,
+    /// All of these must hold for one file.
+    pub(super) files: Vec<FileTest>,
+    pub(super) file_store: Option<super::rule::FileStore>,
     pub(super) priority_given: bool,
     /// Keywords seen that may stand once only.
     pub(super) once: Vec<&'static str>,
@@ -71,7 +75,9 @@ impl<'b, 'c> Builder<'b, 'c> {
             gates: Vec::new(),
             posts: Vec::new(),
             threshold: None,
-            noalert: false,
+            alert: None,
+            files: Vec::new(),
+            file_store: None,
             priority_given: false,
             once: Vec::new(),
             current: None,
@@ -92,7 +98,10 @@ impl<'b, 'c> Builder<'b, 'c> {
             option.name
         };
         let value = option.value;
-        let known = self.content_option(name, value)?
+        let known = self.file_option(name, value)?
+            || self.app_option(name, value)?
+            || self.dataset_option(name, value)?
+            || self.content_option(name, value)?
             || self.buffer_option(name, value)?
             || self.meta_option(name, value)?
             || self.byte_option(name, value)?
@@ -122,65 +131,6 @@ impl<'b, 'c> Builder<'b, 'c> {
             return Ok(true);
         }
         self.transform_option(name, value)
-    }
-
-    fn transform_option(&mut self, name: &str, value: Option<&[u8]>) -> Result<bool, RuleError> {
-        let transform = match name {
-            "dotprefix" => Transform::DotPrefix,
-            "to_lowercase" => Transform::Lowercase,
-            "to_uppercase" => Transform::Uppercase,
-            "strip_whitespace" => Transform::StripWhitespace,
-            "compress_whitespace" => Transform::CompressWhitespace,
-            "strip_pseudo_headers" => Transform::StripPseudoHeaders,
-            "header_lowercase" => Transform::HeaderLowercase,
-            "url_decode" => Transform::UrlDecode,
-            "to_md5" => Transform::Md5,
-            "to_sha1" => Transform::Sha1,
-            "to_sha256" => Transform::Sha256,
-            "xor" => {
-                let text = text(name, value)?;
-                let text = text.trim_matches('"').trim();
-                let key: Option<Vec<u8>> = text
-                    .as_bytes()
-                    .chunks(2)
-                    .map(|pair| {
-                        str::from_utf8(pair)
-                            .ok()
-                            .filter(|p| p.len() == 2)
-                            .and_then(|p| u8::from_str_radix(p, 16).ok())
-                    })
-                    .collect();
-                let key = key
-                    .filter(|key| !key.is_empty())
-                    .ok_or_else(|| RuleError::value(name, text.as_bytes(), "expected hex"))?;
-                let len = u8::try_from(key.len())
-                    .ok()
-                    .filter(|len| *len <= 8)
-                    .ok_or_else(|| RuleError::unsupported(name, "keys longer than 8 bytes"))?;
-                Transform::Xor(key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), len)
-            }
-            _ => return Ok(false),
-        };
-        if !matches!(transform, Transform::Xor(..)) {
-            none(name, value)?;
-        }
-        let block = self
-            .current
-            .and_then(|at| self.blocks.get_mut(at))
-            .ok_or_else(|| RuleError::misplaced(name, "must follow a buffer"))?;
-        if !block.items.is_empty() {
-            // What was written before stays untransformed; what follows is a block of its own.
-            let (buffer, transforms) = (block.buffer, block.transforms.clone());
-            let at = self.push_block(buffer);
-            self.current = Some(at);
-            if let Some(block) = self.blocks.get_mut(at) {
-                block.transforms = transforms;
-                block.transforms.push(transform);
-            }
-            return Ok(true);
-        }
-        block.transforms.push(transform);
-        Ok(true)
     }
 
     /// Whether the sensor delivers this buffer.
@@ -221,7 +171,7 @@ impl<'b, 'c> Builder<'b, 'c> {
         }
     }
 
-    fn push_block(&mut self, buffer: Buffer) -> usize {
+    pub(super) fn push_block(&mut self, buffer: Buffer) -> usize {
         self.blocks.push(Block {
             buffer,
             transforms: Vec::new(),

@@ -1,5 +1,6 @@
 //! `byte_test`, `byte_jump`, `byte_extract`, `byte_math`, `base64_decode`, `base64_data`, `asn1`.
 
+use crate::AppProto;
 use crate::check::{
     builder::{Builder, none, text},
     number,
@@ -16,6 +17,7 @@ struct Modifiers {
     relative: bool,
     little: Option<bool>,
     string: bool,
+    dcerpc: bool,
     base: Option<u8>,
     bitmask: u32,
 }
@@ -27,6 +29,7 @@ impl Modifiers {
             "relative" => self.relative = true,
             "big" => self.little = Some(false),
             "little" => self.little = Some(true),
+            "dce" => self.dcerpc = true,
             "string" => self.string = true,
             "hex" => self.base = Some(16),
             "dec" => self.base = Some(10),
@@ -45,6 +48,8 @@ impl Modifiers {
     fn encoding(&self) -> Encoding {
         if self.string {
             Encoding::Text(self.base.unwrap_or(10))
+        } else if self.dcerpc {
+            Encoding::Dcerpc
         } else if self.little == Some(true) {
             Encoding::Little
         } else {
@@ -56,6 +61,7 @@ impl Modifiers {
     fn field(&self, bytes: Num, offset: Num) -> Option<Field> {
         let limit = if self.string { 23 } else { 8 };
         let fits = !matches!(bytes, Num::Const(n) if n < i32::from(!self.string) || n > limit);
+        let fits = fits && !(self.dcerpc && (self.string || self.little.is_some()));
         (fits && (self.string || self.base.is_none())).then(|| Field {
             bytes,
             offset,
@@ -97,6 +103,12 @@ impl Builder<'_, '_> {
             "asn1" => self.asn1(text(name, value)?)?,
             _ => return Ok(false),
         }
+        // The byte order is that of a message of DCERPC, which SMB may carry.
+        let dcerpc = name.starts_with("byte_")
+            && text(name, value)?.split([',', ' ']).any(|word| word == "dce");
+        if dcerpc && self.protocol.app != Some(AppProto::Smb) {
+            self.imply(name, AppProto::Dcerpc)?;
+        }
         Ok(true)
     }
 
@@ -124,9 +136,6 @@ impl Builder<'_, '_> {
         for part in modifiers {
             match (shared.take(part), *part) {
                 (Some(true), _) => {}
-                (_, "dce") => {
-                    return Err(RuleError::unsupported("byte_test", "byte order of DCERPC"));
-                }
                 _ => return Err(bad("unknown modifier")),
             }
         }
@@ -174,7 +183,6 @@ impl Builder<'_, '_> {
                         .filter(|n| (-65_535..=65_535).contains(n))
                         .ok_or_else(|| bad("post_offset out of range"))?;
                 }
-                "dce" => return Err(RuleError::unsupported("byte_jump", "byte order of DCERPC")),
                 _ if shared.take(part) == Some(true) => {}
                 _ => return Err(bad("unknown modifier")),
             }
@@ -222,9 +230,6 @@ impl Builder<'_, '_> {
                         .ok()
                         .filter(|a| matches!(a, 2 | 4))
                         .ok_or_else(|| bad("align must be 2 or 4"))?;
-                }
-                "dce" => {
-                    return Err(RuleError::unsupported("byte_extract", "byte order of DCERPC"));
                 }
                 _ if shared.take(part) == Some(true) => {}
                 _ => return Err(bad("unknown modifier")),
@@ -278,9 +283,6 @@ impl Builder<'_, '_> {
                     };
                 }
                 "endian" | "string" if !argument.is_empty() => {
-                    if argument == "dce" {
-                        return Err(RuleError::unsupported("byte_math", "byte order of DCERPC"));
-                    }
                     shared.string |= word == "string";
                     if shared.take(argument) != Some(true) {
                         return Err(bad("unknown modifier"));

@@ -98,6 +98,7 @@ impl Builder<'_, '_> {
             distance: None,
             within: None,
             fast: Fast::No,
+            rare: crate::rarity::rarest_byte(&bytes),
         };
         if name == "uricontent" {
             self.usable(Buffer::HttpUri)?;

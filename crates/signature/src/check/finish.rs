@@ -4,7 +4,7 @@ use crate::{
     AppProto, Buffer, Direction, ProtoSet, Sides,
     check::{
         builder::Builder,
-        rule::{Absent, Item, Rule, Scope, Test, Transport},
+        rule::{Absent, Action, Encoding, Gate, Item, Rule, Scope, Test, Transport},
     },
     error::RuleError,
 };
@@ -20,11 +20,24 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
     builder.blocks.retain(|block| {
         !block.items.is_empty() || block.absent != Absent::No || block.buffer != Buffer::Payload
     });
+    if builder.action == Action::Config && !builder.once.contains(&"config") {
+        return Err(RuleError::conflict("the action config needs the keyword config"));
+    }
     blocks(&builder)?;
+    bits(&builder)?;
     directions(&mut builder)?;
     protocols(&builder)?;
     scopes(&mut builder)?;
     dollars(&mut builder);
+    let protocol_only = !builder.tests.is_empty()
+        && builder.tests.iter().all(
+            |test| matches!(test, Test::AppProto { proto, .. } if *proto != AppProto::Unknown),
+        )
+        && builder.protocol.app.is_none()
+        && builder.blocks.is_empty()
+        && builder.tx_tests.is_empty()
+        && builder.files.is_empty()
+        && builder.gates.is_empty();
     let [src, src_port, dst, dst_port] = builder.ends;
     Ok(Rule {
         meta: builder.meta,
@@ -43,7 +56,12 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
         gates: builder.gates,
         posts: builder.posts,
         threshold: builder.threshold,
-        noalert: builder.noalert,
+        suppress: Vec::new(),
+        rate: None,
+        shows: builder.alert.unwrap_or(builder.action != Action::Pass),
+        files: builder.files,
+        file_store: builder.file_store,
+        protocol_only,
     })
 }
 
@@ -53,6 +71,13 @@ fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     }
     for block in &builder.blocks {
         let name = block.buffer.name();
+        let dcerpc = block.items.iter().any(|item| item.encoding() == Some(Encoding::Dcerpc));
+        if dcerpc && block.buffer.protocols().is_empty() {
+            return Err(RuleError::unsupported(
+                "dce",
+                "byte order of DCERPC outside of its buffers",
+            ));
+        }
         if block.items.is_empty() && block.absent == Absent::No {
             return Err(RuleError::misplaced(name, "a buffer without anything to look for"));
         }
@@ -64,6 +89,29 @@ fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
         }
     }
     Ok(())
+}
+
+/// A bit that must be set and must not be set is never both.
+fn bits(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
+    let wanted = |wanted: bool| {
+        builder.gates.iter().filter_map(move |gate| match gate {
+            Gate::FlowBits { bits, set } if *set == wanted && bits.len() == 1 => bits.first(),
+            _ => None,
+        })
+    };
+    match wanted(true).find(|bit| wanted(false).any(|other| other == *bit)) {
+        Some(bit) => {
+            let name = builder.checker.pool.flow_bits.get(*bit).map_or("", AsRef::as_ref);
+            Err(RuleError::misplaced(
+                "flowbits",
+                format!(
+                    "isset and isnotset of {}: cannot match",
+                    crate::error::shown(name.as_bytes())
+                ),
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Buffers of requests and responses exclude each other, and `flow` must agree.
@@ -111,6 +159,14 @@ fn protocols(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
         }
         common = Some(all);
     }
+    if !builder.files.is_empty() {
+        let these = ProtoSet::of(Buffer::FileData.protocols());
+        let all = common.map_or(these, |set| set.intersection(these));
+        if all.is_empty() {
+            return Err(RuleError::conflict("the rule's protocol carries no files"));
+        }
+        common = Some(all);
+    }
     let icmp = matches!(
         builder.protocol.transport,
         Transport::Icmp | Transport::Icmpv4Only | Transport::Icmpv6Only
@@ -133,7 +189,8 @@ fn protocols(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
 fn scopes(builder: &mut Builder<'_, '_>) -> Result<(), RuleError> {
     let dsize = builder.tests.iter().any(|test| matches!(test, Test::Dsize(_)));
     let app = builder.blocks.iter().any(|block| !block.buffer.protocols().is_empty())
-        || !builder.tx_tests.is_empty();
+        || !builder.tx_tests.is_empty()
+        || !builder.files.is_empty();
     if dsize && (builder.flow.only_stream || builder.protocol.scope == Scope::StreamOnly || app) {
         return Err(RuleError::misplaced(
             "dsize",
@@ -149,7 +206,10 @@ fn scopes(builder: &mut Builder<'_, '_>) -> Result<(), RuleError> {
         }
         builder.protocol.scope = Scope::StreamOnly;
     }
-    let packet_buffer = builder.blocks.iter().any(|block| block.buffer.sides() == Sides::Packet);
+    let packet_buffer = builder.blocks.iter().any(|block| {
+        block.buffer.sides() == Sides::Packet
+            && !matches!(block.buffer, Buffer::IpSrc | Buffer::IpDst)
+    });
     if packet_buffer && app {
         return Err(RuleError::conflict(
             "packet header buffers and application buffers in one rule",
@@ -179,6 +239,10 @@ impl Rule {
         let mut common: Option<ProtoSet> = None;
         for block in self.blocks.iter().filter(|block| !block.buffer.protocols().is_empty()) {
             let these = ProtoSet::of(block.buffer.protocols());
+            common = Some(common.map_or(these, |set| set.intersection(these)));
+        }
+        if !self.files.is_empty() {
+            let these = ProtoSet::of(Buffer::FileData.protocols());
             common = Some(common.map_or(these, |set| set.intersection(these)));
         }
         let app = self.protocol.app.map(|app| ProtoSet::of(&[app]));

@@ -16,7 +16,8 @@ pub(super) fn action(text: &[u8]) -> Result<Action, RuleError> {
         b"pass" => Ok(Action::Pass),
         b"drop" => Ok(Action::Drop),
         b"reject" | b"rejectsrc" => Ok(Action::Reject),
-        b"rejectdst" | b"rejectboth" | b"config" | b"accept" => {
+        b"config" => Ok(Action::Config),
+        b"rejectdst" | b"rejectboth" | b"accept" => {
             Err(RuleError::unsupported(&String::from_utf8_lossy(text), "this action"))
         }
         _ => Err(RuleError::header(format!("unknown action \"{}\"", shown(text)))),
@@ -39,6 +40,9 @@ pub(super) fn protocol(text: &[u8], checker: &Checker<'_>) -> Result<Protocol, R
         "icmpv4" => plain(Transport::Icmpv4Only, 4, Scope::Auto),
         "icmpv6" => plain(Transport::Icmpv6Only, 6, Scope::Auto),
         "sctp" => plain(Transport::Sctp, 0, Scope::Auto),
+        "igmp" => plain(Transport::Igmp, 4, Scope::PacketOnly),
+        "ether" => plain(Transport::Ether, 0, Scope::PacketOnly),
+        "arp" => plain(Transport::Arp, 0, Scope::PacketOnly),
         other => {
             let app = AppProto::from_name(other)
                 .filter(|app| !matches!(app, AppProto::Unknown | AppProto::Failed))

@@ -84,40 +84,42 @@ const KNOWN: &[&str] = &[
     "xor",
     "pkt_data",
     "window",
-];
-
-/// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
-const NOT_EVALUATED: &[&str] = &[
-    "lua",
-    "luajit",
-    "luaxform",
     "dataset",
     "datarep",
-    "iprep",
-    "geoip",
     "filestore",
+    "filename",
     "fileext",
     "filemagic",
     "filemd5",
     "filesha1",
     "filesha256",
     "filesize",
-    "file.magic",
     "replace",
-    "l3_proto",
+    "entropy",
+    "config",
+    "requires",
+    "alert",
+    "pcrexform",
+    "gunzip",
+    "zlib_deflate",
+    "from_base64",
+    "subslice",
+    "to_uppercase",
+    "strip_pseudo_headers",
+    "header_lowercase",
+    "uricontent",
+];
+
+/// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
+const NOT_EVALUATED: &[&str] = &[
+    "lua",
+    "luajit",
+    "iprep",
+    "geoip",
+    "file.magic",
     "rpc",
     "csum",
-    "ipv4-csum",
-    "tcpv4-csum",
-    "tcpv6-csum",
-    "udpv4-csum",
-    "udpv6-csum",
-    "icmpv4-csum",
-    "icmpv6-csum",
-    "entropy",
-    "requires",
     "bypass",
-    "config",
     "frame",
     "flowvar",
     "pktvar",
@@ -161,14 +163,6 @@ const NOT_EVALUATED: &[&str] = &[
     "websocket.",
     "igmp.",
     "arp.",
-    "pcrexform",
-    "gunzip",
-    "zlib_deflate",
-    "from_base64",
-    "domain",
-    "tld",
-    "subslice",
-    "strip_pseudo",
     "http.",
     "http_",
     "dns.",
@@ -186,6 +180,11 @@ const NOT_EVALUATED: &[&str] = &[
     "imap.",
     "app-layer-state",
 ];
+
+/// Whether a keyword that is no buffer is evaluated.
+pub(super) fn is_evaluated(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
 
 /// The error for a keyword that nothing evaluates.
 pub(super) fn unknown(name: &str) -> RuleError {

@@ -5,10 +5,10 @@ use crate::{
     check::{
         builder::{Builder, none, text},
         content::compare,
-        number,
+        layers, number,
         rule::{Cmp, FlagsMode, FlowTest, Side, Test, TxTest},
     },
-    error::{RuleError, shown},
+    error::RuleError,
 };
 
 impl Builder<'_, '_> {
@@ -64,7 +64,6 @@ impl Builder<'_, '_> {
             "decode-event" | "stream-event" | "app-layer-event" | "engine-event" => {
                 return self.event(name, text(name, value)?);
             }
-            "app-layer-protocol" => self.app_protocol(text(name, value)?)?,
             "tls.version" | "tls_version" | "ssl_version" => {
                 return self.tls_version(name, text(name, value)?);
             }
@@ -92,7 +91,7 @@ impl Builder<'_, '_> {
                     AppProto::Dns,
                 );
             }
-            _ => return Ok(false),
+            _ => return layers::option(self, name, value),
         };
         self.tests.push(test);
         Ok(true)
@@ -112,7 +111,7 @@ impl Builder<'_, '_> {
     }
 
     /// The keyword belongs to `proto`, which the header must allow and the sensor parse.
-    fn imply(&mut self, keyword: &str, proto: AppProto) -> Result<(), RuleError> {
+    pub(super) fn imply(&mut self, keyword: &str, proto: AppProto) -> Result<(), RuleError> {
         if !self.checker.support.parsed.contains(proto) {
             return Err(RuleError::unsupported(keyword, "the protocol is not parsed"));
         }
@@ -175,32 +174,6 @@ impl Builder<'_, '_> {
         self.imply(keyword, app)?;
         self.tx_tests.push(TxTest::Event { proto: app, name: given.into() });
         Ok(true)
-    }
-
-    fn app_protocol(&self, given: &str) -> Result<Test, RuleError> {
-        let bad = |why: &str| RuleError::value("app-layer-protocol", given.as_bytes(), why);
-        let (negated, rest) = match given.strip_prefix('!') {
-            Some(rest) => (true, rest),
-            None => (false, given),
-        };
-        let (name, mode) = rest.split_once(',').unwrap_or((rest, "either"));
-        let proto = AppProto::from_name(name.trim()).ok_or_else(|| bad("unknown protocol"))?;
-        let side = match mode.trim() {
-            "toserver" | "to_server" => Side::Server,
-            "toclient" | "to_client" => Side::Client,
-            "both" => Side::Both,
-            "either" => Side::Either,
-            other => {
-                let why = format!("mode {}", shown(other.as_bytes()));
-                return Err(RuleError::unsupported("app-layer-protocol", why));
-            }
-        };
-        let known = matches!(proto, AppProto::Unknown | AppProto::Failed)
-            || self.checker.support.detected.contains(proto);
-        if !known {
-            return Err(RuleError::unsupported(proto.name(), "this protocol is not detected"));
-        }
-        Ok(Test::AppProto { proto, negated, side })
     }
 }
 
@@ -336,6 +309,9 @@ fn ip_option(given: &str) -> Result<Test, RuleError> {
         "esec" => IpOption::Esec,
         "ssrr" => IpOption::Ssrr,
         "satid" => IpOption::Satid,
+        "rtralt" => IpOption::RouterAlert,
+        "qs" => IpOption::QuickStart,
+        "cipso" => IpOption::Cipso,
         _ => return Err(RuleError::value("ipopts", given.as_bytes(), "unknown option")),
     };
     Ok(Test::IpOptions(Some(option)))

@@ -100,15 +100,10 @@ pub(crate) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
     }
     let flags = flags(tail).map_err(bad)?;
     let printable = printable(expression);
-    let inline = if flags.inline.is_empty() {
-        String::new()
-    } else {
-        format!("(?{})", flags.inline.replace('U', ""))
-    };
     let mut verbs = LIMITS.to_owned();
-    // Ungreedy and dollar-end-only have no pcre2 inline letter.
-    let ungreedy = flags.inline.contains('U');
-    verbs.push_str(&if flags.inline == "U" { String::new() } else { inline });
+    if !flags.inline.is_empty() {
+        verbs.push_str(&format!("(?{})", flags.inline));
+    }
     // In extended mode a comment may run to the end: the bracket stands on a line of its own.
     let extended = flags.inline.contains('x');
     let full = match (flags.anchored, extended) {
@@ -125,10 +120,11 @@ pub(crate) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
         parses(&text).then(|| text.into_boxed_str())
     });
     if linear.is_none() {
-        if ungreedy || flags.dollar_end {
+        // A dollar that stands for the very end only has no inline letter.
+        if flags.dollar_end && printable.contains('$') {
             return Err(RuleError::unsupported(
                 "pcre",
-                "flags G or E with back-references, look-around or flag x",
+                "flag E with back-references, look-around or flag x",
             ));
         }
         let mut builder = pcre2::bytes::RegexBuilder::new();
@@ -148,6 +144,24 @@ pub(crate) fn read(value: &[u8]) -> Result<Pcre, RuleError> {
         negated,
         buffer: flags.buffer,
     })
+}
+
+/// The expression of `pcrexform`, which must have a group to take out.
+pub(crate) fn capture(text: &[u8]) -> Result<Expression, RuleError> {
+    let bad = |why: String| RuleError::value("pcrexform", text, why);
+    let printable = printable(text);
+    let full = format!("{LIMITS}{printable}");
+    let compiled = pcre2::bytes::RegexBuilder::new()
+        .build(&full)
+        .map_err(|error| bad(format!("invalid expression: {error}")))?;
+    if compiled.captures_len() != 2 {
+        return Err(bad("needs exactly one group in brackets".to_owned()));
+    }
+    let linear = rewrite(&printable, &Flags::default())
+        .map(|(text, _)| format!("(?-u)(?:{text})"))
+        .filter(|text| parses(text))
+        .map(String::into_boxed_str);
+    Ok(Expression { linear, full: full.into_boxed_str(), takes_newline: false })
 }
 
 /// Bytes outside of ASCII as `\xNN`.
@@ -375,7 +389,6 @@ mod tests {
             r#""/a/k""#,
             r#""/a/UV""#,
             r#""/(a)/, flow:x""#,
-            r#""/(a)\1/G""#,
             "",
         ] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");

@@ -62,6 +62,7 @@ pub(crate) struct Pool {
     pub(crate) flow_bits: Interner<Box<str>>,
     pub(crate) host_bits: Interner<Box<str>>,
     pub(crate) flow_ints: Interner<Box<str>>,
+    pub(crate) datasets: Vec<crate::check::dataset::Dataset>,
     // Header fields repeat on nearly every rule: their text is looked up before it is understood.
     pub(super) address_text: HashMap<String, u32, foldhash::fast::RandomState>,
     pub(super) port_text: HashMap<String, u32, foldhash::fast::RandomState>,

@@ -3,6 +3,17 @@
 //! Plain data. Patterns live in one pool per rule set, address and port lists are interned: rules hold
 //! numbers.
 
+mod file;
+mod memory;
+
+pub(crate) use file::{Digest, FileTest};
+pub use file::{FileStore, FileStoreScope};
+pub(crate) use memory::{
+    BitOp, CountBy, Gate, IntTest, IntValue, Post, RateFilter, Suppress, SuppressBy, Threshold,
+    ThresholdKind, Track, UniqueOn,
+};
+pub use memory::{Tag, TagHost, TagMetric};
+
 use crate::{AppProto, Buffer, IpOption, Number};
 
 /// What a rule does when it matches, in the order in which rules are run.
@@ -16,6 +27,8 @@ pub enum Action {
     Reject,
     /// Alert.
     Alert,
+    /// No alert: the transaction gets no record (`config: logging disable`).
+    Config,
 }
 
 impl Action {
@@ -27,12 +40,13 @@ impl Action {
             Self::Drop => "drop",
             Self::Reject => "reject",
             Self::Alert => "alert",
+            Self::Config => "config",
         }
     }
 }
 
 /// Number of a pattern's bytes in the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Pattern {
     pub(crate) start: u32,
     pub(crate) len: u32,
@@ -55,7 +69,28 @@ pub(crate) enum Cmp {
     Gt(u64),
     Ge(u64),
     Between(u64, u64),
-    Mask { mask: u64, equal: bool },
+    Mask {
+        mask: u64,
+        equal: bool,
+    },
+    /// One bit per value: TLS versions of a list, as [`version_bit`] numbers them.
+    Versions {
+        set: u8,
+        negated: bool,
+    },
+}
+
+/// Place of a TLS or SSL version in a set.
+pub(crate) const fn version_bit(version: u64) -> u8 {
+    match version {
+        0x0002 => 1,
+        0x0300 => 2,
+        0x0301 => 4,
+        0x0302 => 8,
+        0x0303 => 16,
+        0x0304 | 0x7f00..=0x7fff => 32,
+        _ => 0,
+    }
 }
 
 impl Cmp {
@@ -69,6 +104,7 @@ impl Cmp {
             Self::Ge(want) => value >= want,
             Self::Between(low, high) => value > low && value < high,
             Self::Mask { mask, equal } => (value & mask != 0) == equal,
+            Self::Versions { set, negated } => (set & version_bit(value) != 0) != negated,
         }
     }
 }
@@ -86,6 +122,8 @@ pub(crate) struct Content {
     pub(crate) distance: Option<Num>,
     pub(crate) within: Option<Num>,
     pub(crate) fast: Fast,
+    /// Where in the pattern the byte is that traffic has least, to search by.
+    pub(crate) rare: u16,
 }
 
 /// What `fast_pattern` says of a content.
@@ -111,6 +149,8 @@ impl Content {
 pub(crate) enum Encoding {
     Big,
     Little,
+    /// As the header of the DCERPC message says.
+    Dcerpc,
     /// ASCII digits; 0 = guess by prefix as strtoull does.
     Text(u8),
 }
@@ -215,6 +255,48 @@ pub(crate) struct Asn1 {
     pub(crate) relative: Option<i32>,
 }
 
+/// `dataset` and `datarep`: what is asked of a data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DatasetTest {
+    /// Number of the set.
+    pub(crate) set: u32,
+    pub(crate) op: DatasetOp,
+    /// A name that ends in a known one is known.
+    pub(crate) subdomain: bool,
+}
+
+/// What a [`DatasetTest`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DatasetOp {
+    IsSet,
+    IsNotSet,
+    Set,
+    Unset,
+    /// Reputation compares.
+    Reputation(Cmp),
+}
+
+/// `entropy`: bits of information per byte.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Entropy {
+    pub(crate) offset: u32,
+    pub(crate) bytes: Option<u32>,
+    pub(crate) cmp: FloatCmp,
+}
+
+/// Comparison of fractions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum FloatCmp {
+    Eq(f64),
+    Ne(f64),
+    Lt(f64),
+    Le(f64),
+    Gt(f64),
+    Ge(f64),
+    Between(f64, f64),
+    Outside(f64, f64),
+}
+
 /// One step of the inspection of a buffer, in the order of the rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Item {
@@ -228,15 +310,28 @@ pub(crate) enum Item {
     ByteMath(Box<ByteMath>),
     Base64(Box<Base64>),
     Asn1(Box<Asn1>),
+    Dataset(Box<DatasetTest>),
+    Entropy(Box<Entropy>),
 }
 
 impl Item {
+    /// How it reads a number, if it does.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        match self {
+            Self::ByteTest(test) => Some(test.field.encoding),
+            Self::ByteJump(jump) => Some(jump.field.encoding),
+            Self::ByteExtract(extract) => Some(extract.field.encoding),
+            Self::ByteMath(math) => Some(math.field.encoding),
+            _ => None,
+        }
+    }
+
     /// Whether it starts from where the item before ended.
     pub(crate) fn is_relative(&self) -> bool {
         match self {
             Self::Content(content) => content.is_relative(),
             Self::Pcre { relative, .. } | Self::IsDataAt { relative, .. } => *relative,
-            Self::Size(_) => false,
+            Self::Size(_) | Self::Dataset(_) | Self::Entropy(_) => false,
             Self::ByteTest(test) => test.field.relative,
             Self::ByteJump(jump) => jump.field.relative,
             Self::ByteExtract(extract) => extract.field.relative,
@@ -261,7 +356,41 @@ pub(crate) enum Transform {
     Md5,
     Sha1,
     Sha256,
-    Xor(u64, u8),
+    /// The key.
+    Xor(Pattern),
+    /// The key is `bytes` long and stands at `from`; what begins at `offset` comes out.
+    XorExtract {
+        offset: u16,
+        bytes: u8,
+        from: u16,
+    },
+    FromBase64 {
+        bytes: Option<u16>,
+        offset: u16,
+        mode: Base64Mode,
+    },
+    /// At most this many bytes come out.
+    Gunzip(u32),
+    /// At most this many bytes come out.
+    Inflate(u32),
+    Subslice {
+        offset: i32,
+        bytes: Option<i32>,
+        truncate: bool,
+    },
+    /// First group of the expression with this number.
+    Capture(u32),
+}
+
+/// What is done with bytes that are no base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Base64Mode {
+    /// The text ends there.
+    Rfc4648,
+    /// They are skipped.
+    Rfc2045,
+    /// Nothing is decoded.
+    Strict,
 }
 
 /// What `absent` asks of a block.
@@ -319,6 +448,26 @@ pub(crate) enum Side {
     Either,
 }
 
+/// Which VLAN tags `vlan.id` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layers {
+    Any,
+    All,
+    /// Counted from the outermost tag.
+    FromOutside(u8),
+    /// Counted from the innermost tag.
+    FromInside(u8),
+}
+
+/// Which checksum a rule asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checksum {
+    /// That of the IPv4 header.
+    Ipv4,
+    /// That of a transport over an IP version.
+    Upper { version: u8, proto: u8 },
+}
+
 /// A test of packet header, flow counters or events.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
@@ -341,6 +490,15 @@ pub(crate) enum Test {
     Flags { mode: FlagsMode, want: u8, ignore: u8 },
     FragBits { mode: FlagsMode, want: u8 },
     SameIp,
+    VlanId { cmp: Cmp, layer: Layers },
+    VlanLayers(Cmp),
+    Vni(Cmp),
+    IgmpType(Cmp),
+    SctpVtag(Cmp),
+    SctpChunks(Cmp),
+    SctpChunkType(Cmp),
+    NetworkVersion(u8),
+    Checksum { kind: Checksum, valid: bool },
     IpOptions(Option<IpOption>),
     StreamSize { side: Side, cmp: Cmp },
     FlowAge(Cmp),
@@ -355,135 +513,6 @@ pub(crate) enum Test {
 pub(crate) enum TxTest {
     Number { number: Number, cmp: Cmp },
     Event { proto: AppProto, name: Box<str> },
-}
-
-/// Where a named bit or counter lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Track {
-    Src,
-    Dst,
-    Pair,
-}
-
-/// Test of named state; all must hold for the rule to match.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Any of these is set (or, when negated, any of these is not).
-    FlowBits {
-        bits: Vec<u32>,
-        set: bool,
-    },
-    HostBit {
-        bit: u32,
-        track: Track,
-        set: bool,
-    },
-    FlowInt {
-        var: u32,
-        test: IntTest,
-    },
-}
-
-/// Comparisons of `flowint`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IntTest {
-    IsSet,
-    NotSet,
-    Lt(IntValue),
-    Le(IntValue),
-    Eq(IntValue),
-    Ne(IntValue),
-    Ge(IntValue),
-    Gt(IntValue),
-}
-
-/// Right-hand side of `flowint`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IntValue {
-    Const(u32),
-    Var(u32),
-}
-
-/// Change of one bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BitOp {
-    Set,
-    Unset,
-    Toggle,
-}
-
-/// What happens after a match, whether or not the alert is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Post {
-    FlowBit { bit: u32, op: BitOp },
-    HostBit { bit: u32, track: Track, op: BitOp, expire: u32 },
-    FlowIntSet { var: u32, value: IntValue },
-    FlowIntAdd { var: u32, value: IntValue },
-    FlowIntSub { var: u32, value: IntValue },
-    Tag(Tag),
-}
-
-/// `tag`: what of the traffic after a match is to be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tag {
-    /// The flow (`session`), or all traffic of a host.
-    pub host: Option<TagHost>,
-    /// How much.
-    pub count: u32,
-    /// In which unit.
-    pub metric: TagMetric,
-}
-
-/// Which host a `tag:host` follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TagHost {
-    /// Source of the matching packet.
-    Src,
-    /// Destination of the matching packet.
-    Dst,
-}
-
-/// Unit of [`Tag::count`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TagMetric {
-    /// Packets.
-    Packets,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-}
-
-/// What a threshold counts by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum CountBy {
-    Src,
-    Dst,
-    Both,
-    Rule,
-    Flow,
-}
-
-/// How a threshold decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ThresholdKind {
-    Limit,
-    Threshold,
-    Both,
-    /// At counts N, N*M, N*M*M, ...
-    Backoff {
-        multiplier: u32,
-    },
-    DetectionFilter,
-}
-
-/// `threshold` or `detection_filter`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Threshold {
-    pub(crate) kind: ThresholdKind,
-    pub(crate) by: CountBy,
-    pub(crate) count: u32,
-    pub(crate) seconds: u32,
 }
 
 /// Which side of the alert is the one attacked (`target`).
@@ -507,6 +536,10 @@ pub(crate) enum Transport {
     Icmpv6Only,
     Icmpv4Only,
     Sctp,
+    Igmp,
+    /// Any packet with an Ethernet header.
+    Ether,
+    Arp,
 }
 
 /// Whether a rule on raw payload looks at packets, at streams or at both.
@@ -561,5 +594,15 @@ pub(crate) struct Rule {
     pub(crate) gates: Vec<Gate>,
     pub(crate) posts: Vec<Post>,
     pub(crate) threshold: Option<Threshold>,
-    pub(crate) noalert: bool,
+    /// From the file of limits.
+    pub(crate) suppress: Vec<Suppress>,
+    /// From the file of limits.
+    pub(crate) rate: Option<RateFilter>,
+    /// A match is an alert to be shown: the default of every action but pass.
+    pub(crate) shows: bool,
+    /// Tests of which all must hold for one and the same file.
+    pub(crate) files: Vec<FileTest>,
+    pub(crate) file_store: Option<FileStore>,
+    /// About nothing but the protocol of the flow: fires when that becomes known.
+    pub(crate) protocol_only: bool,
 }

@@ -6,11 +6,14 @@ use crate::{
         number,
         rule::{
             BitOp, CountBy, Gate, IntTest, IntValue, Post, Tag, TagHost, TagMetric, Threshold,
-            ThresholdKind, Track,
+            ThresholdKind, Track, UniqueOn,
         },
     },
     error::RuleError,
 };
+
+/// Most ports told apart by `unique_on`.
+const MAX_UNIQUE: u32 = 256;
 
 impl Builder<'_, '_> {
     /// Handles the keywords of this module.
@@ -25,7 +28,11 @@ impl Builder<'_, '_> {
             "flowint" => self.flowint(text(name, value)?)?,
             "noalert" => {
                 none(name, value)?;
-                self.noalert = true;
+                self.alert = Some(false);
+            }
+            "alert" => {
+                none(name, value)?;
+                self.alert = Some(true);
             }
             "threshold" | "detection_filter" => self.threshold(name, text(name, value)?)?,
             "tag" => {
@@ -42,7 +49,7 @@ impl Builder<'_, '_> {
         let (command, names) = given.split_once(',').unwrap_or((given, ""));
         let command = command.trim().to_ascii_lowercase();
         if command == "noalert" {
-            self.noalert = true;
+            self.alert = Some(false);
             return Ok(());
         }
         if names.trim().is_empty() {
@@ -81,7 +88,7 @@ impl Builder<'_, '_> {
         let parts: Vec<&str> = given.split(',').map(str::trim).collect();
         let [command, name, rest @ ..] = parts.as_slice() else {
             return if *given == *"noalert" {
-                self.noalert = true;
+                self.alert = Some(false);
                 Ok(())
             } else {
                 Err(bad("expected command,name,track"))
@@ -188,8 +195,8 @@ impl Builder<'_, '_> {
 
     fn threshold(&mut self, keyword: &str, given: &str) -> Result<(), RuleError> {
         let bad = |why: &str| RuleError::value(keyword, given.as_bytes(), why);
-        let (mut kind, mut by, mut count, mut seconds, mut multiplier) =
-            (None, None, None, None, None);
+        let (mut kind, mut by, mut count, mut seconds) = (None, None, None, None);
+        let (mut multiplier, mut unique) = (None, None);
         for part in given.split(',').map(str::trim) {
             let (word, argument) = part.split_once([' ', '\t']).unwrap_or((part, ""));
             let argument = argument.trim();
@@ -217,7 +224,13 @@ impl Builder<'_, '_> {
                 "count" => count = Some(number()?).filter(|count| *count > 0),
                 "seconds" => seconds = Some(number()?).filter(|seconds| *seconds > 0),
                 "multiplier" => multiplier = Some(number()?).filter(|multiplier| *multiplier > 1),
-                "unique_on" => return Err(RuleError::unsupported(keyword, "unique_on")),
+                "unique_on" if keyword == "detection_filter" && unique.is_none() => {
+                    unique = Some(match argument {
+                        "src_port" => UniqueOn::SrcPort,
+                        "dst_port" => UniqueOn::DstPort,
+                        _ => return Err(bad("expected src_port or dst_port")),
+                    });
+                }
                 _ => return Err(bad("unknown word")),
             }
         }
@@ -235,7 +248,10 @@ impl Builder<'_, '_> {
             seconds = seconds.or(Some(u32::MAX));
         }
         let seconds = seconds.ok_or_else(|| bad("seconds are needed"))?;
-        if self.threshold.replace(Threshold { kind, by, count, seconds }).is_some() {
+        if unique.is_some() && count > MAX_UNIQUE {
+            return Err(RuleError::unsupported(keyword, "unique_on with a count above 256"));
+        }
+        if self.threshold.replace(Threshold { kind, by, count, seconds, unique }).is_some() {
             return Err(RuleError::misplaced(
                 keyword,
                 "only one threshold or detection_filter a rule",
@@ -249,13 +265,13 @@ fn tag(given: &str) -> Result<Tag, RuleError> {
     let bad = |why: &str| RuleError::value("tag", given.as_bytes(), why);
     let parts: Vec<&str> = given.split(',').map(str::trim).collect();
     let (kind, count, metric, side) = match parts.as_slice() {
-        [kind] => (*kind, "5", "packets", None),
+        [kind] => (*kind, "256", "packets", None),
         [kind, count, metric] => (*kind, *count, *metric, None),
         [kind, count, metric, side] => (*kind, *count, *metric, Some(*side)),
         _ => return Err(bad("expected type,count,metric")),
     };
     let host = match (kind, side) {
-        ("session", None) => None,
+        ("session", _) => None,
         ("host", Some("src")) => Some(TagHost::Src),
         ("host", Some("dst")) => Some(TagHost::Dst),
         _ => return Err(bad("expected session, or host with src or dst")),

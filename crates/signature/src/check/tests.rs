@@ -30,7 +30,7 @@ fn unknown_and_unsupported_keywords_are_named() {
             1:40 sid 1: unknown keyword "contnet"; did you mean content?
             2:40 sid 1: keyword "lua" is not evaluated: no evaluation for it
             3:53 sid 1: unknown keyword "nocas"; did you mean nocase?
-            4:40 sid 1: keyword "dataset" is not evaluated: no evaluation for it
+            4:40 sid 1: dataset: the set needs a type: "x"
             5:40 sid 1: keyword "smb.ntlmssp_user" is not evaluated: no evaluation for it
         "#]],
     );
@@ -147,8 +147,10 @@ fn headers_are_checked() {
 #[test]
 fn more_protocols_make_more_rules_good() {
     let all = ProtoSet::of(&[AppProto::Http, AppProto::Smtp]);
-    let options =
-        LoadOptions { support: Support { detected: all, parsed: all }, ..LoadOptions::default() };
+    let options = LoadOptions {
+        support: Support { detected: all, parsed: all, file_magic: true },
+        ..LoadOptions::default()
+    };
     let source = Source {
         name: "r".to_owned(),
         text: b"alert smtp any any -> any any (smtp.helo; content:\"x\"; sid:1;)".to_vec(),

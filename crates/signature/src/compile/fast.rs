@@ -6,7 +6,7 @@ use crate::{
         Rule,
         rule::{Absent, Block, Content, Fast, Item, Num},
     },
-    compile::rarity,
+    rarity,
 };
 
 /// The chosen content.

@@ -1,11 +1,10 @@
 //! Multi-pattern search by the rarest four-byte window of each pattern.
 //!
-//! Scan: load four bytes at every offset, fold, multiply-hash, test one bit; on a hit look the window up,
-//! compare eight further folded bytes, then the pattern itself. No state between calls.
+//! Scan: at every offset a window is hashed and one bit tested ([`simd`]); on a hit the window is looked up,
+//! eight further folded bytes are compared, then the pattern itself. No state between calls.
 
-use crate::compile::rarity;
+use crate::{compile::simd, rarity};
 
-const MULTIPLIER: u32 = 0x9E37_79B1;
 /// Most patterns that share one window while another choice exists.
 const MAX_PER_GRAM: u32 = 16;
 
@@ -26,16 +25,13 @@ struct Entry {
 /// Search for patterns of four bytes and more.
 #[derive(Debug, Default)]
 pub(super) struct GramSet {
-    bitmap: Vec<u64>,
+    /// One bit per hash of a window; its length is a power of two, `2^(27 - shift)` words.
+    bitmap: Vec<u32>,
     shift: u32,
     /// Open hash: index into `entries` of the first entry of a window, plus one; 0 = free.
     slots: Vec<u32>,
     slot_shift: u32,
     entries: Vec<Entry>,
-}
-
-const fn hash(gram: u32) -> u32 {
-    gram.wrapping_mul(MULTIPLIER)
 }
 
 const FOLD: u64 = 0x2020_2020_2020_2020;
@@ -91,12 +87,12 @@ impl GramSet {
     }
 
     fn index(entries: Vec<Entry>, grams: usize) -> Self {
-        let bits = (grams * 32).next_power_of_two().clamp(1 << 10, 1 << 19);
+        let bits = (grams * 64).next_power_of_two().clamp(1 << 10, 1 << 19);
         let shift = 32 - bits.ilog2();
         let slots = (grams * 2).next_power_of_two().max(16);
         let slot_shift = 32 - slots.ilog2();
         let mut set =
-            Self { bitmap: vec![0; bits / 64], shift, slots: vec![0; slots], slot_shift, entries };
+            Self { bitmap: vec![0; bits / 32], shift, slots: vec![0; slots], slot_shift, entries };
         let mut before = None;
         for at in 0..set.entries.len() {
             let gram = set.entries[at].gram;
@@ -104,9 +100,9 @@ impl GramSet {
                 continue;
             }
             before = Some(gram);
-            let bit = (hash(gram) >> set.shift) as usize;
-            set.bitmap[bit / 64] |= 1 << (bit % 64);
-            let mut slot = (hash(gram) >> set.slot_shift) as usize;
+            let bit = (simd::hash(gram) >> set.shift) as usize;
+            set.bitmap[bit / 32] |= 1 << (bit % 32);
+            let mut slot = (simd::hash(gram) >> set.slot_shift) as usize;
             while set.slots[slot] != 0 {
                 slot = (slot + 1) % set.slots.len();
             }
@@ -127,19 +123,15 @@ impl GramSet {
         if self.entries.is_empty() {
             return true;
         }
-        for (at, window) in data.windows(4).enumerate() {
-            let gram =
-                rarity::fold(u32::from_le_bytes([window[0], window[1], window[2], window[3]]));
-            let hashed = hash(gram);
-            let bit = (hashed >> self.shift) as usize;
-            if self.bitmap[bit / 64] >> (bit % 64) & 1 == 0 {
-                continue;
-            }
-            let Some(first) = self.find(gram, hashed) else { continue };
-            for entry in &self.entries[first..] {
-                if entry.gram != gram {
-                    break;
-                }
+        let table = simd::Table { bitmap: &self.bitmap, shift: self.shift };
+        simd::windows(data, &table, |at| {
+            let Some(window) = data.get(at..at + 4).and_then(|w| <[u8; 4]>::try_from(w).ok())
+            else {
+                return true;
+            };
+            let gram = rarity::fold(u32::from_le_bytes(window));
+            let Some(first) = self.find(gram, simd::hash(gram)) else { return true };
+            for entry in self.entries[first..].iter().take_while(|entry| entry.gram == gram) {
                 let Some(left) = budget.checked_sub(1) else { return false };
                 budget = left;
                 let Some(start) = at.checked_sub(usize::from(entry.at)) else { continue };
@@ -150,8 +142,8 @@ impl GramSet {
                     hit(entry.pattern, start);
                 }
             }
-        }
-        true
+            true
+        })
     }
 
     #[inline]

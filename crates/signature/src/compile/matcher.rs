@@ -7,9 +7,8 @@
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
-use hashbrown::HashMap;
 
-use crate::compile::gram::GramSet;
+use crate::compile::{end::EndSet, gram::GramSet, short::ShortSet};
 
 /// A fast pattern on its way into a matcher.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -96,7 +95,10 @@ impl Matcher {
                 .collect()
         };
         let long = with_bytes(&inside, &|len| len >= 4);
-        let short = with_bytes(&inside, &|len| len < 4);
+        let short: Vec<_> = with_bytes(&inside, &|len| len < 4)
+            .into_iter()
+            .map(|(number, bytes)| (number, bytes, matcher.patterns[number as usize].nocase))
+            .collect();
         let ends = with_bytes(&ends, &|_| true);
         matcher.grams =
             GramSet::new(&long.iter().map(|(n, b)| (*n, b.as_slice())).collect::<Vec<_>>());
@@ -196,97 +198,4 @@ impl Matcher {
 
 fn index(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// Patterns of one to three bytes.
-#[derive(Debug, Default)]
-struct ShortSet {
-    /// By folded first byte: patterns of one byte.
-    one: Vec<Vec<u32>>,
-    /// One bit per folded first two bytes.
-    pairs: Vec<u64>,
-    by_pair: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
-}
-
-impl ShortSet {
-    fn new(patterns: &[(u32, Vec<u8>)]) -> Self {
-        let mut set = Self::default();
-        for (number, bytes) in patterns {
-            match bytes.as_slice() {
-                [] => {}
-                [one] => {
-                    set.one.resize(256, Vec::new());
-                    set.one[usize::from(*one | 0x20)].push(*number);
-                }
-                [first, second, ..] => {
-                    set.pairs.resize(1_024, 0);
-                    let pair = u16::from_le_bytes([*first, *second]) | 0x2020;
-                    set.pairs[usize::from(pair / 64)] |= 1 << (pair % 64);
-                    set.by_pair.entry(pair).or_default().push(*number);
-                }
-            }
-        }
-        set
-    }
-
-    fn scan(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
-        if !self.one.is_empty() {
-            for (at, byte) in data.iter().enumerate() {
-                self.one[usize::from(*byte | 0x20)].iter().for_each(|number| hit(*number, at));
-            }
-        }
-        if !self.pairs.is_empty() {
-            for (at, window) in data.windows(2).enumerate() {
-                let pair = u16::from_le_bytes([window[0], window[1]]) | 0x2020;
-                if self.pairs[usize::from(pair / 64)] >> (pair % 64) & 1 != 0
-                    && let Some(numbers) = self.by_pair.get(&pair)
-                {
-                    numbers.iter().for_each(|number| hit(*number, at));
-                }
-            }
-        }
-    }
-}
-
-/// Patterns that must be the end of the buffer: hash of every suffix whose length some pattern has.
-#[derive(Debug, Default)]
-struct EndSet {
-    /// One bit per length.
-    lengths: Vec<u64>,
-    longest: usize,
-    by_hash: HashMap<u64, Vec<u32>, foldhash::fast::RandomState>,
-}
-
-const ROLL: u64 = 0x0000_0100_0000_01B3;
-
-const fn roll(hash: u64, byte: u8) -> u64 {
-    (hash ^ (byte | 0x20) as u64).wrapping_mul(ROLL)
-}
-
-impl EndSet {
-    fn new(patterns: &[(u32, Vec<u8>)]) -> Self {
-        let mut set = Self::default();
-        for (number, bytes) in patterns {
-            let hash = bytes.iter().rev().fold(0, |hash, byte| roll(hash, *byte));
-            set.by_hash.entry(hash).or_default().push(*number);
-            set.longest = set.longest.max(bytes.len());
-            set.lengths.resize(set.longest / 64 + 1, 0);
-            set.lengths[bytes.len() / 64] |= 1 << (bytes.len() % 64);
-        }
-        set
-    }
-
-    fn scan(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
-        let mut hash = 0;
-        for (len, byte) in
-            data.iter().rev().take(self.longest).enumerate().map(|(at, byte)| (at + 1, byte))
-        {
-            hash = roll(hash, *byte);
-            if self.lengths[len / 64] >> (len % 64) & 1 != 0
-                && let Some(numbers) = self.by_hash.get(&hash)
-            {
-                numbers.iter().for_each(|number| hit(*number, data.len() - len));
-            }
-        }
-    }
 }

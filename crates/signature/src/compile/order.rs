@@ -14,7 +14,8 @@ pub(super) fn key(rule: &Rule) -> (Action, u8, u8, u8, u8) {
         class(
             reads(|gate| matches!(gate, Gate::FlowBits { .. })),
             writes(|post| {
-                matches!(post, Post::FlowBit { op: BitOp::Set | BitOp::Toggle | BitOp::Unset, .. })
+                // What only takes bits away comes after those that read them.
+                matches!(post, Post::FlowBit { op: BitOp::Set | BitOp::Toggle, .. })
             }),
         ),
         class(

@@ -28,6 +28,8 @@ pub(crate) struct Searches {
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
     pub(crate) head: Matcher,
+    /// Both, for data that is no longer than that: one search instead of two.
+    pub(crate) short: Matcher,
 }
 
 /// Patterns for any port, and per port those of rules that name few ports.
@@ -95,7 +97,6 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
     }
     let payload = rule.blocks.iter().any(|block| block.buffer == Buffer::Payload);
     let header_buffer = rule.blocks.iter().any(|block| block.buffer.sides() == Sides::Packet);
-    let stream_size = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
     let packet_test = rule.tests.iter().any(is_packet_test);
     let no_tests = rule.tests.is_empty() && rule.blocks.is_empty();
     let flow_free = !rule.flow.established
@@ -116,9 +117,8 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
         Scope::StreamOnly => Kind { stream: true, ..none },
         Scope::Auto if !can_stream => Kind { packet: true, ..none },
         Scope::Auto => {
-            let also_packet = fast::has_absolute_position(rule)
-                || stream_size
-                || rule.protocol.transport == Transport::Any;
+            let also_packet =
+                fast::has_absolute_position(rule) || rule.protocol.transport == Transport::Any;
             Kind { stream: true, packet: also_packet, ..none }
         }
     }
@@ -153,7 +153,9 @@ impl SearchBuilder {
     }
 
     fn build(self) -> Searches {
-        Searches { any: Matcher::new(self.any), head: Matcher::new(self.head) }
+        let both = self.any.iter().chain(&self.head).cloned().collect();
+        let short = Matcher::new(both);
+        Searches { any: Matcher::new(self.any), head: Matcher::new(self.head), short }
     }
 }
 
@@ -326,12 +328,11 @@ fn carries(rule: &Rule, group: usize) -> bool {
         Transport::Udp => group == 1,
         // Streams carry the TCP side of rules on payload, unless a position or size asks for packets too.
         Transport::Any if kind(rule).stream => {
-            let sized = rule.tests.iter().any(|test| matches!(test, Test::StreamSize { .. }));
             group == 1
                 || (group == 2 && rule.protocol.app.is_none())
-                || (group == 0 && (sized || fast::has_absolute_position(rule)))
+                || (group == 0 && fast::has_absolute_position(rule))
         }
-        Transport::Any | Transport::PacketHeader => true,
+        Transport::Any | Transport::PacketHeader | Transport::Ether => true,
         _ => group == 2,
     }
 }

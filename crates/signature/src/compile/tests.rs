@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::{
     matcher::{MatchScratch, Matcher, Wanted},
-    order, rarity,
+    order,
 };
-use crate::{LoadOptions, RuleSet, Source};
+use crate::{LoadOptions, RuleSet, Source, rarity};
 
 fn wanted(patterns: &[(&[u8], bool, bool)]) -> Vec<Wanted> {
     (0_u32..)

@@ -10,6 +10,8 @@ use crate::{
     },
 };
 
+use super::layers;
+
 /// Where the rule is being looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -45,6 +47,9 @@ fn protocol(rule: &Rule, packet: &PacketView<'_>, place: Place) -> bool {
         Transport::Icmpv4Only => packet.ip_proto == 1,
         Transport::Icmpv6Only => packet.ip_proto == 58,
         Transport::Sctp => packet.ip_proto == 132,
+        Transport::Igmp => packet.ip_proto == 2,
+        Transport::Ether => !packet.link_header.is_empty(),
+        Transport::Arp => packet.is_arp,
     };
     if !transport || (rule.protocol.version != 0 && rule.protocol.version != packet.ip.version) {
         return false;
@@ -154,6 +159,15 @@ fn test_holds(test: &Test, packet: &PacketView<'_>) -> bool {
             !packet.pseudo && tcp.is_some_and(|tcp| bits(*mode, *want, tcp.flags & !ignore))
         }
         Test::FragBits { mode, want } => ip4.is_some_and(|ip| bits(*mode, *want, ip.fragment_bits)),
+        Test::VlanId { .. }
+        | Test::VlanLayers(_)
+        | Test::Vni(_)
+        | Test::IgmpType(_)
+        | Test::SctpVtag(_)
+        | Test::SctpChunks(_)
+        | Test::SctpChunkType(_)
+        | Test::NetworkVersion(_)
+        | Test::Checksum { .. } => layers::holds(test, packet),
         Test::SameIp => packet.src == packet.dst,
         Test::IpOptions(None) => packet.ip.options != 0,
         Test::IpOptions(Some(option)) => packet.ip.options >> (*option as u16) & 1 != 0,

@@ -5,12 +5,16 @@
 
 use crate::{
     check::{
+        dataset::Dataset,
         pool::bytes_of,
         rule::{Content, Item, Num},
     },
     scan::{
+        find::find,
         numbers,
+        queue::{MAX_NOTES, Note},
         regex::{LazyRegex, Search},
+        tables::Tables,
     },
 };
 
@@ -25,6 +29,10 @@ pub(crate) struct Data<'a> {
     pub(crate) offset: u64,
     /// Nothing follows.
     pub(crate) last: bool,
+    /// Numbers of DCERPC are little endian here.
+    pub(crate) little: bool,
+    /// Name of the buffer.
+    pub(crate) buffer: crate::Buffer,
 }
 
 /// Where to go on when a follower fails.
@@ -41,6 +49,8 @@ pub(crate) struct InspectScratch {
     choices: Vec<Choice>,
     pub(crate) values: [u64; crate::check::MAX_VALUES],
     decoded: Vec<u8>,
+    /// What was found beside the match itself, for the alert.
+    pub(crate) notes: Vec<Note>,
     /// Inspections cut short by the budget.
     pub(crate) budget_hits: u64,
     /// Expressions cut short by their limits.
@@ -51,6 +61,8 @@ pub(crate) struct InspectScratch {
 pub(crate) struct Inspection<'r, 's> {
     pub(crate) pool: &'r [u8],
     pub(crate) regexes: &'r [LazyRegex],
+    pub(crate) datasets: &'r [Dataset],
+    pub(crate) tables: &'r Tables,
     pub(crate) scratch: &'s mut InspectScratch,
     pub(crate) budget: u32,
 }
@@ -129,29 +141,64 @@ impl Inspection<'_, '_> {
                     );
                 if decided && cmp.holds(size) { STAY(cursor) } else { Step::Abort }
             }
-            Item::ByteTest(test) => {
-                holds(numbers::byte_test(test, data.bytes, cursor, &self.scratch.values))
-            }
+            Item::ByteTest(test) => holds(numbers::byte_test(
+                test,
+                numbers::Place::of(data, cursor),
+                &self.scratch.values,
+            )),
             Item::ByteJump(jump) => {
-                match numbers::byte_jump(jump, data.bytes, cursor, &self.scratch.values) {
+                match numbers::byte_jump(
+                    jump,
+                    numbers::Place::of(data, cursor),
+                    &self.scratch.values,
+                ) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
             }
             Item::ByteExtract(extract) => {
-                match numbers::byte_extract(extract, data.bytes, cursor, &mut self.scratch.values) {
+                match numbers::byte_extract(
+                    extract,
+                    numbers::Place::of(data, cursor),
+                    &mut self.scratch.values,
+                ) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
             }
             Item::ByteMath(math) => {
-                match numbers::byte_math(math, data.bytes, cursor, &mut self.scratch.values) {
+                match numbers::byte_math(
+                    math,
+                    numbers::Place::of(data, cursor),
+                    &mut self.scratch.values,
+                ) {
                     Some(next) => STAY(next),
                     None => Step::Fail,
                 }
             }
             Item::Base64(base64) => holds(self.base64(base64, data, cursor)),
+            Item::Dataset(test) => {
+                let (found, note) =
+                    super::datasets::holds(self.datasets, self.tables, test, data.bytes);
+                self.note(note);
+                holds(found)
+            }
+            Item::Entropy(entropy) => {
+                let (found, bits) = super::datasets::entropy(entropy, data.bytes);
+                self.note(
+                    found.then_some(Note::Entropy { buffer: data.buffer, bits: bits.to_bits() }),
+                );
+                holds(found)
+            }
             Item::Asn1(asn1) => holds(super::asn1::matches(asn1, data.bytes, cursor)),
+        }
+    }
+
+    fn note(&mut self, note: Option<Note>) {
+        if let Some(note) = note.filter(|note| !self.scratch.notes.contains(note))
+            && self.scratch.notes.len() < MAX_NOTES
+        {
+            self.scratch.notes.push(note);
         }
     }
 
@@ -260,7 +307,7 @@ impl Inspection<'_, '_> {
         let mut decoded = std::mem::take(&mut self.scratch.decoded);
         decoded.clear();
         numbers::base64(rest.get(..limit).unwrap_or_default(), &mut decoded);
-        let inner = Data { bytes: &decoded, offset: 0, last: true };
+        let inner = Data { bytes: &decoded, offset: 0, last: true, ..data };
         let found = !decoded.is_empty() && self.run(&base64.items, inner);
         self.scratch.decoded = decoded;
         found
@@ -269,50 +316,4 @@ impl Inspection<'_, '_> {
 
 fn signed(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// First place of the pattern in the window that also fulfils `endswith`.
-fn find(pattern: &[u8], content: &Content, data: &[u8], window: (usize, usize)) -> Option<usize> {
-    let (from, to) = window;
-    if content.ends {
-        let start = data.len().checked_sub(pattern.len())?;
-        return (start >= from
-            && to >= data.len()
-            && same(pattern, content.nocase, data.get(start..)?))
-        .then_some(start);
-    }
-    let room = data.get(from..to)?;
-    if content.nocase {
-        find_nocase(pattern, room).map(|at| from + at)
-    } else if room.len() == pattern.len() {
-        (room == pattern).then_some(from)
-    } else {
-        memchr::memmem::find(room, pattern).map(|at| from + at)
-    }
-}
-
-fn same(pattern: &[u8], nocase: bool, there: &[u8]) -> bool {
-    if nocase { there.eq_ignore_ascii_case(pattern) } else { there == pattern }
-}
-
-/// Case-insensitive search: jumps by one seldom byte of the pattern (lowercase).
-fn find_nocase(pattern: &[u8], room: &[u8]) -> Option<usize> {
-    let last_start = room.len().checked_sub(pattern.len())?;
-    let (at, byte) =
-        pattern.iter().copied().enumerate().take(64).min_by_key(|(_, byte)| commonness(*byte))?;
-    let upper = byte.to_ascii_uppercase();
-    let search = room.get(at..=last_start + at)?;
-    memchr::memchr2_iter(byte, upper, search).find(|start| {
-        room.get(*start..*start + pattern.len())
-            .is_some_and(|there| there.eq_ignore_ascii_case(pattern))
-    })
-}
-
-const fn commonness(byte: u8) -> u8 {
-    match byte {
-        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b' ' | 0 => 3,
-        b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'=' => 2,
-        b':' | b'\r' | b'\n' => 1,
-        _ => 0,
-    }
 }

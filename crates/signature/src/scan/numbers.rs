@@ -1,8 +1,9 @@
 //! Numbers in the traffic: `byte_test`, `byte_jump`, `byte_extract`, `byte_math`, base64.
 
+use super::inspect::Data;
 use crate::check::rule::{
-    ByteExtract, ByteJump, ByteMath, ByteTest, Encoding, Field, JumpFrom, MathOp, Num, Operand,
-    TestOp,
+    Base64Mode, ByteExtract, ByteJump, ByteMath, ByteTest, Encoding, Field, JumpFrom, MathOp, Num,
+    Operand, TestOp,
 };
 
 /// Longest run of digits read as a number.
@@ -27,6 +28,20 @@ fn operand(operand: Operand, values: &[u64]) -> u64 {
     }
 }
 
+/// Where numbers are read: the bytes, the cursor, and the byte order of DCERPC.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'d> {
+    data: &'d [u8],
+    cursor: usize,
+    little: bool,
+}
+
+impl<'d> Place<'d> {
+    pub(super) const fn of(data: Data<'d>, cursor: usize) -> Self {
+        Self { data: data.bytes, cursor, little: data.little }
+    }
+}
+
 /// A number that was read.
 struct Read {
     value: u64,
@@ -35,17 +50,23 @@ struct Read {
     len: usize,
 }
 
-fn read(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Read> {
-    let read = unmasked(field, data, cursor, values)?;
+fn read(field: &Field, place: Place<'_>, values: &[u64]) -> Option<Read> {
+    let read = unmasked(field, place, values)?;
     Some(Read { value: masked(read.value, field.bitmask), ..read })
 }
 
-fn unmasked(field: &Field, data: &[u8], cursor: usize, values: &[u64]) -> Option<Read> {
+fn unmasked(field: &Field, place: Place<'_>, values: &[u64]) -> Option<Read> {
+    let Place { data, cursor, little } = place;
+    let encoding = match field.encoding {
+        Encoding::Dcerpc if little => Encoding::Little,
+        Encoding::Dcerpc => Encoding::Big,
+        other => other,
+    };
     let base = if field.relative { i64::try_from(cursor).ok()? } else { 0 };
     let start = usize::try_from(base.checked_add(number(field.offset, values))?).ok()?;
     let count = usize::try_from(number(field.bytes, values)).ok()?;
     let rest = data.get(start..)?;
-    let (value, len) = match field.encoding {
+    let (value, len) = match encoding {
         Encoding::Text(base) => {
             let window =
                 if count == 0 { rest.get(..rest.len().min(MAX_DIGITS)) } else { rest.get(..count) };
@@ -102,8 +123,8 @@ fn digits(text: &[u8], base: u32) -> Option<(u64, usize)> {
 }
 
 /// Whether a `byte_test` holds.
-pub(super) fn byte_test(test: &ByteTest, data: &[u8], cursor: usize, values: &[u64]) -> bool {
-    let Some(read) = read(&test.field, data, cursor, values) else { return false };
+pub(super) fn byte_test(test: &ByteTest, place: Place<'_>, values: &[u64]) -> bool {
+    let Some(read) = read(&test.field, place, values) else { return false };
     let want = operand(test.value, values);
     let holds = match test.op {
         TestOp::Lt => read.value < want,
@@ -118,13 +139,8 @@ pub(super) fn byte_test(test: &ByteTest, data: &[u8], cursor: usize, values: &[u
 }
 
 /// The cursor after a `byte_jump`; `None` when it lands outside of the data.
-pub(super) fn byte_jump(
-    jump: &ByteJump,
-    data: &[u8],
-    cursor: usize,
-    values: &[u64],
-) -> Option<usize> {
-    let read = read(&jump.field, data, cursor, values)?;
+pub(super) fn byte_jump(jump: &ByteJump, place: Place<'_>, values: &[u64]) -> Option<usize> {
+    let read = read(&jump.field, place, values)?;
     let mut by = read.value.checked_mul(u64::from(jump.multiplier))?;
     if jump.align {
         by = by.checked_next_multiple_of(4)?;
@@ -133,20 +149,19 @@ pub(super) fn byte_jump(
     let from = match jump.from {
         JumpFrom::Here => read.start + read.len,
         JumpFrom::Beginning => 0,
-        JumpFrom::End => data.len(),
+        JumpFrom::End => place.data.len(),
     };
     let target = usize::try_from(i64::try_from(from).ok()?.checked_add(by)?).ok()?;
-    (target < data.len()).then_some(target)
+    (target < place.data.len()).then_some(target)
 }
 
 /// Keeps a number; the cursor goes behind it.
 pub(super) fn byte_extract(
     extract: &ByteExtract,
-    data: &[u8],
-    cursor: usize,
+    place: Place<'_>,
     values: &mut [u64],
 ) -> Option<usize> {
-    let read = read(&extract.field, data, cursor, values)?;
+    let read = read(&extract.field, place, values)?;
     let mut value = read.value.wrapping_mul(u64::from(extract.multiplier));
     if extract.align > 0 {
         value = value.checked_next_multiple_of(u64::from(extract.align))?;
@@ -156,13 +171,8 @@ pub(super) fn byte_extract(
 }
 
 /// Keeps a computed number; the cursor goes behind what was read. The mask is of the result.
-pub(super) fn byte_math(
-    math: &ByteMath,
-    data: &[u8],
-    cursor: usize,
-    values: &mut [u64],
-) -> Option<usize> {
-    let read = unmasked(&math.field, data, cursor, values)?;
+pub(super) fn byte_math(math: &ByteMath, place: Place<'_>, values: &mut [u64]) -> Option<usize> {
+    let read = unmasked(&math.field, place, values)?;
     let right = operand(math.value, values);
     let value = match math.op {
         MathOp::Add => read.value.wrapping_add(right),
@@ -184,14 +194,10 @@ pub(super) fn byte_math(
 pub(super) fn base64(text: &[u8], out: &mut Vec<u8>) {
     let (mut bits, mut count) = (0_u32, 0_u32);
     for byte in text {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'\r' | b'\n' | b' ' | b'\t' => continue,
-            _ => break,
+        let six = match (six(*byte), byte) {
+            (Some(six), _) => six,
+            (None, b'\r' | b'\n' | b' ' | b'\t') => continue,
+            (None, _) => break,
         };
         bits = bits << 6 | u32::from(six);
         count += 6;
@@ -200,6 +206,47 @@ pub(super) fn base64(text: &[u8], out: &mut Vec<u8>) {
             out.push(u8::try_from(bits >> count & 0xff).unwrap_or_default());
             bits &= (1 << count) - 1;
         }
+    }
+}
+
+/// Decodes base64 as a mode says; `false` when a strict text is wrong.
+pub(crate) fn decode_base64(text: &[u8], mode: Base64Mode, out: &mut Vec<u8>) -> bool {
+    match mode {
+        Base64Mode::Rfc4648 => {
+            let end = text.iter().position(|byte| six(*byte).is_none()).unwrap_or(text.len());
+            base64(text.get(..end).unwrap_or_default(), out);
+            true
+        }
+        Base64Mode::Rfc2045 => {
+            let end = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
+            let part = text.get(..end).unwrap_or_default();
+            let letters: Vec<u8> =
+                part.iter().copied().filter(|byte| six(*byte).is_some()).collect();
+            base64(&letters, out);
+            true
+        }
+        Base64Mode::Strict => {
+            let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+            let letters = text.get(..text.len() - padding).unwrap_or_default();
+            let whole =
+                text.len().is_multiple_of(4) && letters.iter().all(|byte| six(*byte).is_some());
+            if whole {
+                base64(letters, out);
+            }
+            whole
+        }
+    }
+}
+
+/// Value of one letter of base64.
+const fn six(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     Action, Direction, RuleId,
     check::{
         Rule,
-        rule::{CountBy, Test},
+        rule::{CountBy, SuppressBy, Test},
     },
     compile::plan,
     scan::{Scan, tables::Ruling},
@@ -14,6 +14,28 @@ use crate::{
 
 /// Most alerts of one packet; more are counted.
 const MAX_ALERTS: usize = 15;
+
+/// Most notes of one match.
+pub(crate) const MAX_NOTES: usize = 4;
+
+/// What a rule found beside its match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The context of a value in a data set: [`crate::RuleSet::context`] has the text.
+    Context {
+        /// Number of the set.
+        set: u32,
+        /// Number of the context in it.
+        context: u32,
+    },
+    /// Bits of information per byte of a buffer.
+    Entropy {
+        /// Which buffer.
+        buffer: crate::Buffer,
+        /// The number as [`f64::to_bits`] gives it.
+        bits: u64,
+    },
+}
 
 /// Where a rule matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +61,8 @@ pub struct Match {
     pub direction: Option<Direction>,
     /// Where it matched.
     pub source: MatchSource,
+    /// What was found beside the match, as far as there is room.
+    pub notes: [Option<Note>; MAX_NOTES],
 }
 
 /// What a verdict covers.
@@ -73,6 +97,8 @@ pub struct Outcome<'a> {
     pub verdict: Verdict,
     /// Alerts beyond the limit of one packet.
     pub beyond_limit: u32,
+    /// A rule that matched before (`tag`) wants this packet recorded.
+    pub tagged: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -86,7 +112,7 @@ impl<'a> Scan<'a> {
         let mut verdict = Verdict::default();
         let mut passed = false;
         let (mut shown, mut beyond) = (0, 0_u32);
-        queue.retain(|queued| {
+        queue.retain_mut(|queued| {
             let Some(rule) = self.rules.rules.get(queued.rule.0 as usize) else { return false };
             if passed {
                 return false;
@@ -95,9 +121,12 @@ impl<'a> Scan<'a> {
             if ruling == Ruling::Nothing {
                 return false;
             }
-            apply(rule, &mut verdict);
-            passed = rule.action == Action::Pass && verdict.drop == Scope::None;
-            let visible = ruling == Ruling::Show && !rule.noalert && rule.action != Action::Pass;
+            if self.is_fast(rule, queued) {
+                queued.action = rule.rate.map_or(queued.action, |rate| rate.action);
+            }
+            apply(rule, queued.action, &mut verdict);
+            passed = queued.action == Action::Pass && verdict.drop == Scope::None;
+            let visible = ruling == Ruling::Show && rule.shows;
             if visible && shown >= MAX_ALERTS {
                 beyond += 1;
                 return false;
@@ -111,20 +140,55 @@ impl<'a> Scan<'a> {
             flow.dropped |= verdict.drop == Scope::Flow;
         }
         self.scratch.queue = queue;
+        let packet = self.packet;
+        let of_flow = !packet.pseudo
+            && self
+                .flow
+                .as_mut()
+                .is_some_and(|flow| !flow.tags.is_empty() && flow.tags.packet(packet));
+        let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
         let Self { scratch, .. } = self;
-        Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond }
+        Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond, tagged }
     }
 
     fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {
+        if self.is_suppressed(rule, queued) {
+            return Ruling::Silent;
+        }
         let Some(threshold) = &rule.threshold else { return Ruling::Show };
         if threshold.by == CountBy::Flow {
             let Some(flow) = &mut self.flow else { return Ruling::Show };
-            let ruling = flow.threshold(queued.rule.0, threshold, self.packet.time);
+            let ruling = flow.threshold(queued.rule.0, threshold, self.packet);
             self.scratch.stats.flow_state_full += u64::from(ruling.is_none());
             return ruling.unwrap_or(Ruling::Show);
         }
         let rule_key = (rule.meta.gid, rule.meta.sid);
         self.tables.threshold(threshold, rule_key, self.packet, self.ends(queued))
+    }
+
+    fn is_suppressed(&self, rule: &Rule, queued: &Match) -> bool {
+        if rule.suppress.is_empty() {
+            return false;
+        }
+        let (src, dst) = self.ends(queued);
+        rule.suppress.iter().any(|suppress| {
+            let set = self.rules.addresses.get(suppress.addresses as usize);
+            let has = |address| set.is_some_and(|set| set.contains(address));
+            match suppress.by {
+                SuppressBy::Any => true,
+                SuppressBy::Src => has(src),
+                SuppressBy::Dst => has(dst),
+                SuppressBy::Either => has(src) || has(dst),
+            }
+        })
+    }
+
+    /// Whether the rule matches so fast that its other action stands.
+    fn is_fast(&self, rule: &Rule, queued: &Match) -> bool {
+        rule.rate.is_some_and(|rate| {
+            let rule = (rule.meta.gid, rule.meta.sid);
+            self.tables.is_fast(&rate, rule, self.packet, self.ends(queued))
+        })
     }
 
     /// Source and destination as the alert has them.
@@ -137,7 +201,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Takes the rule's action into the verdict.
-fn apply(rule: &Rule, verdict: &mut Verdict) {
+fn apply(rule: &Rule, action: Action, verdict: &mut Verdict) {
     let kind = plan::kind(rule);
     let app = rule.protocol.app.is_some()
         || rule.tests.iter().any(|test| matches!(test, Test::AppProto { .. }));
@@ -148,8 +212,8 @@ fn apply(rule: &Rule, verdict: &mut Verdict) {
     let stateful = rule.flow.established || rule.protocol.app.is_some();
     let of_flow = kind.transaction || kind.addresses || protocol_only;
     let scope = if of_flow || (kind.stream && stateful) { Scope::Flow } else { Scope::Packet };
-    match rule.action {
-        Action::Alert => {}
+    match action {
+        Action::Alert | Action::Config => {}
         // What was dropped before stays dropped.
         Action::Pass => {
             if verdict.drop == Scope::None {

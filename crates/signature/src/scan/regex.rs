@@ -77,4 +77,18 @@ impl LazyRegex {
             Engine::Unusable => Search::Limit,
         }
     }
+
+    /// First group of the first match.
+    pub(crate) fn group<'s>(&self, subject: &'s [u8]) -> Option<&'s [u8]> {
+        let range = match self.engine.get_or_init(|| Box::new(self.build())).as_ref() {
+            Engine::Linear(regex) => regex.captures(subject)?.get(1)?.range(),
+            Engine::Full(regex) => {
+                let captures = regex.captures(subject).ok().flatten()?;
+                let group = captures.get(1)?;
+                group.start()..group.end()
+            }
+            Engine::Unusable => return None,
+        };
+        subject.get(range)
+    }
 }

@@ -3,12 +3,18 @@
 use hashbrown::HashMap;
 
 use crate::{
+    AppProto, Direction, PacketView,
     check::rule::{BitOp, IntTest, IntValue, Threshold},
-    scan::tables::{Count, Ruling},
+    scan::{
+        tables::{Count, Ruling},
+        tags::Tags,
+    },
 };
 
 /// Most counters or thresholds kept for one flow.
 const MAX_PER_FLOW: usize = 1_024;
+/// Most rules of which the last match on a stream is remembered.
+const MAX_STREAM_ENDS: usize = 64;
 /// Most rules half matched in one transaction.
 const MAX_PARTIAL: usize = 512;
 
@@ -21,6 +27,12 @@ pub struct FlowState {
     counts: HashMap<u32, Count, foldhash::fast::RandomState>,
     /// Rules on addresses alone ran in that direction.
     pub(super) addresses_done: [bool; 2],
+    /// Rules that matched on the stream, with direction and the end of the piece.
+    stream_ends: Vec<(u32, Direction, u64)>,
+    /// Tags of the flow.
+    pub(super) tags: Tags,
+    /// Protocol of the flow when it was last looked at.
+    app: AppProto,
     /// A pass rule let the flow go.
     pub(super) passed: bool,
     /// A drop or reject rule stopped the flow.
@@ -31,9 +43,29 @@ impl FlowState {
     /// Forgets what was made under another rule set; numbers of bits mean something else there.
     pub(super) fn adopt(&mut self, generation: u64) {
         if self.generation != generation {
-            let keep = (self.passed, self.dropped);
-            *self = Self { generation, passed: keep.0, dropped: keep.1, ..Self::default() };
+            let (passed, dropped, app) = (self.passed, self.dropped, self.app);
+            *self = Self { generation, passed, dropped, app, ..Self::default() };
         }
+    }
+
+    /// End of the last piece of the stream in which a rule matched.
+    pub(super) fn stream_end(&self, rule: u32, direction: Direction) -> Option<u64> {
+        let mut known = self.stream_ends.iter();
+        known.find(|(id, dir, _)| (*id, *dir) == (rule, direction)).map(|(_, _, end)| *end)
+    }
+
+    /// Keeps where a piece ended in which a rule matched; the oldest of too many goes.
+    pub(super) fn set_stream_end(&mut self, rule: u32, direction: Direction, end: u64) {
+        self.stream_ends.retain(|(id, dir, _)| (*id, *dir) != (rule, direction));
+        if self.stream_ends.len() >= MAX_STREAM_ENDS {
+            self.stream_ends.remove(0);
+        }
+        self.stream_ends.push((rule, direction, end));
+    }
+
+    /// Takes in the protocol of the flow; `true` when it is news.
+    pub(super) fn learn(&mut self, app: AppProto) -> bool {
+        app != AppProto::Unknown && std::mem::replace(&mut self.app, app) != app
     }
 
     /// True after a pass rule matched the flow: it needs no further inspection.
@@ -127,12 +159,12 @@ impl FlowState {
         &mut self,
         rule: u32,
         threshold: &Threshold,
-        now: u64,
+        packet: &PacketView<'_>,
     ) -> Option<Ruling> {
         if self.counts.len() >= MAX_PER_FLOW && !self.counts.contains_key(&rule) {
             return None;
         }
-        Some(self.counts.entry(rule).or_default().hit(threshold, now))
+        Some(self.counts.entry(rule).or_default().hit(threshold, packet))
     }
 }
 
@@ -140,6 +172,8 @@ impl FlowState {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Partial {
     pub(super) rule: u32,
+    /// Direction, or 0 for rules on both.
+    pub(super) side: usize,
     /// One bit per block that matched.
     pub(super) matched: u64,
 }
@@ -160,7 +194,8 @@ pub struct TxState {
     generation: u64,
     pub(super) hooks: [Vec<HookProgress>; 2],
     pub(super) partial: Vec<Partial>,
-    pub(super) fired: Vec<u32>,
+    /// Rules that matched, with the direction.
+    pub(super) fired: Vec<(u32, usize)>,
 }
 
 impl TxState {
@@ -172,7 +207,9 @@ impl TxState {
 
     /// Keeps a half-matched rule; `false` when there is no room.
     pub(super) fn keep(&mut self, partial: Partial) -> bool {
-        if let Some(old) = self.partial.iter_mut().find(|old| old.rule == partial.rule) {
+        if let Some(old) =
+            self.partial.iter_mut().find(|old| (old.rule, old.side) == (partial.rule, partial.side))
+        {
             *old = partial;
             return true;
         }
@@ -183,8 +220,9 @@ impl TxState {
         true
     }
 
-    pub(super) fn forget(&mut self, rule: u32) -> Option<Partial> {
-        let at = self.partial.iter().position(|partial| partial.rule == rule)?;
+    pub(super) fn forget(&mut self, rule: u32, side: usize) -> Option<Partial> {
+        let at =
+            self.partial.iter().position(|partial| (partial.rule, partial.side) == (rule, side))?;
         Some(self.partial.swap_remove(at))
     }
 }

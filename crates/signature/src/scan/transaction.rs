@@ -1,7 +1,9 @@
 //! Rules on transactions: hooks are searched as their buffers come, half-matched rules wait in the state.
 
+use std::net::IpAddr;
+
 use crate::{
-    Buffer, Direction, Inspect, View,
+    Buffer, Direction, Inspect, Sides, View,
     check::{
         Rule,
         rule::{Absent, Block, TxTest},
@@ -120,26 +122,43 @@ impl Scan<'_> {
         if hook.transforms.is_empty() {
             hook.matcher.scan(bytes, last, &mut scratch.matching, out);
         } else {
-            transform::apply(&hook.transforms, bytes, &mut scratch.transformed, &mut scratch.spare);
+            let parts = transform::Parts { pool: &self.rules.pool, regexes: &self.rules.regexes };
+            transform::apply(
+                parts,
+                &hook.transforms,
+                bytes,
+                &mut scratch.transformed,
+                &mut scratch.spare,
+            );
             hook.matcher.scan(&scratch.transformed, last, &mut scratch.matching, out);
         }
     }
 
     fn try_rule(&mut self, id: u32, tx: &dyn Inspect, state: &mut TxState, direction: Direction) {
-        if state.fired.contains(&id) {
-            return;
-        }
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
-        let before = state.forget(id);
+        // Each direction is a match of its own, unless the rule needs both.
+        let side = if rule.both_sides { 0 } else { direction.index() };
+        if state.fired.contains(&(id, side)) {
+            return;
+        }
+        let before = state.forget(id, side);
         let place = Place::Transaction(direction);
         if before.is_none() && !header::matches(rules, rule, self.packet, place) {
             return;
         }
+        self.scratch.inspecting.notes.clear();
         let mut matched = before.map_or(0, |partial| partial.matched);
         let mut waiting = false;
         for (at, block) in rule.blocks.iter().enumerate() {
             if matched >> at & 1 != 0 {
+                continue;
+            }
+            if block.buffer.sides() == Sides::Packet {
+                if !packet_block(self, block) {
+                    return;
+                }
+                matched |= 1 << at;
                 continue;
             }
             // The request is over when the response comes: a rule on both looks back at it.
@@ -158,6 +177,11 @@ impl Scan<'_> {
                 Found::Never => return,
             }
         }
+        match self.files(rule, tx, direction) {
+            Found::Yes => {}
+            Found::Later => waiting = true,
+            Found::Never => return,
+        }
         for test in &rule.tx_tests {
             match tx_test(test, tx, direction) {
                 Found::Yes => {}
@@ -166,18 +190,19 @@ impl Scan<'_> {
             }
         }
         if waiting {
-            if !state.keep(Partial { rule: id, matched }) {
+            if !state.keep(Partial { rule: id, side, matched }) {
                 self.scratch.stats.partials_lost += 1;
             }
         } else if self.accept(rule, id, (MatchSource::Transaction, Some(tx.id()), Some(direction)))
         {
-            state.fired.push(id);
+            state.fired.push((id, side));
         }
     }
 
     /// Looks for an instance of the buffer in which all items of the block match.
     fn block(&mut self, block: &Block, tx: &dyn Inspect, direction: Direction) -> Found {
         let mut growing = false;
+        let little = tx.number(crate::Number::DcerpcLittleEndian, direction) == Some(1);
         for instance in 0..MAX_INSTANCES {
             match tx.buffer(block.buffer, direction, instance) {
                 View::Pending if tx.is_complete(direction) => return self.missing(block, instance),
@@ -186,7 +211,8 @@ impl Scan<'_> {
                 View::Absent => return self.missing(block, instance),
                 View::Data { .. } if block.absent == Absent::Only => return Found::Never,
                 View::Data { bytes, offset, last } => {
-                    if self.items(block, Data { bytes, offset, last }) {
+                    if self.items(block, Data { bytes, offset, last, little, buffer: block.buffer })
+                    {
                         return Found::Yes;
                     }
                     growing |= !last;
@@ -197,6 +223,34 @@ impl Scan<'_> {
             }
         }
         if growing { Found::Later } else { Found::Never }
+    }
+
+    /// Looks for a file of which all tests hold.
+    fn files(&self, rule: &Rule, tx: &dyn Inspect, direction: Direction) -> Found {
+        if rule.files.is_empty() {
+            return Found::Yes;
+        }
+        let mut open = !tx.is_complete(direction);
+        for instance in 0..MAX_INSTANCES {
+            let Some(file) = tx.file(direction, instance) else { break };
+            let mut all = Some(true);
+            for test in &rule.files {
+                match super::datasets::file_holds(&self.rules.datasets, test, &file) {
+                    Some(true) => {}
+                    Some(false) => {
+                        all = Some(false);
+                        break;
+                    }
+                    None => all = None,
+                }
+            }
+            match all {
+                Some(true) => return Found::Yes,
+                Some(false) => {}
+                None => open |= !(file.complete || file.truncated),
+            }
+        }
+        if open { Found::Later } else { Found::Never }
     }
 
     /// No (further) instance: only `absent` is content with none at all.
@@ -210,7 +264,9 @@ impl Scan<'_> {
         let data = if block.transforms.is_empty() {
             data
         } else {
+            let parts = transform::Parts { pool: &rules.pool, regexes: &rules.regexes };
             transform::apply(
+                parts,
                 &block.transforms,
                 data.bytes,
                 &mut scratch.transformed,
@@ -222,6 +278,8 @@ impl Scan<'_> {
         Inspection {
             pool: &rules.pool,
             regexes: &rules.regexes,
+            datasets: &rules.datasets,
+            tables: self.tables,
             scratch: &mut scratch.inspecting,
             budget: BUDGET,
         }
@@ -247,19 +305,38 @@ fn tx_test(test: &TxTest, tx: &dyn Inspect, direction: Direction) -> Found {
 
 /// Blocks of payload in packets and streams; header buffers come from the packet.
 pub(super) fn raw_blocks(scan: &mut Scan<'_>, rule: &Rule, payload: Data<'_>) -> bool {
-    rule.blocks.iter().all(|block| {
-        let packet = scan.packet;
-        let version = packet.ip.version;
-        let bytes = match block.buffer {
-            Buffer::Payload => return scan.items(block, payload),
-            Buffer::TcpHdr if packet.ip_proto == 6 => packet.transport_header,
-            Buffer::UdpHdr if packet.ip_proto == 17 => packet.transport_header,
-            Buffer::Icmpv4Hdr if packet.ip_proto == 1 => packet.transport_header,
-            Buffer::Icmpv6Hdr if packet.ip_proto == 58 => packet.transport_header,
-            Buffer::Ipv4Hdr if version == 4 => packet.ip_header,
-            Buffer::Ipv6Hdr if version == 6 => packet.ip_header,
-            _ => &[],
-        };
-        !bytes.is_empty() && scan.items(block, Data { bytes, offset: 0, last: true })
+    scan.scratch.inspecting.notes.clear();
+    rule.blocks.iter().all(|block| match block.buffer {
+        Buffer::Payload => scan.items(block, payload),
+        _ => packet_block(scan, block),
     })
+}
+
+/// A block on a part of the packet that is not its payload.
+fn packet_block(scan: &mut Scan<'_>, block: &Block) -> bool {
+    let packet = scan.packet;
+    let version = packet.ip.version;
+    let octets = |address: IpAddr| match address {
+        IpAddr::V4(v4) => (v4.to_ipv6_mapped().octets(), 12),
+        IpAddr::V6(v6) => (v6.octets(), 0),
+    };
+    let address = octets(if block.buffer == Buffer::IpSrc { packet.src } else { packet.dst });
+    let bytes = match block.buffer {
+        Buffer::TcpHdr if packet.ip_proto == 6 => packet.transport_header,
+        Buffer::UdpHdr if packet.ip_proto == 17 => packet.transport_header,
+        Buffer::Icmpv4Hdr if packet.ip_proto == 1 => packet.transport_header,
+        Buffer::Icmpv6Hdr if packet.ip_proto == 58 => packet.transport_header,
+        Buffer::EtherHdr => packet.link_header,
+        Buffer::IgmpHdr if packet.igmp.is_some() => packet.transport_header,
+        Buffer::SctpHdr if packet.sctp.is_some() => packet.transport_header,
+        Buffer::SctpChunkData => packet.sctp.map_or(&[][..], |sctp| sctp.data),
+        Buffer::Ipv4Hdr if version == 4 => packet.ip_header,
+        Buffer::Ipv6Hdr if version == 6 => packet.ip_header,
+        Buffer::IpSrc | Buffer::IpDst if version != 0 => {
+            address.0.get(address.1..).unwrap_or_default()
+        }
+        _ => &[],
+    };
+    let data = Data { bytes, offset: 0, last: true, little: false, buffer: block.buffer };
+    !bytes.is_empty() && scan.items(block, data)
 }

@@ -209,8 +209,8 @@ fn where_a_match_comes_from() {
         ("tcp any any -> any any (content:\"xy\"; startswith;", &from_packet, &from_packet),
         (
             "tcp any any -> any any (stream_size:either,>=,0; content:\"xy\";",
-            &from_packet,
-            &from_packet,
+            &from_stream,
+            &from_stream,
         ),
         ("ip any any -> any any (content:\"xy\";", &from_stream, &from_stream),
     ] {

@@ -7,7 +7,7 @@ use super::*;
 use crate::tests::packet;
 
 const EVERY: Threshold =
-    Threshold { kind: ThresholdKind::Limit, by: CountBy::Src, count: 1, seconds: 60 };
+    Threshold { kind: ThresholdKind::Limit, by: CountBy::Src, count: 1, seconds: 60, unique: None };
 
 fn host(n: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(n))
@@ -79,8 +79,13 @@ fn bits_are_bounded_too() {
 #[test]
 fn workers_share_one_count() {
     let tables = Tables::default();
-    let third =
-        Threshold { kind: ThresholdKind::Threshold, by: CountBy::Rule, count: 3, seconds: 60 };
+    let third = Threshold {
+        kind: ThresholdKind::Threshold,
+        by: CountBy::Rule,
+        count: 3,
+        seconds: 60,
+        unique: None,
+    };
     let shown: usize = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
             .map(|_| {

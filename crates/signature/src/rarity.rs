@@ -1,8 +1,12 @@
 //! How common bytes are in traffic, to pick the part of a pattern that traffic seldom has.
 
+use std::sync::LazyLock;
+
+use hashbrown::HashSet;
+
 /// Cost of one byte (folded to lowercase): about twice the base-2 logarithm of how often it appears.
 fn byte_cost(byte: u8) -> u32 {
-    match byte {
+    match byte.to_ascii_lowercase() {
         0x00 => 17,
         b'e' | b' ' | b't' | b'a' => 16,
         b'o' | b'i' | b'n' | b's' | b'r' | b'0' => 15,
@@ -32,16 +36,21 @@ const COMMON: &[&str] = &[
     "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
 ];
 
+/// [`COMMON`] for looking up.
+static IS_COMMON: LazyLock<HashSet<[u8; 4], foldhash::fast::RandomState>> = LazyLock::new(|| {
+    COMMON.iter().filter_map(|run| <[u8; 4]>::try_from(run.as_bytes()).ok()).collect()
+});
+
 /// Folds the way the gram scan folds.
-pub(super) const fn fold(gram: u32) -> u32 {
+pub(crate) const fn fold(gram: u32) -> u32 {
     gram | 0x2020_2020
 }
 
 /// Cost of a window: higher = more common.
-pub(super) fn gram_cost(window: [u8; 4]) -> u32 {
+pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
     let lower = window.map(|b| b.to_ascii_lowercase());
     let mut cost: u32 = lower.iter().map(|b| byte_cost(*b)).sum();
-    if COMMON.iter().any(|common| common.as_bytes() == lower.as_slice()) {
+    if IS_COMMON.contains(&lower) {
         cost += 16;
     }
     if lower.windows(2).all(|pair| pair.first() == pair.last()) {
@@ -50,8 +59,13 @@ pub(super) fn gram_cost(window: [u8; 4]) -> u32 {
     cost
 }
 
+/// Place of the byte of a pattern that traffic has least.
+pub(crate) fn rarest_byte(pattern: &[u8]) -> u16 {
+    (0_u16..).zip(pattern).min_by_key(|(_, byte)| byte_cost(**byte)).map_or(0, |(at, _)| at)
+}
+
 /// Cost of the best window of a pattern; short patterns cost most.
-pub(super) fn pattern_cost(pattern: &[u8]) -> u32 {
+pub(crate) fn pattern_cost(pattern: &[u8]) -> u32 {
     pattern
         .windows(4)
         .filter_map(|window| <[u8; 4]>::try_from(window).ok())
