@@ -86,6 +86,16 @@ impl<O: Output> Reporter<O> {
         }
     }
 
+    /// Switches on what rules need of the engine: digests of files.
+    pub(crate) fn ask(&self, config: &mut net::Config) {
+        let Some(detector) = &self.detector else { return };
+        let [md5, sha1, sha256] = detector.rules().digests();
+        let files = &mut config.app.files;
+        files.md5 |= md5;
+        files.sha1 |= sha1;
+        files.sha256 |= sha256;
+    }
+
     /// What detection counted so far; zeros without rules.
     pub(crate) fn scan_figures(&self) -> ScanFigures {
         self.detector.as_ref().map(Detector::figures).unwrap_or_default()

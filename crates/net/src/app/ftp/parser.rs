@@ -26,6 +26,7 @@ pub struct Parser {
     channel: Option<(u16, bool)>,
     expected: Option<Expected>,
     upgraded: Option<Switch>,
+    ended: PerDirection<bool>,
 }
 
 impl Parser {
@@ -44,6 +45,7 @@ impl Parser {
             channel: None,
             expected: None,
             upgraded: None,
+            ended: PerDirection::default(),
         }
     }
 
@@ -237,7 +239,12 @@ impl AppParser for Parser {
         }
     }
 
-    fn end(&mut self, _dir: Direction, _txs: &mut TxList) {}
+    fn end(&mut self, dir: Direction, txs: &mut TxList) {
+        *self.ended.get_mut(dir) = true;
+        if self.ended.to_server && self.ended.to_client {
+            txs.complete_all();
+        }
+    }
 
     fn switch(&mut self) -> Option<Switch> {
         self.upgraded.take()

@@ -35,7 +35,7 @@ pub struct Mail {
     pub urls: Vec<Vec<u8>>,
     /// Names of its attachments.
     pub attachments: Vec<Vec<u8>>,
-    /// MD5 over its body as sent, line ends included except the last; when configured.
+    /// MD5 over its body as sent; when configured.
     pub body_md5: Option<[u8; 16]>,
 }
 
@@ -112,7 +112,6 @@ pub struct Parser {
     outermost: bool,
     finder: Finder,
     md5: Option<Md5>,
-    md5_newline: &'static [u8],
     scratch: Vec<u8>,
 }
 
@@ -130,7 +129,6 @@ impl Parser {
             outermost: true,
             finder: Finder::default(),
             md5: None,
-            md5_newline: b"",
             scratch: Vec::new(),
         }
     }
@@ -146,6 +144,13 @@ impl Parser {
             self.piece(piece, out);
         }
         self.feed = feed;
+    }
+
+    /// Bytes that were sent at the beginning of a line, and do not belong to the message.
+    pub fn left_out(&mut self, bytes: &[u8]) {
+        if let Some(md5) = &mut self.md5 {
+            md5.update(bytes);
+        }
     }
 
     /// That many bytes are missing.
@@ -177,9 +182,8 @@ impl Parser {
             note(out.events, "mime_long_line");
         }
         if let Some(md5) = &mut self.md5 {
-            md5.update(self.md5_newline);
             md5.update(piece.text);
-            self.md5_newline = piece.end;
+            md5.update(piece.end);
         }
         if piece.fresh && self.boundary(piece.text, out) {
             return;

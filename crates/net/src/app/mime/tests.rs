@@ -140,7 +140,7 @@ fn damage_is_told() {
 }
 
 #[test]
-fn the_body_is_digested_without_its_last_line_end() {
+fn the_body_is_digested_as_sent() {
     use md5::{Digest, Md5};
     let config = Config { body_md5: true, ..Config::default() };
     let (mut mail, mut files, mut events) = (Mail::default(), Vec::new(), Vec::new());
@@ -149,7 +149,7 @@ fn the_body_is_digested_without_its_last_line_end() {
     parser.data(b"A: b\r\n\r\none\r\ntw", &mut out);
     parser.data(b"o\r\n", &mut out);
     parser.end(&mut out);
-    assert_eq!(mail.body_md5, Some(Md5::digest(b"one\r\ntwo").into()));
+    assert_eq!(mail.body_md5, Some(Md5::digest(b"one\r\ntwo\r\n").into()));
 }
 
 #[test]

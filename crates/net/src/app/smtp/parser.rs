@@ -66,6 +66,7 @@ pub struct Parser {
     /// The server takes commands before it has answered the last ones.
     pub(super) pipelining: bool,
     pub(super) upgraded: Option<Switch>,
+    ended: PerDirection<bool>,
 }
 
 impl Parser {
@@ -87,6 +88,7 @@ impl Parser {
             multiline: false,
             pipelining: false,
             upgraded: None,
+            ended: PerDirection::default(),
         }
     }
 
@@ -266,8 +268,12 @@ impl Parser {
                     *input = rest;
                     return self.mail_done(txs);
                 }
-                (b".\r", _) => self.read(b"\r", txs),
-                _ => {}
+                (b"", _) => {}
+                (b".\r", _) => {
+                    self.with_mail(txs, |mime, _| mime.left_out(b"."));
+                    self.read(b"\r", txs);
+                }
+                _ => self.with_mail(txs, |mime, _| mime.left_out(b".")),
             }
         }
         let Mode::Mail(dots) = &mut self.mode else { return };
@@ -425,9 +431,10 @@ impl AppParser for Parser {
         }
     }
 
-    fn end(&mut self, dir: Direction, _txs: &mut TxList) {
-        if dir == Direction::ToServer {
-            self.mime = None;
+    fn end(&mut self, dir: Direction, txs: &mut TxList) {
+        *self.ended.get_mut(dir) = true;
+        if self.ended.to_server && self.ended.to_client {
+            txs.complete_all();
         }
     }
 

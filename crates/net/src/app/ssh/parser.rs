@@ -37,6 +37,7 @@ impl Default for Next {
 pub struct Parser {
     next: PerDirection<Next>,
     tx: Option<u64>,
+    ended: PerDirection<bool>,
 }
 
 impl Parser {
@@ -224,5 +225,10 @@ impl AppParser for Parser {
         };
     }
 
-    fn end(&mut self, _dir: Direction, _txs: &mut TxList) {}
+    fn end(&mut self, dir: Direction, txs: &mut TxList) {
+        *self.ended.get_mut(dir) = true;
+        if self.ended.to_server && self.ended.to_client {
+            txs.complete_all();
+        }
+    }
 }
