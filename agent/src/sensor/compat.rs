@@ -163,15 +163,23 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
                 _ => Hassh::No,
             };
         }
-        // What follows the key exchange is never looked into.
-        "ssh.encryption-handling" | "tls.encryption-handling"
-            if matches!(input.value, "track-only" | "default") => {}
+        "ssh.encryption-handling" => settings.into_encrypted.ssh = handling(input)?,
+        "tls.encryption-handling" => settings.into_encrypted.tls = handling(input)?,
         _ => match rest.strip_prefix("smtp.mime.") {
             Some(option) => return mime(settings, option, input),
             None => return protocol_switch(settings, rest, input),
         },
     }
     Ok(())
+}
+
+/// Whether what is encrypted is scanned.
+fn handling(input: Input<'_>) -> Result<bool, SettingError> {
+    match input.value {
+        "full" => Ok(true),
+        "track-only" | "default" => Ok(false),
+        _ => Err(input.wrong("full or track-only")),
+    }
 }
 
 /// `app-layer.protocols.smtp.mime`.
@@ -353,6 +361,12 @@ mod tests {
             (format!("{record}.files.force-hash"), "crc", "not a list of md5, sha1, sha256"),
             ("app-layer.protocols.ssh.hassh".into(), "yes", "changed"),
             ("app-layer.protocols.ssh.hassh".into(), "auto", "no change"),
+            ("app-layer.protocols.ssh.encryption-handling".into(), "full", "changed"),
+            (
+                "app-layer.protocols.tls.encryption-handling".into(),
+                "bypass",
+                "not full or track-only",
+            ),
             ("app-layer.protocols.ftp.max-line-length".into(), "5kb", "changed"),
             ("app-layer.protocols.smtp.mime.body-md5".into(), "auto", "changed"),
             ("app-layer.protocols.smtp.mime.extract-urls-schemes".into(), "http,ftp", "changed"),

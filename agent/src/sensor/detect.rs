@@ -16,6 +16,7 @@ use signature::{
 use super::figures::ScanFigures;
 use super::inspect::{TxView, direction};
 use super::packet_view;
+use super::settings::IntoEncrypted;
 
 /// Bytes that are worth a scan of their own.
 const ENOUGH: usize = 2560;
@@ -87,6 +88,7 @@ pub(crate) struct Detector {
     alerts: u64,
     /// Every segment is scanned as it comes.
     inline: bool,
+    into_encrypted: IntoEncrypted,
 }
 
 /// The rules' name of a protocol.
@@ -129,12 +131,27 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
 impl Detector {
     pub(crate) fn new(rules: Arc<RuleSet>, tables: Arc<Tables>) -> Self {
         let scratch = Scratch::new(&rules);
-        Self { rules, tables, scratch, found: Vec::new(), tagged: false, alerts: 0, inline: false }
+        Self {
+            rules,
+            tables,
+            scratch,
+            found: Vec::new(),
+            tagged: false,
+            alerts: 0,
+            inline: false,
+            into_encrypted: IntoEncrypted::default(),
+        }
     }
 
     /// Scans every segment as it comes, or waits until there is enough.
     pub(crate) fn inline(mut self, inline: bool) -> Self {
         self.inline = inline;
+        self
+    }
+
+    /// Goes on scanning raw streams when these are encrypted.
+    pub(crate) fn into_encrypted(mut self, these: IntoEncrypted) -> Self {
+        self.into_encrypted = these;
         self
     }
 
@@ -280,7 +297,7 @@ impl Detector {
             if tx.is_complete(dir) {
                 flush[dir.index()] = true;
             }
-            if is_over(tx) {
+            if is_over(tx, self.into_encrypted) {
                 *encrypted = true;
                 *flush = [true; 2];
             }
@@ -348,15 +365,15 @@ fn spoken(flow: &Flow, tx: &Transaction) -> Protocol {
     }
 }
 
-/// True for a session that is encrypted from now on.
-fn is_over(tx: &Transaction) -> bool {
+/// True for a session that is encrypted from now on, and not to be scanned any more.
+fn is_over(tx: &Transaction, scanned: IntoEncrypted) -> bool {
     match &tx.record {
-        Record::Tls(tls) => {
+        Record::Tls(tls) if !scanned.tls => {
             tls.encrypted
                 && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
                 && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE
         }
-        Record::Ssh(ssh) => ssh.encrypted,
+        Record::Ssh(ssh) if !scanned.ssh => ssh.encrypted,
         _ => false,
     }
 }

@@ -72,7 +72,9 @@ impl<O: Output> Reporter<O> {
             Hassh::No => false,
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
-        let detector = detector.map(|detector| detector.inline(settings.engine.inline));
+        let detector = detector.map(|detector| {
+            detector.inline(settings.engine.inline).into_encrypted(settings.into_encrypted)
+        });
         Self {
             hassh,
             source: FROM_END,

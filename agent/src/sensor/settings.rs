@@ -106,6 +106,15 @@ pub(crate) struct Settings {
     pub(crate) records: RecordOptions,
     /// Exactly as Suricata, where that differs from better.
     pub(crate) compat: bool,
+    /// Rules on raw streams look into what is encrypted too.
+    pub(crate) into_encrypted: IntoEncrypted,
+}
+
+/// Protocols whose encrypted part is scanned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IntoEncrypted {
+    pub(crate) tls: bool,
+    pub(crate) ssh: bool,
 }
 
 /// A key that cannot be set.
