@@ -8,7 +8,7 @@
 use net::Protocol;
 use net::app::mime::Schemes;
 
-use super::settings::{Hassh, Input, SettingError, Settings};
+use super::settings::{Handling, Hassh, Input, SettingError, Settings};
 
 /// Turns the compatibility switches on that need no key.
 pub(crate) fn switch_on(settings: &mut Settings) {
@@ -163,8 +163,8 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
                 _ => Hassh::No,
             };
         }
-        "ssh.encryption-handling" => settings.into_encrypted.ssh = handling(input)?,
-        "tls.encryption-handling" => settings.into_encrypted.tls = handling(input)?,
+        "ssh.encryption-handling" => settings.encrypted.ssh = handling(input)?,
+        "tls.encryption-handling" => settings.encrypted.tls = handling(input)?,
         _ => match rest.strip_prefix("smtp.mime.") {
             Some(option) => return mime(settings, option, input),
             None => return protocol_switch(settings, rest, input),
@@ -173,12 +173,13 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
     Ok(())
 }
 
-/// Whether what is encrypted is scanned.
-fn handling(input: Input<'_>) -> Result<bool, SettingError> {
+/// What becomes of what is encrypted.
+fn handling(input: Input<'_>) -> Result<Handling, SettingError> {
     match input.value {
-        "full" => Ok(true),
-        "track-only" | "default" => Ok(false),
-        _ => Err(input.wrong("full or track-only")),
+        "full" => Ok(Handling::Scan),
+        "track-only" | "default" => Ok(Handling::Track),
+        "bypass" => Ok(Handling::Bypass),
+        _ => Err(input.wrong("full, track-only or bypass")),
     }
 }
 
@@ -364,8 +365,8 @@ mod tests {
             ("app-layer.protocols.ssh.encryption-handling".into(), "full", "changed"),
             (
                 "app-layer.protocols.tls.encryption-handling".into(),
-                "bypass",
-                "not full or track-only",
+                "half",
+                "not full, track-only or bypass",
             ),
             ("app-layer.protocols.ftp.max-line-length".into(), "5kb", "changed"),
             ("app-layer.protocols.smtp.mime.body-md5".into(), "auto", "changed"),

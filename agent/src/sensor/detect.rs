@@ -16,7 +16,7 @@ use signature::{
 use super::figures::ScanFigures;
 use super::inspect::{TxView, direction};
 use super::packet_view;
-use super::settings::IntoEncrypted;
+use super::settings::{Encrypted, Handling};
 
 /// Bytes that are worth a scan of their own.
 const ENOUGH: usize = 2560;
@@ -88,7 +88,7 @@ pub(crate) struct Detector {
     alerts: u64,
     /// Every segment is scanned as it comes.
     inline: bool,
-    into_encrypted: IntoEncrypted,
+    encrypted: Encrypted,
 }
 
 /// The rules' name of a protocol.
@@ -139,7 +139,7 @@ impl Detector {
             tagged: false,
             alerts: 0,
             inline: false,
-            into_encrypted: IntoEncrypted::default(),
+            encrypted: Encrypted::default(),
         }
     }
 
@@ -149,9 +149,9 @@ impl Detector {
         self
     }
 
-    /// Goes on scanning raw streams when these are encrypted.
-    pub(crate) fn into_encrypted(mut self, these: IntoEncrypted) -> Self {
-        self.into_encrypted = these;
+    /// What becomes of flows that are encrypted.
+    pub(crate) fn encrypted(mut self, handling: Encrypted) -> Self {
+        self.encrypted = handling;
         self
     }
 
@@ -297,7 +297,7 @@ impl Detector {
             if tx.is_complete(dir) {
                 flush[dir.index()] = true;
             }
-            if is_over(tx, self.into_encrypted) {
+            if is_over(tx, self.encrypted) {
                 *encrypted = true;
                 *flush = [true; 2];
             }
@@ -366,14 +366,14 @@ fn spoken(flow: &Flow, tx: &Transaction) -> Protocol {
 }
 
 /// True for a session that is encrypted from now on, and not to be scanned any more.
-fn is_over(tx: &Transaction, scanned: IntoEncrypted) -> bool {
+fn is_over(tx: &Transaction, handling: Encrypted) -> bool {
     match &tx.record {
-        Record::Tls(tls) if !scanned.tls => {
+        Record::Tls(tls) if handling.tls != Handling::Scan => {
             tls.encrypted
                 && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
                 && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE
         }
-        Record::Ssh(ssh) if !scanned.ssh => ssh.encrypted,
+        Record::Ssh(ssh) if handling.ssh != Handling::Scan => ssh.encrypted,
         _ => false,
     }
 }

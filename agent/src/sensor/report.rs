@@ -12,7 +12,7 @@ use super::eve::fields::Fields;
 use super::eve::{self, Head};
 use super::figures::ScanFigures;
 use super::inspect::our_direction;
-use super::settings::{Hassh, Settings};
+use super::settings::{Handling, Hassh, Settings};
 
 /// Where records go.
 pub(crate) trait Output {
@@ -31,6 +31,8 @@ struct Memory {
     flow: u64,
     /// The TLS or SSH session has its record.
     session_done: bool,
+    /// It is encrypted and let pass.
+    bypassed: bool,
     /// Transactions that rules keep out of the records.
     unlogged: Vec<u64>,
     /// What detection remembers.
@@ -72,9 +74,8 @@ impl<O: Output> Reporter<O> {
             Hassh::No => false,
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
-        let detector = detector.map(|detector| {
-            detector.inline(settings.engine.inline).into_encrypted(settings.into_encrypted)
-        });
+        let detector = detector
+            .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted));
         Self {
             hassh,
             source: FROM_END,
@@ -132,6 +133,14 @@ impl<O: Output> Reporter<O> {
         let place = Place { flow, tx, dir };
         if self.memory(flow).unlogged.contains(&tx.id) {
             return;
+        }
+        let (encrypted, handling) = match &tx.record {
+            Record::Tls(tls) => (tls.encrypted, self.settings.encrypted.tls),
+            Record::Ssh(ssh) => (ssh.encrypted, self.settings.encrypted.ssh),
+            _ => (false, Handling::Track),
+        };
+        if encrypted && handling == Handling::Bypass {
+            self.memory(flow).bypassed = true;
         }
         match &tx.record {
             Record::Dns(message) => {
@@ -512,9 +521,13 @@ impl<O: Output> Sink for Reporter<O> {
         for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
+        let state = match self.memory(flow).bypassed {
+            true => "bypassed",
+            false => eve::flow::state_name(flow),
+        };
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
         let mut record = self.output.begin();
-        eve::flow::ended(&mut record, &head, flow, reason);
+        eve::flow::ended(&mut record, &head, flow, (state, reason));
         self.output.record(self.ts, "flow", record);
     }
 }

@@ -106,15 +106,27 @@ pub(crate) struct Settings {
     pub(crate) records: RecordOptions,
     /// Exactly as Suricata, where that differs from better.
     pub(crate) compat: bool,
-    /// Rules on raw streams look into what is encrypted too.
-    pub(crate) into_encrypted: IntoEncrypted,
+    /// What becomes of flows that are encrypted from some point on.
+    pub(crate) encrypted: Encrypted,
 }
 
-/// Protocols whose encrypted part is scanned.
+/// What becomes of the encrypted part of flows, by protocol.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IntoEncrypted {
-    pub(crate) tls: bool,
-    pub(crate) ssh: bool,
+pub(crate) struct Encrypted {
+    pub(crate) tls: Handling,
+    pub(crate) ssh: Handling,
+}
+
+/// What becomes of the encrypted part of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Handling {
+    /// Counted, not scanned.
+    #[default]
+    Track,
+    /// Rules on raw streams look into it.
+    Scan,
+    /// As `Track`, and the flow's record says that it was let pass.
+    Bypass,
 }
 
 /// A key that cannot be set.
