@@ -171,7 +171,7 @@ pub fn fuzz_app(data: &[u8]) {
     let config = AppConfig::default();
     let cx = AppContext { config: &config, transport, ports: (50_000, 53) };
     let mut app = AppLayer::default();
-    for (dir, bytes) in BEGINNINGS.get(usize::from(kind >> 1)).copied().unwrap_or_default() {
+    for (dir, bytes) in BEGINNINGS.get(usize::from(kind >> 1 & 7)).copied().unwrap_or_default() {
         app.data(*dir, bytes, &cx);
     }
     while let Some((head, tail)) = rest.split_first() {

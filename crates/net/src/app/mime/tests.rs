@@ -238,6 +238,28 @@ proptest! {
     }
 
     #[test]
+    fn pieces_of_damaged_messages_do_not_matter(
+        tokens in proptest::collection::vec(
+            prop_oneof![
+                Just("\r\n"), Just("\n"), Just("\r"), Just("--b"), Just("--b--"), Just("--bc"),
+                Just("Content-Type: multipart/mixed; boundary=bc\r\n\r\n"), Just("="), Just("=3D"),
+                Just("Content-Transfer-Encoding: base64\r\n"), Just("QUJD"), Just(" folded"),
+                Just("Content-Transfer-Encoding: quoted-printable\r\n"), Just("http://a/b "),
+                Just("Content-Disposition: attachment; filename=f\r\n"), Just(":"), Just("\r\n\r\n"),
+                Just("Content-Type: message/rfc822\r\n\r\n"),
+            ],
+            0..40,
+        ),
+        cut in 0usize..400,
+    ) {
+        let head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n";
+        let message = format!("{head}{}", tokens.concat());
+        let (a, b) = message.as_bytes().split_at(cut.min(message.len()));
+        let config = Config { body_md5: true, ..Config::default() };
+        prop_assert_eq!(read(&[a, b], &config), read(&[message.as_bytes()], &config));
+    }
+
+    #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
         let mut message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n".to_vec();
         message.extend_from_slice(&bytes);
