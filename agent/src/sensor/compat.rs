@@ -6,8 +6,9 @@
 //! refused by name when they are loaded), and values that say what a replay does in any case.
 
 use net::Protocol;
+use net::app::mime::Schemes;
 
-use super::settings::{Input, SettingError, Settings};
+use super::settings::{Handling, Hassh, Input, SettingError, Settings};
 
 /// Turns the compatibility switches on that need no key.
 pub(crate) fn switch_on(settings: &mut Settings) {
@@ -16,6 +17,8 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.engine.app.dns_ports_only = true;
     settings.records.compress_ipv6 = false;
     settings.records.ja4 = false;
+    settings.records.mail.extended = false;
+    settings.records.hassh = Hassh::Auto;
     settings.records.arp = true;
 }
 
@@ -26,7 +29,6 @@ const NOT_OURS: &[&str] = &[
     "dhcp",
     "dnp3",
     "enip",
-    "ftp",
     "ike",
     "imap",
     "krb5",
@@ -42,9 +44,7 @@ const NOT_OURS: &[&str] = &[
     "rfb",
     "sip",
     "smb",
-    "smtp",
     "snmp",
-    "ssh",
     "telnet",
     "template",
     "tftp",
@@ -154,7 +154,54 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
         "http.libhtp.default-config.response-body-inspect-window" => {
             fixed(input, 16 << 10, "16kb, which cannot be changed")?;
         }
-        _ => return protocol_switch(settings, rest, input),
+        "ftp.max-line-length" => app.ftp.max_line = input.size()?.clamp(1, 1 << 20),
+        "ftp.max-tx" => app.ftp.max_transactions = input.size()?.max(1),
+        "ssh.hassh" => {
+            settings.records.hassh = match input.value {
+                "auto" => Hassh::Auto,
+                _ if input.flag()? => Hassh::Yes,
+                _ => Hassh::No,
+            };
+        }
+        "ssh.encryption-handling" => settings.encrypted.ssh = handling(input)?,
+        "tls.encryption-handling" => settings.encrypted.tls = handling(input)?,
+        _ => match rest.strip_prefix("smtp.mime.") {
+            Some(option) => return mime(settings, option, input),
+            None => return protocol_switch(settings, rest, input),
+        },
+    }
+    Ok(())
+}
+
+/// What becomes of what is encrypted.
+fn handling(input: Input<'_>) -> Result<Handling, SettingError> {
+    match input.value {
+        "full" => Ok(Handling::Scan),
+        "track-only" | "default" => Ok(Handling::Track),
+        "bypass" => Ok(Handling::Bypass),
+        _ => Err(input.wrong("full, track-only or bypass")),
+    }
+}
+
+/// `app-layer.protocols.smtp.mime`.
+fn mime(settings: &mut Settings, option: &str, input: Input<'_>) -> Result<(), SettingError> {
+    let smtp = &mut settings.engine.app.smtp;
+    match option {
+        "decode-mime" => smtp.decode_mime = input.flag()?,
+        "header-value-depth" => smtp.mime.header_value = input.size()?.min(1 << 20),
+        "extract-urls" => {
+            smtp.mime.schemes = if input.flag()? { Schemes::HTTP } else { Schemes::NONE };
+        }
+        "extract-urls-schemes" => {
+            let names = input.value.split(',').map(str::trim).filter(|name| !name.is_empty());
+            smtp.mime.schemes =
+                Schemes::named(names).map_err(|_| input.wrong("a list of known schemes"))?;
+        }
+        "log-url-scheme" => smtp.mime.keep_scheme = input.flag()?,
+        "body-md5" => smtp.mime.body_md5 = input.value == "auto" || input.flag()?,
+        // Both are always undone.
+        "decode-base64" | "decode-quoted-printable" if input.flag()? => {}
+        _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())
 }
@@ -209,6 +256,23 @@ fn record_type(
                 _ => return Err(input.wrong("both, request, response or none")),
             };
         }
+        ("smtp", "extended") => records.mail.extended = input.flag()?,
+        ("smtp", "custom") => records.mail.custom = words(input.value).collect(),
+        ("smtp", "md5") => {
+            records.mail.body_md5 = words(input.value).any(|word| word == "body");
+            records.mail.subject_md5 = words(input.value).any(|word| word == "subject");
+        }
+        ("files", "force-hash") => {
+            let files = &mut settings.engine.app.files;
+            for word in words(input.value) {
+                match word.as_str() {
+                    "md5" => files.md5 = true,
+                    "sha1" => files.sha1 = true,
+                    "sha256" => files.sha256 = true,
+                    _ => return Err(input.wrong("a list of md5, sha1, sha256")),
+                }
+            }
+        }
         ("tls", "ja4") => records.ja4 = input.flag()?,
         ("anomaly", "types.decode") => records.anomaly_decode = input.flag()?,
         ("anomaly", "types.stream") => records.anomaly_stream = input.flag()?,
@@ -219,7 +283,8 @@ fn record_type(
         ("alert", "payload-printable") => records.alert_payload_printable = input.flag()?,
         ("alert", "tagged-packets") => records.alert_tagged = input.flag()?,
         // The application record is always part of an alert.
-        ("alert", "http" | "tls" | "dns" | "metadata") if input.flag()? => {}
+        ("alert", "http" | "tls" | "dns" | "smtp" | "ftp" | "ssh" | "metadata")
+            if input.flag()? => {}
         ("alert", "packet") => records.alert_packet = input.flag()?,
         // Bounds what is shown of a stream; we show the packet's own payload.
         ("alert", "payload-buffer-size") => {
@@ -229,6 +294,11 @@ fn record_type(
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())
+}
+
+/// The words of a list.
+fn words(list: &str) -> impl Iterator<Item = String> {
+    list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 #[cfg(test)]
@@ -281,10 +351,32 @@ mod tests {
             (format!("{record}.alert.payload-buffer-size"), "much", "not a size such as 100kb"),
             (format!("{record}.alert.tls"), "yes", "no change"),
             (format!("{record}.alert.tls"), "no", "unknown setting"),
-            (format!("{record}.alert.smtp"), "yes", "unknown setting"),
+            (format!("{record}.alert.smtp"), "yes", "no change"),
+            (format!("{record}.alert.smtp"), "no", "unknown setting"),
             (format!("{record}.alert.tagged-packets"), "no", "changed"),
             (format!("{record}.alert.tagged-packets"), "yes", "no change"),
-            (format!("{record}.smtp.extended"), "yes", "unknown setting"),
+            (format!("{record}.smtp.extended"), "yes", "changed"),
+            (format!("{record}.smtp.custom"), "received, bcc", "changed"),
+            (format!("{record}.smtp.md5"), "body,subject", "changed"),
+            (format!("{record}.files.force-hash"), "sha256,md5", "changed"),
+            (format!("{record}.files.force-hash"), "crc", "not a list of md5, sha1, sha256"),
+            ("app-layer.protocols.ssh.hassh".into(), "yes", "changed"),
+            ("app-layer.protocols.ssh.hassh".into(), "auto", "no change"),
+            ("app-layer.protocols.ssh.encryption-handling".into(), "full", "changed"),
+            (
+                "app-layer.protocols.tls.encryption-handling".into(),
+                "half",
+                "not full, track-only or bypass",
+            ),
+            ("app-layer.protocols.ftp.max-line-length".into(), "5kb", "changed"),
+            ("app-layer.protocols.smtp.mime.body-md5".into(), "auto", "changed"),
+            ("app-layer.protocols.smtp.mime.extract-urls-schemes".into(), "http,ftp", "changed"),
+            (
+                "app-layer.protocols.smtp.mime.extract-urls-schemes".into(),
+                "x",
+                "not a list of known schemes",
+            ),
+            ("app-layer.protocols.smtp.mime.no-such".into(), "yes", "unknown setting"),
             (format!("{record}.http.extended"), "no", "changed"),
             (format!("{record}.tls.extended"), "no", "changed"),
             (format!("{record}.http.dump-all-headers"), "request", "changed"),

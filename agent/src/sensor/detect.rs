@@ -16,6 +16,7 @@ use signature::{
 use super::figures::ScanFigures;
 use super::inspect::{TxView, direction};
 use super::packet_view;
+use super::settings::{Encrypted, Handling};
 
 /// Bytes that are worth a scan of their own.
 const ENOUGH: usize = 2560;
@@ -91,6 +92,7 @@ pub(crate) struct Detector {
     alerts: u64,
     /// Every segment is scanned as it comes.
     inline: bool,
+    encrypted: Encrypted,
 }
 
 /// The rules' name of a protocol.
@@ -142,6 +144,7 @@ impl Detector {
             tagged: false,
             alerts: 0,
             inline: false,
+            encrypted: Encrypted::default(),
         }
     }
 
@@ -149,6 +152,25 @@ impl Detector {
     pub(crate) fn inline(mut self, inline: bool) -> Self {
         self.inline = inline;
         self
+    }
+
+    /// What becomes of flows that are encrypted.
+    pub(crate) fn encrypted(mut self, handling: Encrypted) -> Self {
+        self.encrypted = handling;
+        self
+    }
+
+    /// Some rule looks at fingerprints of SSH.
+    pub(crate) fn wants_hassh(&self) -> bool {
+        use signature::Buffer;
+        [
+            Buffer::SshHassh,
+            Buffer::SshHasshString,
+            Buffer::SshHasshServer,
+            Buffer::SshHasshServerString,
+        ]
+        .into_iter()
+        .any(|buffer| self.rules.uses(buffer))
     }
 
     pub(crate) fn rules(&self) -> &RuleSet {
@@ -280,8 +302,9 @@ impl Detector {
             if tx.is_complete(dir) {
                 flush[dir.index()] = true;
             }
-            if is_over(tx) {
+            if is_over(tx, self.encrypted) {
                 *encrypted = true;
+                *flush = [true; 2];
             }
         }
         for dir in [Direction::ToServer, Direction::ToClient] {
@@ -314,7 +337,7 @@ impl Detector {
             } else {
                 [view.payload, view.payload]
             };
-            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), payload);
+            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), flow.client().0, payload);
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }
@@ -352,9 +375,15 @@ fn spoken(flow: &Flow, tx: &Transaction) -> Protocol {
     }
 }
 
-/// True for a TLS session whose records are encrypted from now on.
-fn is_over(tx: &Transaction) -> bool {
-    matches!(&tx.record, Record::Tls(tls) if tls.encrypted
-        && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
-        && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE)
+/// True for a session that is encrypted from now on, and not to be scanned any more.
+fn is_over(tx: &Transaction, handling: Encrypted) -> bool {
+    match &tx.record {
+        Record::Tls(tls) if handling.tls != Handling::Scan => {
+            tls.encrypted
+                && tx.progress(Direction::ToServer) >= net::app::tls::progress::DONE
+                && tx.progress(Direction::ToClient) >= net::app::tls::progress::DONE
+        }
+        Record::Ssh(ssh) if handling.ssh != Handling::Scan => ssh.encrypted,
+        _ => false,
+    }
 }

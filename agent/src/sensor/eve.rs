@@ -10,7 +10,10 @@ pub(crate) mod dns;
 pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod flow;
+pub(crate) mod ftp;
 pub(crate) mod http;
+pub(crate) mod smtp;
+pub(crate) mod ssh;
 pub(crate) mod stats;
 pub(crate) mod tls;
 

@@ -4,7 +4,10 @@
 
 mod dns;
 mod file;
+mod ftp;
 mod http;
+mod smtp;
+mod ssh;
 mod tls;
 
 use net::app::{Record, Transaction};
@@ -33,11 +36,20 @@ pub(crate) struct TxView<'a> {
     /// Raw stream around it, per direction.
     payload: [&'a [u8]; 2],
     cache: http::Cache,
+    mail: smtp::Cache,
+    /// Who opened the flow.
+    client: std::net::IpAddr,
 }
 
 impl<'a> TxView<'a> {
-    pub(crate) fn new(tx: &'a Transaction, protocol: AppProto, payload: [&'a [u8]; 2]) -> Self {
-        Self { tx, protocol, payload, cache: http::Cache::default() }
+    pub(crate) fn new(
+        tx: &'a Transaction,
+        protocol: AppProto,
+        client: std::net::IpAddr,
+        payload: [&'a [u8]; 2],
+    ) -> Self {
+        let (cache, mail) = (http::Cache::default(), smtp::Cache::default());
+        Self { tx, protocol, payload, cache, mail, client }
     }
 
     /// The raw stream around the transaction.
@@ -76,6 +88,15 @@ impl Inspect for TxView<'_> {
             }
             Record::Dns(message) => dns::buffer(message, buffer, instance),
             Record::Tls(session) => tls::buffer(session, buffer, instance, dir),
+            Record::Smtp(smtp) => {
+                smtp::buffer(smtp, &self.mail, buffer, instance, self.is_complete(dir))
+            }
+            Record::Ftp(ftp) => ftp::buffer(ftp, buffer, instance, self.is_complete(dir)),
+            Record::FtpData(_) => View::Absent,
+            Record::Ssh(ssh) => {
+                let dir = our_direction(dir);
+                ssh::buffer(ssh, buffer, instance, (dir, self.tx.progress(dir)))
+            }
         }
     }
 
@@ -86,13 +107,19 @@ impl Inspect for TxView<'_> {
             Record::Http(http) if number == Number::FileSize && self.is_complete(dir) => {
                 http::file_size(http, our_direction(dir))
             }
-            Record::Http(_) => None,
+            Record::Ftp(ftp) => ftp::number(ftp, number, dir, self.is_complete(dir), self.client),
+            Record::FtpData(transfer) => ftp::data_number(transfer, number),
+            Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) => None,
         }
+    }
+
+    fn file(&self, dir: signature::Direction, instance: u32) -> Option<signature::FileFacts<'_>> {
+        file::facts(self.tx, our_direction(dir), instance)
     }
 
     fn has_event(&self, name: &str) -> bool {
         let name = name.split_once('.').map_or(name, |(_, name)| name);
-        self.tx.events.iter().any(|event| event.name == name)
+        self.tx.events.iter().any(|event| event.name.eq_ignore_ascii_case(name))
     }
 
     fn is_complete(&self, dir: signature::Direction) -> bool {

@@ -12,7 +12,7 @@ use super::eve::fields::Fields;
 use super::eve::{self, Head};
 use super::figures::ScanFigures;
 use super::inspect::our_direction;
-use super::settings::Settings;
+use super::settings::{Handling, Hassh, Settings};
 
 /// Where records go.
 pub(crate) trait Output {
@@ -29,8 +29,10 @@ pub(crate) trait Output {
 struct Memory {
     /// The flow it is about; slots are reused.
     flow: u64,
-    /// The TLS session has its record.
-    tls_done: bool,
+    /// The TLS or SSH session has its record.
+    session_done: bool,
+    /// It is encrypted and let pass.
+    bypassed: bool,
     /// Transactions that rules keep out of the records.
     unlogged: Vec<u64>,
     /// What detection remembers.
@@ -45,10 +47,17 @@ pub(crate) struct Reporter<O> {
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
     memory: Vec<Memory>,
+    /// SSH records have fingerprints.
+    hassh: bool,
+    /// What gives rise to records now, as they name it.
+    source: &'static str,
     /// Number of the newest packet.
     packet: u64,
     ts: i64,
 }
+
+/// What gives rise to the records of a flow's end.
+const FROM_END: &str = "stream (flow timeout)";
 
 /// A transaction in its flow.
 #[derive(Clone, Copy)]
@@ -60,8 +69,16 @@ struct Place<'a> {
 
 impl<O: Output> Reporter<O> {
     pub(crate) fn new(settings: Settings, output: O, detector: Option<Detector>) -> Self {
-        let detector = detector.map(|detector| detector.inline(settings.engine.inline));
+        let hassh = match settings.records.hassh {
+            Hassh::Yes => true,
+            Hassh::No => false,
+            Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
+        };
+        let detector = detector
+            .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted));
         Self {
+            hassh,
+            source: FROM_END,
             settings,
             output,
             detector,
@@ -70,6 +87,16 @@ impl<O: Output> Reporter<O> {
             packet: 0,
             ts: 0,
         }
+    }
+
+    /// Switches on what rules need of the engine: digests of files.
+    pub(crate) fn ask(&self, config: &mut net::Config) {
+        let Some(detector) = &self.detector else { return };
+        let [md5, sha1, sha256] = detector.rules().digests();
+        let files = &mut config.app.files;
+        files.md5 |= md5;
+        files.sha1 |= sha1;
+        files.sha256 |= sha256;
     }
 
     /// What detection counted so far; zeros without rules.
@@ -96,6 +123,7 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
         let mut record = self.output.begin();
         head.of_flow(&mut record, place.flow, place.dir);
+        record.text("pkt_src", self.source);
         fill(&mut record, &self.settings);
         self.output.record(self.ts, kind, record);
     }
@@ -105,6 +133,14 @@ impl<O: Output> Reporter<O> {
         let place = Place { flow, tx, dir };
         if self.memory(flow).unlogged.contains(&tx.id) {
             return;
+        }
+        let (encrypted, handling) = match &tx.record {
+            Record::Tls(tls) => (tls.encrypted, self.settings.encrypted.tls),
+            Record::Ssh(ssh) => (ssh.encrypted, self.settings.encrypted.ssh),
+            _ => (false, Handling::Track),
+        };
+        if encrypted && handling == Handling::Bypass {
+            self.memory(flow).bypassed = true;
         }
         match &tx.record {
             Record::Dns(message) => {
@@ -131,8 +167,8 @@ impl<O: Output> Reporter<O> {
             }
             Record::Tls(tls) => {
                 let done = tls.encrypted || ended;
-                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).tls_done {
-                    self.memory(flow).tls_done = true;
+                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).session_done {
+                    self.memory(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     self.write("tls", place, |record, settings| {
                         let session = eve::tls::session(tls, &settings.records);
@@ -140,9 +176,47 @@ impl<O: Output> Reporter<O> {
                     });
                 }
             }
+            Record::Smtp(_) | Record::Ftp(_) | Record::FtpData(_) => {
+                if is_complete(tx) {
+                    self.whole(Place { dir: Direction::ToServer, ..place });
+                }
+            }
+            Record::Ssh(ssh) => self.ssh(place, ssh, ended),
         }
         self.files(place);
         self.anomalies(place);
+    }
+
+    /// The record of a transaction that is complete.
+    fn whole(&mut self, place: Place<'_>) {
+        let kind = match &place.tx.record {
+            Record::Smtp(_) => "smtp",
+            Record::Ftp(_) => "ftp",
+            Record::FtpData(_) => "ftp_data",
+            _ => return,
+        };
+        self.write(kind, place, |record, settings| {
+            record.number("tx_id", place.tx.id);
+            tx_object(record, Some(place.tx), &settings.records);
+        });
+    }
+
+    /// An SSH connection has its record when all that is wanted of it is known.
+    fn ssh(&mut self, place: Place<'_>, ssh: &net::app::ssh::Ssh, ended: bool) {
+        use net::app::ssh::progress;
+        let wanted = if self.hassh { progress::DONE } else { progress::BANNER };
+        let got =
+            place.tx.progress(Direction::ToServer).min(place.tx.progress(Direction::ToClient));
+        let known = [&ssh.sides.to_server, &ssh.sides.to_client];
+        if (got < wanted && !ended) || known.iter().all(|side| side.protocol.is_empty()) {
+            return;
+        }
+        if std::mem::replace(&mut self.memory(place.flow).session_done, true) {
+            return;
+        }
+        self.write("ssh", Place { dir: Direction::ToServer, ..place }, |record, settings| {
+            tx_object(record, Some(place.tx), &settings.records);
+        });
     }
 
     /// A record for each file of a transaction that has ended with this news.
@@ -312,7 +386,7 @@ impl<O: Output> Reporter<O> {
                 (None, Some(packet)) => head.of_packet(&mut record, packet),
                 (None, None) => continue,
             }
-            let source = packet.map_or("stream (flow timeout)", eve::alert::source);
+            let source = packet.map_or(FROM_END, eve::alert::source);
             record.text("pkt_src", source);
             if let Some(tx) = hit.tx {
                 record.number("tx_id", tx);
@@ -328,6 +402,7 @@ impl<O: Output> Reporter<O> {
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
                 let tx = hit.tx.and_then(|id| transactions.get(id));
                 tx_object(&mut record, tx, options);
+                tx_files(&mut record, tx);
                 if flow.protocol().is_known() {
                     record.text("app_proto", flow.protocol().name());
                 }
@@ -341,6 +416,10 @@ impl<O: Output> Reporter<O> {
             self.output.record(self.ts, "alert", record);
         }
     }
+}
+
+fn is_complete(tx: &Transaction) -> bool {
+    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
 }
 
 /// Most transactions of a flow that are remembered as kept out of the records.
@@ -375,7 +454,22 @@ fn tx_object<F: Fields>(
             record.object("dns", |out| eve::dns::message(out, message, tx.id));
         }
         Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
+        Record::Smtp(smtp) => eve::smtp::both(record, smtp, &options.mail),
+        Record::Ftp(ftp) => record.value("ftp", eve::ftp::command(ftp).into()),
+        Record::FtpData(transfer) => record.value("ftp_data", eve::ftp::data(transfer)),
+        Record::Ssh(ssh) => record.value("ssh", eve::ssh::connection(ssh).into()),
     }
+}
+
+/// The files of a transaction inside an alert.
+fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>) {
+    let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
+    let one = |file| {
+        let mut out = eve::Object::new();
+        eve::file::of(&mut out, file, tx.id);
+        serde_json::Value::from(out)
+    };
+    record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());
 }
 
 impl<O: Output> Sink for Reporter<O> {
@@ -387,6 +481,7 @@ impl<O: Output> Sink for Reporter<O> {
 
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>) {
         self.packet = packet.meta.number;
+        self.source = eve::alert::source(packet);
         self.ts = packet.meta.ts;
         let mut place = place;
         if let net::decode::Transport::Arp(arp) = &packet.transport
@@ -409,6 +504,7 @@ impl<O: Output> Sink for Reporter<O> {
     }
 
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
+        self.source = FROM_END;
         if let Some(detector) = &mut self.detector {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();
@@ -425,9 +521,13 @@ impl<O: Output> Sink for Reporter<O> {
         for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
+        let state = match self.memory(flow).bypassed {
+            true => "bypassed",
+            false => eve::flow::state_name(flow),
+        };
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
         let mut record = self.output.begin();
-        eve::flow::ended(&mut record, &head, flow, reason);
+        eve::flow::ended(&mut record, &head, flow, (state, reason));
         self.output.record(self.ts, "flow", record);
     }
 }

@@ -2,6 +2,19 @@
 
 use net::Protocol;
 
+/// What records of mails hold beyond the necessary.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MailOptions {
+    /// Blind copies, message ID, subject, mailer.
+    pub(crate) extended: bool,
+    /// Further header fields, by name.
+    pub(crate) custom: Vec<String>,
+    /// MD5 of the body, when it is computed.
+    pub(crate) body_md5: bool,
+    /// MD5 of the subject.
+    pub(crate) subject_md5: bool,
+}
+
 /// What records hold beyond the necessary.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordOptions {
@@ -41,6 +54,20 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_tagged: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
+    /// Records of mails.
+    pub(crate) mail: MailOptions,
+    /// Records of SSH wait for the fingerprints and show them.
+    pub(crate) hassh: Hassh,
+}
+
+/// Whether SSH records have fingerprints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hassh {
+    #[default]
+    Yes,
+    No,
+    /// When a rule looks at them.
+    Auto,
 }
 
 impl Default for RecordOptions {
@@ -64,6 +91,8 @@ impl Default for RecordOptions {
             alert_packet: false,
             alert_tagged: true,
             alert_payload_printable: false,
+            mail: MailOptions { extended: true, ..MailOptions::default() },
+            hassh: Hassh::Yes,
         }
     }
 }
@@ -77,6 +106,27 @@ pub(crate) struct Settings {
     pub(crate) records: RecordOptions,
     /// Exactly as Suricata, where that differs from better.
     pub(crate) compat: bool,
+    /// What becomes of flows that are encrypted from some point on.
+    pub(crate) encrypted: Encrypted,
+}
+
+/// What becomes of the encrypted part of flows, by protocol.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Encrypted {
+    pub(crate) tls: Handling,
+    pub(crate) ssh: Handling,
+}
+
+/// What becomes of the encrypted part of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Handling {
+    /// Counted, not scanned.
+    #[default]
+    Track,
+    /// Rules on raw streams look into it.
+    Scan,
+    /// As `Track`, and the flow's record says that it was let pass.
+    Bypass,
 }
 
 /// A key that cannot be set.

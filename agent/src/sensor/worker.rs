@@ -49,6 +49,8 @@ impl<O: Output> Worker<O> {
     pub(crate) fn new(config: net::Config, sink: Reporter<O>, share: Share) -> Self {
         // Flow ids of several workers must not meet.
         let first_id = share.index.wrapping_shl(48);
+        let mut config = config;
+        sink.ask(&mut config);
         Self { engine: Engine::new(config, first_id), sink, share, frames: 0 }
     }
 

@@ -15,13 +15,22 @@
 //!
 //! A parser must take its input in any pieces, keep its buffers under a limit it states, survive a
 //! gap (give up or find its place again) and report what is wrong as [`Transaction::event`]. Files it
-//! carries go into [`Transaction::files`].
+//! carries go into [`Transaction::files`]. `template.rs` is a small one to begin from: compiled, tested,
+//! with the list of everything else that a protocol needs.
 
 pub mod detect;
 pub mod dns;
+pub mod expect;
 pub mod file;
+pub mod ftp;
 pub mod http;
+mod lines;
+pub mod mime;
 mod protocol;
+pub mod smtp;
+pub mod ssh;
+#[cfg(test)]
+pub(crate) mod template;
 pub mod tls;
 mod transaction;
 
@@ -37,6 +46,7 @@ pub use transaction::{Event, Record, Transaction, TxList};
 
 use crate::flow::{Direction, PerDirection};
 use detect::{Probe, Transport};
+use expect::{Expected, What};
 
 /// Bytes of one direction that detection looks at before it gives up.
 const PROBE_LIMIT: usize = 2048;
@@ -52,6 +62,10 @@ pub trait AppParser: std::fmt::Debug + Send {
     /// Asked after each piece of data: `Some` once, when the flow speaks another protocol from now on
     /// (STARTTLS, an upgrade). The parser is not called again.
     fn switch(&mut self) -> Option<Switch> {
+        None
+    }
+    /// Asked after each piece of data: another flow that was announced and will carry part of this one.
+    fn expect(&mut self) -> Option<Expected> {
         None
     }
 }
@@ -82,6 +96,10 @@ pub struct AppConfig {
     pub disabled: u64,
     /// Files in transit.
     pub files: file::FileConfig,
+    /// SMTP and the mails in it.
+    pub smtp: smtp::Config,
+    /// FTP.
+    pub ftp: ftp::Config,
 }
 
 impl Default for AppConfig {
@@ -94,6 +112,8 @@ impl Default for AppConfig {
             max_transactions: 512,
             disabled: 0,
             files: file::FileConfig::default(),
+            smtp: smtp::Config::default(),
+            ftp: ftp::Config::default(),
         }
     }
 }
@@ -140,10 +160,26 @@ pub struct AppLayer {
     /// Bytes after those in `seen` that were not kept, or not seen at all.
     skipped: PerDirection<u64>,
     reversed: bool,
+    expected: Option<Expected>,
     txs: TxList,
 }
 
 impl AppLayer {
+    /// What a flow is that was announced by another one, before its first byte.
+    pub(crate) fn announced(&mut self, what: What, config: &AppConfig) {
+        let What::FtpData(transfer) = what;
+        if !config.is_enabled(Protocol::FtpData) {
+            return;
+        }
+        self.protocol = Protocol::FtpData;
+        self.state = State::Parsing(Box::new(ftp::DataParser::new(transfer, &config.files)));
+    }
+
+    /// The flow that was announced by this one's newest bytes.
+    pub(crate) fn take_expected(&mut self) -> Option<Expected> {
+        self.expected.take()
+    }
+
     /// The protocol, as far as known.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
@@ -171,6 +207,9 @@ impl AppLayer {
             State::Probing => self.probe(dir, bytes, cx),
             State::Parsing(parser) => {
                 parser.data(dir, bytes, &mut self.txs);
+                if let Some(expected) = parser.expect() {
+                    self.expected = Some(expected);
+                }
                 if let Some(switch) = parser.switch() {
                     self.switch(dir, switch, cx);
                 }
@@ -322,16 +361,17 @@ impl AppLayer {
 
     /// What the old protocol began is complete as it is; what was left over is looked at anew.
     fn switch(&mut self, dir: Direction, switch: Switch, cx: &AppContext<'_>) {
+        let Switch { to, rest } = switch;
         self.txs.complete_all();
         self.state = State::Probing;
         self.seen = PerDirection::default();
         self.gave_up = PerDirection::default();
         self.skipped = PerDirection::default();
-        if let Some(protocol) = switch.to {
+        if let Some(protocol) = to {
             self.begin(protocol, dir, cx);
         }
         for side in [dir.reverse(), dir] {
-            self.data(side, switch.rest.get(side), cx);
+            self.data(side, rest.get(side), cx);
         }
     }
 }
@@ -344,6 +384,9 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
             Box::new(dns::Parser::new(cx.transport == Transport::Tcp))
         }
         Protocol::Tls => Box::new(tls::Parser::default()),
+        Protocol::Smtp => Box::new(smtp::Parser::new(cx.config)),
+        Protocol::Ftp => Box::new(ftp::Parser::new(cx.config)),
+        Protocol::Ssh => Box::new(ssh::Parser::default()),
         _ => return None,
     })
 }

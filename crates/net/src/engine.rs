@@ -14,6 +14,7 @@ mod tests;
 pub use config::{Config, EventCounts, Stats};
 
 use crate::app::TxList;
+use crate::app::expect::Expectations;
 use crate::decode::{Ip, LinkType, MAX_TUNNEL_DEPTH, Packet, Transport};
 use crate::defrag::Defrag;
 use crate::flow::{Direction, EndReason, Flow, FlowKey, FlowTable};
@@ -67,6 +68,7 @@ pub struct Engine {
     defrag: Defrag,
     flows: FlowTable,
     budget: Budget,
+    expected: Expectations,
     stats: Stats,
     none: TxList,
 }
@@ -79,6 +81,7 @@ impl Engine {
             defrag: Defrag::new(config.defrag, config.hosts.clone()),
             flows: FlowTable::new(config.max_flows, config.timeouts, first_flow_id),
             budget: Budget { used: 0, cap: config.stream_memory },
+            expected: Expectations::default(),
             stats: Stats::default(),
             none: TxList::default(),
             config,
@@ -202,6 +205,7 @@ impl Engine {
         let mut work = deliver::Work {
             config: &self.config,
             budget: &mut self.budget,
+            expected: &mut self.expected,
             stats: &mut self.stats,
         };
         let (dir, in_stream) = match packet.transport {
@@ -272,6 +276,7 @@ impl Engine {
         let mut work = deliver::Work {
             config: &self.config,
             budget: &mut self.budget,
+            expected: &mut self.expected,
             stats: &mut self.stats,
         };
         work.end(&mut flow, sink);

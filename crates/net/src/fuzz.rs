@@ -107,13 +107,73 @@ fn fragment(kind: u8, offset: u16, length: usize, more: bool) -> Vec<u8> {
     [&fields[..], &[1; 16], &[2; 16], &header, &payload].concat()
 }
 
-/// Application data: pieces with a byte before each for direction, gap and length.
+/// How sessions begin, so that what follows gets into the parsers.
+const BEGINNINGS: &[&[(Direction, &[u8])]] = &[
+    &[],
+    &[(Direction::ToClient, b"220 a ESMTP\r\n"), (Direction::ToServer, b"EHLO b\r\n")],
+    &[
+        (Direction::ToClient, b"220 a ESMTP\r\n"),
+        (Direction::ToServer, b"DATA\r\n"),
+        (Direction::ToClient, b"354 \r\n"),
+        (Direction::ToServer, b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"),
+    ],
+    &[(Direction::ToClient, b"220 a FTP\r\n"), (Direction::ToServer, b"PASV\r\n")],
+    &[(Direction::ToServer, b"SSH-2.0-a\r\n"), (Direction::ToClient, b"SSH-2.0-b\r\n")],
+];
+
+/// A mail and a form, each read whole and in two pieces, which must come to the same.
+///
+/// # Panics
+/// When it does not.
+pub fn fuzz_mime(data: &[u8]) {
+    let Some((cut, body)) = data.split_first() else { return };
+    let (a, b) = body.split_at_checked(usize::from(*cut)).unwrap_or((body, &[]));
+    assert_eq!(mail(&[body]), mail(&[a, b]), "a mail in pieces");
+    assert_eq!(form(&[body]), form(&[a, b]), "a form in pieces");
+}
+
+fn mail(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, u64) {
+    use crate::app::mime::{Config, Mail, Out, Parser};
+    let config = Config { body_md5: true, ..Config::default() };
+    let mut parser =
+        Parser::new(Direction::ToServer, &config, &crate::app::file::FileConfig::default());
+    let (mut mail, mut files, mut events) = (Mail::default(), Vec::new(), Vec::new());
+    let mut out = Out { mail: &mut mail, files: &mut files, events: &mut events };
+    for piece in pieces {
+        parser.data(piece, &mut out);
+    }
+    parser.end(&mut out);
+    let size = files.iter().fold(0u64, |sum, file| sum.wrapping_add(file.size()));
+    (mail.attachments, mail.urls, size)
+}
+
+fn form(pieces: &[&[u8]]) -> (Vec<u8>, usize) {
+    use crate::app::mime::{Piece, Splitter};
+    let mut splitter = Splitter::new(b"b");
+    let (mut content, mut parts) = (Vec::new(), 0usize);
+    let mut take = |piece: Piece<'_>| match piece {
+        Piece::Begin(_) => parts = usize::wrapping_add(parts, 1),
+        Piece::Data(bytes) => content.extend_from_slice(bytes),
+        Piece::End => content.push(b'|'),
+    };
+    for piece in pieces {
+        splitter.data(piece, &mut take);
+    }
+    splitter.end(&mut take);
+    (content, parts)
+}
+
+/// Application data: a byte for transport and beginning, then pieces with a byte before each for
+/// direction, gap and length.
 pub fn fuzz_app(data: &[u8]) {
     let Some((kind, mut rest)) = data.split_first() else { return };
     let transport = if *kind & 1 == 0 { Transport::Tcp } else { Transport::Udp };
     let config = AppConfig::default();
     let cx = AppContext { config: &config, transport, ports: (50_000, 53) };
     let mut app = AppLayer::default();
+    for (dir, bytes) in BEGINNINGS.get(usize::from(kind >> 1 & 7)).copied().unwrap_or_default() {
+        app.data(*dir, bytes, &cx);
+    }
     while let Some((head, tail)) = rest.split_first() {
         let dir = if head & 1 == 0 { Direction::ToServer } else { Direction::ToClient };
         let (piece, tail) = tail.split_at(usize::from(head >> 2).saturating_mul(4).min(tail.len()));

@@ -141,6 +141,16 @@ impl Log {
                 ),
                 Record::Dns(dns) => format!("dns {:04x}", dns.id),
                 Record::Tls(tls) => format!("tls {:?}", tls.sni().map(<[u8]>::escape_ascii)),
+                Record::Smtp(smtp) => format!("smtp {}", smtp.mail_from.escape_ascii()),
+                Record::Ftp(ftp) => format!("ftp {:?}", ftp.command),
+                Record::FtpData(transfer) => format!(
+                    "ftp-data {:?} {:?}",
+                    transfer,
+                    tx.files.first().map(|file| file.data().escape_ascii().to_string())
+                ),
+                Record::Ssh(ssh) => {
+                    format!("ssh {}", ssh.sides.to_server.software.escape_ascii())
+                }
             };
             let progress = tx.progress(dir);
             writeln!(self.text, "tx {} {dir:?} {progress}: {what}", tx.id).unwrap();

@@ -51,6 +51,7 @@ const TLS: &[AppProto] = &[Tls];
 const JA: &[AppProto] = &[Tls, Quic];
 const SSH: &[AppProto] = &[Ssh];
 const SMTP: &[AppProto] = &[Smtp];
+const FTP: &[AppProto] = &[Ftp];
 const SMB: &[AppProto] = &[Smb];
 const FILES: &[AppProto] = &[Http, Smtp, Ftp, FtpData, Smb, Nfs];
 
@@ -129,6 +130,24 @@ buffers! {
     SmtpHelo: "smtp.helo", ToServer, SMTP, Single; "HELO or EHLO argument."
     SmtpMailFrom: "smtp.mail_from", ToServer, SMTP, Single; "Sender of the envelope."
     SmtpRcptTo: "smtp.rcpt_to", ToServer, SMTP, Multi; "Recipients of the envelope."
+    SshHassh: "ssh.hassh", ToServer, SSH, Single; "HASSH of the client, lowercase hex."
+    SshHasshString: "ssh.hassh.string", ToServer, SSH, Single; "Algorithms the client offers."
+    SshHasshServer: "ssh.hassh.server", ToClient, SSH, Single; "HASSH of the server, lowercase hex."
+    SshHasshServerString: "ssh.hassh.server.string", ToClient, SSH, Single; "Algorithms the server offers."
+    EmailFrom: "email.from", ToServer, SMTP, Single; "From field of the mail."
+    EmailTo: "email.to", ToServer, SMTP, Single; "To field of the mail."
+    EmailCc: "email.cc", ToServer, SMTP, Single; "Cc field of the mail."
+    EmailSubject: "email.subject", ToServer, SMTP, Single; "Subject field of the mail."
+    EmailDate: "email.date", ToServer, SMTP, Single; "Date field of the mail."
+    EmailMessageId: "email.message_id", ToServer, SMTP, Single; "Message-ID field of the mail."
+    EmailXMailer: "email.x_mailer", ToServer, SMTP, Single; "X-Mailer field of the mail."
+    EmailReceived: "email.received", ToServer, SMTP, Multi; "Received fields of the mail."
+    EmailUrl: "email.url", ToServer, SMTP, Multi; "Links in the text of the mail."
+    EmailBodyMd5: "email.body_md5", ToServer, SMTP, Single; "MD5 of the mail's body, lowercase hex."
+    FtpCommand: "ftp.command", ToServer, FTP, Single; "Name of the command."
+    FtpCommandData: "ftp.command_data", ToServer, FTP, Single; "Argument of the command."
+    FtpReply: "ftp.reply", ToClient, FTP, Multi; "Text of each line of the reply."
+    FtpCompletionCode: "ftp.completion_code", ToClient, FTP, Multi; "Digits of each line of the reply."
     SmbNamedPipe: "smb.named_pipe" | "smb_named_pipe", Both, SMB, Single; "Named pipe."
     SmbShare: "smb.share" | "smb_share", Both, SMB, Single; "Share name."
     TcpHdr: "tcp.hdr", Packet, NONE, Single; "TCP header."

@@ -20,6 +20,7 @@ mod number;
 mod packet;
 pub(crate) mod pcre;
 pub(crate) mod pool;
+mod protocol;
 pub(crate) mod ranges;
 pub(crate) mod rule;
 mod state;

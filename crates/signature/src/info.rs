@@ -59,6 +59,24 @@ impl RuleSet {
         self.rules.len()
     }
 
+    /// True when a rule looks at that buffer.
+    #[must_use]
+    pub fn uses(&self, buffer: crate::Buffer) -> bool {
+        self.rules.iter().any(|rule| rule.blocks.iter().any(|block| block.buffer == buffer))
+    }
+
+    /// Which digests of files rules compare: MD5, SHA-1, SHA-256.
+    #[must_use]
+    pub fn digests(&self) -> [bool; 3] {
+        use crate::check::rule::{Digest, FileTest};
+        [Digest::Md5, Digest::Sha1, Digest::Sha256].map(|wanted| {
+            self.rules
+                .iter()
+                .flat_map(|rule| &rule.files)
+                .any(|test| matches!(test, FileTest::Listed { digest, .. } if *digest == wanted))
+        })
+    }
+
     /// True without rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -162,10 +162,18 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// Parsed: HTTP, DNS and TLS. Detected besides: SMTP, FTP, SMB and SSH.
+    /// Parsed: HTTP, DNS, TLS, SMTP, FTP with its data channels and SSH. Detected besides: SMB.
     fn default() -> Self {
-        let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
-        let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Smb, AppProto::Ssh]);
+        let parsed = ProtoSet::of(&[
+            AppProto::Http,
+            AppProto::Dns,
+            AppProto::Tls,
+            AppProto::Smtp,
+            AppProto::Ftp,
+            AppProto::FtpData,
+            AppProto::Ssh,
+        ]);
+        let others = ProtoSet::of(&[AppProto::Smb]);
         Self { detected: parsed.union(others), parsed, file_magic: false }
     }
 }

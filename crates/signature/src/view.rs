@@ -299,6 +299,16 @@ pub enum Number {
     DnsRcode,
     /// Type of the first question.
     DnsRrtype,
+    /// FTP data channel: 1 when the server opens it, 0 when the client does.
+    FtpMode,
+    /// Port of the FTP data channel a command asked for or was told.
+    FtpDynamicPort,
+    /// 1 when an FTP command was answered in full, 0 when it never was.
+    FtpReplyReceived,
+    /// 1 when PORT or EPRT names another address than the client's.
+    FtpBounce,
+    /// FTP data channel: 1 for RETR, 2 for STOR.
+    FtpDataCommand,
     /// Bytes of the file seen so far (`filesize`), only once complete.
     FileSize,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.

@@ -12,10 +12,15 @@ pub(crate) fn packet(event: DecoderEvent) -> Value {
 
 /// An anomaly in a transaction.
 pub(crate) fn transaction(tx: &Transaction, event: &net::app::Event) -> Value {
+    // SMTP's are written in capitals.
+    let name = match tx.protocol() {
+        net::Protocol::Smtp => event.name.to_ascii_uppercase(),
+        _ => event.name.to_owned(),
+    };
     json!({
         "app_proto": tx.protocol().name(),
         "type": "applayer",
-        "event": event.name,
+        "event": name,
         "layer": "proto_parser",
     })
 }

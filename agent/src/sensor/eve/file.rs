@@ -39,8 +39,12 @@ pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
         out.bytes("filename", &file.name);
     }
     out.boolean("gaps", file.has_gaps());
-    let whole = file.state() == FileState::Closed;
-    out.text("state", if whole { "CLOSED" } else { "TRUNCATED" });
+    let state = match file.state() {
+        FileState::Closed => "CLOSED",
+        FileState::Truncated => "TRUNCATED",
+        FileState::Open => "UNKNOWN",
+    };
+    out.text("state", state);
     let digests = file.digests();
     if let Some(md5) = digests.md5 {
         out.text("md5", &hex(&md5));
@@ -56,7 +60,8 @@ pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
     out.number("tx_id", tx_id);
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         for nibble in [byte >> 4, byte & 15] {
             text.extend(char::from_digit(u32::from(nibble), 16));

@@ -14,7 +14,8 @@ fn reason_name(reason: EndReason) -> &'static str {
     }
 }
 
-fn state_name(flow: &Flow) -> &'static str {
+/// The name of a flow's state.
+pub(crate) fn state_name(flow: &Flow) -> &'static str {
     match flow.state() {
         FlowState::New => "new",
         FlowState::Established => "established",
@@ -23,7 +24,12 @@ fn state_name(flow: &Flow) -> &'static str {
 }
 
 /// The record of a flow that has ended.
-pub(crate) fn ended<F: Fields>(record: &mut F, head: &Head<'_>, flow: &Flow, reason: EndReason) {
+pub(crate) fn ended<F: Fields>(
+    record: &mut F,
+    head: &Head<'_>,
+    flow: &Flow,
+    (state, reason): (&str, EndReason),
+) {
     head.of_flow(record, flow, Direction::ToServer);
     if matches!(flow.proto(), 1 | 58) {
         record.number("icmp_type", flow.client().1.into());
@@ -42,7 +48,7 @@ pub(crate) fn ended<F: Fields>(record: &mut F, head: &Head<'_>, flow: &Flow, rea
         body.time("start", flow.start());
         body.time("end", flow.last());
         body.number("age", age.unsigned_abs());
-        body.text("state", state_name(flow));
+        body.text("state", state);
         body.text("reason", reason_name(reason));
         body.boolean("alerted", flow.alerted());
         if flow.transactions() > 0 {

@@ -3,7 +3,7 @@
 use net::Direction;
 use net::app::Transaction;
 use net::app::file::{File, FileState};
-use signature::{Buffer, View};
+use signature::{Buffer, FileFacts, View};
 
 use super::non_empty;
 
@@ -22,6 +22,23 @@ pub(super) fn buffer(tx: &Transaction, buffer: Buffer, dir: Direction, at: u32) 
         Buffer::FileName => non_empty(&file.name),
         _ => View::Absent,
     }
+}
+
+/// What is known of the `at`th file of a direction.
+pub(super) fn facts(tx: &Transaction, dir: Direction, at: u32) -> Option<FileFacts<'_>> {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    let file = tx.files.iter().filter(|file| file.dir == dir).nth(at)?;
+    let digests = file.digests();
+    Some(FileFacts {
+        name: &file.name,
+        size: file.size(),
+        md5: digests.md5,
+        sha1: digests.sha1,
+        sha256: digests.sha256,
+        magic: None,
+        complete: file.state() != FileState::Open,
+        truncated: file.state() == FileState::Truncated,
+    })
 }
 
 fn data(file: &File) -> View<'_> {

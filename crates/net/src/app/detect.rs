@@ -198,7 +198,7 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
             let starts = |word: &[u8]| {
                 line.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
             };
-            if starts(b"EHLO ") || starts(b"HELO ") {
+            if starts(b"EHLO") || starts(b"HELO") {
                 Some(Protocol::Smtp)
             } else if starts(b"USER ") || starts(b"PASS ") || starts(b"PORT ") || starts(b"FEAT\r")
             {

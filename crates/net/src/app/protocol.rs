@@ -48,6 +48,7 @@ protocols! {
     Ssh => "ssh",
     Smtp => "smtp",
     Ftp => "ftp",
+    FtpData => "ftp-data",
     Smb => "smb",
     Dcerpc => "dcerpc",
     Rdp => "rdp",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{dns, http, tls};
+use super::{Protocol, dns, ftp, http, smtp, ssh, tls};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -15,6 +15,14 @@ pub enum Record {
     Dns(Box<dns::Message>),
     /// A TLS handshake.
     Tls(Box<tls::Tls>),
+    /// A mail by SMTP.
+    Smtp(Box<smtp::Smtp>),
+    /// An FTP command.
+    Ftp(Box<ftp::Ftp>),
+    /// A file over a data channel of FTP.
+    FtpData(Box<ftp::Transfer>),
+    /// The beginning of an SSH connection.
+    Ssh(Box<ssh::Ssh>),
 }
 
 impl Record {
@@ -25,6 +33,9 @@ impl Record {
             Self::Http(_) => http::progress::COMPLETE,
             Self::Dns(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
+            Self::Smtp(_) => smtp::progress::DONE,
+            Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
+            Self::Ssh(_) => ssh::progress::DONE,
         }
     }
 }
@@ -71,11 +82,15 @@ impl Transaction {
 
     /// Its protocol.
     #[must_use]
-    pub fn protocol(&self) -> super::Protocol {
+    pub fn protocol(&self) -> Protocol {
         match self.record {
-            Record::Http(_) => super::Protocol::Http,
-            Record::Dns(_) => super::Protocol::Dns,
-            Record::Tls(_) => super::Protocol::Tls,
+            Record::Http(_) => Protocol::Http,
+            Record::Dns(_) => Protocol::Dns,
+            Record::Tls(_) => Protocol::Tls,
+            Record::Smtp(_) => Protocol::Smtp,
+            Record::Ftp(_) => Protocol::Ftp,
+            Record::FtpData(_) => Protocol::FtpData,
+            Record::Ssh(_) => Protocol::Ssh,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Config, Sink, Stats};
 use crate::app::detect::Transport;
+use crate::app::expect::Expectations;
 use crate::app::{AppContext, AppLayer, Protocol};
 use crate::decode::{Packet, Tcp, tcp_flags};
 use crate::flow::tcp::{Rules, TcpState, Verdict};
@@ -13,6 +14,7 @@ use crate::stream::{Budget, Chunk, Content, Env, Outcome, Segment};
 pub(super) struct Work<'a> {
     pub(super) config: &'a Config,
     pub(super) budget: &'a mut Budget,
+    pub(super) expected: &'a mut Expectations,
     pub(super) stats: &'a mut Stats,
 }
 
@@ -75,6 +77,7 @@ impl Work<'_> {
                 return (dir, false);
             }
             let mut cold = Box::new(Cold::default());
+            self.look_up(flow, &mut cold.app);
             cold.halves.get_mut(dir).start(start);
             // Before its SYN was seen the other side's first number is not known.
             if flow.tcp.state != TcpState::SynSent {
@@ -92,12 +95,26 @@ impl Work<'_> {
         self.closing(&mut parts, before, packet, sink);
         let reversed = cold.app.take_reversed();
         flow.protocol = cold.app.protocol();
+        if let Some(expected) = cold.app.take_expected() {
+            self.expected.add((flow.client().0, flow.server().0), expected, flow.last());
+        }
         flow.cold = Some(cold);
         if reversed {
             flow.swap();
             dir = dir.reverse();
         }
         (dir, !payload.is_empty())
+    }
+
+    /// Whether another flow has announced this one, which is about to see its first bytes.
+    fn look_up(&mut self, flow: &Flow, app: &mut AppLayer) {
+        if self.expected.is_empty() {
+            return;
+        }
+        let (client, server) = (flow.client(), flow.server());
+        if let Some(what) = self.expected.take((client.0, server.0), server.1, flow.last()) {
+            app.announced(what, &self.config.app);
+        }
     }
 
     fn stream<S: Sink>(

@@ -441,3 +441,44 @@ fn flows_of_tagged_networks_are_apart_and_have_their_addresses() {
     assert_eq!(server, (std::net::IpAddr::from(SERVER), 2000));
     assert_eq!(flow.endpoints(ToClient), (server, client));
 }
+
+/// A file by FTP over `port`, opened by the client or the server; what the sink saw of the data flow.
+fn ftp_transfer(asked: &[u8], answer: &[u8], port: u16, active: bool, late: i64) -> String {
+    let mut tcp = Tcp::new(Config::default());
+    tcp.ports = (40_000, 21);
+    for (dir, flags) in [(ToServer, "S"), (ToClient, "SA"), (ToServer, "A")] {
+        tcp.send(dir, flags, b"");
+    }
+    tcp.server_says(b"220 FTP\r\n");
+    tcp.client_says(asked);
+    tcp.server_says(answer);
+    tcp.client_says(b"RETR a.txt\r\n");
+    tcp.ts += late;
+    let control = tcp.next;
+    // The data flow: who opens it is its client.
+    tcp.ports = if active { (port, 20) } else { (40_001, port) };
+    let (opener, other) = if active { (ToClient, ToServer) } else { (ToServer, ToClient) };
+    for (dir, flags) in [(opener, "S"), (other, "SA"), (opener, "A")] {
+        tcp.send(dir, flags, b"");
+    }
+    tcp.server_says(b"content");
+    tcp.send(ToClient, "FA", b"");
+    tcp.next = control;
+    tcp.finish()
+        .lines()
+        .filter(|line| line.contains("ftp-data"))
+        .map(|l| format!("{l}\n"))
+        .collect()
+}
+
+#[test]
+fn data_channels_of_ftp_are_expected() {
+    let passive = ftp_transfer(b"PASV\r\n", b"227 (10,0,0,2,4,0)\r\n", 1024, false, 0);
+    assert!(passive.contains("dir: ToClient") && passive.contains("content"), "{passive}");
+    let active = ftp_transfer(b"PORT 10,0,0,1,4,0\r\n", b"200 ok\r\n", 1024, true, 0);
+    assert!(active.contains("dir: ToServer") && active.contains("content"), "{active}");
+    let elsewhere = ftp_transfer(b"PASV\r\n", b"227 (10,0,0,2,4,0)\r\n", 1025, false, 0);
+    assert_eq!(elsewhere, "");
+    let late = ftp_transfer(b"PASV\r\n", b"227 (10,0,0,2,4,0)\r\n", 1024, false, 40_000_000);
+    assert_eq!(late, "", "an announcement ages");
+}

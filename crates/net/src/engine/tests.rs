@@ -5,7 +5,7 @@ use expect_test::expect;
 
 use super::*;
 use crate::Config;
-use crate::fuzz::{fuzz_app, fuzz_packets};
+use crate::fuzz::{fuzz_app, fuzz_mime, fuzz_packets};
 use crate::testing::{Log, Tcp, meta, noise, udp};
 
 /// An IPv4 datagram in fragments of `size` bytes, each in a frame.
@@ -166,6 +166,7 @@ fn fuzz_entries_survive_noise_and_cut_traffic() {
     for seed in 0..300 {
         fuzz_packets(&noise(seed, 600));
         fuzz_app(&noise(seed, 600));
+        fuzz_mime(&noise(seed, 600));
     }
     let tcp = Tcp::new(Config::default());
     let mut data = vec![8];

@@ -106,6 +106,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             || self.meta_option(name, value)?
             || self.byte_option(name, value)?
             || self.packet_option(name, value)?
+            || self.protocol_option(name, value)?
             || self.state_option(name, value)?;
         if known { Ok(()) } else { Err(hint::unknown(option.name)) }
     }

@@ -625,12 +625,9 @@ fn what_the_sensor_does_not_parse() {
         alert tcp any any -> any any (ja3.hash; content:\"a\"; sid:7;)\n\
         alert tcp any any -> any any (app-layer-event:smtp.invalid_reply; sid:8;)\n";
     expect![[r#"
-        3 accepted
-        1:32 sid 1: keyword "smtp.helo" is not evaluated: the protocol is not parsed
-        2:31 sid 2: keyword "ssh.proto" is not evaluated: the protocol is not parsed
+        6 accepted
         4:1 sid 4: keyword "nfs" is not evaluated: this protocol is not detected
         6:31 sid 6: keyword "file.data" is not evaluated: the protocol is not parsed
-        8:31 sid 8: keyword "app-layer-event" is not evaluated: the protocol is not parsed
     "#]]
     .assert_eq(&reasons(text.as_bytes(), &crate::LoadOptions::default()));
 }

@@ -97,7 +97,8 @@ impl Builder<'_, '_> {
         Ok(true)
     }
 
-    fn number(
+    /// A comparison of a number of the protocol.
+    pub(super) fn number(
         &mut self,
         keyword: &str,
         number: Number,

@@ -26,13 +26,12 @@ fn unknown_and_unsupported_keywords_are_named() {
             "ssh.proto; content:\"x\";",
         ],
         &expect![[r#"
-            0 accepted
+            1 accepted
             1:40 sid 1: unknown keyword "contnet"; did you mean content?
             2:40 sid 1: keyword "lua" is not evaluated: no evaluation for it
             3:53 sid 1: unknown keyword "nocas"; did you mean nocase?
             4:40 sid 1: dataset: the set needs a type: "x"
             5:40 sid 1: keyword "smb.ntlmssp_user" is not evaluated: no evaluation for it
-            6:40 sid 1: keyword "ssh.proto" is not evaluated: the protocol is not parsed
         "#]],
     );
 }
