@@ -132,6 +132,7 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
         "http.libhtp.default-config.response-body-decompress-layer-limit" => {
             app.decompress_layers = input.size()?;
         }
+        "http.libhtp.default-config.lzma-enabled" => app.lzma = input.flag()?,
         "http.libhtp.default-config.response-body-limit" => {
             app.response_body_limit = no_limit_is_zero(input.size()?);
         }

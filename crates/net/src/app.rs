@@ -88,6 +88,8 @@ pub struct AppConfig {
     pub response_body_limit: usize,
     /// Layers of content encoding undone in responses.
     pub decompress_layers: usize,
+    /// LZMA is undone in responses.
+    pub lzma: bool,
     /// DNS is looked for on its registered ports only.
     pub dns_ports_only: bool,
     /// Transactions kept per flow.
@@ -108,6 +110,7 @@ impl Default for AppConfig {
             request_body_limit: 100 << 10,
             response_body_limit: 100 << 10,
             decompress_layers: 2,
+            lzma: false,
             dns_ports_only: false,
             max_transactions: 512,
             disabled: 0,

@@ -5,11 +5,14 @@
 //! decoding. A deviation from RFC 9112 is an event of the transaction, not a reason to stop.
 
 mod body;
+mod framing;
 mod headers;
 mod line;
 mod parser;
 mod uri;
 
+#[cfg(test)]
+mod evasion_tests;
 #[cfg(test)]
 mod message_tests;
 #[cfg(test)]

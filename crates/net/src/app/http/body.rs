@@ -1,6 +1,8 @@
 //! Message bodies: content encodings undone, kept up to a limit.
 
-use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
+mod layer;
+
+use layer::Layer;
 
 /// Compressed bytes handed to a decoder at once: bounds what one step can expand to.
 const STEP: usize = 1024;
@@ -14,6 +16,8 @@ pub struct Body {
     decoded_len: u64,
     truncated: bool,
     gap: bool,
+    /// LZMA is undone, too.
+    lzma: bool,
     layers: Vec<Layer>,
 }
 
@@ -52,6 +56,28 @@ impl Body {
         self.limit = limit;
     }
 
+    pub(super) fn allow_lzma(&mut self, allow: bool) {
+        self.lzma = allow;
+    }
+
+    /// The body has ended: what decoders still hold comes out; false when one gave up.
+    pub(super) fn finish(&mut self) -> bool {
+        let mut layers = std::mem::take(&mut self.layers);
+        let (mut rest, mut good) = (layers.as_mut_slice(), true);
+        while let Some((layer, inner)) = rest.split_first_mut() {
+            let (out, content) = layer.finish();
+            good &= content;
+            for piece in out.chunks(STEP.saturating_mul(16)) {
+                if self.truncated {
+                    break;
+                }
+                good &= self.through(inner, piece);
+            }
+            rest = inner;
+        }
+        good
+    }
+
     pub(super) fn mark_gap(&mut self, missing: u64) {
         self.gap = true;
         self.message_len = self.message_len.saturating_add(missing);
@@ -64,13 +90,7 @@ impl Body {
         for name in value.rsplit(|b| *b == b',') {
             let name = name.to_ascii_lowercase();
             // Clients forgive what stands around the word.
-            let layer = if memchr::memmem::find(&name, b"gzip").is_some() {
-                Layer::gzip()
-            } else if memchr::memmem::find(&name, b"deflate").is_some() {
-                Layer::Start { held: Vec::new() }
-            } else {
-                continue;
-            };
+            let Some(layer) = Layer::of(&name, self.lzma) else { continue };
             if self.layers.len() >= max {
                 all = false;
                 break;
@@ -129,107 +149,4 @@ impl Body {
             self.truncated = true;
         }
     }
-}
-
-/// One content encoding being undone.
-enum Layer {
-    /// `deflate`: the first bytes tell zlib (as specified) from raw (as often sent).
-    Start {
-        held: Vec<u8>,
-    },
-    Gzip {
-        decoder: Box<GzDecoder<Vec<u8>>>,
-        seen: usize,
-    },
-    Zlib(Box<ZlibDecoder<Vec<u8>>>),
-    Raw(Box<DeflateDecoder<Vec<u8>>>),
-    /// The decoder gave up before any output: bytes pass unchanged.
-    Pass,
-    /// The decoder gave up later, or has reached its end: the rest is dropped.
-    Done,
-}
-
-impl std::fmt::Debug for Layer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Start { .. } => "Start",
-            Self::Gzip { .. } => "Gzip",
-            Self::Zlib(_) => "Zlib",
-            Self::Raw(_) => "Raw",
-            Self::Pass => "Pass",
-            Self::Done => "Done",
-        })
-    }
-}
-
-impl Layer {
-    fn gzip() -> Self {
-        Self::Gzip { decoder: Box::new(GzDecoder::new(Vec::new())), seen: 0 }
-    }
-
-    /// Output for more input, and whether the decoder is content.
-    fn decode(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
-        if let Self::Start { held } = self {
-            held.extend_from_slice(bytes);
-            if held.len() < 2 {
-                return (Vec::new(), true);
-            }
-            let bytes = std::mem::take(held);
-            *self = match bytes.as_slice() {
-                [0x1f, 0x8b, ..] => Self::gzip(),
-                [cmf, flg, ..] if cmf & 15 == 8 && u16::from_be_bytes([*cmf, *flg]) % 31 == 0 => {
-                    Self::Zlib(Box::new(ZlibDecoder::new(Vec::new())))
-                }
-                _ => Self::Raw(Box::new(DeflateDecoder::new(Vec::new()))),
-            };
-            return self.decode(&bytes);
-        }
-        let (result, out) = match self {
-            Self::Gzip { decoder, seen } => {
-                if *seen == 0 && !bytes.is_empty() && bytes.first() != Some(&0x1f) {
-                    // Called gzip, but is not: often plain deflate or nothing at all.
-                    return self.not_gzip(bytes);
-                }
-                *seen = seen.saturating_add(bytes.len());
-                (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
-            }
-            Self::Zlib(decoder) => {
-                (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
-            }
-            Self::Raw(decoder) => {
-                (push(decoder.as_mut(), bytes), std::mem::take(decoder.get_mut()))
-            }
-            Self::Pass => return (bytes.to_vec(), true),
-            Self::Start { .. } | Self::Done => return (Vec::new(), true),
-        };
-        if result.is_err() {
-            *self = Self::Done;
-            return (out, false);
-        }
-        (out, true)
-    }
-
-    fn not_gzip(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
-        let mut raw = DeflateDecoder::new(Vec::new());
-        if push(&mut raw, bytes).is_ok() && !raw.get_ref().is_empty() {
-            let out = std::mem::take(raw.get_mut());
-            *self = Self::Raw(Box::new(raw));
-            return (out, true);
-        }
-        *self = Self::Pass;
-        (bytes.to_vec(), false)
-    }
-}
-
-/// Hands bytes to a decoder and makes it give out all it can: it would keep the last 32 KiB.
-fn push(decoder: &mut impl std::io::Write, bytes: &[u8]) -> std::io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        // A decoder that has reached its end takes nothing more.
-        match decoder.write(rest)? {
-            0 => break,
-            n => rest = rest.get(n..).unwrap_or_default(),
-        }
-    }
-    decoder.flush()
 }

@@ -53,6 +53,18 @@ impl Headers {
         Some(&field.value)
     }
 
+    /// The value of a field as clients understand it: zero bytes in name and value do not count.
+    #[must_use]
+    pub fn understood(&self, name: &str) -> Option<Vec<u8>> {
+        let wanted = name.as_bytes();
+        let is_it = |field: &&Field| {
+            let spelled = field.name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase);
+            spelled.eq(wanted.iter().copied())
+        };
+        let field = self.fields.iter().find(is_it)?;
+        Some(field.value.iter().copied().filter(|byte| *byte != 0).collect())
+    }
+
     /// The header block as sent, with the empty line that ends it.
     #[must_use]
     pub fn raw(&self) -> &[u8] {

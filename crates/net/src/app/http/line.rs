@@ -16,8 +16,8 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
     trim_end(trim_start(bytes))
 }
 
-fn trim_start(bytes: &[u8]) -> &[u8] {
-    let n = bytes.iter().take_while(|b| is_blank(**b) || **b == b'\r').count();
+pub(super) fn trim_start(bytes: &[u8]) -> &[u8] {
+    let n = bytes.iter().take_while(|b| is_blank(**b) || matches!(b, b'\r' | 0)).count();
     bytes.get(n..).unwrap_or_default()
 }
 
@@ -33,10 +33,35 @@ fn trim_name(bytes: &[u8]) -> &[u8] {
     bytes.get(..bytes.len().saturating_sub(n)).unwrap_or_default()
 }
 
-/// Without the line end: CR LF or LF.
+/// Without the line end: LF, and what CRs are before it.
 pub(super) fn chomp(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+    let n = line.iter().rev().take_while(|b| **b == b'\r').count();
+    line.get(..line.len().saturating_sub(n)).unwrap_or_default()
+}
+
+/// Where a line of a response ends, the line end included: at an LF, or at CRs that no LF follows, which
+/// many clients take for a line end. `None` when that is still to come.
+pub(super) fn response_end(data: &[u8]) -> Option<usize> {
+    let at = memchr::memchr2(b'\r', b'\n', data)?;
+    let rest = data.get(at..)?;
+    let returns = rest.iter().take_while(|b| **b == b'\r').count();
+    let after = match rest.get(returns)? {
+        b'\n' => returns.saturating_add(1),
+        _ => returns,
+    };
+    Some(at.saturating_add(after))
+}
+
+/// A folded line that is a field of its own to clients which do not know folding.
+pub(super) fn is_field(text: &[u8]) -> bool {
+    let text = trim(text);
+    let Some((name, _)) = memchr::memchr(b':', text).and_then(|at| text.split_at_checked(at))
+    else {
+        return false;
+    };
+    name.first().is_some_and(u8::is_ascii_alphabetic)
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
 }
 
 /// Method, target, protocol. The target may hold spaces: only a last word that begins with `HTTP`
@@ -86,7 +111,17 @@ pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
 }
 
-/// A number such as a Content-Length; the first number when there are several.
+/// A Content-Length: a number alone, or the same one again and again; clients disagree on anything else.
+pub(super) fn length(value: &[u8]) -> Option<u64> {
+    let mut numbers = value.split(|b| *b == b',').map(|part| {
+        let part = trim(part);
+        part.iter().all(u8::is_ascii_digit).then(|| number(part)).flatten()
+    });
+    let first = numbers.next()??;
+    Some(first)
+}
+
+/// The number at the beginning.
 pub(super) fn number(value: &[u8]) -> Option<u64> {
     let value = trim(value);
     let digits = value.iter().take_while(|b| b.is_ascii_digit()).count();

@@ -1,14 +1,18 @@
 //! The state machine of both directions.
 
+mod ahead;
+
 use super::super::{AppConfig, AppParser, Record, TxList};
+use super::framing::{request_framing, response_framing, set_host};
 use super::{Http, Request, body::Body, headers::Headers, line, progress, uri};
 use crate::flow::{Direction, PerDirection};
 
 /// Bytes kept of one line.
 const MAX_LINE: usize = 64 << 10;
 
+/// What is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Before or in a first line.
     #[default]
     Line,
@@ -37,6 +41,16 @@ struct Side {
     field: Vec<u8>,
     /// Transaction being read.
     tx: Option<u64>,
+    /// A first line that is none: dropped when the next one is, else the beginning of a body.
+    doubtful: Vec<u8>,
+    /// The headers were ended by a line of blanks: a line end that follows still belongs to them.
+    blank_end: bool,
+    /// Stray CRs after a header: whether they end the headers is seen from what follows.
+    stray: bool,
+    /// Bytes that are waited with until it is clear what they belong to.
+    held: Vec<u8>,
+    /// The body of a message that should have none: there is one unless the next message follows.
+    unlikely: bool,
 }
 
 /// Parser of one flow.
@@ -64,6 +78,9 @@ impl Parser {
 
     /// Reads from the front of `data`; true while there is more to do with it.
     fn step(&mut self, dir: Direction, data: &mut &[u8], txs: &mut TxList) -> bool {
+        if self.look_ahead(dir, data, txs) {
+            return !data.is_empty();
+        }
         match self.sides.get(dir).state {
             State::Line | State::Headers | State::ChunkSize | State::ChunkEnd | State::Trailers => {
                 match self.line(dir, data) {
@@ -108,7 +125,16 @@ impl Parser {
     /// The next line with its line end.
     fn line(&mut self, dir: Direction, data: &mut &[u8]) -> Line {
         let side = self.sides.get_mut(dir);
-        let end = memchr::memchr(b'\n', data).map(|at| at.saturating_add(1));
+        let is_head = matches!(side.state, State::Line | State::Headers | State::Trailers);
+        let end = match dir {
+            Direction::ToClient if is_head => {
+                if side.partial.ends_with(b"\r") && !matches!(data.first(), Some(b'\r' | b'\n')) {
+                    return Line::Whole(std::mem::take(&mut side.partial));
+                }
+                line::response_end(data)
+            }
+            _ => memchr::memchr(b'\n', data).map(|at| at.saturating_add(1)),
+        };
         let taken = take(data, end.unwrap_or(data.len()));
         let room = MAX_LINE.saturating_sub(side.partial.len());
         if taken.len() > room {
@@ -181,22 +207,27 @@ impl Parser {
     }
 
     fn response_line(&mut self, raw: &[u8], txs: &mut TxList) {
-        let text = line::chomp(raw);
+        let text = line::trim_start(line::chomp(raw));
         if line::trim(text).is_empty() {
             return;
         }
         let id = self.response_tx(txs);
         self.sides.to_client.tx = Some(id);
-        let looks_right =
-            line::trim(text).get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"HTTP"));
+        let looks_right = text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"HTTP"));
         let Some(tx) = txs.get_mut(id) else { return };
         tx.reach(Direction::ToClient, progress::LINE);
         if !looks_right {
-            // HTTP/0.9, or something else: all of it is body.
             tx.event(Direction::ToClient, "invalid_response_line");
-            self.sides.to_client.state = State::ToEnd;
-            return self.body(Direction::ToClient, raw, txs);
+            let side = &mut self.sides.to_client;
+            if side.doubtful.is_empty() {
+                // Clients skip one such line when a response follows.
+                side.doubtful = raw.to_vec();
+                return;
+            }
+            return self.no_response(raw, txs);
         }
+        self.sides.to_client.doubtful.clear();
+        let Some(tx) = txs.get_mut(id) else { return };
         if let Record::Http(http) = &mut tx.record {
             let (protocol, status, message) = line::response(text);
             let response = &mut http.response;
@@ -206,6 +237,14 @@ impl Parser {
             response.message = message.to_vec();
         }
         self.sides.to_client.state = State::Headers;
+    }
+
+    /// HTTP/0.9, or something else: all of it is body.
+    fn no_response(&mut self, raw: &[u8], txs: &mut TxList) {
+        self.sides.to_client.state = State::ToEnd;
+        let first = std::mem::take(&mut self.sides.to_client.doubtful);
+        self.body(Direction::ToClient, &first, txs);
+        self.body(Direction::ToClient, raw, txs);
     }
 
     /// The transaction the next response belongs to; one without request when there is none.
@@ -248,11 +287,18 @@ impl Parser {
         let Record::Http(http) = &mut tx.record else { return };
         let headers = headers_of(http, dir);
         let raw_fits = headers.push_raw(raw);
-        let field = &mut self.sides.get_mut(dir).field;
+        let side = self.sides.get_mut(dir);
         let text = line::chomp(raw);
         // Blanks and a bare line feed end the headers for most clients.
-        let ends = text.is_empty() || raw.trim_ascii().is_empty() && !raw.ends_with(b"\r\n");
-        if !ends && text.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
+        let blank = !text.is_empty() && raw.trim_ascii().is_empty();
+        if text.is_empty() && !matches!(raw, b"\r\n" | b"\n" | b"") {
+            side.stray = true;
+            return;
+        }
+        let field = &mut side.field;
+        let ends = text.is_empty() || blank && !raw.ends_with(b"\r\n");
+        let folded = text.first().is_some_and(|b| matches!(b, b' ' | b'\t' | 0));
+        if !ends && folded && !line::is_field(text) {
             // A folded line (RFC 9112 section 5.2), even within a name.
             if field.is_empty() {
                 tx.event(dir, "invalid_header_folding");
@@ -277,7 +323,11 @@ impl Parser {
                 tx.event(dir, name);
             }
         }
+        if ends && blank {
+            self.sides.get_mut(dir).blank_end = true;
+        }
         if !ends {
+            let text = if folded { line::trim(text) } else { text };
             self.sides.get_mut(dir).field.extend_from_slice(text);
             tx.reach(dir, progress::HEADERS);
         } else if trailing {
@@ -306,7 +356,10 @@ impl Parser {
             }
             Direction::ToClient => {
                 let layers = self.config.decompress_layers;
+                http.response.body.allow_lzma(self.config.lzma);
                 let (state, interim, all) = response_framing(http, layers);
+                let code = http.response.status_code().unwrap_or(0);
+                self.sides.to_client.unlikely = matches!(code, 100..200 | 204 | 304);
                 if interim {
                     // 100 Continue: the real response follows for the same request.
                     http.response.headers = Headers::default();
@@ -370,7 +423,14 @@ impl Parser {
     fn complete(&mut self, dir: Direction, txs: &mut TxList) {
         let side = self.sides.get_mut(dir);
         side.state = State::Line;
+        side.blank_end = false;
+        side.unlikely = false;
         if let Some(tx) = side.tx.take().and_then(|id| txs.get_mut(id)) {
+            if let Record::Http(http) = &mut tx.record
+                && !body_of(http, dir).finish()
+            {
+                tx.event(dir, "gzip_decompression_failed");
+            }
             tx.reach(dir, progress::COMPLETE);
         }
     }
@@ -423,6 +483,10 @@ impl AppParser for Parser {
             // A last line without its end still says something.
             self.on_line(dir, &partial, txs);
         }
+        self.nothing_follows(dir, txs);
+        if dir == Direction::ToClient && !self.sides.to_client.doubtful.is_empty() {
+            self.no_response(&[], txs);
+        }
         if self.sides.get(dir).tx.is_some() && self.sides.get(dir).state != State::Ignore {
             if self.sides.get(dir).state == State::Headers {
                 // As if the empty line had come: what there is of the headers counts.
@@ -459,64 +523,4 @@ fn body_of(http: &mut Http, dir: Direction) -> &mut Body {
         Direction::ToServer => &mut http.request.body,
         Direction::ToClient => &mut http.response.body,
     }
-}
-
-fn set_host(request: &mut Request, authority: &[u8]) {
-    let (host, port) = line::host_port(authority);
-    request.host_raw = authority.to_vec();
-    request.host = host.to_ascii_lowercase();
-    request.port = port;
-}
-
-fn is_chunked(headers: &Headers) -> bool {
-    headers.get("transfer-encoding").is_some_and(|value| {
-        memchr::memmem::find(&value.to_ascii_lowercase(), b"chunked").is_some()
-    })
-}
-
-fn request_framing(http: &mut Http) -> State {
-    let request = &mut http.request;
-    if request.host_raw.is_empty()
-        && let Some(value) = request.headers.get("host")
-    {
-        let value = value.to_vec();
-        set_host(request, &value);
-    }
-    if request.method == b"CONNECT" {
-        return State::Length(0);
-    }
-    if is_chunked(&request.headers) {
-        return State::ChunkSize;
-    }
-    State::Length(request.headers.get("content-length").and_then(line::number).unwrap_or(0))
-}
-
-/// How the body is framed, whether the response is an interim one, whether all its encodings are
-/// undone.
-fn response_framing(http: &mut Http, layers: usize) -> (State, bool, bool) {
-    let code = http.response.status_code().unwrap_or(0);
-    let connect = http.request.method == b"CONNECT" && (200..300).contains(&code);
-    if connect || code == 101 {
-        return (State::Ignore, false, true);
-    }
-    if (100..200).contains(&code) {
-        return (State::Line, true, true);
-    }
-    let response = &mut http.response;
-    let mut all = true;
-    if let Some(value) = response.headers.get("content-encoding") {
-        let value = value.to_vec();
-        all = response.body.set_encodings(&value, layers);
-    }
-    if code == 204 || code == 304 || http.request.method == b"HEAD" {
-        return (State::Length(0), false, all);
-    }
-    if is_chunked(&response.headers) {
-        return (State::ChunkSize, false, all);
-    }
-    let state = match response.headers.get("content-length").and_then(line::number) {
-        Some(length) => State::Length(length),
-        None => State::ToEnd,
-    };
-    (state, false, all)
 }
