@@ -231,17 +231,6 @@ impl<O: Output> Reporter<O> {
     }
 
     fn http(&mut self, place: Place<'_>, http: &net::app::http::Http) {
-        for dir in [Direction::ToServer, Direction::ToClient] {
-            let Some(body) = eve::file::body_of(http, dir) else { continue };
-            self.write("fileinfo", Place { dir, ..place }, |record, settings| {
-                record.object("http", |out| eve::http::transaction(out, http, &settings.records));
-                record.text("app_proto", "http");
-                let name = eve::file::name(http, dir);
-                record.object("fileinfo", |out| {
-                    eve::file::of_http(out, name, body, place.tx.id);
-                });
-            });
-        }
         self.write("http", place, |record, settings| {
             record.number("tx_id", place.tx.id);
             record.object("http", |out| eve::http::transaction(out, http, &settings.records));

@@ -210,7 +210,9 @@ impl Engine {
         };
         let (dir, in_stream) = match packet.transport {
             Transport::Tcp(tcp) if packet.checksum_ok => work.tcp(flow, dir, packet, &tcp, sink),
-            Transport::Udp { .. } if packet.checksum_ok => (work.udp(flow, dir, packet), false),
+            // Datagrams stand alone: one with a wrong checksum harms no stream, and capture on the sending
+            // host sees them before the card has filled them in.
+            Transport::Udp { .. } => (work.udp(flow, dir, packet), false),
             _ => (dir, false),
         };
         // The cold part is taken out so that the sink can have the flow and its transactions.

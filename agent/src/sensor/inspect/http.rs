@@ -119,7 +119,15 @@ impl<'a> TxView<'a> {
         }
     }
 
+    /// True when the body is a form with files in it.
+    fn has_parts(&self, dir: net::Direction) -> bool {
+        self.tx.files.iter().any(|file| file.dir == dir && file.is_kept())
+    }
+
     fn file(&self, http: &'a Http, dir: net::Direction, at: u32) -> View<'_> {
+        if self.has_parts(dir) {
+            return super::file::buffer(self.tx, Buffer::FileData, dir, at);
+        }
         if at > 0 {
             return View::Absent;
         }
@@ -132,6 +140,9 @@ impl<'a> TxView<'a> {
     }
 
     fn file_name(&self, http: &'a Http, dir: net::Direction, at: u32) -> View<'_> {
+        if self.has_parts(dir) {
+            return super::file::buffer(self.tx, Buffer::FileName, dir, at);
+        }
         let side = Side::of(http, dir, self.tx.progress(dir));
         let content = match dir {
             net::Direction::ToServer => &http.request.body,
@@ -143,7 +154,7 @@ impl<'a> TxView<'a> {
         if content.data().is_empty() {
             return if side.is_complete() { View::Absent } else { View::Pending };
         }
-        non_empty(crate::sensor::eve::file::name(http, dir))
+        non_empty(http.file_name(dir))
     }
 }
 

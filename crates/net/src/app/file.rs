@@ -186,6 +186,12 @@ impl File {
         self.ended_now = false;
     }
 
+    /// False when its content is kept elsewhere.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.keep > 0
+    }
+
     /// How far it is.
     #[must_use]
     pub fn state(&self) -> FileState {

@@ -3,6 +3,7 @@
 mod ahead;
 
 use super::super::{AppConfig, AppParser, Record, TxList};
+use super::files::Shape;
 use super::framing::{request_framing, response_framing, set_host};
 use super::{Http, Request, body::Body, headers::Headers, line, progress, uri};
 use crate::flow::{Direction, PerDirection};
@@ -43,6 +44,8 @@ struct Side {
     tx: Option<u64>,
     /// A first line that is none: dropped when the next one is, else the beginning of a body.
     doubtful: Vec<u8>,
+    /// What the body is.
+    shape: Shape,
     /// The headers were ended by a line of blanks: a line end that follows still belongs to them.
     blank_end: bool,
     /// Stray CRs after a header: whether they end the headers is seen from what follows.
@@ -412,10 +415,13 @@ impl Parser {
         }
         let Some(tx) = self.sides.get(dir).tx.and_then(|id| txs.get_mut(id)) else { return };
         let Record::Http(http) = &mut tx.record else { return };
-        let good = body_of(http, dir).add(bytes);
+        let body = body_of(http, dir);
+        let from = body.data().len();
+        let good = body.add(bytes);
         if !good {
             tx.event(dir, "gzip_decompression_failed");
         }
+        self.sides.get_mut(dir).shape.grow(tx, dir, from, &self.config.files);
         tx.reach(dir, progress::BODY);
     }
 
@@ -426,11 +432,15 @@ impl Parser {
         side.blank_end = false;
         side.unlikely = false;
         if let Some(tx) = side.tx.take().and_then(|id| txs.get_mut(id)) {
-            if let Record::Http(http) = &mut tx.record
-                && !body_of(http, dir).finish()
-            {
-                tx.event(dir, "gzip_decompression_failed");
+            if let Record::Http(http) = &mut tx.record {
+                let body = body_of(http, dir);
+                let from = body.data().len();
+                if !body.finish() {
+                    tx.event(dir, "gzip_decompression_failed");
+                }
+                side.shape.grow(tx, dir, from, &self.config.files);
             }
+            side.shape.end(tx, dir, &self.config.files);
             tx.reach(dir, progress::COMPLETE);
         }
     }
@@ -449,6 +459,7 @@ impl AppParser for Parser {
         match (side.state, body) {
             (State::Length(left), Some(tx)) if left >= missing => {
                 side.state = State::Length(left.saturating_sub(missing));
+                side.shape.gap(tx, dir);
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
@@ -459,11 +470,13 @@ impl AppParser for Parser {
             (State::Chunk(left), Some(tx)) if left >= missing => {
                 let left = left.saturating_sub(missing);
                 side.state = if left == 0 { State::ChunkEnd } else { State::Chunk(left) };
+                side.shape.gap(tx, dir);
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
             }
             (State::ToEnd, Some(tx)) => {
+                side.shape.gap(tx, dir);
                 if let Record::Http(http) = &mut tx.record {
                     body_of(http, dir).mark_gap(missing);
                 }
