@@ -279,6 +279,17 @@ fn record_type(
         ("anomaly", "types.stream") => records.anomaly_stream = input.flag()?,
         ("anomaly", "types.applayer") => records.anomaly_app = input.flag()?,
         ("dns", "requests" | "query") => records.dns_requests = input.flag()?,
+        ("dns", "types") => {
+            records.dns_types =
+                input.value.split(',').map(|name| name.trim().to_uppercase()).collect();
+        }
+        ("dns", "version") => {
+            records.dns_version_2 = match input.value {
+                "2" => true,
+                "3" => false,
+                _ => return Err(input.wrong("2 or 3")),
+            };
+        }
         ("dns", "responses" | "answer") => records.dns_responses = input.flag()?,
         ("alert", "payload") => records.alert_payload = input.flag()?,
         ("alert", "payload-printable") => records.alert_payload_printable = input.flag()?,
@@ -291,7 +302,6 @@ fn record_type(
         ("alert", "payload-buffer-size") => {
             input.size()?;
         }
-        ("dns", "version") if matches!(input.value, "3") => {}
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())

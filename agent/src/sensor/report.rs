@@ -152,10 +152,10 @@ impl<O: Output> Reporter<O> {
                 };
                 // Suricata gives no record of a message it cannot read to its end.
                 let broken = tx.events.iter().any(|e| e.name == "malformed_data");
-                if wanted && !(broken && self.settings.compat) {
-                    self.write(flow.protocol().name(), place, |record, _| {
-                        record.object("dns", |dns| eve::dns::message(dns, message, tx.id));
-                    });
+                let of_type =
+                    options.dns_types.is_empty() || eve::dns::has_type(message, &options.dns_types);
+                if wanted && of_type && !(broken && self.settings.compat) {
+                    self.dns(place, message);
                 }
             }
             Record::Http(http) => {
@@ -197,7 +197,7 @@ impl<O: Output> Reporter<O> {
         };
         self.write(kind, place, |record, settings| {
             record.number("tx_id", place.tx.id);
-            tx_object(record, Some(place.tx), &settings.records);
+            tx_object(record, place.flow, Some(place.tx), &settings.records);
         });
     }
 
@@ -215,15 +215,30 @@ impl<O: Output> Reporter<O> {
             return;
         }
         self.write("ssh", Place { dir: Direction::ToServer, ..place }, |record, settings| {
-            tx_object(record, Some(place.tx), &settings.records);
+            tx_object(record, place.flow, Some(place.tx), &settings.records);
         });
+    }
+
+    /// A message of DNS or of one of its relatives.
+    fn dns(&mut self, place: Place<'_>, message: &net::app::dns::Message) {
+        let (name, id) = (place.flow.protocol().name(), place.tx.id);
+        if self.settings.records.dns_version_2 && place.flow.protocol() == net::Protocol::Dns {
+            let count = if message.is_response() { 1 } else { message.queries.len() };
+            for at in 0..count {
+                self.write(name, place, |record, _| {
+                    record.object("dns", |dns| eve::dns::version_2(dns, message, (at, id)));
+                });
+            }
+            return;
+        }
+        self.write(name, place, |record, _| eve::dns::of_flow(record, place.flow, message, id));
     }
 
     /// A record for each file of a transaction that has ended with this news.
     fn files(&mut self, place: Place<'_>) {
         for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
-                tx_object(record, Some(place.tx), &settings.records);
+                tx_object(record, place.flow, Some(place.tx), &settings.records);
                 record.text("app_proto", place.tx.protocol().name());
                 record.object("fileinfo", |info| eve::file::of(info, file, place.tx.id));
             });
@@ -390,7 +405,7 @@ impl<O: Output> Reporter<O> {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
                 let tx = hit.tx.and_then(|id| transactions.get(id));
-                tx_object(&mut record, tx, options);
+                tx_object(&mut record, flow, tx, options);
                 tx_files(&mut record, tx);
                 if flow.protocol().is_known() {
                     record.text("app_proto", flow.protocol().name());
@@ -431,6 +446,7 @@ fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
 /// The application record inside an alert.
 fn tx_object<F: Fields>(
     record: &mut F,
+    flow: &Flow,
     tx: Option<&Transaction>,
     options: &super::settings::RecordOptions,
 ) {
@@ -440,7 +456,7 @@ fn tx_object<F: Fields>(
             record.object("http", |out| eve::http::transaction(out, http, options));
         }
         Record::Dns(message) => {
-            record.object("dns", |out| eve::dns::message(out, message, tx.id));
+            eve::dns::of_flow(record, flow, message, tx.id);
         }
         Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
         Record::Smtp(smtp) => eve::smtp::both(record, smtp, &options.mail),

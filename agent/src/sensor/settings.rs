@@ -46,6 +46,10 @@ pub(crate) struct RecordOptions {
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
     pub(crate) dns_responses: bool,
+    /// Record types (names in upper case) whose messages are recorded; empty for all.
+    pub(crate) dns_types: Vec<String>,
+    /// Version 2 of DNS records: a record for each question.
+    pub(crate) dns_version_2: bool,
     /// Payload of the packet in alert records, base64.
     pub(crate) alert_payload: bool,
     /// The whole packet in alert records, base64.
@@ -87,6 +91,8 @@ impl Default for RecordOptions {
             arp: false,
             dns_requests: true,
             dns_responses: true,
+            dns_types: Vec::new(),
+            dns_version_2: false,
             alert_payload: false,
             alert_packet: false,
             alert_tagged: true,

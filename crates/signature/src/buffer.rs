@@ -47,6 +47,8 @@ struct Row {
 const NONE: &[AppProto] = &[];
 const HTTP: &[AppProto] = &[Http];
 const DNS: &[AppProto] = &[Dns];
+const MDNS: &[AppProto] = &[AppProto::Mdns];
+const LLMNR: &[AppProto] = &[AppProto::Llmnr];
 const TLS: &[AppProto] = &[Tls];
 const JA: &[AppProto] = &[Tls, Quic];
 const SSH: &[AppProto] = &[Ssh];
@@ -111,7 +113,20 @@ buffers! {
     FileName: "file.name" | "filename", Both, FILES, Multi; "Name of the file."
     DnsQuery: "dns.query" | "dns_query", ToServer, DNS, Multi; "Names asked for, dotted, as sent."
     DnsQueriesRrname: "dns.queries.rrname", Both, DNS, Multi; "Names in the question section."
-    DnsAnswersRrname: "dns.answers.rrname" | "dns.answer.name", ToClient, DNS, Multi; "Names in the answer section."
+    DnsAnswersRrname: "dns.answers.rrname" | "dns.answer.name", Both, DNS, Multi; "Names in the answer section."
+    DnsAuthoritiesRrname: "dns.authorities.rrname", Both, DNS, Multi; "Names in the authority section."
+    DnsAdditionalsRrname: "dns.additionals.rrname", Both, DNS, Multi; "Names in the additional section."
+    DnsResponseRrname: "dns.response.rrname", ToClient, DNS, Multi; "All names of a response, those in record data included."
+    MdnsQueriesRrname: "mdns.queries.rrname", Both, MDNS, Multi; "Names in the question section."
+    MdnsAnswersRrname: "mdns.answers.rrname", Both, MDNS, Multi; "Names in the answer section."
+    MdnsAuthoritiesRrname: "mdns.authorities.rrname", Both, MDNS, Multi; "Names in the authority section."
+    MdnsAdditionalsRrname: "mdns.additionals.rrname", Both, MDNS, Multi; "Names in the additional section."
+    MdnsResponseRrname: "mdns.response.rrname", ToClient, MDNS, Multi; "All names of a response, those in record data included."
+    LlmnrQueriesRrname: "llmnr.queries.rrname", Both, LLMNR, Multi; "Names in the question section."
+    LlmnrAnswersRrname: "llmnr.answers.rrname", Both, LLMNR, Multi; "Names in the answer section."
+    LlmnrAuthoritiesRrname: "llmnr.authorities.rrname", Both, LLMNR, Multi; "Names in the authority section."
+    LlmnrAdditionalsRrname: "llmnr.additionals.rrname", Both, LLMNR, Multi; "Names in the additional section."
+    LlmnrResponseRrname: "llmnr.response.rrname", ToClient, LLMNR, Multi; "All names of a response, those in record data included."
     TlsSni: "tls.sni" | "tls_sni", ToServer, TLS, Single; "Server name of the client hello."
     TlsCertSubject: "tls.cert_subject" | "tls_cert_subject", ToClient, TLS, Single; "Subject of the server certificate."
     TlsCertIssuer: "tls.cert_issuer" | "tls_cert_issuer", ToClient, TLS, Single; "Issuer of the server certificate."

@@ -43,6 +43,7 @@ pub enum AppProto {
     Websocket,
     Bittorrent,
     Mdns,
+    Llmnr,
 }
 
 /// Every protocol with its name in rules.
@@ -82,6 +83,7 @@ const NAMES: &[(AppProto, &str)] = &[
     (AppProto::Websocket, "websocket"),
     (AppProto::Bittorrent, "bittorrent-dht"),
     (AppProto::Mdns, "mdns"),
+    (AppProto::Llmnr, "llmnr"),
 ];
 
 impl AppProto {
@@ -167,6 +169,8 @@ impl Default for Support {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
             AppProto::Dns,
+            AppProto::Mdns,
+            AppProto::Llmnr,
             AppProto::Tls,
             AppProto::Smtp,
             AppProto::Ftp,

@@ -1,10 +1,117 @@
 //! `dns` objects, version 3.
 
+use net::Protocol;
 use net::app::dns::{Answer, Message, Rdata};
 use serde_json::json;
 
 use super::fields::{Fields, Text};
-use super::text;
+use super::{Object, text};
+
+/// The object of a message, under the name of its protocol.
+pub(crate) fn of_flow<F: Fields>(record: &mut F, flow: &net::Flow, message: &Message, tx_id: u64) {
+    match flow.protocol() {
+        protocol @ (Protocol::Mdns | Protocol::Llmnr) => {
+            record.object(protocol.name(), |out| local(out, message));
+        }
+        _ => record.object("dns", |dns| self::message(dns, message, tx_id)),
+    }
+}
+
+/// Whether a question or a record of the message has one of these types.
+pub(crate) fn has_type(message: &Message, names: &[String]) -> bool {
+    let sections = [&message.answers, &message.authorities, &message.additionals];
+    let kinds = message.queries.iter().map(|query| query.kind);
+    let mut kinds = kinds.chain(sections.into_iter().flatten().map(|answer| answer.kind));
+    kinds.any(|kind| {
+        let mut record = Object::new();
+        type_name(&mut record, kind);
+        record.get("rrtype").is_some_and(|have| names.iter().any(|name| have == name.as_str()))
+    })
+}
+
+/// The `dns` object in version 2: one question of a request, or a response.
+pub(crate) fn version_2<F: Fields>(dns: &mut F, message: &Message, place: (usize, u64)) {
+    let (at, tx_id) = place;
+    dns.number("version", 2);
+    dns.text("type", if message.is_response() { "answer" } else { "query" });
+    dns.number("id", message.id.into());
+    if let Some(query) = message.queries.get(at) {
+        dns.bytes("rrname", &query.name);
+        type_name(dns, query.kind);
+    }
+    if !message.is_response() {
+        dns.number("tx_id", tx_id);
+        return dns.number("opcode", message.opcode().into());
+    }
+    header_flags(dns, message.flags);
+    dns.number("opcode", message.opcode().into());
+    rcode_name(dns, message.rcode());
+    for (name, section) in [("answers", &message.answers), ("authorities", &message.authorities)] {
+        if !section.is_empty() {
+            dns.objects(name, section.iter(), answer);
+        }
+    }
+    grouped(dns, &message.answers);
+}
+
+/// The object of mDNS (RFC 6762) and LLMNR (RFC 4795): types in lower case, data under its type.
+fn local<F: Fields>(out: &mut F, message: &Message) {
+    out.text("type", if message.is_response() { "response" } else { "request" });
+    out.number("id", message.id.into());
+    header_flags(out, message.flags);
+    out.number("opcode", message.opcode().into());
+    if message.rcode() != 0 {
+        rcode_name(out, message.rcode());
+    }
+    if !message.queries.is_empty() {
+        out.objects("queries", message.queries.iter(), |query, q| {
+            query.bytes("rrname", &q.name);
+            query.text("rrtype", &lower_type(q.kind));
+        });
+    }
+    for (name, section) in [
+        ("answers", &message.answers),
+        ("authorities", &message.authorities),
+        ("additionals", &message.additionals),
+    ] {
+        if !section.is_empty() {
+            // Strings of one record stand together.
+            let firsts = section.iter().enumerate().filter(|(at, answer)| {
+                let before = at.checked_sub(1).and_then(|at| section.get(at));
+                !(matches!(answer.data, Rdata::Text(_))
+                    && before.is_some_and(|b| b.kind == answer.kind && b.name == answer.name))
+            });
+            out.objects(name, firsts, |record, (at, answer)| {
+                local_answer(record, answer, section.get(at..).unwrap_or_default());
+            });
+        }
+    }
+}
+
+fn local_answer<F: Fields>(record: &mut F, answer: &Answer, rest: &[Answer]) {
+    record.bytes("rrname", &answer.name);
+    let kind = lower_type(answer.kind);
+    match &answer.data {
+        Rdata::Address(address) => record.address(&kind, *address, false),
+        Rdata::Name(name) | Rdata::Mx(_, name) => record.bytes(&kind, name),
+        Rdata::Text(_) => {
+            let same = rest
+                .iter()
+                .take_while(|other| other.kind == answer.kind && other.name == answer.name);
+            record.texts(&kind, same.filter_map(|other| plain(&other.data)));
+        }
+        _ => {
+            record.text("rrtype", &kind);
+            answer_data(record, &answer.data);
+        }
+    }
+}
+
+fn lower_type(kind: u16) -> String {
+    let mut record = Object::new();
+    type_name(&mut record, kind);
+    record.get("rrtype").and_then(|name| name.as_str()).unwrap_or_default().to_lowercase()
+}
 
 /// The `dns` object of a message.
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
@@ -13,19 +120,7 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     dns.text("type", if message.is_response() { "response" } else { "request" });
     dns.number("tx_id", tx_id);
     dns.number("id", message.id.into());
-    hex(dns, flags);
-    for (bit, name) in [
-        (0x8000, "qr"),
-        (0x0400, "aa"),
-        (0x0200, "tc"),
-        (0x0100, "rd"),
-        (0x0080, "ra"),
-        (0x0040, "z"),
-    ] {
-        if flags & bit != 0 {
-            dns.boolean(name, true);
-        }
-    }
+    header_flags(dns, flags);
     dns.number("opcode", message.opcode().into());
     rcode_name(dns, message.rcode());
     if !message.queries.is_empty() {
@@ -44,6 +139,23 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
         }
     }
     grouped(dns, &message.answers);
+}
+
+/// Adds the flags word and the flags that are set in it.
+fn header_flags<F: Fields>(dns: &mut F, flags: u16) {
+    hex(dns, flags);
+    for (bit, name) in [
+        (0x8000, "qr"),
+        (0x0400, "aa"),
+        (0x0200, "tc"),
+        (0x0100, "rd"),
+        (0x0080, "ra"),
+        (0x0040, "z"),
+    ] {
+        if flags & bit != 0 {
+            dns.boolean(name, true);
+        }
+    }
 }
 
 /// Adds the flags word in hexadecimal digits, without leading zeros.
@@ -68,7 +180,11 @@ fn answer<F: Fields>(record: &mut F, answer: &Answer) {
     record.bytes("rrname", &answer.name);
     type_name(record, answer.kind);
     record.number("ttl", answer.ttl.into());
-    match &answer.data {
+    answer_data(record, &answer.data);
+}
+
+fn answer_data<F: Fields>(record: &mut F, data: &Rdata) {
+    match data {
         Rdata::Soa(soa) => {
             let [serial, refresh, retry, expire, minimum] = soa.numbers;
             record.value(
@@ -219,7 +335,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::sensor::eve::Object;
 
     #[test]
     fn types_are_named_or_numbered() {
@@ -242,5 +357,35 @@ mod tests {
         message(&mut record, &parsed, 0);
         expect_test::expect![[r#"{"version":3,"type":"request","tx_id":0,"id":4660,"flags":"100","rd":true,"opcode":0,"rcode":"NOERROR","queries":[{"rrname":"example.com","rrtype":"A"}]}"#]]
             .assert_eq(&Value::from(record).to_string());
+    }
+
+    /// A response: one question, an address, two strings, a name server.
+    fn response() -> Message {
+        let mut bytes = b"\x12\x34\x84\0\0\x01\0\x02\0\x01\0\0\x01a\x02ex\0\0\x01\0\x01".to_vec();
+        bytes.extend_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\0\x09\0\x04\x0a\0\0\x01");
+        bytes.extend_from_slice(b"\xc0\x0c\0\x10\0\x01\0\0\0\x09\0\x04\x01x\x01y");
+        bytes.extend_from_slice(b"\xc0\x0e\0\x02\0\x01\0\0\0\x09\0\x05\x02ns\xc0\x0e");
+        let (message, whole) = net::app::dns::parse(&bytes).unwrap();
+        assert!(whole);
+        message
+    }
+
+    #[test]
+    fn version_2_and_local_names_have_shapes_of_their_own() {
+        let mut record = Object::new();
+        version_2(&mut record, &response(), (0, 7));
+        expect_test::expect![[r#"{"version":2,"type":"answer","id":4660,"rrname":"a.ex","rrtype":"A","flags":"8400","qr":true,"aa":true,"opcode":0,"rcode":"NOERROR","answers":[{"rrname":"a.ex","rrtype":"A","ttl":9,"rdata":"10.0.0.1"},{"rrname":"a.ex","rrtype":"TXT","ttl":9,"rdata":"x"},{"rrname":"a.ex","rrtype":"TXT","ttl":9,"rdata":"y"}],"authorities":[{"rrname":"ex","rrtype":"NS","ttl":9,"rdata":"ns.ex"}],"grouped":{"A":["10.0.0.1"],"TXT":["x","y"]}}"#]]
+            .assert_eq(&Value::from(record).to_string());
+        let mut record = Object::new();
+        local(&mut record, &response());
+        expect_test::expect![[r#"{"type":"response","id":4660,"flags":"8400","qr":true,"aa":true,"opcode":0,"queries":[{"rrname":"a.ex","rrtype":"a"}],"answers":[{"rrname":"a.ex","a":"10.0.0.1"},{"rrname":"a.ex","txt":["x","y"]}],"authorities":[{"rrname":"ex","ns":"ns.ex"}]}"#]]
+            .assert_eq(&Value::from(record).to_string());
+    }
+
+    #[test]
+    fn messages_are_told_by_the_types_they_have() {
+        let has = |name: &str| has_type(&response(), &[name.to_owned()]);
+        assert!(has("A") && has("TXT") && has("NS"));
+        assert!(!has("MX"));
     }
 }
