@@ -5,11 +5,13 @@
 
 pub(crate) mod alert;
 pub(crate) mod anomaly;
+pub(crate) mod dcerpc;
 pub(crate) mod dns;
 pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod http;
+pub(crate) mod smb;
 pub(crate) mod stats;
 pub(crate) mod tls;
 

@@ -2,9 +2,11 @@
 //!
 //! One file per protocol; what files in transit show is the same for all of them ([`file`]).
 
+mod dcerpc;
 mod dns;
 mod file;
 mod http;
+mod smb;
 mod tls;
 
 use net::app::{Record, Transaction};
@@ -76,6 +78,8 @@ impl Inspect for TxView<'_> {
             }
             Record::Dns(message) => dns::buffer(message, buffer, instance),
             Record::Tls(session) => tls::buffer(session, buffer, instance, dir),
+            Record::Dcerpc(call) => dcerpc::buffer(self, call, (buffer, instance), dir),
+            Record::Smb(smb) => smb::buffer(self, smb, (buffer, instance), dir),
         }
     }
 
@@ -87,6 +91,16 @@ impl Inspect for TxView<'_> {
                 http::file_size(http, our_direction(dir))
             }
             Record::Http(_) => None,
+            Record::Dcerpc(call) => dcerpc::number(call, number, our_direction(dir)),
+            Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
+        }
+    }
+
+    fn interface(&self) -> Option<([u8; 16], u16, bool)> {
+        match &self.tx.record {
+            Record::Dcerpc(call) => dcerpc::interface(call),
+            Record::Smb(smb) => smb.call().and_then(dcerpc::interface),
+            _ => None,
         }
     }
 

@@ -139,6 +139,24 @@ impl<O: Output> Reporter<O> {
                     });
                 }
             }
+            Record::Dcerpc(call) => {
+                if is_over(tx) {
+                    self.write(
+                        "dcerpc",
+                        Place { dir: Direction::ToServer, ..place },
+                        |record, _| {
+                            record.object("dcerpc", |out| eve::dcerpc::call(out, call));
+                        },
+                    );
+                }
+            }
+            Record::Smb(smb) => {
+                if is_over(tx) && self.settings.records.smb_wants(eve::smb::kind_name(smb)) {
+                    self.write("smb", Place { dir: Direction::ToServer, ..place }, |record, _| {
+                        record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
+                    });
+                }
+            }
         }
         self.files(place);
         self.anomalies(place);
@@ -343,6 +361,11 @@ impl<O: Output> Reporter<O> {
     }
 }
 
+/// Nothing more comes of a transaction.
+fn is_over(tx: &Transaction) -> bool {
+    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
+}
+
 /// Most transactions of a flow that are remembered as kept out of the records.
 const MAX_UNLOGGED: usize = 1_024;
 
@@ -375,6 +398,10 @@ fn tx_object<F: Fields>(
             record.object("dns", |out| eve::dns::message(out, message, tx.id));
         }
         Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
+        Record::Dcerpc(call) => record.object("dcerpc", |out| eve::dcerpc::call(out, call)),
+        Record::Smb(smb) => {
+            record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
+        }
     }
 }
 

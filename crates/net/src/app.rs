@@ -17,11 +17,13 @@
 //! gap (give up or find its place again) and report what is wrong as [`Transaction::event`]. Files it
 //! carries go into [`Transaction::files`].
 
+pub mod dcerpc;
 pub mod detect;
 pub mod dns;
 pub mod file;
 pub mod http;
 mod protocol;
+pub mod smb;
 pub mod tls;
 mod transaction;
 
@@ -82,6 +84,17 @@ pub struct AppConfig {
     pub disabled: u64,
     /// Files in transit.
     pub files: file::FileConfig,
+    /// SMB.
+    pub smb: SmbLimits,
+}
+
+/// What SMB requests may ask for; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SmbLimits {
+    /// Bytes of a read; more are an event.
+    pub max_read: u32,
+    /// Bytes of a write; more are an event.
+    pub max_write: u32,
 }
 
 impl Default for AppConfig {
@@ -94,6 +107,7 @@ impl Default for AppConfig {
             max_transactions: 512,
             disabled: 0,
             files: file::FileConfig::default(),
+            smb: SmbLimits::default(),
         }
     }
 }
@@ -344,6 +358,8 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
             Box::new(dns::Parser::new(cx.transport == Transport::Tcp))
         }
         Protocol::Tls => Box::new(tls::Parser::default()),
+        Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
+        Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         _ => return None,
     })
 }

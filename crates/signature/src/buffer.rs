@@ -3,7 +3,7 @@
 //! One table; everything else (keywords, hooks, fast-pattern priority) is derived from it. A new buffer
 //! is a line in its protocol's part of the table and an arm in the sensor's view of that protocol.
 
-use crate::AppProto::{Dns, Ftp, FtpData, Http, Nfs, Quic, Smb, Smtp, Ssh, Tls};
+use crate::AppProto::{Dcerpc, Dns, Ftp, FtpData, Http, Nfs, Quic, Smb, Smtp, Ssh, Tls};
 use crate::{AppProto, Direction};
 
 /// In which direction a buffer exists.
@@ -52,6 +52,7 @@ const JA: &[AppProto] = &[Tls, Quic];
 const SSH: &[AppProto] = &[Ssh];
 const SMTP: &[AppProto] = &[Smtp];
 const SMB: &[AppProto] = &[Smb];
+const DCERPC: &[AppProto] = &[Dcerpc, Smb];
 const FILES: &[AppProto] = &[Http, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
@@ -129,8 +130,11 @@ buffers! {
     SmtpHelo: "smtp.helo", ToServer, SMTP, Single; "HELO or EHLO argument."
     SmtpMailFrom: "smtp.mail_from", ToServer, SMTP, Single; "Sender of the envelope."
     SmtpRcptTo: "smtp.rcpt_to", ToServer, SMTP, Multi; "Recipients of the envelope."
-    SmbNamedPipe: "smb.named_pipe" | "smb_named_pipe", Both, SMB, Single; "Named pipe."
-    SmbShare: "smb.share" | "smb_share", Both, SMB, Single; "Share name."
+    SmbNamedPipe: "smb.named_pipe" | "smb_named_pipe", ToServer, SMB, Single; "Named pipe."
+    SmbShare: "smb.share" | "smb_share", ToServer, SMB, Single; "Share name."
+    SmbNtlmsspUser: "smb.ntlmssp_user", ToServer, SMB, Single; "User of an NTLMSSP login."
+    SmbNtlmsspDomain: "smb.ntlmssp_domain", ToServer, SMB, Single; "Domain of an NTLMSSP login."
+    DcerpcStubData: "dcerpc.stub_data" | "dce_stub_data", Both, DCERPC, Single; "Arguments or results of a DCERPC call."
     TcpHdr: "tcp.hdr", Packet, NONE, Single; "TCP header."
     UdpHdr: "udp.hdr", Packet, NONE, Single; "UDP header."
     Ipv4Hdr: "ipv4.hdr", Packet, NONE, Single; "IPv4 header."

@@ -9,6 +9,7 @@ mod bytes;
 pub(crate) mod classification;
 mod content;
 pub(crate) mod dataset;
+pub(crate) mod dcerpc;
 mod file;
 mod finish;
 mod header;

@@ -104,6 +104,15 @@ impl AppProto {
         NAMES.iter().find(|(_, known)| *known == name).map(|(proto, _)| *proto)
     }
 
+    /// The protocols on which a rule for this one runs: SMB carries DCERPC too.
+    #[must_use]
+    pub fn carriers(self) -> ProtoSet {
+        match self {
+            Self::Dcerpc => ProtoSet::of(&[Self::Dcerpc, Self::Smb]),
+            other => ProtoSet::of(&[other]),
+        }
+    }
+
     /// The protocol with that number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         NAMES.iter().map(|(proto, _)| *proto).find(|proto| *proto as u8 == number)
@@ -162,10 +171,11 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// Parsed: HTTP, DNS and TLS. Detected besides: SMTP, FTP, SMB and SSH.
+    /// Parsed: HTTP, DNS, TLS, SMB and DCERPC. Detected besides: SMTP, FTP and SSH.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
-        let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Smb, AppProto::Ssh]);
+        let parsed = parsed.union(ProtoSet::of(&[AppProto::Smb, AppProto::Dcerpc]));
+        let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Ssh]);
         Self { detected: parsed.union(others), parsed, file_magic: false }
     }
 }

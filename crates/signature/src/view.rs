@@ -254,6 +254,10 @@ pub enum Number {
     DnsRrtype,
     /// Bytes of the file seen so far (`filesize`), only once complete.
     FileSize,
+    /// Version of SMB: 1 or 2.
+    SmbVersion,
+    /// Number of the procedure that a DCERPC request calls.
+    DcerpcOpnum,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.
     DcerpcLittleEndian,
 }
@@ -300,6 +304,12 @@ pub trait Inspect {
 
     /// A number; `None` while unknown.
     fn number(&self, _number: Number, _direction: Direction) -> Option<u64> {
+        None
+    }
+
+    /// The interface that a DCERPC call is of: UUID, major version, and whether it was bound in the first
+    /// fragment. `None` when it is none, or not accepted by the server.
+    fn interface(&self) -> Option<([u8; 16], u16, bool)> {
         None
     }
 

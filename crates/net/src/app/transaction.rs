@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{dns, http, tls};
+use super::{dcerpc, dns, http, smb, tls};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -15,6 +15,10 @@ pub enum Record {
     Dns(Box<dns::Message>),
     /// A TLS handshake.
     Tls(Box<tls::Tls>),
+    /// A call of DCERPC.
+    Dcerpc(Box<dcerpc::Call>),
+    /// An SMB request and its response, or a file that goes over several of them.
+    Smb(Box<smb::Smb>),
 }
 
 impl Record {
@@ -25,6 +29,7 @@ impl Record {
             Self::Http(_) => http::progress::COMPLETE,
             Self::Dns(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
+            Self::Dcerpc(_) | Self::Smb(_) => 1,
         }
     }
 }
@@ -37,6 +42,9 @@ pub struct Event {
     /// Side on which it happened.
     pub dir: Direction,
 }
+
+/// Complete transactions that may wait for an older one.
+const HELD: usize = 16;
 
 /// Events kept per transaction; more of them say nothing new.
 const MAX_EVENTS: usize = 16;
@@ -76,6 +84,8 @@ impl Transaction {
             Record::Http(_) => super::Protocol::Http,
             Record::Dns(_) => super::Protocol::Dns,
             Record::Tls(_) => super::Protocol::Tls,
+            Record::Dcerpc(_) => super::Protocol::Dcerpc,
+            Record::Smb(_) => super::Protocol::Smb,
         }
     }
 
@@ -178,16 +188,25 @@ impl TxList {
 
     /// An open transaction.
     pub fn get_mut(&mut self, id: u64) -> Option<&mut Transaction> {
-        let first = self.list.front()?.id;
+        let at = self.place(id)?;
         self.any_touched = true;
-        self.list.get_mut(usize::try_from(id.checked_sub(first)?).ok()?)
+        self.list.get_mut(at)
     }
 
     /// An open transaction.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<&Transaction> {
+        self.list.get(self.place(id)?)
+    }
+
+    /// Where a transaction is: mostly as far from the front as its number says.
+    fn place(&self, id: u64) -> Option<usize> {
         let first = self.list.front()?.id;
-        self.list.get(usize::try_from(id.checked_sub(first)?).ok()?)
+        let at = usize::try_from(id.checked_sub(first)?).ok()?;
+        if self.list.get(at).is_some_and(|tx| tx.id == id) {
+            return Some(at);
+        }
+        self.list.binary_search_by_key(&id, |tx| tx.id).ok()
     }
 
     pub(super) fn complete_all(&mut self) {
@@ -225,6 +244,10 @@ impl TxList {
         }
         while self.list.front().is_some_and(Transaction::both_complete) {
             self.list.pop_front();
+        }
+        // One that stays open for long (a file) does not hold those after it.
+        if self.list.len() > HELD {
+            self.list.retain(|tx| !tx.both_complete());
         }
     }
 }

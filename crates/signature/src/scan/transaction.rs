@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    Buffer, Direction, Inspect, Sides, View,
+    Buffer, Direction, Inspect, Number, Sides, View,
     check::{
         Rule,
         rule::{Absent, Block, TxTest},
@@ -291,6 +291,16 @@ fn tx_test(test: &TxTest, tx: &dyn Inspect, direction: Direction) -> Found {
     let holds = match test {
         TxTest::Number { number, cmp } => match tx.number(*number, direction) {
             Some(value) if cmp.holds(value) => return Found::Yes,
+            Some(_) => return Found::Never,
+            None => false,
+        },
+        TxTest::Interface(wanted) => match tx.interface() {
+            Some(bound) if wanted.holds(bound) => return Found::Yes,
+            Some(_) => return Found::Never,
+            None => false,
+        },
+        TxTest::Procedure(wanted) => match tx.number(Number::DcerpcOpnum, direction) {
+            Some(opnum) if wanted.iter().any(|part| part.holds(opnum)) => return Found::Yes,
             Some(_) => return Found::Never,
             None => false,
         },
