@@ -37,7 +37,7 @@ fn limits(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
 
 /// Protocols that rules may name: those that are parsed and those that are recognised.
 fn support() -> Support {
-    let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
+    let parsed = Support::default().parsed;
     let recognised: Vec<AppProto> = [
         Protocol::Ssh,
         Protocol::Smtp,

@@ -21,7 +21,6 @@ pub(crate) fn switch_on(settings: &mut Settings) {
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.
 const NOT_OURS: &[&str] = &[
     "bittorrent-dht",
-    "dcerpc",
     "dhcp",
     "dnp3",
     "enip",
@@ -39,10 +38,7 @@ const NOT_OURS: &[&str] = &[
     "quic",
     "rdp",
     "rfb",
-    "sip",
-    "smb",
     "smtp",
-    "snmp",
     "ssh",
     "telnet",
     "template",

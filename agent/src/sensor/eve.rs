@@ -11,7 +11,9 @@ pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod http;
+pub(crate) mod sip;
 pub(crate) mod smb;
+pub(crate) mod snmp;
 pub(crate) mod stats;
 pub(crate) mod tls;
 

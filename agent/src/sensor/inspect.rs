@@ -6,7 +6,9 @@ mod dcerpc;
 mod dns;
 mod file;
 mod http;
+mod sip;
 mod smb;
+mod snmp;
 mod tls;
 
 use net::app::{Record, Transaction};
@@ -35,11 +37,14 @@ pub(crate) struct TxView<'a> {
     /// Raw stream around it, per direction.
     payload: [&'a [u8]; 2],
     cache: http::Cache,
+    /// Text made of an address.
+    address: std::cell::OnceCell<String>,
 }
 
 impl<'a> TxView<'a> {
     pub(crate) fn new(tx: &'a Transaction, protocol: AppProto, payload: [&'a [u8]; 2]) -> Self {
-        Self { tx, protocol, payload, cache: http::Cache::default() }
+        let cache = http::Cache::default();
+        Self { tx, protocol, payload, cache, address: std::cell::OnceCell::new() }
     }
 
     /// The raw stream around the transaction.
@@ -80,6 +85,8 @@ impl Inspect for TxView<'_> {
             Record::Tls(session) => tls::buffer(session, buffer, instance, dir),
             Record::Dcerpc(call) => dcerpc::buffer(self, call, (buffer, instance), dir),
             Record::Smb(smb) => smb::buffer(self, smb, (buffer, instance), dir),
+            Record::Snmp(message) => self.snmp(message, buffer, instance),
+            Record::Sip(message) => sip::buffer(message, buffer, instance),
         }
     }
 
@@ -93,6 +100,8 @@ impl Inspect for TxView<'_> {
             Record::Http(_) => None,
             Record::Dcerpc(call) => dcerpc::number(call, number, our_direction(dir)),
             Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
+            Record::Snmp(message) => snmp::number(message, number),
+            Record::Sip(_) => None,
         }
     }
 

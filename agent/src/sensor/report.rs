@@ -150,6 +150,12 @@ impl<O: Output> Reporter<O> {
                     );
                 }
             }
+            Record::Snmp(message) => self.write("snmp", place, |record, _| {
+                record.object("snmp", |out| eve::snmp::message(out, message));
+            }),
+            Record::Sip(message) => self.write("sip", place, |record, _| {
+                record.object("sip", |out| eve::sip::message(out, message));
+            }),
             Record::Smb(smb) => {
                 if is_over(tx) && self.settings.records.smb_wants(eve::smb::kind_name(smb)) {
                     self.write("smb", Place { dir: Direction::ToServer, ..place }, |record, _| {
@@ -399,6 +405,8 @@ fn tx_object<F: Fields>(
         }
         Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
         Record::Dcerpc(call) => record.object("dcerpc", |out| eve::dcerpc::call(out, call)),
+        Record::Snmp(message) => record.object("snmp", |out| eve::snmp::message(out, message)),
+        Record::Sip(message) => record.object("sip", |out| eve::sip::message(out, message)),
         Record::Smb(smb) => {
             record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
         }

@@ -17,13 +17,16 @@
 //! gap (give up or find its place again) and report what is wrong as [`Transaction::event`]. Files it
 //! carries go into [`Transaction::files`].
 
+mod ber;
 pub mod dcerpc;
 pub mod detect;
 pub mod dns;
 pub mod file;
 pub mod http;
 mod protocol;
+pub mod sip;
 pub mod smb;
+pub mod snmp;
 pub mod tls;
 mod transaction;
 
@@ -360,6 +363,8 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Tls => Box::new(tls::Parser::default()),
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
+        Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Sip => Box::new(sip::Parser::new(cx.transport == Transport::Tcp)),
         _ => return None,
     })
 }

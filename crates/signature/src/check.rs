@@ -22,6 +22,7 @@ pub(crate) mod pcre;
 pub(crate) mod pool;
 pub(crate) mod ranges;
 pub(crate) mod rule;
+mod snmp;
 mod state;
 mod transform;
 pub(crate) mod vars;

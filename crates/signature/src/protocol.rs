@@ -171,10 +171,15 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// Parsed: HTTP, DNS, TLS, SMB and DCERPC. Detected besides: SMTP, FTP and SSH.
+    /// Parsed: HTTP, DNS, TLS, SMB, DCERPC, SNMP and SIP. Detected besides: SMTP, FTP and SSH.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[AppProto::Http, AppProto::Dns, AppProto::Tls]);
-        let parsed = parsed.union(ProtoSet::of(&[AppProto::Smb, AppProto::Dcerpc]));
+        let parsed = parsed.union(ProtoSet::of(&[
+            AppProto::Smb,
+            AppProto::Dcerpc,
+            AppProto::Snmp,
+            AppProto::Sip,
+        ]));
         let others = ProtoSet::of(&[AppProto::Smtp, AppProto::Ftp, AppProto::Ssh]);
         Self { detected: parsed.union(others), parsed, file_magic: false }
     }

@@ -256,6 +256,10 @@ pub enum Number {
     FileSize,
     /// Version of SMB: 1 or 2.
     SmbVersion,
+    /// Version of SNMP: 1, 2 or 3.
+    SnmpVersion,
+    /// Kind of SNMP PDU, from 0 (get).
+    SnmpPduType,
     /// Number of the procedure that a DCERPC request calls.
     DcerpcOpnum,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.

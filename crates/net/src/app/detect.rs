@@ -197,6 +197,9 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
             if bytes.starts_with(b"* OK ") {
                 return Some(Protocol::Imap);
             }
+            if bytes.starts_with(b"SIP/2.0 ") {
+                return Some(Protocol::Sip);
+            }
             bytes.starts_with(b"RFB 00").then_some(Protocol::Rfb)
         }
         Direction::ToServer => {
@@ -330,11 +333,17 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
         [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
         [0, 1 | 2, ..] if port(69) => Probe::Is(Protocol::Tftp),
-        _ if memchr::memmem::find(bytes.get(..256).unwrap_or(bytes), b"SIP/2.0").is_some() => {
-            Probe::Is(Protocol::Sip)
-        }
+        _ if first_line_is_sip(bytes) => Probe::Is(Protocol::Sip),
         _ => Probe::No,
     }
+}
+
+/// A request or status line of SIP (RFC 3261 sections 7.1 and 7.2).
+fn first_line_is_sip(bytes: &[u8]) -> bool {
+    let head = bytes.get(..1024).unwrap_or(bytes);
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
 }
 
 /// Sequence, integer version 0, 1 or 3.

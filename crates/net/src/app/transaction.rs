@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{dcerpc, dns, http, smb, tls};
+use super::{dcerpc, dns, http, sip, smb, snmp, tls};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -19,6 +19,10 @@ pub enum Record {
     Dcerpc(Box<dcerpc::Call>),
     /// An SMB request and its response, or a file that goes over several of them.
     Smb(Box<smb::Smb>),
+    /// An SNMP message.
+    Snmp(Box<snmp::Message>),
+    /// A SIP message.
+    Sip(Box<sip::Message>),
 }
 
 impl Record {
@@ -29,7 +33,7 @@ impl Record {
             Self::Http(_) => http::progress::COMPLETE,
             Self::Dns(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
-            Self::Dcerpc(_) | Self::Smb(_) => 1,
+            Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
         }
     }
 }
@@ -86,6 +90,8 @@ impl Transaction {
             Record::Tls(_) => super::Protocol::Tls,
             Record::Dcerpc(_) => super::Protocol::Dcerpc,
             Record::Smb(_) => super::Protocol::Smb,
+            Record::Snmp(_) => super::Protocol::Snmp,
+            Record::Sip(_) => super::Protocol::Sip,
         }
     }
 

@@ -102,6 +102,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             || self.app_option(name, value)?
             || self.dataset_option(name, value)?
             || self.dcerpc_option(name, value)?
+            || self.snmp_option(name, value)?
             || self.content_option(name, value)?
             || self.buffer_option(name, value)?
             || self.meta_option(name, value)?

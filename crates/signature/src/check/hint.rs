@@ -104,6 +104,8 @@ const KNOWN: &[&str] = &[
     "dcerpc.iface",
     "dcerpc.opnum",
     "smb.version",
+    "snmp.version",
+    "snmp.pdu_type",
 ];
 
 /// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.

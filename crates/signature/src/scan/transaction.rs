@@ -202,7 +202,7 @@ impl Scan<'_> {
     /// Looks for an instance of the buffer in which all items of the block match.
     fn block(&mut self, block: &Block, tx: &dyn Inspect, direction: Direction) -> Found {
         let mut growing = false;
-        let little = tx.number(crate::Number::DcerpcLittleEndian, direction) == Some(1);
+        let little = tx.number(Number::DcerpcLittleEndian, direction) == Some(1);
         for instance in 0..MAX_INSTANCES {
             match tx.buffer(block.buffer, direction, instance) {
                 View::Pending if tx.is_complete(direction) => return self.missing(block, instance),
