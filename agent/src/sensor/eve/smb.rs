@@ -183,7 +183,7 @@ fn set_info<F: Fields>(out: &mut F, info: &SetInfo, version: u8) {
     out.text("fuid", &file_id(&info.id));
 }
 
-/// Identifier of a file, or GUID: all groups but the last are little endian.
+/// Identifier of a file, or GUID: numbers of four and two bytes, little endian.
 fn file_id(id: &[u8]) -> String {
     let hex = |order: &[usize]| {
         order.iter().fold(String::new(), |text, at| {
@@ -191,7 +191,7 @@ fn file_id(id: &[u8]) -> String {
         })
     };
     match id.len() {
-        16 => [&[3, 2, 1, 0][..], &[5, 4], &[7, 6], &[9, 8], &[10, 11, 12, 13, 14, 15]]
+        16 => [&[3, 2, 1, 0][..], &[5, 4], &[7, 6], &[9, 8], &[11, 10, 15, 14, 13, 12]]
             .map(hex)
             .join("-"),
         2 => hex(&[1, 0]),
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn identifiers_of_files() {
         let id: Vec<u8> = (0..16).collect();
-        assert_eq!(file_id(&id), "03020100-0504-0706-0908-0a0b0c0d0e0f");
+        assert_eq!(file_id(&id), "03020100-0504-0706-0908-0b0a0f0e0d0c");
         assert_eq!(file_id(&[0x34, 0x12]), "1234");
         assert_eq!(file_id(&[]), "");
     }

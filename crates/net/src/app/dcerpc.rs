@@ -11,6 +11,9 @@ mod pdu;
 mod session;
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 pub use names::{kind_name, procedure, service};
 pub use pdu::{Header, header};
 pub use session::Session;

@@ -126,7 +126,7 @@ fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     if let Some(protocol) = banner(dir, bytes) {
         return Probe::Is(protocol);
     }
-    match windows(dir, bytes) {
+    match windows(dir, bytes, cx) {
         Probe::No => {}
         Probe::More => more = true,
         found => return found,
@@ -223,13 +223,17 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
 }
 
 /// SMB and DCERPC, whose messages also say who sent them.
-fn windows(dir: Direction, bytes: &[u8]) -> Probe {
+fn windows(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let told = |protocol, by_server: bool| match (dir, by_server) {
         (Direction::ToServer, true) => Probe::Reversed(protocol),
-        // One side of a session may be encrypted, and says nothing of its direction.
         _ => Probe::Is(protocol),
     };
+    let (client, server) = cx.ports;
     match bytes {
+        // An encrypted message says nothing of its direction; the ports do.
+        [0, _, _, _, 0xfd, b'S', b'M', b'B', ..] => {
+            told(Protocol::Smb, matches!(client, 139 | 445) && !matches!(server, 139 | 445))
+        }
         [0, _, _, _, 0xfc..=0xff, b'S', b'M', b'B', ..] => {
             if bytes.len() < 21 {
                 return Probe::More;

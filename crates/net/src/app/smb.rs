@@ -16,6 +16,9 @@ mod record;
 mod transfer;
 mod two;
 
+#[cfg(test)]
+mod tests;
+
 pub use names::{command_name, dialect_name, function_name, status_name};
 pub use parser::Parser;
 pub use record::{

@@ -98,9 +98,11 @@ fn pdu(c: &mut Cursor<'_>, message: &mut Message) -> Option<()> {
         ber::element(&mut c)?;
     }
     let mut list = Cursor::new(ber::tagged(&mut c, SEQUENCE)?);
-    while !list.is_empty() && message.variables.len() < MAX_VARIABLES {
-        let mut variable = Cursor::new(ber::tagged(&mut list, SEQUENCE)?);
-        let name = ber::oid(ber::tagged(&mut variable, 6)?)?;
+    // Old agents send variables that are not quite right: those before them stand.
+    while let Some(variable) = ber::tagged(&mut list, SEQUENCE) {
+        let mut variable = Cursor::new(variable);
+        let name = ber::tagged(&mut variable, 6).and_then(ber::oid);
+        let Some(name) = name.filter(|_| message.variables.len() < MAX_VARIABLES) else { break };
         if name == TRAP_OID && matches!(kind, 6 | 7) {
             message.trap_oid = ber::tagged(&mut variable, 6).and_then(ber::oid);
         }

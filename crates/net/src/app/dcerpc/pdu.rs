@@ -10,8 +10,6 @@ pub(super) const HEADER: usize = 16;
 const PFC_FIRST: u8 = 1;
 /// Last fragment.
 const PFC_LAST: u8 = 2;
-/// An object UUID follows the header of a request.
-const PFC_OBJECT: u8 = 0x80;
 
 /// The common header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,21 +92,14 @@ impl Numbers<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Pdu<'a> {
     pub(super) head: Header,
-    /// Behind the common header, authentication left out.
+    /// Behind the common header, authentication at the end included.
     body: &'a [u8],
 }
 
 impl<'a> Pdu<'a> {
     /// `bytes` are a whole fragment.
     pub(super) fn new(head: Header, bytes: &'a [u8]) -> Self {
-        let body = bytes.get(HEADER..).unwrap_or_default();
-        // The trailer of authentication has eight bytes before its value.
-        let trailer = match head.auth {
-            0 => 0,
-            n => usize::from(n).saturating_add(8),
-        };
-        let keep = body.len().saturating_sub(trailer);
-        Self { head, body: body.get(..keep).unwrap_or(body) }
+        Self { head, body: bytes.get(HEADER..).unwrap_or_default() }
     }
 
     fn numbers(&self) -> Numbers<'a> {
@@ -156,22 +147,18 @@ impl<'a> Pdu<'a> {
         Some(list)
     }
 
-    /// Context, procedure and arguments of a request.
+    /// Context, procedure and arguments of a request. An object UUID, when there is one, counts as
+    /// arguments: rules are written for that.
     pub(super) fn request(&self) -> Option<(u16, u16, &'a [u8])> {
         let mut n = self.numbers();
         n.c.skip(4)?;
         let (context, opnum) = (n.u16()?, n.u16()?);
-        if self.head.flags & PFC_OBJECT != 0 {
-            n.c.skip(16)?;
-        }
         Some((context, opnum, n.c.rest()))
     }
 
-    /// Results of a response or fault.
-    pub(super) fn response(&self) -> Option<&'a [u8]> {
-        let mut n = self.numbers();
-        // Hint, context, count of cancels.
-        n.c.skip(8)?;
-        Some(n.c.rest())
+    /// Results of a response or fault; with the eight bytes of hint, context and cancels before them
+    /// when `whole`.
+    pub(super) fn response(&self, whole: bool) -> Option<&'a [u8]> {
+        self.body.get(if whole { 0 } else { 8 }..)
     }
 }

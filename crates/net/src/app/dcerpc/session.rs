@@ -26,9 +26,17 @@ pub struct Session {
     /// Context numbers of the last bind, in its order.
     asked: Vec<u16>,
     open: Vec<Open>,
+    /// Results begin right behind the common header: so rules see them over TCP, not in pipes.
+    whole_results: bool,
 }
 
 impl Session {
+    /// For a TCP connection; a pipe has the default.
+    #[must_use]
+    pub fn over_tcp() -> Self {
+        Self { whole_results: true, ..Self::default() }
+    }
+
     /// The interface that a context number stands for.
     #[must_use]
     pub fn interface(&self, context: u16) -> Option<&Interface> {
@@ -145,7 +153,7 @@ impl Session {
         let half = &mut call.halves.to_client;
         match pdu.head.kind {
             kind::RESPONSE | kind::FAULT => {
-                half.add(pdu.response()?);
+                half.add(pdu.response(self.whole_results)?);
             }
             kind::BIND_ACK | kind::ALTER_CONTEXT_RESPONSE => {
                 half.fragments = half.fragments.saturating_add(1);

@@ -5,7 +5,7 @@ use super::{Call, Session, header};
 use crate::flow::{Direction, PerDirection};
 
 /// PDUs of both directions of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stream {
     session: Session,
     sides: PerDirection<Side>,
@@ -17,6 +17,12 @@ struct Side {
     partial: Vec<u8>,
     /// Where the next fragment begins is not known (any more).
     lost: bool,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self { session: Session::over_tcp(), sides: PerDirection::default() }
+    }
 }
 
 impl Stream {
