@@ -133,7 +133,7 @@ buffers! {
     SmtpMailFrom: "smtp.mail_from", ToServer, SMTP, Single; "Sender of the envelope."
     SmtpRcptTo: "smtp.rcpt_to", ToServer, SMTP, Multi; "Recipients of the envelope."
     SmbNamedPipe: "smb.named_pipe" | "smb_named_pipe", ToServer, SMB, Single; "Named pipe."
-    SmbShare: "smb.share" | "smb_share", ToServer, SMB, Single; "Share name."
+    SmbShare: "smb.share" | "smb_share", Both, SMB, Single; "Share name."
     SmbNtlmsspUser: "smb.ntlmssp_user", ToServer, SMB, Single; "User of an NTLMSSP login."
     SmbNtlmsspDomain: "smb.ntlmssp_domain", ToServer, SMB, Single; "Domain of an NTLMSSP login."
     DcerpcStubData: "dcerpc.stub_data" | "dce_stub_data", Both, DCERPC, Single; "Arguments or results of a DCERPC call."

@@ -15,14 +15,13 @@ pub(super) fn buffer<'a>(
     match (&smb.kind, buffer) {
         (Kind::Pipe(call), _) => dcerpc::buffer(view, call, (buffer, at), dir),
         _ if at > 0 => View::Absent,
-        // What the client asks for: whether it holds files or pipes is known with the answer only.
-        (Kind::TreeConnect(tree), Buffer::SmbShare) => non_empty(&tree.share),
-        (Kind::TreeConnect(tree), Buffer::SmbNamedPipe) => {
+        (Kind::TreeConnect(tree), Buffer::SmbNamedPipe | Buffer::SmbShare) => {
             if !view.is_complete(dir) {
                 return View::Pending;
             }
             let pipe = tree.kind == Some(ShareKind::Pipe);
-            non_empty(if pipe { &tree.share } else { &[] })
+            let wanted = pipe == (buffer == Buffer::SmbNamedPipe);
+            non_empty(if wanted { &tree.share } else { &[] })
         }
         (Kind::SessionSetup(setup), _) => match (&setup.identity, buffer) {
             (Some(identity), Buffer::SmbNtlmsspUser) => non_empty(&identity.user),
