@@ -141,6 +141,7 @@ impl Log {
                 ),
                 Record::Dns(dns) => format!("dns {:04x}", dns.id),
                 Record::Tls(tls) => format!("tls {:?}", tls.sni().map(<[u8]>::escape_ascii)),
+                other => format!("{other:?}"),
             };
             let progress = tx.progress(dir);
             writeln!(self.text, "tx {} {dir:?} {progress}: {what}", tx.id).unwrap();

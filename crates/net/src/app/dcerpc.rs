@@ -168,12 +168,17 @@ impl AppParser for Parser {
 /// Whether bytes begin a PDU of either kind.
 pub(super) fn looks_like(bytes: &[u8], transport: Transport) -> bool {
     match transport {
-        Transport::Tcp => header(bytes).is_some_and(|head| {
-            head.version.0 == 5
-                && head.version.1 <= 1
-                && head.kind <= kind::LAST
-                && head.length >= 16
-        }),
+        // Up to the length of the fragment: the number of the call may be in the next segment.
+        Transport::Tcp => match bytes {
+            [5, 0 | 1, kind, _, integers, floats, _, _, a, b, ..] => {
+                let length = if integers & 0x10 != 0 { [*b, *a] } else { [*a, *b] };
+                *kind <= kind::LAST
+                    && integers & 0xee == 0
+                    && *floats <= 3
+                    && u16::from_be_bytes(length) >= 16
+            }
+            _ => false,
+        },
         Transport::Udp => datagram::looks_like(bytes),
     }
 }

@@ -235,9 +235,6 @@ fn windows(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
             told(Protocol::Smb, matches!(client, 139 | 445) && !matches!(server, 139 | 445))
         }
         [0, _, _, _, 0xfc..=0xff, b'S', b'M', b'B', ..] => {
-            if bytes.len() < 21 {
-                return Probe::More;
-            }
             smb::looks_like(bytes).map_or(Probe::No, |response| told(Protocol::Smb, response))
         }
         // A session request (RFC 1002 section 4.3.2): two names of 34 bytes; or its answer.
@@ -248,7 +245,7 @@ fn windows(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         }
         [0] | [0, ..] if bytes.len() < 8 && is_cut_smb(bytes) => Probe::More,
         [5] | [5, 0 | 1] => Probe::More,
-        [5, 0 | 1, kind, ..] if bytes.len() < 16 && *kind <= dcerpc::kind::LAST => Probe::More,
+        [5, 0 | 1, kind, ..] if bytes.len() < 10 && *kind <= dcerpc::kind::LAST => Probe::More,
         _ => Probe::No,
     }
 }
