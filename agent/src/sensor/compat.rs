@@ -25,7 +25,6 @@ pub(crate) fn switch_on(settings: &mut Settings) {
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.
 const NOT_OURS: &[&str] = &[
     "bittorrent-dht",
-    "dcerpc",
     "dhcp",
     "dnp3",
     "enip",
@@ -42,9 +41,6 @@ const NOT_OURS: &[&str] = &[
     "quic",
     "rdp",
     "rfb",
-    "sip",
-    "smb",
-    "snmp",
     "telnet",
     "template",
     "tftp",
@@ -142,6 +138,8 @@ fn app_layer(settings: &mut Settings, rest: &str, input: Input<'_>) -> Result<()
         // Rules find fingerprints in any case; this is whether records show them.
         "tls.ja3-fingerprints" => settings.records.ja3 = input.flag()?,
         "tls.ja4-fingerprints" => settings.records.ja4 = input.flag()?,
+        "smb.max-read-size" => app.smb.max_read = input.size32()?,
+        "smb.max-write-size" => app.smb.max_write = input.size32()?,
         // How bodies are inspected while they grow is fixed at Suricata's defaults.
         "http.libhtp.default-config.request-body-minimal-inspect-size" => {
             fixed(input, 32 << 10, "32kb, which cannot be changed")?;
@@ -301,6 +299,9 @@ fn record_type(
         // Bounds what is shown of a stream; we show the packet's own payload.
         ("alert", "payload-buffer-size") => {
             input.size()?;
+        }
+        ("smb", "types") => {
+            records.smb_types = input.value.split(',').map(|kind| kind.trim().to_owned()).collect();
         }
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }

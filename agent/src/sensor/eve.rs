@@ -6,13 +6,17 @@
 pub(crate) mod alert;
 pub(crate) mod anomaly;
 pub(crate) mod arp;
+pub(crate) mod dcerpc;
 pub(crate) mod dns;
 pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod ftp;
 pub(crate) mod http;
+pub(crate) mod sip;
+pub(crate) mod smb;
 pub(crate) mod smtp;
+pub(crate) mod snmp;
 pub(crate) mod ssh;
 pub(crate) mod stats;
 pub(crate) mod tls;

@@ -2,11 +2,15 @@
 //!
 //! One file per protocol; what files in transit show is the same for all of them ([`file`]).
 
+mod dcerpc;
 mod dns;
 mod file;
 mod ftp;
 mod http;
+mod sip;
+mod smb;
 mod smtp;
+mod snmp;
 mod ssh;
 mod tls;
 
@@ -39,6 +43,8 @@ pub(crate) struct TxView<'a> {
     mail: smtp::Cache,
     /// Who opened the flow.
     client: std::net::IpAddr,
+    /// Text made of an address.
+    address: std::cell::OnceCell<String>,
 }
 
 impl<'a> TxView<'a> {
@@ -49,7 +55,7 @@ impl<'a> TxView<'a> {
         payload: [&'a [u8]; 2],
     ) -> Self {
         let (cache, mail) = (http::Cache::default(), smtp::Cache::default());
-        Self { tx, protocol, payload, cache, mail, client }
+        Self { tx, protocol, payload, cache, mail, client, address: std::cell::OnceCell::new() }
     }
 
     /// The raw stream around the transaction.
@@ -97,6 +103,10 @@ impl Inspect for TxView<'_> {
                 let dir = our_direction(dir);
                 ssh::buffer(ssh, buffer, instance, (dir, self.tx.progress(dir)))
             }
+            Record::Dcerpc(call) => dcerpc::buffer(self, call, (buffer, instance), dir),
+            Record::Smb(smb) => smb::buffer(self, smb, (buffer, instance), dir),
+            Record::Snmp(message) => self.snmp(message, buffer, instance),
+            Record::Sip(message) => sip::buffer(message, buffer, instance),
         }
     }
 
@@ -109,7 +119,18 @@ impl Inspect for TxView<'_> {
             }
             Record::Ftp(ftp) => ftp::number(ftp, number, dir, self.is_complete(dir), self.client),
             Record::FtpData(transfer) => ftp::data_number(transfer, number),
-            Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) => None,
+            Record::Dcerpc(call) => dcerpc::number(call, number, our_direction(dir)),
+            Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
+            Record::Snmp(message) => snmp::number(message, number),
+            Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
+        }
+    }
+
+    fn interface(&self) -> Option<([u8; 16], u16, bool)> {
+        match &self.tx.record {
+            Record::Dcerpc(call) => dcerpc::interface(call),
+            Record::Smb(smb) => smb.call().and_then(dcerpc::interface),
+            _ => None,
         }
     }
 

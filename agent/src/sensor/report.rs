@@ -182,6 +182,30 @@ impl<O: Output> Reporter<O> {
                 }
             }
             Record::Ssh(ssh) => self.ssh(place, ssh, ended),
+            Record::Dcerpc(call) => {
+                if is_complete(tx) {
+                    self.write(
+                        "dcerpc",
+                        Place { dir: Direction::ToServer, ..place },
+                        |record, _| {
+                            record.object("dcerpc", |out| eve::dcerpc::call(out, call));
+                        },
+                    );
+                }
+            }
+            Record::Snmp(message) => self.write("snmp", place, |record, _| {
+                record.object("snmp", |out| eve::snmp::message(out, message));
+            }),
+            Record::Sip(message) => self.write("sip", place, |record, _| {
+                record.object("sip", |out| eve::sip::message(out, message));
+            }),
+            Record::Smb(smb) => {
+                if is_complete(tx) && self.settings.records.smb_wants(eve::smb::kind_name(smb)) {
+                    self.write("smb", Place { dir: Direction::ToServer, ..place }, |record, _| {
+                        record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
+                    });
+                }
+            }
         }
         self.files(place);
         self.anomalies(place);
@@ -422,6 +446,7 @@ impl<O: Output> Reporter<O> {
     }
 }
 
+/// Nothing more comes of a transaction.
 fn is_complete(tx: &Transaction) -> bool {
     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
 }
@@ -463,6 +488,12 @@ fn tx_object<F: Fields>(
         Record::Ftp(ftp) => record.value("ftp", eve::ftp::command(ftp).into()),
         Record::FtpData(transfer) => record.value("ftp_data", eve::ftp::data(transfer)),
         Record::Ssh(ssh) => record.value("ssh", eve::ssh::connection(ssh).into()),
+        Record::Dcerpc(call) => record.object("dcerpc", |out| eve::dcerpc::call(out, call)),
+        Record::Snmp(message) => record.object("snmp", |out| eve::snmp::message(out, message)),
+        Record::Sip(message) => record.object("sip", |out| eve::sip::message(out, message)),
+        Record::Smb(smb) => {
+            record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
+        }
     }
 }
 

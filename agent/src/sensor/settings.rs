@@ -62,6 +62,15 @@ pub(crate) struct RecordOptions {
     pub(crate) mail: MailOptions,
     /// Records of SSH wait for the fingerprints and show them.
     pub(crate) hassh: Hassh,
+    /// Kinds of SMB transactions that get records; all of them when empty.
+    pub(crate) smb_types: Vec<String>,
+}
+
+impl RecordOptions {
+    /// Whether SMB transactions of a kind get records.
+    pub(crate) fn smb_wants(&self, kind: &str) -> bool {
+        self.smb_types.is_empty() || self.smb_types.iter().any(|wanted| wanted == kind)
+    }
 }
 
 /// Whether SSH records have fingerprints.
@@ -99,6 +108,7 @@ impl Default for RecordOptions {
             alert_payload_printable: false,
             mail: MailOptions { extended: true, ..MailOptions::default() },
             hassh: Hassh::Yes,
+            smb_types: Vec::new(),
         }
     }
 }
@@ -253,6 +263,10 @@ impl Input<'_> {
         };
         let number: u64 = digits.parse().map_err(|_| self.wrong("a size such as 100kb"))?;
         number.checked_mul(factor).ok_or_else(|| self.wrong("a size that fits"))
+    }
+
+    pub(crate) fn size32(&self) -> Result<u32, SettingError> {
+        u32::try_from(self.size64()?).map_err(|_| self.wrong("a size below 4gb"))
     }
 
     pub(crate) fn size(&self) -> Result<usize, SettingError> {

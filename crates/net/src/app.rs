@@ -18,6 +18,8 @@
 //! carries go into [`Transaction::files`]. `template.rs` is a small one to begin from: compiled, tested,
 //! with the list of everything else that a protocol needs.
 
+mod ber;
+pub mod dcerpc;
 pub mod detect;
 pub mod dns;
 pub mod expect;
@@ -27,7 +29,10 @@ pub mod http;
 mod lines;
 pub mod mime;
 mod protocol;
+pub mod sip;
+pub mod smb;
 pub mod smtp;
+pub mod snmp;
 pub mod ssh;
 #[cfg(test)]
 pub(crate) mod template;
@@ -102,6 +107,17 @@ pub struct AppConfig {
     pub smtp: smtp::Config,
     /// FTP.
     pub ftp: ftp::Config,
+    /// SMB.
+    pub smb: SmbLimits,
+}
+
+/// What SMB requests may ask for; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SmbLimits {
+    /// Bytes of a read; more are an event.
+    pub max_read: u32,
+    /// Bytes of a write; more are an event.
+    pub max_write: u32,
 }
 
 impl Default for AppConfig {
@@ -117,6 +133,7 @@ impl Default for AppConfig {
             files: file::FileConfig::default(),
             smtp: smtp::Config::default(),
             ftp: ftp::Config::default(),
+            smb: SmbLimits::default(),
         }
     }
 }
@@ -390,6 +407,10 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Smtp => Box::new(smtp::Parser::new(cx.config)),
         Protocol::Ftp => Box::new(ftp::Parser::new(cx.config)),
         Protocol::Ssh => Box::new(ssh::Parser::default()),
+        Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
+        Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
+        Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Sip => Box::new(sip::Parser::new(cx.transport == Transport::Tcp)),
         _ => return None,
     })
 }

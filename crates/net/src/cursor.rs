@@ -80,6 +80,21 @@ impl<'a> Cursor<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    /// Little-endian 16 bits.
+    pub fn u16_le(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    /// Little-endian 32 bits.
+    pub fn u32_le(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// Little-endian 64 bits.
+    pub fn u64_le(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
     /// A slice preceded by its length in one byte.
     pub fn vec8(&mut self) -> Option<&'a [u8]> {
         let mut ahead = *self;
@@ -123,6 +138,16 @@ mod tests {
         assert_eq!(c.remaining(), 1, "a failed read does not move");
         assert_eq!(c.u8(), Some(7));
         assert!(c.is_empty());
+    }
+
+    #[test]
+    fn little_endian_numbers() {
+        let bytes: Vec<u8> = (1..=14).collect();
+        let mut c = Cursor::new(&bytes);
+        assert_eq!(c.u16_le(), Some(0x0201));
+        assert_eq!(c.u32_le(), Some(0x0605_0403));
+        assert_eq!(c.u64_le(), Some(0x0e0d_0c0b_0a09_0807));
+        assert_eq!(c.u64_le(), None);
     }
 
     #[test]

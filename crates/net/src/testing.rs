@@ -151,6 +151,7 @@ impl Log {
                 Record::Ssh(ssh) => {
                     format!("ssh {}", ssh.sides.to_server.software.escape_ascii())
                 }
+                other => format!("{other:?}"),
             };
             let progress = tx.progress(dir);
             writeln!(self.text, "tx {} {dir:?} {progress}: {what}", tx.id).unwrap();

@@ -3,7 +3,7 @@
 //! One table; everything else (keywords, hooks, fast-pattern priority) is derived from it. A new buffer
 //! is a line in its protocol's part of the table and an arm in the sensor's view of that protocol.
 
-use crate::AppProto::{Dns, Ftp, FtpData, Http, Nfs, Quic, Smb, Smtp, Ssh, Tls};
+use crate::AppProto::{Dcerpc, Dns, Ftp, FtpData, Http, Nfs, Quic, Sip, Smb, Smtp, Snmp, Ssh, Tls};
 use crate::{AppProto, Direction};
 
 /// In which direction a buffer exists.
@@ -55,6 +55,9 @@ const SSH: &[AppProto] = &[Ssh];
 const SMTP: &[AppProto] = &[Smtp];
 const FTP: &[AppProto] = &[Ftp];
 const SMB: &[AppProto] = &[Smb];
+const DCERPC: &[AppProto] = &[Dcerpc, Smb];
+const SNMP: &[AppProto] = &[Snmp];
+const SIP: &[AppProto] = &[Sip];
 const FILES: &[AppProto] = &[Http, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
@@ -163,8 +166,28 @@ buffers! {
     FtpCommandData: "ftp.command_data", ToServer, FTP, Single; "Argument of the command."
     FtpReply: "ftp.reply", ToClient, FTP, Multi; "Text of each line of the reply."
     FtpCompletionCode: "ftp.completion_code", ToClient, FTP, Multi; "Digits of each line of the reply."
-    SmbNamedPipe: "smb.named_pipe" | "smb_named_pipe", Both, SMB, Single; "Named pipe."
+    SmbNamedPipe: "smb.named_pipe" | "smb_named_pipe", ToServer, SMB, Single; "Named pipe."
     SmbShare: "smb.share" | "smb_share", Both, SMB, Single; "Share name."
+    SmbNtlmsspUser: "smb.ntlmssp_user", ToServer, SMB, Single; "User of an NTLMSSP login."
+    SmbNtlmsspDomain: "smb.ntlmssp_domain", ToServer, SMB, Single; "Domain of an NTLMSSP login."
+    DcerpcStubData: "dcerpc.stub_data" | "dce_stub_data", Both, DCERPC, Single; "Arguments or results of a DCERPC call."
+    SnmpCommunity: "snmp.community", Both, SNMP, Single; "Community of versions 1 and 2."
+    SnmpUsm: "snmp.usm", Both, SNMP, Single; "User of the security model of version 3."
+    SnmpTrapOid: "snmp.trap_oid", Both, SNMP, Single; "What was trapped, dotted."
+    SnmpTrapAddress: "snmp.trap_address", Both, SNMP, Single; "Where a trap of version 1 came from, dotted."
+    SipMethod: "sip.method", ToServer, SIP, Single; "Method."
+    SipUri: "sip.uri", ToServer, SIP, Single; "URI of the request."
+    SipRequestLine: "sip.request_line", ToServer, SIP, Single; "First line of a request."
+    SipStatCode: "sip.stat_code", ToClient, SIP, Single; "Status code."
+    SipStatMsg: "sip.stat_msg", ToClient, SIP, Single; "Reason."
+    SipResponseLine: "sip.response_line", ToClient, SIP, Single; "First line of a response."
+    SipProtocol: "sip.protocol", Both, SIP, Single; "Protocol and version of the first line."
+    SipFrom: "sip.from", Both, SIP, Multi; "Values of From."
+    SipTo: "sip.to", Both, SIP, Multi; "Values of To."
+    SipVia: "sip.via", Both, SIP, Multi; "Values of Via."
+    SipUserAgent: "sip.user_agent", Both, SIP, Multi; "Values of User-Agent."
+    SipContentType: "sip.content_type", Both, SIP, Multi; "Values of Content-Type."
+    SipContentLength: "sip.content_length", Both, SIP, Multi; "Values of Content-Length."
     TcpHdr: "tcp.hdr", Packet, NONE, Single; "TCP header."
     UdpHdr: "udp.hdr", Packet, NONE, Single; "UDP header."
     Ipv4Hdr: "ipv4.hdr", Packet, NONE, Single; "IPv4 header."

@@ -106,6 +106,15 @@ impl AppProto {
         NAMES.iter().find(|(_, known)| *known == name).map(|(proto, _)| *proto)
     }
 
+    /// The protocols on which a rule for this one runs: SMB carries DCERPC too.
+    #[must_use]
+    pub fn carriers(self) -> ProtoSet {
+        match self {
+            Self::Dcerpc => ProtoSet::of(&[Self::Dcerpc, Self::Smb]),
+            other => ProtoSet::of(&[other]),
+        }
+    }
+
     /// The protocol with that number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         NAMES.iter().map(|(proto, _)| *proto).find(|proto| *proto as u8 == number)
@@ -164,7 +173,7 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// Parsed: HTTP, DNS, TLS, SMTP, FTP with its data channels and SSH. Detected besides: SMB.
+    /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP and SIP.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -176,8 +185,12 @@ impl Default for Support {
             AppProto::Ftp,
             AppProto::FtpData,
             AppProto::Ssh,
+            AppProto::Smb,
+            AppProto::Dcerpc,
+            AppProto::Snmp,
+            AppProto::Sip,
         ]);
-        let others = ProtoSet::of(&[AppProto::Smb]);
+        let others = ProtoSet::of(&[]);
         Self { detected: parsed.union(others), parsed, file_magic: false }
     }
 }

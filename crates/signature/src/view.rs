@@ -311,6 +311,14 @@ pub enum Number {
     FtpDataCommand,
     /// Bytes of the file seen so far (`filesize`), only once complete.
     FileSize,
+    /// Version of SMB: 1 or 2.
+    SmbVersion,
+    /// Version of SNMP: 1, 2 or 3.
+    SnmpVersion,
+    /// Kind of SNMP PDU, from 0 (get).
+    SnmpPduType,
+    /// Number of the procedure that a DCERPC request calls.
+    DcerpcOpnum,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.
     DcerpcLittleEndian,
 }
@@ -357,6 +365,12 @@ pub trait Inspect {
 
     /// A number; `None` while unknown.
     fn number(&self, _number: Number, _direction: Direction) -> Option<u64> {
+        None
+    }
+
+    /// The interface that a DCERPC call is of: UUID, major version, and whether it was bound in the first
+    /// fragment. `None` when it is none, or not accepted by the server.
+    fn interface(&self) -> Option<([u8; 16], u16, bool)> {
         None
     }
 

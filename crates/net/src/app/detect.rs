@@ -1,6 +1,6 @@
 //! Which protocol the first bytes of a direction belong to. Content decides, not the port.
 
-use super::{AppContext, Protocol, dns};
+use super::{AppContext, Protocol, dcerpc, dns, smb};
 use crate::cursor::Cursor;
 use crate::flow::Direction;
 
@@ -126,6 +126,11 @@ fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     if let Some(protocol) = banner(dir, bytes) {
         return Probe::Is(protocol);
     }
+    match windows(dir, bytes, cx) {
+        Probe::No => {}
+        Probe::More => more = true,
+        found => return found,
+    }
     if let Some(protocol) = binary(bytes) {
         return Probe::Is(protocol);
     }
@@ -192,6 +197,9 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
             if bytes.starts_with(b"* OK ") {
                 return Some(Protocol::Imap);
             }
+            if bytes.starts_with(b"SIP/2.0 ") {
+                return Some(Protocol::Sip);
+            }
             bytes.starts_with(b"RFB 00").then_some(Protocol::Rfb)
         }
         Direction::ToServer => {
@@ -214,11 +222,46 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
     }
 }
 
+/// SMB and DCERPC, whose messages also say who sent them.
+fn windows(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
+    let told = |protocol, by_server: bool| match (dir, by_server) {
+        (Direction::ToServer, true) => Probe::Reversed(protocol),
+        _ => Probe::Is(protocol),
+    };
+    let (client, server) = cx.ports;
+    match bytes {
+        // An encrypted message says nothing of its direction; the ports do.
+        [0, _, _, _, 0xfd, b'S', b'M', b'B', ..] => {
+            told(Protocol::Smb, matches!(client, 139 | 445) && !matches!(server, 139 | 445))
+        }
+        [0, _, _, _, 0xfc..=0xff, b'S', b'M', b'B', ..] => {
+            smb::looks_like(bytes).map_or(Probe::No, |response| told(Protocol::Smb, response))
+        }
+        // A session request (RFC 1002 section 4.3.2): two names of 34 bytes; or its answer.
+        [0x81, 0, 0, 0x44, 0x20, ..] | [0x82, 0, 0, 0] => Probe::Is(Protocol::Smb),
+        [5, 0 | 1, ..] if dcerpc::looks_like(bytes, Transport::Tcp) => {
+            let by_server = matches!(bytes.get(2), Some(2 | 3 | 12 | 13 | 15));
+            told(Protocol::Dcerpc, by_server)
+        }
+        [0] | [0, ..] if bytes.len() < 8 && is_cut_smb(bytes) => Probe::More,
+        [5] | [5, 0 | 1] => Probe::More,
+        [5, 0 | 1, kind, ..] if bytes.len() < 10 && *kind <= dcerpc::kind::LAST => Probe::More,
+        _ => Probe::No,
+    }
+}
+
+/// Whether what is there of the mark of SMB is right.
+fn is_cut_smb(bytes: &[u8]) -> bool {
+    match bytes.get(4..).unwrap_or_default() {
+        [] => bytes.len() >= 4 || bytes == [0],
+        [0xfc..=0xff, name @ ..] => b"SMB".starts_with(name),
+        _ => false,
+    }
+}
+
 /// Protocols with magic numbers.
 fn binary(bytes: &[u8]) -> Option<Protocol> {
     match bytes {
-        [0, _, _, _, 0xfd..=0xff, b'S', b'M', b'B', ..] => Some(Protocol::Smb),
-        [5, 0, 0 | 2 | 11 | 12 | 14, 3, 0x10 | 0, 0, 0, 0, ..] => Some(Protocol::Dcerpc),
         [3, 0, _, _, _, 0xe0 | 0xd0, 0, 0, ..] => Some(Protocol::Rdp),
         [0x10, _, 0, 4, b'M', b'Q', b'T', b'T', ..]
         | [0x10, _, 0, 6, b'M', b'Q', b'I', b's', ..] => Some(Protocol::Mqtt),
@@ -285,16 +328,23 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         [1 | 2, 1, 6, _, ..] if bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63]) => {
             Probe::Is(Protocol::Dhcp)
         }
+        [4, ..] if dcerpc::looks_like(bytes, Transport::Udp) => Probe::Is(Protocol::Dcerpc),
         [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
         [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
         [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
         [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
         [0, 1 | 2, ..] if port(69) => Probe::Is(Protocol::Tftp),
-        _ if memchr::memmem::find(bytes.get(..256).unwrap_or(bytes), b"SIP/2.0").is_some() => {
-            Probe::Is(Protocol::Sip)
-        }
+        _ if first_line_is_sip(bytes) => Probe::Is(Protocol::Sip),
         _ => Probe::No,
     }
+}
+
+/// A request or status line of SIP (RFC 3261 sections 7.1 and 7.2).
+fn first_line_is_sip(bytes: &[u8]) -> bool {
+    let head = bytes.get(..1024).unwrap_or(bytes);
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
 }
 
 /// Sequence, integer version 0, 1 or 3.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{Protocol, dns, ftp, http, smtp, ssh, tls};
+use super::{Protocol, dcerpc, dns, ftp, http, sip, smb, smtp, snmp, ssh, tls};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -23,6 +23,14 @@ pub enum Record {
     FtpData(Box<ftp::Transfer>),
     /// The beginning of an SSH connection.
     Ssh(Box<ssh::Ssh>),
+    /// A call of DCERPC.
+    Dcerpc(Box<dcerpc::Call>),
+    /// An SMB request and its response, or a file that goes over several of them.
+    Smb(Box<smb::Smb>),
+    /// An SNMP message.
+    Snmp(Box<snmp::Message>),
+    /// A SIP message.
+    Sip(Box<sip::Message>),
 }
 
 impl Record {
@@ -36,6 +44,7 @@ impl Record {
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
             Self::Ssh(_) => ssh::progress::DONE,
+            Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
         }
     }
 }
@@ -48,6 +57,9 @@ pub struct Event {
     /// Side on which it happened.
     pub dir: Direction,
 }
+
+/// Complete transactions that may wait for an older one.
+const HELD: usize = 16;
 
 /// Events kept per transaction; more of them say nothing new.
 const MAX_EVENTS: usize = 16;
@@ -91,6 +103,10 @@ impl Transaction {
             Record::Ftp(_) => Protocol::Ftp,
             Record::FtpData(_) => Protocol::FtpData,
             Record::Ssh(_) => Protocol::Ssh,
+            Record::Dcerpc(_) => Protocol::Dcerpc,
+            Record::Smb(_) => Protocol::Smb,
+            Record::Snmp(_) => Protocol::Snmp,
+            Record::Sip(_) => Protocol::Sip,
         }
     }
 
@@ -193,16 +209,25 @@ impl TxList {
 
     /// An open transaction.
     pub fn get_mut(&mut self, id: u64) -> Option<&mut Transaction> {
-        let first = self.list.front()?.id;
+        let at = self.place(id)?;
         self.any_touched = true;
-        self.list.get_mut(usize::try_from(id.checked_sub(first)?).ok()?)
+        self.list.get_mut(at)
     }
 
     /// An open transaction.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<&Transaction> {
+        self.list.get(self.place(id)?)
+    }
+
+    /// Where a transaction is: mostly as far from the front as its number says.
+    fn place(&self, id: u64) -> Option<usize> {
         let first = self.list.front()?.id;
-        self.list.get(usize::try_from(id.checked_sub(first)?).ok()?)
+        let at = usize::try_from(id.checked_sub(first)?).ok()?;
+        if self.list.get(at).is_some_and(|tx| tx.id == id) {
+            return Some(at);
+        }
+        self.list.binary_search_by_key(&id, |tx| tx.id).ok()
     }
 
     pub(super) fn complete_all(&mut self) {
@@ -240,6 +265,10 @@ impl TxList {
         }
         while self.list.front().is_some_and(Transaction::both_complete) {
             self.list.pop_front();
+        }
+        // One that stays open for long (a file) does not hold those after it.
+        if self.list.len() > HELD {
+            self.list.retain(|tx| !tx.both_complete());
         }
     }
 }

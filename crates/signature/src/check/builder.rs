@@ -101,6 +101,8 @@ impl<'b, 'c> Builder<'b, 'c> {
         let known = self.file_option(name, value)?
             || self.app_option(name, value)?
             || self.dataset_option(name, value)?
+            || self.dcerpc_option(name, value)?
+            || self.snmp_option(name, value)?
             || self.content_option(name, value)?
             || self.buffer_option(name, value)?
             || self.meta_option(name, value)?

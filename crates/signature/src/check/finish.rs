@@ -245,7 +245,7 @@ impl Rule {
             let these = ProtoSet::of(Buffer::FileData.protocols());
             common = Some(common.map_or(these, |set| set.intersection(these)));
         }
-        let app = self.protocol.app.map(|app| ProtoSet::of(&[app]));
+        let app = self.protocol.app.map(AppProto::carriers);
         match (common, app) {
             (Some(common), Some(app)) => common.intersection(app),
             (Some(common), None) => common,

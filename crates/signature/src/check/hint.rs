@@ -108,6 +108,11 @@ const KNOWN: &[&str] = &[
     "strip_pseudo_headers",
     "header_lowercase",
     "uricontent",
+    "dcerpc.iface",
+    "dcerpc.opnum",
+    "smb.version",
+    "snmp.version",
+    "snmp.pdu_type",
 ];
 
 /// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.
@@ -262,8 +267,8 @@ mod tests {
             ("http.urii", "unknown keyword \"http.urii\"; did you mean http.uri?"),
             ("lua", "keyword \"lua\" is not evaluated: no evaluation for it"),
             (
-                "smb.ntlmssp_user",
-                "keyword \"smb.ntlmssp_user\" is not evaluated: no evaluation for it",
+                "ldap.request.operation",
+                "keyword \"ldap.request.operation\" is not evaluated: no evaluation for it",
             ),
             ("qqqqqqqqqqqq", "unknown keyword \"qqqqqqqqqqqq\""),
         ];

@@ -513,6 +513,8 @@ pub(crate) enum Test {
 pub(crate) enum TxTest {
     Number { number: Number, cmp: Cmp },
     Event { proto: AppProto, name: Box<str> },
+    Interface(super::dcerpc::Interface),
+    Procedure(Box<[super::dcerpc::Opnums]>),
 }
 
 /// Which side of the alert is the one attacked (`target`).

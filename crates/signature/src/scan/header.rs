@@ -56,7 +56,7 @@ fn protocol(rule: &Rule, packet: &PacketView<'_>, place: Place) -> bool {
     }
     match (rule.protocol.app, place) {
         (None, _) | (Some(_), Place::Transaction(_)) => true,
-        (Some(app), _) => packet.flow.is_some_and(|flow| flow.app == app),
+        (Some(app), _) => packet.flow.is_some_and(|flow| app.carriers().contains(flow.app)),
     }
 }
 

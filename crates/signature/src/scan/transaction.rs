@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    Buffer, Direction, Inspect, Sides, View,
+    Buffer, Direction, Inspect, Number, Sides, View,
     check::{
         Rule,
         rule::{Absent, Block, TxTest},
@@ -202,7 +202,7 @@ impl Scan<'_> {
     /// Looks for an instance of the buffer in which all items of the block match.
     fn block(&mut self, block: &Block, tx: &dyn Inspect, direction: Direction) -> Found {
         let mut growing = false;
-        let little = tx.number(crate::Number::DcerpcLittleEndian, direction) == Some(1);
+        let little = tx.number(Number::DcerpcLittleEndian, direction) == Some(1);
         for instance in 0..MAX_INSTANCES {
             match tx.buffer(block.buffer, direction, instance) {
                 View::Pending if tx.is_complete(direction) => return self.missing(block, instance),
@@ -291,6 +291,16 @@ fn tx_test(test: &TxTest, tx: &dyn Inspect, direction: Direction) -> Found {
     let holds = match test {
         TxTest::Number { number, cmp } => match tx.number(*number, direction) {
             Some(value) if cmp.holds(value) => return Found::Yes,
+            Some(_) => return Found::Never,
+            None => false,
+        },
+        TxTest::Interface(wanted) => match tx.interface() {
+            Some(bound) if wanted.holds(bound) => return Found::Yes,
+            Some(_) => return Found::Never,
+            None => false,
+        },
+        TxTest::Procedure(wanted) => match tx.number(Number::DcerpcOpnum, direction) {
+            Some(opnum) if wanted.iter().any(|part| part.holds(opnum)) => return Found::Yes,
             Some(_) => return Found::Never,
             None => false,
         },
