@@ -31,9 +31,8 @@ impl Record {
     pub fn complete_at(&self, dir: Direction) -> u8 {
         match self {
             Self::Http(_) => http::progress::COMPLETE,
-            Self::Dns(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
-            Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
+            Self::Dns(_) | Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
         }
     }
 }
