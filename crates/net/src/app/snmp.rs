@@ -39,13 +39,13 @@ pub struct Message {
 pub fn parse(bytes: &[u8]) -> Option<Message> {
     let mut c = Cursor::new(ber::tagged(&mut Cursor::new(bytes), SEQUENCE)?);
     let version = ber::integer(ber::tagged(&mut c, 2)?)?;
-    let mut message = Message::default();
-    message.version = match version {
+    let version = match version {
         0 => 1,
         1 => 2,
         3 => 3,
         _ => return None,
     };
+    let mut message = Message { version, ..Message::default() };
     if message.version < 3 {
         message.community = Some(ber::tagged(&mut c, 4)?.to_vec());
         pdu(&mut c, &mut message)?;

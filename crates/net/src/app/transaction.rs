@@ -39,12 +39,11 @@ impl Record {
     pub fn complete_at(&self, dir: Direction) -> u8 {
         match self {
             Self::Http(_) => http::progress::COMPLETE,
-            Self::Dns(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
             Self::Ssh(_) => ssh::progress::DONE,
-            Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
+            Self::Dns(_) | Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
         }
     }
 }

@@ -245,7 +245,8 @@ fn trans2(wire: &mut Wire, block: &Block<'_>, txs: &mut TxList) -> Option<()> {
         let mut c = Cursor::new(data);
         c.skip(8)?;
         let length = usize::try_from(c.u32_le()?).ok()?;
-        let to = super::utf16(c.rest().get(..length.min(super::MAX_NAME)).unwrap_or(c.rest()));
+        let raw = c.rest();
+        let to = super::utf16(raw.get(..length.min(super::MAX_NAME)).unwrap_or(raw));
         Kind::Rename(Rename { id, from: name, to })
     } else {
         return Some(());

@@ -26,7 +26,6 @@ pub(super) fn take(wire: &mut Wire, block: &Block<'_>, txs: &mut TxList) {
     let Some(waiting) = wire.answered(head) else { return };
     let read = match waiting {
         Waiting::Read(id, offset) if is_success(block) => take_read(wire, block, (id, offset), txs),
-        Waiting::Read(..) => Some(()),
         Waiting::Call(id) => {
             if let Some(smb) = smb_of(txs, id) {
                 smb.status = head.status;
@@ -34,7 +33,7 @@ pub(super) fn take(wire: &mut Wire, block: &Block<'_>, txs: &mut TxList) {
             Some(())
         }
         Waiting::Exchange(id) if is_success(block) => exchange(wire, block, id, txs),
-        Waiting::Exchange(_) => Some(()),
+        Waiting::Read(..) | Waiting::Exchange(_) => Some(()),
         Waiting::Tx(id) => {
             let read = if is_success(block) { describe(wire, block, id, txs) } else { Some(()) };
             wire.complete(id, head, txs);

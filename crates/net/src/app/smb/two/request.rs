@@ -238,7 +238,8 @@ fn set_info(
             let mut c = Cursor::new(data);
             c.skip(16)?;
             let length = usize::try_from(c.u32_le()?).ok()?;
-            let to = utf16(c.rest().get(..length.min(super::MAX_NAME)).unwrap_or(c.rest()));
+            let raw = c.rest();
+            let to = utf16(raw.get(..length.min(super::MAX_NAME)).unwrap_or(raw));
             Kind::Rename(Rename { id: id.as_slice().to_vec(), from: name(), to })
         }
         (1, DISPOSITION) => Kind::SetInfo(SetInfo {
