@@ -68,7 +68,7 @@ impl Shape {
                 }
             }
             Self::Form { splitter, open } => {
-                splitter.data(new, |piece| part(piece, (files, open), dir, config));
+                splitter.data(new, |piece| part(&piece, (files, open), dir, config));
             }
         }
     }
@@ -84,7 +84,7 @@ impl Shape {
             }
             Self::Form { mut splitter, mut open } => {
                 let files = &mut tx.files;
-                splitter.end(|piece| part(piece, (files, &mut open), dir, config));
+                splitter.end(|piece| part(&piece, (files, &mut open), dir, config));
             }
         }
     }
@@ -100,7 +100,12 @@ impl Shape {
     }
 }
 
-fn part(piece: Piece<'_>, state: (&mut Vec<File>, &mut bool), dir: Direction, config: &FileConfig) {
+fn part(
+    piece: &Piece<'_>,
+    state: (&mut Vec<File>, &mut bool),
+    dir: Direction,
+    config: &FileConfig,
+) {
     let (files, open) = state;
     match piece {
         Piece::Begin(header) => {
