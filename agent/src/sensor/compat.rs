@@ -15,6 +15,9 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.compat = true;
     settings.engine.timeouts.tcp[2] = 60;
     settings.engine.app.dns_ports_only = true;
+    // What waits includes what is in order and not acknowledged: as much as a window has.
+    settings.engine.wait_for_ack = true;
+    settings.engine.stream.waiting = 16 << 20;
     settings.records.compress_ipv6 = false;
     settings.records.ja4 = false;
     settings.records.mail.extended = false;

@@ -79,6 +79,18 @@ pub(crate) struct FlowMemory {
     established: bool,
 }
 
+/// A packet's place in its flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) flow: &'a Flow,
+    pub(crate) dir: Direction,
+    pub(crate) transactions: &'a TxList,
+    /// Its payload was used for the stream.
+    pub(crate) in_stream: bool,
+    /// Only what belongs to its direction is inspected.
+    pub(crate) one_way: bool,
+}
+
 /// Rules and the room to run them, for one worker.
 #[derive(Debug)]
 pub(crate) struct Detector {
@@ -222,14 +234,14 @@ impl Detector {
     pub(crate) fn packet(
         &mut self,
         packet: &Packet<'_>,
-        place: Option<(&Flow, Direction, &TxList, bool)>,
+        place: Option<Place<'_>>,
         memory: Option<&mut FlowMemory>,
     ) -> &[Match] {
         self.found.clear();
         let mut names = [""; 16];
         let events = packet_view::events(packet, &mut names);
         let mut view = packet_view::of(packet, events);
-        let (Some((flow, dir, transactions, in_stream)), Some(memory)) = (place, memory) else {
+        let (Some(place), Some(memory)) = (place, memory) else {
             let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
             scan.packet();
             let outcome = scan.finish();
@@ -238,6 +250,7 @@ impl Detector {
             self.count_alerts();
             return &self.found;
         };
+        let Place { flow, dir, in_stream, .. } = place;
         view.direction = Some(direction(dir));
         let mut of_flow = flow_view(flow, memory);
         if flow.proto() == 6 {
@@ -249,7 +262,7 @@ impl Detector {
         if memory.encrypted {
             view.payload = &[];
         }
-        self.in_flow(&view, flow, transactions, memory);
+        self.in_flow(&view, place, memory);
         self.count_alerts();
         &self.found
     }
@@ -280,18 +293,16 @@ impl Detector {
             pseudo: true,
             ..PacketView::default()
         };
-        self.in_flow(&view, flow, transactions, memory);
+        let dir = Direction::ToServer;
+        let place = Place { flow, dir, transactions, in_stream: false, one_way: false };
+        self.in_flow(&view, place, memory);
         self.count_alerts();
         &self.found
     }
 
-    fn in_flow(
-        &mut self,
-        view: &PacketView<'_>,
-        flow: &Flow,
-        transactions: &TxList,
-        memory: &mut FlowMemory,
-    ) {
+    fn in_flow(&mut self, view: &PacketView<'_>, place: Place<'_>, memory: &mut FlowMemory) {
+        let Place { flow, transactions, .. } = place;
+        let only = place.one_way.then_some(place.dir);
         let FlowMemory { state, transactions: states, raw, flush, encrypted, .. } = memory;
         let (rules, tables, spare) = (&self.rules, &self.tables, &mut self.spare);
         let mut scan = Scan::begin(rules, tables, &mut self.scratch, view, Some(state));
@@ -312,6 +323,9 @@ impl Detector {
             else {
                 continue;
             };
+            if only.is_some_and(|only| only != dir) {
+                continue;
+            }
             let now = std::mem::take(flush) || self.inline;
             if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
                 continue;
@@ -326,7 +340,7 @@ impl Detector {
             });
             raw.scanned = raw.bytes.len();
         }
-        for (tx, dir) in transactions.changed() {
+        for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
@@ -347,7 +361,9 @@ impl Detector {
         self.tagged = outcome.tagged;
         states.retain_mut(|(id, state)| {
             let open = transactions.get(*id).is_some_and(|tx| {
-                !(tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient))
+                let complete =
+                    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient);
+                !complete || only.is_some_and(|dir| tx.has_uninspected(dir.reverse()))
             });
             if !open && spare.len() < SPARE {
                 state.clear();

@@ -7,7 +7,7 @@ use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 
-use super::detect::{Detector, FlowMemory};
+use super::detect::{self, Detector, FlowMemory};
 use super::eve::fields::Fields;
 use super::eve::{self, Head};
 use super::figures::ScanFigures;
@@ -323,7 +323,13 @@ impl<O: Output> Reporter<O> {
         let found = match &place {
             Some(place) => {
                 let memory = memory_of(&mut self.memory, place.flow);
-                let at = (&*place.flow, place.dir, place.transactions, place.in_stream);
+                let at = detect::Place {
+                    flow: place.flow,
+                    dir: place.dir,
+                    transactions: place.transactions,
+                    in_stream: place.in_stream,
+                    one_way: place.one_way,
+                };
                 detector.packet(packet, Some(at), Some(&mut memory.detection))
             }
             None => detector.packet(packet, None, None),

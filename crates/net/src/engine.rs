@@ -49,6 +49,9 @@ pub struct InFlow<'a> {
     pub transactions: &'a TxList,
     /// True when the packet's payload was used for the stream.
     pub in_stream: bool,
+    /// Only news of the packet's own direction is to be inspected with it
+    /// ([`TxList::to_inspect`]); the other direction's is kept for its next packet.
+    pub one_way: bool,
 }
 
 /// Takes what the engine finds. Called by one engine only.
@@ -217,9 +220,10 @@ impl Engine {
         let mut cold = flow.cold.take();
         let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
         self.stats.events.add(packet.anomalies);
-        sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream }));
+        let one_way = deliver::waits(&self.config, flow);
+        sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream, one_way }));
         if let Some(cold) = &mut cold {
-            cold.app.settle();
+            cold.app.settle(one_way.then_some(dir));
         }
         flow.cold = cold;
     }

@@ -181,7 +181,14 @@ impl Work<'_> {
         if state == before {
             return;
         }
-        if state == TcpState::Closed {
+        if state == TcpState::Closed && waits(self.config, flow) {
+            // What was never acknowledged may have come too late: it is for the end of the flow.
+            for side in [Direction::ToServer, Direction::ToClient] {
+                if cold.halves.get(side).waiting_bytes() == 0 {
+                    cold.app.end(side);
+                }
+            }
+        } else if state == TcpState::Closed {
             self.flush(flow, cold, packet, sink);
             cold.app.end(Direction::ToServer);
             cold.app.end(Direction::ToClient);
@@ -239,9 +246,14 @@ impl Work<'_> {
     }
 }
 
+/// Whether news of a flow waits for acknowledgements and for packets of its own direction.
+pub(super) fn waits(config: &Config, flow: &Flow) -> bool {
+    flow.proto() == 6 && config.wait_for_ack && !config.inline && !flow.tcp.is_one_sided()
+}
+
 /// Whether data waits for its acknowledgement.
 fn holds(config: &Config, policy: OsPolicy, flow: &Flow) -> bool {
-    policy.prefers_copies() && !config.inline && !flow.tcp.is_one_sided()
+    (config.wait_for_ack || policy.prefers_copies()) && !config.inline && !flow.tcp.is_one_sided()
 }
 
 fn flush<S: Sink>(
