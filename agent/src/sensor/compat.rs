@@ -289,9 +289,9 @@ fn record_type(
         ("alert", "http" | "tls" | "dns" | "smtp" | "ftp" | "ssh" | "metadata")
             if input.flag()? => {}
         ("alert", "packet") => records.alert_packet = input.flag()?,
-        // Bounds what is shown of a stream; we show the packet's own payload.
+        ("alert", "payload-length") => records.alert_payload_length = input.flag()?,
         ("alert", "payload-buffer-size") => {
-            input.size()?;
+            records.alert_payload_size = input.size()?.min(1 << 20);
         }
         ("dns", "version") if matches!(input.value, "3") => {}
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
@@ -351,6 +351,8 @@ mod tests {
             (format!("{record}.alert.packet"), "yes", "changed"),
             (format!("{record}.alert.packet"), "perhaps", "not yes or no"),
             (format!("{record}.alert.payload-buffer-size"), "4kb", "no change"),
+            (format!("{record}.alert.payload-buffer-size"), "5kb", "changed"),
+            (format!("{record}.alert.payload-length"), "yes", "changed"),
             (format!("{record}.alert.payload-buffer-size"), "much", "not a size such as 100kb"),
             (format!("{record}.alert.tls"), "yes", "no change"),
             (format!("{record}.alert.tls"), "no", "unknown setting"),

@@ -16,54 +16,15 @@ use signature::{
 use super::figures::ScanFigures;
 use super::inspect::{TxView, direction};
 use super::packet_view;
+use super::raw::Raw;
 use super::settings::{Encrypted, Handling};
 
 /// Bytes that are worth a scan of their own.
 const ENOUGH: usize = 2560;
-/// Bytes of raw stream kept for rules that mix it with other buffers.
-const KEPT: usize = 8 << 10;
 /// States of ended transactions kept for new ones.
 const SPARE: usize = 64;
 /// Bytes of a piece that are scanned again with the next one.
 const OVERLAP: usize = 512;
-
-/// Raw stream of one direction.
-#[derive(Debug, Default)]
-struct Raw {
-    bytes: Vec<u8>,
-    /// Stream offset of the first byte.
-    offset: u64,
-    /// Bytes that have been scanned.
-    scanned: usize,
-    /// Bytes seen so far.
-    seen: u64,
-}
-
-impl Raw {
-    fn unscanned(&self) -> usize {
-        self.bytes.len().saturating_sub(self.scanned)
-    }
-
-    fn add(&mut self, offset: u64, bytes: &[u8]) {
-        if self.bytes.is_empty() {
-            self.offset = offset;
-        }
-        self.bytes.extend_from_slice(bytes);
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.seen = offset.saturating_add(length);
-    }
-
-    /// Forgets all but the newest bytes.
-    fn trim(&mut self) {
-        if self.bytes.len() <= KEPT {
-            return;
-        }
-        let cut = self.bytes.len().saturating_sub(KEPT >> 1).min(self.scanned);
-        self.bytes.drain(..cut);
-        self.scanned = self.scanned.saturating_sub(cut);
-        self.offset = self.offset.saturating_add(u64::try_from(cut).unwrap_or(u64::MAX));
-    }
-}
 
 /// What detection remembers of a flow.
 #[derive(Debug, Default)]
@@ -137,10 +98,26 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
         established: is_established(flow),
         app: app_proto(flow.protocol()),
         app_by_direction: None,
-        stream_size: [to_server.seen, to_client.seen],
+        stream_size: stream_size(flow, [to_server.seen(), to_client.seen()]),
         packets: [u64::from(packets.to_server), u64::from(packets.to_client)],
         bytes: [bytes.to_server, bytes.to_client],
         age: age.unsigned_abs(),
+    }
+}
+
+/// Sequence numbers used by each side since its first one; what was seen where they are not known.
+fn stream_size(flow: &Flow, seen: [u64; 2]) -> [u64; 2] {
+    if flow.proto() != 6 {
+        return seen;
+    }
+    let size = |dir: Direction| u64::from(flow.tcp_sent(dir));
+    [size(Direction::ToServer), size(Direction::ToClient)]
+}
+
+impl FlowMemory {
+    /// What an alert shows of the stream of a direction: what the newest packet made known.
+    pub(crate) fn evidence(&self, dir: Direction, most: usize) -> Vec<u8> {
+        self.raw.get(dir.index()).map(|raw| raw.evidence(most)).unwrap_or_default()
     }
 }
 
@@ -223,7 +200,10 @@ impl Detector {
         match chunk.content {
             Content::Data(bytes) => here.add(chunk.offset, bytes),
             // What lies before and after a gap does not belong together.
-            Content::Gap(_) => memory.flush[chunk.dir.index()] = true,
+            Content::Gap(missing) => {
+                here.gap(chunk.offset, missing);
+                memory.flush[chunk.dir.index()] = true;
+            }
         }
         if there.unscanned() > 0 {
             memory.flush[chunk.dir.reverse().index()] = true;
@@ -323,6 +303,7 @@ impl Detector {
             else {
                 continue;
             };
+            raw.begin();
             if only.is_some_and(|only| only != dir) {
                 continue;
             }
@@ -330,15 +311,11 @@ impl Detector {
             if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
                 continue;
             }
-            let from = raw.scanned.saturating_sub(OVERLAP);
-            let skipped = u64::try_from(from).unwrap_or(0);
-            scan.stream(&ChunkView {
-                direction: direction(dir),
-                offset: raw.offset.saturating_add(skipped),
-                data: raw.bytes.get(from..).unwrap_or_default(),
-                last: view.pseudo,
-            });
-            raw.scanned = raw.bytes.len();
+            for (offset, data) in raw.blocks(OVERLAP).filter(|(_, data)| !data.is_empty()) {
+                let direction = direction(dir);
+                scan.stream(&ChunkView { direction, offset, data, last: view.pseudo });
+            }
+            raw.settle();
         }
         for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
@@ -347,7 +324,7 @@ impl Detector {
             });
             let [to_server, to_client] = &*raw;
             let payload = if flow.proto() == 6 {
-                [to_server.bytes.as_slice(), to_client.bytes.as_slice()]
+                [to_server.bytes(), to_client.bytes()]
             } else {
                 [view.payload, view.payload]
             };
@@ -373,8 +350,7 @@ impl Detector {
         });
         for raw in raw {
             if *encrypted {
-                raw.bytes = Vec::new();
-                raw.scanned = 0;
+                raw.clear();
             } else {
                 raw.trim();
             }

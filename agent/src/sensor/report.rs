@@ -6,6 +6,7 @@
 use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
+use signature::MatchSource;
 
 use super::detect::{self, Detector, FlowMemory};
 use super::eve::fields::Fields;
@@ -416,6 +417,22 @@ impl<O: Output> Reporter<O> {
                 let compress = options.compress_ipv6;
                 record.object("flow", |body| eve::flow::so_far(body, flow, compress));
             }
+            if eve::alert::wants_payload(options) {
+                let stream = match flow {
+                    Some((flow, dir, _))
+                        if flow.proto() == 6 && hit.source != MatchSource::Packet =>
+                    {
+                        let dir = hit.direction.map_or(dir, our_direction);
+                        let memory = self.memory.get(flow.slot());
+                        memory.map(|m| m.detection.evidence(dir, options.alert_payload_size))
+                    }
+                    _ => None,
+                };
+                let stream = stream.filter(|bytes| !bytes.is_empty());
+                let own = packet.map_or(&[][..], |packet| packet.payload);
+                let shown = (stream.as_deref().unwrap_or(own), stream.is_some());
+                eve::alert::payload(&mut record, shown, options);
+            }
             if let Some(packet) = packet {
                 eve::alert::evidence(&mut record, packet, options);
             }
@@ -516,11 +533,11 @@ impl<O: Output> Sink for Reporter<O> {
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
             keep_out(&mut self.matches, &mut memory.unlogged);
-            memory.detection = FlowMemory::default();
             if !self.matches.is_empty() {
                 flow.set_alerted();
                 self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
             }
+            self.memory(flow).detection = FlowMemory::default();
         }
         self.transactions(flow, transactions, true);
         // A session that never came to encryption is still worth its record.

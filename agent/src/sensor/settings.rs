@@ -54,6 +54,10 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_tagged: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
+    /// Length of the payload in alert records.
+    pub(crate) alert_payload_length: bool,
+    /// Bytes of stream that alert records show at most.
+    pub(crate) alert_payload_size: usize,
     /// Records of mails.
     pub(crate) mail: MailOptions,
     /// Records of SSH wait for the fingerprints and show them.
@@ -91,6 +95,8 @@ impl Default for RecordOptions {
             alert_packet: false,
             alert_tagged: true,
             alert_payload_printable: false,
+            alert_payload_length: false,
+            alert_payload_size: 4 << 10,
             mail: MailOptions { extended: true, ..MailOptions::default() },
             hassh: Hassh::Yes,
         }

@@ -139,19 +139,35 @@ pub(crate) fn packet_info(packet: &Packet<'_>) -> Value {
     }
 }
 
+/// The payload of an alert, as far as it is wanted: that of its packet, or what is new of the stream.
+pub(crate) fn payload<F: Fields>(
+    record: &mut F,
+    (bytes, is_stream): (&[u8], bool),
+    options: &RecordOptions,
+) {
+    if !wants_payload(options) {
+        return;
+    }
+    if options.alert_payload {
+        record.text("payload", &STANDARD.encode(bytes));
+    }
+    if options.alert_payload_printable {
+        record.text("payload_printable", &printable(bytes));
+    }
+    if options.alert_payload_length {
+        record.number("payload_length", u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    }
+    record.number("stream", is_stream.into());
+}
+
+/// Whether alerts show anything of payloads.
+pub(crate) fn wants_payload(options: &RecordOptions) -> bool {
+    options.alert_payload || options.alert_payload_printable || options.alert_payload_length
+}
+
 /// What an alert shows of the packet that raised it, as far as it is wanted.
 pub(crate) fn evidence<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
     headers(record, packet, options);
-    if options.alert_payload {
-        record.text("payload", &STANDARD.encode(packet.payload));
-    }
-    if options.alert_payload_printable {
-        record.text("payload_printable", &printable(packet.payload));
-    }
-    if options.alert_payload || options.alert_payload_printable {
-        // Shown is always the packet's own payload, never the stream around it.
-        record.number("stream", 0);
-    }
     if options.alert_packet {
         self::packet(record, packet);
     }

@@ -89,7 +89,9 @@ impl Work<'_> {
         if is_syn {
             cold.halves.get_mut(dir).start(seq);
         }
-        let segment = Segment { dir, seq, data: payload };
+        // What comes with a reset is no data of the connection (RFC 9293 section 3.10.7.4).
+        let data = if tcp.has(tcp_flags::RST) { &[] } else { payload };
+        let segment = Segment { dir, seq, data };
         let mut parts = Parts { flow, cold: &mut cold, dir };
         self.stream(&mut parts, segment, packet, sink);
         self.closing(&mut parts, before, packet, sink);
@@ -103,7 +105,7 @@ impl Work<'_> {
             flow.swap();
             dir = dir.reverse();
         }
-        (dir, !payload.is_empty())
+        (dir, !data.is_empty())
     }
 
     /// Whether another flow has announced this one, which is about to see its first bytes.
@@ -274,7 +276,10 @@ fn flush<S: Sink>(
             give(app, &chunk, &cx);
             sink.chunk(flow, &chunk);
         });
-        total.gaps = total.gaps.saturating_add(outcome.gaps);
+        // What was neither seen nor acknowledged need not have been sent.
+        if !waits(config, flow) {
+            total.gaps = total.gaps.saturating_add(outcome.gaps);
+        }
         total.depth_reached |= outcome.depth_reached;
     }
     total
