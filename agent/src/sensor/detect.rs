@@ -143,6 +143,14 @@ impl Detector {
         self
     }
 
+    /// Most alerts of one packet; the default when not given.
+    pub(crate) fn max_alerts(mut self, most: Option<u16>) -> Self {
+        if let Some(most) = most {
+            self.scratch.set_max_alerts(usize::from(most));
+        }
+        self
+    }
+
     /// What becomes of flows that are encrypted.
     pub(crate) fn encrypted(mut self, handling: Encrypted) -> Self {
         self.encrypted = handling;
@@ -349,7 +357,8 @@ impl Detector {
             open
         });
         for raw in raw {
-            if *encrypted {
+            // What came before the encryption is still scanned, each direction in its turn.
+            if *encrypted && raw.unscanned() == 0 {
                 raw.clear();
             } else {
                 raw.trim();

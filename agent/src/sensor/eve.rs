@@ -16,6 +16,7 @@ pub(crate) mod smtp;
 pub(crate) mod ssh;
 pub(crate) mod stats;
 pub(crate) mod tls;
+pub(crate) mod xff;
 
 use std::net::IpAddr;
 
@@ -94,6 +95,16 @@ impl Head<'_> {
 
     /// A record about a flow, seen in a direction.
     pub(crate) fn of_flow<F: Fields>(&self, record: &mut F, flow: &Flow, dir: Direction) {
+        self.of_client(record, (flow, dir), None);
+    }
+
+    /// The same with another address for the client.
+    pub(crate) fn of_client<F: Fields>(
+        &self,
+        record: &mut F,
+        (flow, dir): (&Flow, Direction),
+        client: Option<IpAddr>,
+    ) {
         self.begin(record);
         record.number("flow_id", flow.id().0);
         let vlan = flow.key().vlan();
@@ -101,7 +112,11 @@ impl Head<'_> {
             let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
             record.value("vlan", json!(tags));
         }
-        let (src, dst) = flow.endpoints(dir);
+        let (mut src, mut dst) = flow.endpoints(dir);
+        if let Some(client) = client {
+            let place = if dir == Direction::ToServer { &mut src } else { &mut dst };
+            place.0 = client;
+        }
         let with_ports = matches!(flow.proto(), 6 | 17 | 132);
         self.endpoints(record, src, dst, with_ports);
         proto(record, flow.proto());

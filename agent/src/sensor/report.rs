@@ -76,7 +76,8 @@ impl<O: Output> Reporter<O> {
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
         let detector = detector
-            .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted));
+            .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted))
+            .map(|detector| detector.max_alerts(settings.max_alerts));
         Self {
             hassh,
             source: FROM_END,
@@ -153,7 +154,12 @@ impl<O: Output> Reporter<O> {
                 };
                 // Suricata gives no record of a message it cannot read to its end.
                 let broken = tx.events.iter().any(|e| e.name == "malformed_data");
-                if wanted && !(broken && self.settings.compat) {
+                let wanted = wanted && eve::dns::is_wanted(message, &options.dns_types);
+                if !wanted || (broken && self.settings.compat) {
+                    // No record.
+                } else if options.dns_v2 {
+                    self.dns_v2(place, message);
+                } else {
                     self.write(flow.protocol().name(), place, |record, _| {
                         record.object("dns", |dns| eve::dns::message(dns, message, tx.id));
                     });
@@ -186,6 +192,23 @@ impl<O: Output> Reporter<O> {
         }
         self.files(place);
         self.anomalies(place);
+    }
+
+    /// The older form: a record for each query of a request, one for a response.
+    fn dns_v2(&mut self, place: Place<'_>, message: &net::app::dns::Message) {
+        let kind = place.flow.protocol().name();
+        if message.is_response() {
+            return self.write(kind, place, |record, _| {
+                record.object("dns", |dns| eve::dns::answer_v2(dns, message));
+            });
+        }
+        for query in &message.queries {
+            self.write(kind, place, |record, _| {
+                record.object("dns", |dns| {
+                    eve::dns::query_v2(dns, message, query, place.tx.id);
+                });
+            });
+        }
     }
 
     /// The record of a transaction that is complete.
@@ -384,11 +407,14 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let client = flow
+                .and_then(|(_, _, all)| options.xff.client(hit.tx.and_then(|id| all.get(id)), all));
+            let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
             let mut record = self.output.begin();
             match (flow, packet) {
                 (Some((flow, dir, _)), _) => {
                     let dir = hit.direction.map_or(dir, our_direction);
-                    head.of_flow(&mut record, flow, dir);
+                    head.of_client(&mut record, (flow, dir), overwrite);
                 }
                 (None, Some(packet)) => head.of_packet(&mut record, packet),
                 (None, None) => continue,
@@ -399,7 +425,12 @@ impl<O: Output> Reporter<O> {
                 record.number("tx_id", tx);
             }
             let mut alert = eve::Object::new();
-            alert.insert("alert".into(), eve::alert::rule(&rule).into());
+            let mut about = eve::alert::rule(&rule, options);
+            if let Some(client) = client.filter(|_| overwrite.is_none()) {
+                let shown = eve::address(client, options.compress_ipv6);
+                about.insert("xff".into(), shown);
+            }
+            alert.insert("alert".into(), about.into());
             eve::alert::notes(&mut alert, hit, detector.rules());
             for (key, value) in alert {
                 record.value(&key, value);
@@ -408,14 +439,18 @@ impl<O: Output> Reporter<O> {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
                 let tx = hit.tx.and_then(|id| transactions.get(id));
-                tx_object(&mut record, tx, options);
+                if options.alert_metadata {
+                    tx_object(&mut record, tx, options);
+                }
                 tx_files(&mut record, tx);
                 if flow.protocol().is_known() {
                     record.text("app_proto", flow.protocol().name());
                 }
                 record.text("direction", name);
                 let compress = options.compress_ipv6;
-                record.object("flow", |body| eve::flow::so_far(body, flow, compress));
+                if options.alert_metadata {
+                    record.object("flow", |body| eve::flow::so_far(body, flow, compress));
+                }
             }
             if eve::alert::wants_payload(options) {
                 let stream = match flow {

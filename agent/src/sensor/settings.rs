@@ -58,6 +58,16 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_payload_length: bool,
     /// Bytes of stream that alert records show at most.
     pub(crate) alert_payload_size: usize,
+    /// What rules say of themselves, the flow and the application record in alert records.
+    pub(crate) alert_metadata: bool,
+    /// References of rules in alert records.
+    pub(crate) alert_references: bool,
+    /// The client behind a proxy in alert records.
+    pub(crate) xff: super::eve::xff::Xff,
+    /// DNS records of the older form, a record for each query, names of the question outside.
+    pub(crate) dns_v2: bool,
+    /// Only DNS messages about these types of records; all when empty.
+    pub(crate) dns_types: Vec<u16>,
     /// Records of mails.
     pub(crate) mail: MailOptions,
     /// Records of SSH wait for the fingerprints and show them.
@@ -97,6 +107,11 @@ impl Default for RecordOptions {
             alert_payload_printable: false,
             alert_payload_length: false,
             alert_payload_size: 4 << 10,
+            alert_metadata: true,
+            alert_references: true,
+            xff: super::eve::xff::Xff::default(),
+            dns_v2: false,
+            dns_types: Vec::new(),
             mail: MailOptions { extended: true, ..MailOptions::default() },
             hassh: Hassh::Yes,
         }
@@ -114,6 +129,8 @@ pub(crate) struct Settings {
     pub(crate) compat: bool,
     /// What becomes of flows that are encrypted from some point on.
     pub(crate) encrypted: Encrypted,
+    /// Most alerts of one packet.
+    pub(crate) max_alerts: Option<u16>,
 }
 
 /// What becomes of the encrypted part of flows, by protocol.

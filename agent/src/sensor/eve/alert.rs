@@ -12,7 +12,7 @@ use super::fields::Fields;
 use crate::sensor::settings::RecordOptions;
 
 /// The `alert` object of a rule that matched.
-pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
+pub(crate) fn rule(rule: &RuleInfo<'_>, options: &RecordOptions) -> Object {
     let mut alert = Object::new();
     // Packets are looked at, not held: only what is answered with a reset counts as stopped.
     let blocked = rule.action == signature::Action::Reject;
@@ -30,12 +30,12 @@ pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
             list.push(value.as_ref().into());
         }
     }
-    if !metadata.is_empty() {
+    if !metadata.is_empty() && options.alert_metadata {
         alert.insert("metadata".into(), metadata.into());
     }
     let references: Vec<Value> =
         rule.references.iter().map(|(system, id)| json!(format!("{system},{id}"))).collect();
-    if !references.is_empty() {
+    if !references.is_empty() && options.alert_references {
         alert.insert("references".into(), references.into());
     }
     alert

@@ -1,6 +1,6 @@
 //! `dns` objects, version 3.
 
-use net::app::dns::{Answer, Message, Rdata};
+use net::app::dns::{Answer, Message, Query, Rdata};
 use serde_json::json;
 
 use super::fields::{Fields, Text};
@@ -8,11 +8,24 @@ use super::text;
 
 /// The `dns` object of a message.
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
-    let flags = message.flags;
     dns.number("version", 3);
     dns.text("type", if message.is_response() { "response" } else { "request" });
     dns.number("tx_id", tx_id);
     dns.number("id", message.id.into());
+    flags(dns, message.flags);
+    dns.number("opcode", message.opcode().into());
+    rcode_name(dns, message.rcode());
+    if !message.queries.is_empty() {
+        dns.objects("queries", message.queries.iter(), |query, q| {
+            query.bytes("rrname", &q.name);
+            type_name(query, q.kind);
+        });
+    }
+    sections(dns, message);
+}
+
+/// Adds the flags word as it is and its bits that are set.
+fn flags<F: Fields>(dns: &mut F, flags: u16) {
     hex(dns, flags);
     for (bit, name) in [
         (0x8000, "qr"),
@@ -26,14 +39,10 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
             dns.boolean(name, true);
         }
     }
-    dns.number("opcode", message.opcode().into());
-    rcode_name(dns, message.rcode());
-    if !message.queries.is_empty() {
-        dns.objects("queries", message.queries.iter(), |query, q| {
-            query.bytes("rrname", &q.name);
-            type_name(query, q.kind);
-        });
-    }
+}
+
+/// Adds the sections of records.
+fn sections<F: Fields>(dns: &mut F, message: &Message) {
     for (name, section) in [
         ("answers", &message.answers),
         ("authorities", &message.authorities),
@@ -142,72 +151,111 @@ fn rcode_name<F: Fields>(record: &mut F, rcode: u16) {
 }
 
 /// Adds the name of a record type (IANA registry), or its number.
+/// Names of types of records, as IANA has them.
+const NAMES: &[(u16, &str)] = &[
+    (1, "A"),
+    (2, "NS"),
+    (3, "MD"),
+    (4, "MF"),
+    (5, "CNAME"),
+    (6, "SOA"),
+    (7, "MB"),
+    (8, "MG"),
+    (9, "MR"),
+    (10, "NULL"),
+    (11, "WKS"),
+    (12, "PTR"),
+    (13, "HINFO"),
+    (14, "MINFO"),
+    (15, "MX"),
+    (16, "TXT"),
+    (17, "RP"),
+    (18, "AFSDB"),
+    (19, "X25"),
+    (20, "ISDN"),
+    (21, "RT"),
+    (22, "NSAP"),
+    (23, "NSAPPTR"),
+    (24, "SIG"),
+    (25, "KEY"),
+    (26, "PX"),
+    (27, "GPOS"),
+    (28, "AAAA"),
+    (29, "LOC"),
+    (30, "NXT"),
+    (33, "SRV"),
+    (34, "ATMA"),
+    (35, "NAPTR"),
+    (36, "KX"),
+    (37, "CERT"),
+    (38, "A6"),
+    (39, "DNAME"),
+    (41, "OPT"),
+    (42, "APL"),
+    (43, "DS"),
+    (44, "SSHFP"),
+    (45, "IPSECKEY"),
+    (46, "RRSIG"),
+    (47, "NSEC"),
+    (48, "DNSKEY"),
+    (49, "DHCID"),
+    (50, "NSEC3"),
+    (51, "NSEC3PARAM"),
+    (52, "TLSA"),
+    (55, "HIP"),
+    (59, "CDS"),
+    (60, "CDNSKEY"),
+    (64, "SVCB"),
+    (65, "HTTPS"),
+    (99, "SPF"),
+    (249, "TKEY"),
+    (250, "TSIG"),
+    (251, "IXFR"),
+    (252, "AXFR"),
+    (253, "MAILB"),
+    (254, "MAILA"),
+    (255, "ANY"),
+    (256, "URI"),
+];
+
+/// The number of a type of records by its name, in any case.
+pub(crate) fn type_number(name: &str) -> Option<u16> {
+    NAMES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(kind, _)| *kind)
+}
+
+/// Whether a message is about one of the types that are wanted; all are when none is named.
+pub(crate) fn is_wanted(message: &Message, types: &[u16]) -> bool {
+    types.is_empty()
+        || message.queries.iter().any(|query| types.contains(&query.kind))
+        || message.answers.iter().any(|answer| types.contains(&answer.kind))
+}
+
+/// The `dns` object of version 2 for a query of a request.
+pub(crate) fn query_v2<F: Fields>(dns: &mut F, message: &Message, query: &Query, tx_id: u64) {
+    dns.text("type", "query");
+    dns.number("id", message.id.into());
+    dns.bytes("rrname", &query.name);
+    type_name(dns, query.kind);
+    dns.number("tx_id", tx_id);
+    dns.number("opcode", message.opcode().into());
+}
+
+/// The `dns` object of version 2 for a response.
+pub(crate) fn answer_v2<F: Fields>(dns: &mut F, message: &Message) {
+    dns.number("version", 2);
+    dns.text("type", "answer");
+    dns.number("id", message.id.into());
+    flags(dns, message.flags);
+    dns.number("opcode", message.opcode().into());
+    if let Some(query) = message.queries.first() {
+        dns.bytes("rrname", &query.name);
+        type_name(dns, query.kind);
+    }
+    rcode_name(dns, message.rcode());
+    sections(dns, message);
+}
+
 fn type_name<F: Fields>(record: &mut F, kind: u16) {
-    const NAMES: &[(u16, &str)] = &[
-        (1, "A"),
-        (2, "NS"),
-        (3, "MD"),
-        (4, "MF"),
-        (5, "CNAME"),
-        (6, "SOA"),
-        (7, "MB"),
-        (8, "MG"),
-        (9, "MR"),
-        (10, "NULL"),
-        (11, "WKS"),
-        (12, "PTR"),
-        (13, "HINFO"),
-        (14, "MINFO"),
-        (15, "MX"),
-        (16, "TXT"),
-        (17, "RP"),
-        (18, "AFSDB"),
-        (19, "X25"),
-        (20, "ISDN"),
-        (21, "RT"),
-        (22, "NSAP"),
-        (23, "NSAPPTR"),
-        (24, "SIG"),
-        (25, "KEY"),
-        (26, "PX"),
-        (27, "GPOS"),
-        (28, "AAAA"),
-        (29, "LOC"),
-        (30, "NXT"),
-        (33, "SRV"),
-        (34, "ATMA"),
-        (35, "NAPTR"),
-        (36, "KX"),
-        (37, "CERT"),
-        (38, "A6"),
-        (39, "DNAME"),
-        (41, "OPT"),
-        (42, "APL"),
-        (43, "DS"),
-        (44, "SSHFP"),
-        (45, "IPSECKEY"),
-        (46, "RRSIG"),
-        (47, "NSEC"),
-        (48, "DNSKEY"),
-        (49, "DHCID"),
-        (50, "NSEC3"),
-        (51, "NSEC3PARAM"),
-        (52, "TLSA"),
-        (55, "HIP"),
-        (59, "CDS"),
-        (60, "CDNSKEY"),
-        (64, "SVCB"),
-        (65, "HTTPS"),
-        (99, "SPF"),
-        (249, "TKEY"),
-        (250, "TSIG"),
-        (251, "IXFR"),
-        (252, "AXFR"),
-        (253, "MAILB"),
-        (254, "MAILA"),
-        (255, "ANY"),
-        (256, "URI"),
-    ];
     match NAMES.binary_search_by_key(&kind, |(number, _)| *number) {
         Ok(at) => record.text("rrtype", NAMES.get(at).map_or("", |(_, name)| name)),
         Err(_) => record.text("rrtype", &kind.to_string()),
