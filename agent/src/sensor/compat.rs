@@ -92,9 +92,10 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         }
         "outputs.eve-log.ethernet" => records.ethernet = input.flag()?,
         "outputs.eve-log.ipv6-compress" => records.compress_ipv6 = input.flag()?,
-        // Community IDs are always in flow records; VXLAN is always decoded.
-        "outputs.eve-log.community-id" | "decoder.vxlan.enabled" | "datasets.enabled"
-            if input.flag()? => {}
+        "outputs.eve-log.community-id" => records.community_id = input.flag()?,
+        "outputs.eve-log.metadata" => records.metadata = input.flag()?,
+        // VXLAN is always decoded.
+        "decoder.vxlan.enabled" | "datasets.enabled" if input.flag()? => {}
         "stream.bypass" if !input.flag()? => {}
         _ => return Err(unknown()),
     }
@@ -475,7 +476,9 @@ mod tests {
             ("app-layer.protocols.pgsql.enabled".into(), "yes", "no change"),
             ("app-layer.protocols.pgsql.enabled".into(), "maybe", "not yes or no"),
             ("app-layer.protocols.nonsense.enabled".into(), "yes", "unknown setting"),
-            ("outputs.eve-log.metadata".into(), "yes", "unknown setting"),
+            ("outputs.eve-log.metadata".into(), "yes", "no change"),
+            ("outputs.eve-log.metadata".into(), "no", "changed"),
+            ("outputs.eve-log.community-id".into(), "yes", "changed"),
             ("stream.async-oneside".into(), "true", "changed"),
             ("stream.inline".into(), "yes", "changed"),
             ("host-os-policy.linux".into(), "10.0.0.0/8", "changed"),

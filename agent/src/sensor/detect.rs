@@ -115,6 +115,11 @@ fn stream_size(flow: &Flow, seen: [u64; 2]) -> [u64; 2] {
 }
 
 impl FlowMemory {
+    /// Names of the bits that rules have set on the flow.
+    pub(crate) fn bits<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = &'a str> {
+        self.state.flow_bits().filter_map(|bit| rules.flow_bit_name(bit))
+    }
+
     /// What an alert shows of the stream of a direction: what the newest packet made known.
     pub(crate) fn evidence(&self, dir: Direction, most: usize) -> Vec<u8> {
         self.raw.get(dir.index()).map(|raw| raw.evidence(most)).unwrap_or_default()

@@ -115,6 +115,27 @@ impl<O: Output> Reporter<O> {
         memory_of(&mut self.memory, flow)
     }
 
+    /// Adds what rules have noted about a flow.
+    fn noted(&self, flow: &Flow, record: &mut O::Record) {
+        let mut noted = eve::Object::new();
+        self.bits_into(flow, &mut noted);
+        for (key, value) in noted {
+            record.value(&key, value);
+        }
+    }
+
+    fn bits_into(&self, flow: &Flow, into: &mut eve::Object) {
+        if !self.settings.records.metadata {
+            return;
+        }
+        if let Some(detector) = &self.detector
+            && let Some(memory) = self.memory.get(flow.slot())
+            && memory.flow == flow.id().0
+        {
+            eve::noted(memory.detection.bits(detector.rules()), into);
+        }
+    }
+
     fn write(
         &mut self,
         kind: &'static str,
@@ -126,6 +147,7 @@ impl<O: Output> Reporter<O> {
         let mut record = self.output.begin();
         head.of_flow(&mut record, place.flow, place.dir);
         record.text("pkt_src", self.source);
+        self.noted(place.flow, &mut record);
         fill(&mut record, &self.settings);
         self.output.record(self.ts, kind, record);
     }
@@ -315,7 +337,10 @@ impl<O: Output> Reporter<O> {
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
             let mut record = self.output.begin();
             match flow {
-                Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+                Some((flow, dir)) => {
+                    head.of_flow(&mut record, flow, dir);
+                    self.noted(flow, &mut record);
+                }
                 None => head.of_packet(&mut record, packet),
             }
             record.value("anomaly", eve::anomaly::packet(event));
@@ -432,6 +457,9 @@ impl<O: Output> Reporter<O> {
             }
             alert.insert("alert".into(), about.into());
             eve::alert::notes(&mut alert, hit, detector.rules());
+            if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata) {
+                self.bits_into(flow, &mut alert);
+            }
             for (key, value) in alert {
                 record.value(&key, value);
             }
@@ -572,7 +600,6 @@ impl<O: Output> Sink for Reporter<O> {
                 flow.set_alerted();
                 self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
             }
-            self.memory(flow).detection = FlowMemory::default();
         }
         self.transactions(flow, transactions, true);
         // A session that never came to encryption is still worth its record.
@@ -586,6 +613,8 @@ impl<O: Output> Sink for Reporter<O> {
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
         let mut record = self.output.begin();
         eve::flow::ended(&mut record, &head, flow, (state, reason));
+        self.noted(flow, &mut record);
         self.output.record(self.ts, "flow", record);
+        self.memory(flow).detection = FlowMemory::default();
     }
 }

@@ -18,6 +18,10 @@ pub(crate) struct MailOptions {
 /// What records hold beyond the necessary.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordOptions {
+    /// Community IDs in all records about a flow, not its own alone.
+    pub(crate) community_id: bool,
+    /// What rules noted about the flow in all records about it.
+    pub(crate) metadata: bool,
     /// Community ID seed.
     pub(crate) community_seed: u16,
     /// MAC addresses in every record.
@@ -87,6 +91,8 @@ pub(crate) enum Hassh {
 impl Default for RecordOptions {
     fn default() -> Self {
         Self {
+            community_id: false,
+            metadata: true,
             community_seed: 0,
             ethernet: false,
             compress_ipv6: true,

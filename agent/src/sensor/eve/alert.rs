@@ -83,9 +83,6 @@ pub(crate) fn source(packet: &Packet<'_>) -> &'static str {
 
 /// What headers of the packet say beside addresses and ports.
 fn headers<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
-    if packet.ip_version() != 0 {
-        record.number("ip_v", packet.ip_version().into());
-    }
     if let Some(outer) = packet.outer {
         record.object("tunnel", |tunnel| {
             tunnel.address("src_ip", outer.src.0, options.compress_ipv6);
