@@ -7,6 +7,8 @@ mod config;
 mod deliver;
 
 #[cfg(test)]
+mod ack_tests;
+#[cfg(test)]
 mod tcp_tests;
 #[cfg(test)]
 mod tests;
@@ -268,12 +270,11 @@ impl Engine {
     /// The flow that an ICMP error message is about.
     fn quoted_flow(&self, packet: &Packet<'_>) -> Option<(u32, bool)> {
         let quoted = packet.icmp()?.quoted?;
-        let options = crate::decode::DecodeOptions { checksums: false };
-        let inner = packet.decode_inner(crate::decode::Inner::Ip(quoted), options);
-        let key = self.tracked(FlowKey::quoted(packet, &inner)?, packet);
+        let key = self.tracked(FlowKey::quoted(packet, quoted)?, packet);
         let slot = self.flows.find(&key)?;
         let flow = self.flows.get(slot)?;
-        Some((slot, flow.key().low().0 == packet.src))
+        // It goes to who sent what it quotes; it may come from any router on the way.
+        Some((slot, flow.key().low().0 != packet.dst))
     }
 
     fn end_flow<S: Sink>(&mut self, mut flow: Flow, reason: EndReason, sink: &mut S) {
