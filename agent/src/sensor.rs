@@ -15,6 +15,7 @@ mod inspect;
 pub(crate) mod live;
 mod packet_view;
 pub(crate) mod playback;
+mod raw;
 pub(crate) mod report;
 pub(crate) mod settings;
 pub(crate) mod worker;

@@ -8,6 +8,7 @@
 use net::Protocol;
 use net::app::mime::Schemes;
 
+use super::eve::xff::Mode;
 use super::settings::{Handling, Hassh, Input, SettingError, Settings};
 
 /// Turns the compatibility switches on that need no key.
@@ -15,6 +16,9 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.compat = true;
     settings.engine.timeouts.tcp[2] = 60;
     settings.engine.app.dns_ports_only = true;
+    // What waits includes what is in order and not acknowledged: as much as a window has.
+    settings.engine.wait_for_ack = true;
+    settings.engine.stream.waiting = 16 << 20;
     settings.records.compress_ipv6 = false;
     settings.records.ja4 = false;
     settings.records.mail.extended = false;
@@ -73,11 +77,21 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         "stream.midstream" => settings.engine.midstream = input.flag()?,
         "stream.reassembly.depth" => settings.engine.stream.depth = input.size64()?,
         "outputs.eve-log.community-id-seed" => records.community_seed = input.number16()?,
+        // 0 stands for the default.
+        "packet-alert-max" => settings.max_alerts = Some(input.number16()?).filter(|max| *max > 0),
+        // Pass rules come first, then those that stop.
+        "action-order" => {
+            let order: Vec<String> = words(input.value).collect();
+            if order != ["pass", "drop", "reject", "alert"] {
+                return Err(input.wrong("pass,drop,reject,alert, which cannot be changed"));
+            }
+        }
         "outputs.eve-log.ethernet" => records.ethernet = input.flag()?,
         "outputs.eve-log.ipv6-compress" => records.compress_ipv6 = input.flag()?,
-        // Community IDs are always in flow records; VXLAN is always decoded.
-        "outputs.eve-log.community-id" | "decoder.vxlan.enabled" | "datasets.enabled"
-            if input.flag()? => {}
+        "outputs.eve-log.community-id" => records.community_id = input.flag()?,
+        "outputs.eve-log.metadata" => records.metadata = input.flag()?,
+        // VXLAN is always decoded.
+        "decoder.vxlan.enabled" | "datasets.enabled" if input.flag()? => {}
         "stream.bypass" if !input.flag()? => {}
         _ => return Err(unknown()),
     }
@@ -278,8 +292,10 @@ fn record_type(
         ("anomaly", "types.applayer") => records.anomaly_app = input.flag()?,
         ("dns", "requests" | "query") => records.dns_requests = input.flag()?,
         ("dns", "types") => {
-            records.dns_types =
-                input.value.split(',').map(|name| name.trim().to_uppercase()).collect();
+            for name in words(input.value) {
+                let kind = super::eve::dns::type_number(&name);
+                records.dns_types.push(kind.ok_or_else(|| input.wrong("a list of record types"))?);
+            }
         }
         ("dns", "version") => {
             records.dns_version_2 = match input.value {
@@ -293,16 +309,39 @@ fn record_type(
         ("alert", "payload-printable") => records.alert_payload_printable = input.flag()?,
         ("alert", "tagged-packets") => records.alert_tagged = input.flag()?,
         // The application record is always part of an alert.
-        ("alert", "http" | "tls" | "dns" | "smtp" | "ftp" | "ssh" | "metadata")
-            if input.flag()? => {}
+        ("alert", "http" | "tls" | "dns" | "smtp" | "ftp" | "ssh") if input.flag()? => {}
         ("alert", "packet") => records.alert_packet = input.flag()?,
-        // Bounds what is shown of a stream; we show the packet's own payload.
+        ("alert", "payload-length") => records.alert_payload_length = input.flag()?,
         ("alert", "payload-buffer-size") => {
-            input.size()?;
+            records.alert_payload_size = input.size()?.min(1 << 20);
         }
-        ("smb", "types") => {
-            records.smb_types = input.value.split(',').map(|kind| kind.trim().to_owned()).collect();
+        ("alert", "metadata") => records.alert_metadata = input.flag()?,
+        ("alert", "reference" | "metadata.rule.reference") => {
+            records.alert_references = input.flag()?;
         }
+        ("alert", "xff.enabled") => records.xff.enabled = input.flag()?,
+        ("alert", "xff.header") => input.value.clone_into(&mut records.xff.header),
+        ("alert", "xff.mode") => {
+            records.xff.mode = match input.value {
+                "extra-data" => Mode::Extra,
+                "overwrite" => Mode::Overwrite,
+                _ => return Err(input.wrong("extra-data or overwrite")),
+            };
+        }
+        ("alert", "xff.deployment") => {
+            records.xff.reverse = match input.value {
+                "reverse" => true,
+                "forward" => false,
+                _ => return Err(input.wrong("reverse or forward")),
+            };
+        }
+        // There are no records of dropped packets: packets are looked at, not held.
+        ("drop", "alerts" | "verdict") => {
+            input.flag()?;
+        }
+        ("drop", "flows") if matches!(input.value, "all" | "start") => {}
+        ("files", "force-md5") => settings.engine.app.files.md5 |= input.flag()?,
+        ("alert", "http-body" | "http-body-printable") if !input.flag()? => {}
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())
@@ -360,6 +399,8 @@ mod tests {
             (format!("{record}.alert.packet"), "yes", "changed"),
             (format!("{record}.alert.packet"), "perhaps", "not yes or no"),
             (format!("{record}.alert.payload-buffer-size"), "4kb", "no change"),
+            (format!("{record}.alert.payload-buffer-size"), "5kb", "changed"),
+            (format!("{record}.alert.payload-length"), "yes", "changed"),
             (format!("{record}.alert.payload-buffer-size"), "much", "not a size such as 100kb"),
             (format!("{record}.alert.tls"), "yes", "no change"),
             (format!("{record}.alert.tls"), "no", "unknown setting"),
@@ -368,6 +409,24 @@ mod tests {
             (format!("{record}.alert.tagged-packets"), "no", "changed"),
             (format!("{record}.alert.tagged-packets"), "yes", "no change"),
             (format!("{record}.smtp.extended"), "yes", "changed"),
+            (format!("{record}.alert.metadata"), "no", "changed"),
+            (format!("{record}.alert.reference"), "no", "changed"),
+            (format!("{record}.alert.xff.enabled"), "yes", "changed"),
+            (format!("{record}.alert.xff.mode"), "overwrite", "changed"),
+            (format!("{record}.alert.xff.mode"), "both", "not extra-data or overwrite"),
+            (format!("{record}.alert.xff.deployment"), "forward", "changed"),
+            (format!("{record}.alert.xff.deployment"), "sideways", "not reverse or forward"),
+            (format!("{record}.alert.http-body"), "no", "no change"),
+            (format!("{record}.alert.http-body"), "yes", "unknown setting"),
+            (format!("{record}.drop.flows"), "all", "no change"),
+            (format!("{record}.dns.version"), "2", "changed"),
+            (format!("{record}.dns.version"), "1", "not 2 or 3"),
+            (format!("{record}.dns.types"), "mx, https", "changed"),
+            (format!("{record}.dns.types"), "nonsense", "not a list of record types"),
+            ("packet-alert-max".into(), "20", "changed"),
+            ("packet-alert-max".into(), "0", "no change"),
+            ("action-order".into(), "pass, drop, reject, alert", "no change"),
+            ("action-order".into(), "alert,pass,drop,reject", "which cannot be changed"),
             (format!("{record}.smtp.custom"), "received, bcc", "changed"),
             (format!("{record}.smtp.md5"), "body,subject", "changed"),
             (format!("{record}.files.force-hash"), "sha256,md5", "changed"),
@@ -416,7 +475,9 @@ mod tests {
             ("app-layer.protocols.pgsql.enabled".into(), "yes", "no change"),
             ("app-layer.protocols.pgsql.enabled".into(), "maybe", "not yes or no"),
             ("app-layer.protocols.nonsense.enabled".into(), "yes", "unknown setting"),
-            ("outputs.eve-log.metadata".into(), "yes", "unknown setting"),
+            ("outputs.eve-log.metadata".into(), "yes", "no change"),
+            ("outputs.eve-log.metadata".into(), "no", "changed"),
+            ("outputs.eve-log.community-id".into(), "yes", "changed"),
             ("stream.async-oneside".into(), "true", "changed"),
             ("stream.inline".into(), "yes", "changed"),
             ("host-os-policy.linux".into(), "10.0.0.0/8", "changed"),

@@ -16,54 +16,15 @@ use signature::{
 use super::figures::ScanFigures;
 use super::inspect::{TxView, direction};
 use super::packet_view;
+use super::raw::Raw;
 use super::settings::{Encrypted, Handling};
 
 /// Bytes that are worth a scan of their own.
 const ENOUGH: usize = 2560;
-/// Bytes of raw stream kept for rules that mix it with other buffers.
-const KEPT: usize = 8 << 10;
 /// States of ended transactions kept for new ones.
 const SPARE: usize = 64;
 /// Bytes of a piece that are scanned again with the next one.
 const OVERLAP: usize = 512;
-
-/// Raw stream of one direction.
-#[derive(Debug, Default)]
-struct Raw {
-    bytes: Vec<u8>,
-    /// Stream offset of the first byte.
-    offset: u64,
-    /// Bytes that have been scanned.
-    scanned: usize,
-    /// Bytes seen so far.
-    seen: u64,
-}
-
-impl Raw {
-    fn unscanned(&self) -> usize {
-        self.bytes.len().saturating_sub(self.scanned)
-    }
-
-    fn add(&mut self, offset: u64, bytes: &[u8]) {
-        if self.bytes.is_empty() {
-            self.offset = offset;
-        }
-        self.bytes.extend_from_slice(bytes);
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.seen = offset.saturating_add(length);
-    }
-
-    /// Forgets all but the newest bytes.
-    fn trim(&mut self) {
-        if self.bytes.len() <= KEPT {
-            return;
-        }
-        let cut = self.bytes.len().saturating_sub(KEPT >> 1).min(self.scanned);
-        self.bytes.drain(..cut);
-        self.scanned = self.scanned.saturating_sub(cut);
-        self.offset = self.offset.saturating_add(u64::try_from(cut).unwrap_or(u64::MAX));
-    }
-}
 
 /// What detection remembers of a flow.
 #[derive(Debug, Default)]
@@ -77,6 +38,18 @@ pub(crate) struct FlowMemory {
     encrypted: bool,
     /// The flow was established before this packet: the one that ends the handshake is not yet in it.
     established: bool,
+}
+
+/// A packet's place in its flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) flow: &'a Flow,
+    pub(crate) dir: Direction,
+    pub(crate) transactions: &'a TxList,
+    /// Its payload was used for the stream.
+    pub(crate) in_stream: bool,
+    /// Only what belongs to its direction is inspected.
+    pub(crate) one_way: bool,
 }
 
 /// Rules and the room to run them, for one worker.
@@ -125,10 +98,31 @@ fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
         established: is_established(flow),
         app: app_proto(flow.protocol()),
         app_by_direction: None,
-        stream_size: [to_server.seen, to_client.seen],
+        stream_size: stream_size(flow, [to_server.seen(), to_client.seen()]),
         packets: [u64::from(packets.to_server), u64::from(packets.to_client)],
         bytes: [bytes.to_server, bytes.to_client],
         age: age.unsigned_abs(),
+    }
+}
+
+/// Sequence numbers used by each side since its first one; what was seen where they are not known.
+fn stream_size(flow: &Flow, seen: [u64; 2]) -> [u64; 2] {
+    if flow.proto() != 6 {
+        return seen;
+    }
+    let size = |dir: Direction| u64::from(flow.tcp_sent(dir));
+    [size(Direction::ToServer), size(Direction::ToClient)]
+}
+
+impl FlowMemory {
+    /// Names of the bits that rules have set on the flow.
+    pub(crate) fn bits<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = &'a str> {
+        self.state.flow_bits().filter_map(|bit| rules.flow_bit_name(bit))
+    }
+
+    /// What an alert shows of the stream of a direction: what the newest packet made known.
+    pub(crate) fn evidence(&self, dir: Direction, most: usize) -> Vec<u8> {
+        self.raw.get(dir.index()).map(|raw| raw.evidence(most)).unwrap_or_default()
     }
 }
 
@@ -151,6 +145,14 @@ impl Detector {
     /// Scans every segment as it comes, or waits until there is enough.
     pub(crate) fn inline(mut self, inline: bool) -> Self {
         self.inline = inline;
+        self
+    }
+
+    /// Most alerts of one packet; the default when not given.
+    pub(crate) fn max_alerts(mut self, most: Option<u16>) -> Self {
+        if let Some(most) = most {
+            self.scratch.set_max_alerts(usize::from(most));
+        }
         self
     }
 
@@ -211,7 +213,10 @@ impl Detector {
         match chunk.content {
             Content::Data(bytes) => here.add(chunk.offset, bytes),
             // What lies before and after a gap does not belong together.
-            Content::Gap(_) => memory.flush[chunk.dir.index()] = true,
+            Content::Gap(missing) => {
+                here.gap(chunk.offset, missing);
+                memory.flush[chunk.dir.index()] = true;
+            }
         }
         if there.unscanned() > 0 {
             memory.flush[chunk.dir.reverse().index()] = true;
@@ -222,14 +227,14 @@ impl Detector {
     pub(crate) fn packet(
         &mut self,
         packet: &Packet<'_>,
-        place: Option<(&Flow, Direction, &TxList, bool)>,
+        place: Option<Place<'_>>,
         memory: Option<&mut FlowMemory>,
     ) -> &[Match] {
         self.found.clear();
         let mut names = [""; 16];
         let events = packet_view::events(packet, &mut names);
         let mut view = packet_view::of(packet, events);
-        let (Some((flow, dir, transactions, in_stream)), Some(memory)) = (place, memory) else {
+        let (Some(place), Some(memory)) = (place, memory) else {
             let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
             scan.packet();
             let outcome = scan.finish();
@@ -238,6 +243,7 @@ impl Detector {
             self.count_alerts();
             return &self.found;
         };
+        let Place { flow, dir, in_stream, .. } = place;
         view.direction = Some(direction(dir));
         let mut of_flow = flow_view(flow, memory);
         if flow.proto() == 6 {
@@ -249,7 +255,7 @@ impl Detector {
         if memory.encrypted {
             view.payload = &[];
         }
-        self.in_flow(&view, flow, transactions, memory);
+        self.in_flow(&view, place, memory);
         self.count_alerts();
         &self.found
     }
@@ -280,18 +286,16 @@ impl Detector {
             pseudo: true,
             ..PacketView::default()
         };
-        self.in_flow(&view, flow, transactions, memory);
+        let dir = Direction::ToServer;
+        let place = Place { flow, dir, transactions, in_stream: false, one_way: false };
+        self.in_flow(&view, place, memory);
         self.count_alerts();
         &self.found
     }
 
-    fn in_flow(
-        &mut self,
-        view: &PacketView<'_>,
-        flow: &Flow,
-        transactions: &TxList,
-        memory: &mut FlowMemory,
-    ) {
+    fn in_flow(&mut self, view: &PacketView<'_>, place: Place<'_>, memory: &mut FlowMemory) {
+        let Place { flow, transactions, .. } = place;
+        let only = place.one_way.then_some(place.dir);
         let FlowMemory { state, transactions: states, raw, flush, encrypted, .. } = memory;
         let (rules, tables, spare) = (&self.rules, &self.tables, &mut self.spare);
         let mut scan = Scan::begin(rules, tables, &mut self.scratch, view, Some(state));
@@ -312,28 +316,28 @@ impl Detector {
             else {
                 continue;
             };
+            raw.begin();
+            if only.is_some_and(|only| only != dir) {
+                continue;
+            }
             let now = std::mem::take(flush) || self.inline;
             if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
                 continue;
             }
-            let from = raw.scanned.saturating_sub(OVERLAP);
-            let skipped = u64::try_from(from).unwrap_or(0);
-            scan.stream(&ChunkView {
-                direction: direction(dir),
-                offset: raw.offset.saturating_add(skipped),
-                data: raw.bytes.get(from..).unwrap_or_default(),
-                last: view.pseudo,
-            });
-            raw.scanned = raw.bytes.len();
+            for (offset, data) in raw.blocks(OVERLAP).filter(|(_, data)| !data.is_empty()) {
+                let direction = direction(dir);
+                scan.stream(&ChunkView { direction, offset, data, last: view.pseudo });
+            }
+            raw.settle();
         }
-        for (tx, dir) in transactions.changed() {
+        for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
             });
             let [to_server, to_client] = &*raw;
             let payload = if flow.proto() == 6 {
-                [to_server.bytes.as_slice(), to_client.bytes.as_slice()]
+                [to_server.bytes(), to_client.bytes()]
             } else {
                 [view.payload, view.payload]
             };
@@ -347,7 +351,9 @@ impl Detector {
         self.tagged = outcome.tagged;
         states.retain_mut(|(id, state)| {
             let open = transactions.get(*id).is_some_and(|tx| {
-                !(tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient))
+                let complete =
+                    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient);
+                !complete || only.is_some_and(|dir| tx.has_uninspected(dir.reverse()))
             });
             if !open && spare.len() < SPARE {
                 state.clear();
@@ -356,9 +362,9 @@ impl Detector {
             open
         });
         for raw in raw {
-            if *encrypted {
-                raw.bytes = Vec::new();
-                raw.scanned = 0;
+            // What came before the encryption is still scanned, each direction in its turn.
+            if *encrypted && raw.unscanned() == 0 {
+                raw.clear();
             } else {
                 raw.trim();
             }

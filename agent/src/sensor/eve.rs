@@ -20,6 +20,7 @@ pub(crate) mod snmp;
 pub(crate) mod ssh;
 pub(crate) mod stats;
 pub(crate) mod tls;
+pub(crate) mod xff;
 
 use std::net::IpAddr;
 
@@ -98,6 +99,16 @@ impl Head<'_> {
 
     /// A record about a flow, seen in a direction.
     pub(crate) fn of_flow<F: Fields>(&self, record: &mut F, flow: &Flow, dir: Direction) {
+        self.of_client(record, (flow, dir), None);
+    }
+
+    /// The same with another address for the client.
+    pub(crate) fn of_client<F: Fields>(
+        &self,
+        record: &mut F,
+        (flow, dir): (&Flow, Direction),
+        client: Option<IpAddr>,
+    ) {
         self.begin(record);
         record.number("flow_id", flow.id().0);
         let vlan = flow.key().vlan();
@@ -105,10 +116,18 @@ impl Head<'_> {
             let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
             record.value("vlan", json!(tags));
         }
-        let (src, dst) = flow.endpoints(dir);
+        let (mut src, mut dst) = flow.endpoints(dir);
+        if let Some(client) = client {
+            let place = if dir == Direction::ToServer { &mut src } else { &mut dst };
+            place.0 = client;
+        }
         let with_ports = matches!(flow.proto(), 6 | 17 | 132);
         self.endpoints(record, src, dst, with_ports);
         proto(record, flow.proto());
+        record.number("ip_v", if flow.key().low().0.is_ipv4() { 4 } else { 6 });
+        if self.options.community_id && self.kind != "flow" {
+            record.text("community_id", &flow.community_id(self.options.community_seed));
+        }
     }
 
     /// A record about a packet without a flow.
@@ -125,6 +144,7 @@ impl Head<'_> {
         let with_ports = matches!(packet.proto, 6 | 17 | 132) && packet.fragment.is_none();
         self.endpoints(record, (packet.src, src_port), (packet.dst, dst_port), with_ports);
         proto(record, packet.proto);
+        record.number("ip_v", packet.ip_version().into());
     }
 
     fn endpoints<F: Fields>(
@@ -142,6 +162,26 @@ impl Head<'_> {
         record.address("dest_ip", dst.0, compress);
         if with_ports {
             record.number("dest_port", dst.1.into());
+        }
+    }
+}
+
+/// What rules have noted about a flow in its bits: `traffic/id/NAME` and `traffic/label/NAME` say what
+/// the traffic is, the others are named as they are.
+pub(crate) fn noted<'a>(bits: impl Iterator<Item = &'a str>, into: &mut Object) {
+    for bit in bits {
+        let (object, key, name) = match bit.strip_prefix("traffic/") {
+            Some(rest) => match rest.split_once('/') {
+                Some((kind @ ("id" | "label"), name)) => ("traffic", kind, name),
+                _ => ("metadata", "flowbits", bit),
+            },
+            None => ("metadata", "flowbits", bit),
+        };
+        let place = into.entry(object).or_insert_with(|| json!({}));
+        if let Some(place) = place.as_object_mut()
+            && let Some(list) = place.entry(key).or_insert_with(|| json!([])).as_array_mut()
+        {
+            list.push(name.into());
         }
     }
 }
@@ -170,6 +210,18 @@ pub(crate) fn ethernet<F: Fields>(record: &mut F, packet: &Packet<'_>, options: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bits_of_a_flow_say_what_its_traffic_is() {
+        let mut record = json!({"metadata": {"entropy": 1}});
+        let bits = ["traffic/id/curl", "a/b", "traffic/label/x/y", "traffic/other", "traffic/id/z"];
+        noted(bits.into_iter(), record.as_object_mut().unwrap());
+        let wanted = json!({
+            "metadata": {"entropy": 1, "flowbits": ["a/b", "traffic/other"]},
+            "traffic": {"id": ["curl", "z"], "label": ["x/y"]},
+        });
+        assert_eq!(record, wanted);
+    }
 
     #[test]
     fn times_and_addresses() {

@@ -6,8 +6,9 @@
 use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
+use signature::MatchSource;
 
-use super::detect::{Detector, FlowMemory};
+use super::detect::{self, Detector, FlowMemory};
 use super::eve::fields::Fields;
 use super::eve::{self, Head};
 use super::figures::ScanFigures;
@@ -75,7 +76,8 @@ impl<O: Output> Reporter<O> {
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
         let detector = detector
-            .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted));
+            .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted))
+            .map(|detector| detector.max_alerts(settings.max_alerts));
         Self {
             hassh,
             source: FROM_END,
@@ -113,6 +115,27 @@ impl<O: Output> Reporter<O> {
         memory_of(&mut self.memory, flow)
     }
 
+    /// Adds what rules have noted about a flow.
+    fn noted(&self, flow: &Flow, record: &mut O::Record) {
+        let mut noted = eve::Object::new();
+        self.bits_into(flow, &mut noted);
+        for (key, value) in noted {
+            record.value(&key, value);
+        }
+    }
+
+    fn bits_into(&self, flow: &Flow, into: &mut eve::Object) {
+        if !self.settings.records.metadata {
+            return;
+        }
+        if let Some(detector) = &self.detector
+            && let Some(memory) = self.memory.get(flow.slot())
+            && memory.flow == flow.id().0
+        {
+            eve::noted(memory.detection.bits(detector.rules()), into);
+        }
+    }
+
     fn write(
         &mut self,
         kind: &'static str,
@@ -124,6 +147,7 @@ impl<O: Output> Reporter<O> {
         let mut record = self.output.begin();
         head.of_flow(&mut record, place.flow, place.dir);
         record.text("pkt_src", self.source);
+        self.noted(place.flow, &mut record);
         fill(&mut record, &self.settings);
         self.output.record(self.ts, kind, record);
     }
@@ -319,7 +343,10 @@ impl<O: Output> Reporter<O> {
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
             let mut record = self.output.begin();
             match flow {
-                Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+                Some((flow, dir)) => {
+                    head.of_flow(&mut record, flow, dir);
+                    self.noted(flow, &mut record);
+                }
                 None => head.of_packet(&mut record, packet),
             }
             record.value("anomaly", eve::anomaly::packet(event));
@@ -351,7 +378,13 @@ impl<O: Output> Reporter<O> {
         let found = match &place {
             Some(place) => {
                 let memory = memory_of(&mut self.memory, place.flow);
-                let at = (&*place.flow, place.dir, place.transactions, place.in_stream);
+                let at = detect::Place {
+                    flow: place.flow,
+                    dir: place.dir,
+                    transactions: place.transactions,
+                    in_stream: place.in_stream,
+                    one_way: place.one_way,
+                };
                 detector.packet(packet, Some(at), Some(&mut memory.detection))
             }
             None => detector.packet(packet, None, None),
@@ -405,11 +438,14 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let client = flow
+                .and_then(|(_, _, all)| options.xff.client(hit.tx.and_then(|id| all.get(id)), all));
+            let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
             let mut record = self.output.begin();
             match (flow, packet) {
                 (Some((flow, dir, _)), _) => {
                     let dir = hit.direction.map_or(dir, our_direction);
-                    head.of_flow(&mut record, flow, dir);
+                    head.of_client(&mut record, (flow, dir), overwrite);
                 }
                 (None, Some(packet)) => head.of_packet(&mut record, packet),
                 (None, None) => continue,
@@ -420,8 +456,16 @@ impl<O: Output> Reporter<O> {
                 record.number("tx_id", tx);
             }
             let mut alert = eve::Object::new();
-            alert.insert("alert".into(), eve::alert::rule(&rule).into());
+            let mut about = eve::alert::rule(&rule, options);
+            if let Some(client) = client.filter(|_| overwrite.is_none()) {
+                let shown = eve::address(client, options.compress_ipv6);
+                about.insert("xff".into(), shown);
+            }
+            alert.insert("alert".into(), about.into());
             eve::alert::notes(&mut alert, hit, detector.rules());
+            if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata) {
+                self.bits_into(flow, &mut alert);
+            }
             for (key, value) in alert {
                 record.value(&key, value);
             }
@@ -429,14 +473,34 @@ impl<O: Output> Reporter<O> {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
                 let tx = hit.tx.and_then(|id| transactions.get(id));
-                tx_object(&mut record, flow, tx, options);
+                if options.alert_metadata {
+                    tx_object(&mut record, flow, tx, options);
+                }
                 tx_files(&mut record, tx);
                 if flow.protocol().is_known() {
                     record.text("app_proto", flow.protocol().name());
                 }
                 record.text("direction", name);
                 let compress = options.compress_ipv6;
-                record.object("flow", |body| eve::flow::so_far(body, flow, compress));
+                if options.alert_metadata {
+                    record.object("flow", |body| eve::flow::so_far(body, flow, compress));
+                }
+            }
+            if eve::alert::wants_payload(options) {
+                let stream = match flow {
+                    Some((flow, dir, _))
+                        if flow.proto() == 6 && hit.source != MatchSource::Packet =>
+                    {
+                        let dir = hit.direction.map_or(dir, our_direction);
+                        let memory = self.memory.get(flow.slot());
+                        memory.map(|m| m.detection.evidence(dir, options.alert_payload_size))
+                    }
+                    _ => None,
+                };
+                let stream = stream.filter(|bytes| !bytes.is_empty());
+                let own = packet.map_or(&[][..], |packet| packet.payload);
+                let shown = (stream.as_deref().unwrap_or(own), stream.is_some());
+                eve::alert::payload(&mut record, shown, options);
             }
             if let Some(packet) = packet {
                 eve::alert::evidence(&mut record, packet, options);
@@ -546,7 +610,6 @@ impl<O: Output> Sink for Reporter<O> {
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
             keep_out(&mut self.matches, &mut memory.unlogged);
-            memory.detection = FlowMemory::default();
             if !self.matches.is_empty() {
                 flow.set_alerted();
                 self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
@@ -564,6 +627,8 @@ impl<O: Output> Sink for Reporter<O> {
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
         let mut record = self.output.begin();
         eve::flow::ended(&mut record, &head, flow, (state, reason));
+        self.noted(flow, &mut record);
         self.output.record(self.ts, "flow", record);
+        self.memory(flow).detection = FlowMemory::default();
     }
 }

@@ -18,6 +18,10 @@ pub(crate) struct MailOptions {
 /// What records hold beyond the necessary.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordOptions {
+    /// Community IDs in all records about a flow, not its own alone.
+    pub(crate) community_id: bool,
+    /// What rules noted about the flow in all records about it.
+    pub(crate) metadata: bool,
     /// Community ID seed.
     pub(crate) community_seed: u16,
     /// MAC addresses in every record.
@@ -46,8 +50,8 @@ pub(crate) struct RecordOptions {
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
     pub(crate) dns_responses: bool,
-    /// Record types (names in upper case) whose messages are recorded; empty for all.
-    pub(crate) dns_types: Vec<String>,
+    /// Record types whose messages are recorded; empty for all.
+    pub(crate) dns_types: Vec<u16>,
     /// Version 2 of DNS records: a record for each question.
     pub(crate) dns_version_2: bool,
     /// Payload of the packet in alert records, base64.
@@ -58,6 +62,16 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_tagged: bool,
     /// Payload in alert records, printable.
     pub(crate) alert_payload_printable: bool,
+    /// Length of the payload in alert records.
+    pub(crate) alert_payload_length: bool,
+    /// Bytes of stream that alert records show at most.
+    pub(crate) alert_payload_size: usize,
+    /// What rules say of themselves, the flow and the application record in alert records.
+    pub(crate) alert_metadata: bool,
+    /// References of rules in alert records.
+    pub(crate) alert_references: bool,
+    /// The client behind a proxy in alert records.
+    pub(crate) xff: super::eve::xff::Xff,
     /// Records of mails.
     pub(crate) mail: MailOptions,
     /// Records of SSH wait for the fingerprints and show them.
@@ -86,6 +100,8 @@ pub(crate) enum Hassh {
 impl Default for RecordOptions {
     fn default() -> Self {
         Self {
+            community_id: false,
+            metadata: true,
             community_seed: 0,
             ethernet: false,
             compress_ipv6: true,
@@ -106,6 +122,11 @@ impl Default for RecordOptions {
             alert_packet: false,
             alert_tagged: true,
             alert_payload_printable: false,
+            alert_payload_length: false,
+            alert_payload_size: 4 << 10,
+            alert_metadata: true,
+            alert_references: true,
+            xff: super::eve::xff::Xff::default(),
             mail: MailOptions { extended: true, ..MailOptions::default() },
             hassh: Hassh::Yes,
             smb_types: Vec::new(),
@@ -124,6 +145,8 @@ pub(crate) struct Settings {
     pub(crate) compat: bool,
     /// What becomes of flows that are encrypted from some point on.
     pub(crate) encrypted: Encrypted,
+    /// Most alerts of one packet.
+    pub(crate) max_alerts: Option<u16>,
 }
 
 /// What becomes of the encrypted part of flows, by protocol.

@@ -276,9 +276,10 @@ impl AppLayer {
         &self.txs
     }
 
-    /// The news was taken note of, see [`TxList::changed`].
-    pub(crate) fn settle(&mut self) {
-        self.txs.settle();
+    /// The news was taken note of, see [`TxList::changed`], and that of `inspected` (`None`: of both
+    /// directions) was inspected.
+    pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
+        self.txs.settle(inspected);
     }
 
     fn has_seen_any(&self) -> bool {

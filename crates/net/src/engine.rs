@@ -7,6 +7,8 @@ mod config;
 mod deliver;
 
 #[cfg(test)]
+mod ack_tests;
+#[cfg(test)]
 mod tcp_tests;
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,9 @@ pub struct InFlow<'a> {
     pub transactions: &'a TxList,
     /// True when the packet's payload was used for the stream.
     pub in_stream: bool,
+    /// Only news of the packet's own direction is to be inspected with it
+    /// ([`TxList::to_inspect`]); the other direction's is kept for its next packet.
+    pub one_way: bool,
 }
 
 /// Takes what the engine finds. Called by one engine only.
@@ -219,9 +224,10 @@ impl Engine {
         let mut cold = flow.cold.take();
         let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
         self.stats.events.add(packet.anomalies);
-        sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream }));
+        let one_way = deliver::waits(&self.config, flow);
+        sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream, one_way }));
         if let Some(cold) = &mut cold {
-            cold.app.settle();
+            cold.app.settle(one_way.then_some(dir));
         }
         flow.cold = cold;
     }
@@ -266,12 +272,11 @@ impl Engine {
     /// The flow that an ICMP error message is about.
     fn quoted_flow(&self, packet: &Packet<'_>) -> Option<(u32, bool)> {
         let quoted = packet.icmp()?.quoted?;
-        let options = crate::decode::DecodeOptions { checksums: false };
-        let inner = packet.decode_inner(crate::decode::Inner::Ip(quoted), options);
-        let key = self.tracked(FlowKey::quoted(packet, &inner)?, packet);
+        let key = self.tracked(FlowKey::quoted(packet, quoted)?, packet);
         let slot = self.flows.find(&key)?;
         let flow = self.flows.get(slot)?;
-        Some((slot, flow.key().low().0 == packet.src))
+        // It goes to who sent what it quotes; it may come from any router on the way.
+        Some((slot, flow.key().low().0 != packet.dst))
     }
 
     fn end_flow<S: Sink>(&mut self, mut flow: Flow, reason: EndReason, sink: &mut S) {

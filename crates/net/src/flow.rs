@@ -254,6 +254,13 @@ impl Flow {
         self.tcp.state
     }
 
+    /// Sequence numbers that a side of the TCP connection has used, its SYN and FIN included; 0 before
+    /// its first one is known.
+    #[must_use]
+    pub fn tcp_sent(&self, dir: Direction) -> u32 {
+        self.tcp.sent(dir)
+    }
+
     /// Protocol found in the payload.
     #[must_use]
     pub fn protocol(&self) -> Protocol {

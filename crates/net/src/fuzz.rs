@@ -183,7 +183,7 @@ pub fn fuzz_app(data: &[u8]) {
         } else {
             app.data(dir, piece, &cx);
         }
-        app.settle();
+        app.settle(None);
     }
     app.finish();
     assert!(app.open().changed().count() <= 1026, "transactions are bounded");

@@ -125,6 +125,8 @@ pub(crate) struct Log {
     /// Stream bytes per direction, gaps as `<n>`.
     pub(crate) stream: [Vec<u8>; 2],
     pub(crate) packets: usize,
+    /// Transaction, direction of its news, number of the packet with which it was inspected.
+    pub(crate) inspected: Vec<(u64, Direction, usize)>,
     pub(crate) ended: usize,
 }
 
@@ -178,6 +180,10 @@ impl Sink for Log {
         }
         if let Some(place) = place {
             self.transactions(place.transactions);
+            let only = place.one_way.then_some(place.dir);
+            for (tx, dir) in place.transactions.to_inspect(only) {
+                self.inspected.push((tx.id, dir, self.packets));
+            }
         }
     }
 

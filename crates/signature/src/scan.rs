@@ -72,6 +72,8 @@ pub struct Scratch {
     spare: Vec<u8>,
     queue: Vec<Match>,
     stats: ScanStats,
+    /// Most alerts of one packet, when it is not the default.
+    max_alerts: Option<usize>,
 }
 
 impl Scratch {
@@ -79,6 +81,11 @@ impl Scratch {
     #[must_use]
     pub fn new(_rules: &RuleSet) -> Self {
         Self::default()
+    }
+
+    /// Sets how many alerts one packet may have; more are counted.
+    pub fn set_max_alerts(&mut self, most: usize) {
+        self.max_alerts = Some(most);
     }
 
     /// Counters since the start.

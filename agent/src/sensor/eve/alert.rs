@@ -12,7 +12,7 @@ use super::fields::Fields;
 use crate::sensor::settings::RecordOptions;
 
 /// The `alert` object of a rule that matched.
-pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
+pub(crate) fn rule(rule: &RuleInfo<'_>, options: &RecordOptions) -> Object {
     let mut alert = Object::new();
     // Packets are looked at, not held: only what is answered with a reset counts as stopped.
     let blocked = rule.action == signature::Action::Reject;
@@ -30,12 +30,12 @@ pub(crate) fn rule(rule: &RuleInfo<'_>) -> Object {
             list.push(value.as_ref().into());
         }
     }
-    if !metadata.is_empty() {
+    if !metadata.is_empty() && options.alert_metadata {
         alert.insert("metadata".into(), metadata.into());
     }
     let references: Vec<Value> =
         rule.references.iter().map(|(system, id)| json!(format!("{system},{id}"))).collect();
-    if !references.is_empty() {
+    if !references.is_empty() && options.alert_references {
         alert.insert("references".into(), references.into());
     }
     alert
@@ -83,9 +83,6 @@ pub(crate) fn source(packet: &Packet<'_>) -> &'static str {
 
 /// What headers of the packet say beside addresses and ports.
 fn headers<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
-    if packet.ip_version() != 0 {
-        record.number("ip_v", packet.ip_version().into());
-    }
     if let Some(outer) = packet.outer {
         record.object("tunnel", |tunnel| {
             tunnel.address("src_ip", outer.src.0, options.compress_ipv6);
@@ -139,19 +136,35 @@ pub(crate) fn packet_info(packet: &Packet<'_>) -> Value {
     }
 }
 
+/// The payload of an alert, as far as it is wanted: that of its packet, or what is new of the stream.
+pub(crate) fn payload<F: Fields>(
+    record: &mut F,
+    (bytes, is_stream): (&[u8], bool),
+    options: &RecordOptions,
+) {
+    if !wants_payload(options) {
+        return;
+    }
+    if options.alert_payload {
+        record.text("payload", &STANDARD.encode(bytes));
+    }
+    if options.alert_payload_printable {
+        record.text("payload_printable", &printable(bytes));
+    }
+    if options.alert_payload_length {
+        record.number("payload_length", u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    }
+    record.number("stream", is_stream.into());
+}
+
+/// Whether alerts show anything of payloads.
+pub(crate) fn wants_payload(options: &RecordOptions) -> bool {
+    options.alert_payload || options.alert_payload_printable || options.alert_payload_length
+}
+
 /// What an alert shows of the packet that raised it, as far as it is wanted.
 pub(crate) fn evidence<F: Fields>(record: &mut F, packet: &Packet<'_>, options: &RecordOptions) {
     headers(record, packet, options);
-    if options.alert_payload {
-        record.text("payload", &STANDARD.encode(packet.payload));
-    }
-    if options.alert_payload_printable {
-        record.text("payload_printable", &printable(packet.payload));
-    }
-    if options.alert_payload || options.alert_payload_printable {
-        // Shown is always the packet's own payload, never the stream around it.
-        record.number("stream", 0);
-    }
     if options.alert_packet {
         self::packet(record, packet);
     }

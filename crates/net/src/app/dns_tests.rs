@@ -278,7 +278,7 @@ fn what_is_wrong_with_a_message_is_an_event() {
         let mut run = Run::new(Transport::Udp);
         // A good message first: what a port is for is settled by then.
         run.give(ToServer, &query);
-        run.app.settle();
+        run.app.settle(None);
         run.give(ToServer, &bytes);
         assert_eq!(run.seen(), expected);
     }

@@ -76,6 +76,10 @@ pub struct Transaction {
     pub files: Vec<File>,
     progress: PerDirection<u8>,
     touched: PerDirection<bool>,
+    /// News that rules have not seen yet.
+    uninspected: PerDirection<bool>,
+    /// Complete and told; kept for inspection alone.
+    over: bool,
 }
 
 impl Transaction {
@@ -142,6 +146,17 @@ impl Transaction {
     /// Says that a direction has news.
     pub fn touch(&mut self, dir: Direction) {
         *self.touched.get_mut(dir) = true;
+        *self.uninspected.get_mut(dir) = true;
+    }
+
+    /// A direction has news that rules have not seen.
+    #[must_use]
+    pub fn has_uninspected(&self, dir: Direction) -> bool {
+        *self.uninspected.get(dir)
+    }
+
+    fn waits(&self) -> bool {
+        self.uninspected.to_server || self.uninspected.to_client
     }
 
     fn both_complete(&self) -> bool {
@@ -165,11 +180,18 @@ pub struct TxList {
     next_id: u64,
     limit: usize,
     any_touched: bool,
+    any_uninspected: bool,
 }
 
 impl Default for TxList {
     fn default() -> Self {
-        Self { list: VecDeque::new(), next_id: 0, limit: 512, any_touched: false }
+        Self {
+            list: VecDeque::new(),
+            next_id: 0,
+            limit: 512,
+            any_touched: false,
+            any_uninspected: false,
+        }
     }
 }
 
@@ -202,6 +224,8 @@ impl TxList {
             files: Vec::new(),
             progress: PerDirection::default(),
             touched: PerDirection::default(),
+            uninspected: PerDirection::default(),
+            over: false,
         });
         id
     }
@@ -210,7 +234,8 @@ impl TxList {
     pub fn get_mut(&mut self, id: u64) -> Option<&mut Transaction> {
         let at = self.place(id)?;
         self.any_touched = true;
-        self.list.get_mut(at)
+        let tx = self.list.get_mut(at)?;
+        Some(tx).filter(|tx| !tx.over)
     }
 
     /// An open transaction.
@@ -248,26 +273,55 @@ impl TxList {
         })
     }
 
+    /// Transactions with news that was not inspected: of one direction, or of both for `None`.
+    pub fn to_inspect(
+        &self,
+        only: Option<Direction>,
+    ) -> impl Iterator<Item = (&Transaction, Direction)> {
+        let any = self.any_touched || self.any_uninspected;
+        let list = if any { self.list.iter() } else { EMPTY.iter() };
+        list.flat_map(move |tx| {
+            [Direction::ToServer, Direction::ToClient]
+                .into_iter()
+                .filter(move |dir| only.is_none_or(|only| only == *dir))
+                .filter(|dir| *tx.uninspected.get(*dir))
+                .map(move |dir| (tx, dir))
+        })
+    }
+
     /// All open transactions, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Transaction> {
         self.list.iter()
     }
 
-    /// The news was taken note of: forgets it, and every transaction that is complete.
-    pub(crate) fn settle(&mut self) {
-        if !std::mem::take(&mut self.any_touched) {
+    /// The news was taken note of: forgets it, and every transaction that is complete. Of `inspected`
+    /// (`None`: of both directions) it was inspected too; what was not keeps its transaction.
+    pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
+        if !std::mem::take(&mut self.any_touched) && !self.any_uninspected {
             return;
         }
+        self.any_uninspected = false;
         for tx in &mut self.list {
             tx.touched = PerDirection::default();
+            match inspected {
+                Some(dir) => *tx.uninspected.get_mut(dir) = false,
+                None => tx.uninspected = PerDirection::default(),
+            }
+            tx.over = tx.both_complete();
+            self.any_uninspected |= tx.waits();
             tx.files.iter_mut().for_each(File::settle);
         }
-        while self.list.front().is_some_and(Transaction::both_complete) {
+        let limit = self.limit;
+        while self.list.front().is_some_and(|tx| {
+            // Without a packet of the direction that is waited for, the limit holds nevertheless.
+            tx.both_complete() && (!tx.waits() || self.list.len() > limit)
+        }) {
             self.list.pop_front();
         }
         // One that stays open for long (a file) does not hold those after it.
         if self.list.len() > HELD {
-            self.list.retain(|tx| !tx.both_complete());
+            let full = self.list.len() > limit;
+            self.list.retain(|tx| !tx.both_complete() || tx.waits() && !full);
         }
     }
 }

@@ -29,6 +29,9 @@ pub struct Config {
     pub one_sided: bool,
     /// Give segments to inspection as they come, without waiting for their acknowledgement.
     pub inline: bool,
+    /// Give segments out only once their receiver has acknowledged them, and have news inspected with
+    /// packets of their own direction: later than need be, but at the packets where Suricata does it.
+    pub wait_for_ack: bool,
     /// Limits of stream reassembly.
     pub stream: stream::Limits,
     /// Bytes of waiting segments of all streams.
@@ -50,6 +53,7 @@ impl Default for Config {
             midstream: false,
             one_sided: false,
             inline: false,
+            wait_for_ack: false,
             stream: stream::Limits::default(),
             stream_memory: 256 << 20,
             app: AppConfig::default(),

@@ -89,7 +89,9 @@ impl Work<'_> {
         if is_syn {
             cold.halves.get_mut(dir).start(seq);
         }
-        let segment = Segment { dir, seq, data: payload };
+        // What comes with a reset is no data of the connection (RFC 9293 section 3.10.7.4).
+        let data = if tcp.has(tcp_flags::RST) { &[] } else { payload };
+        let segment = Segment { dir, seq, data };
         let mut parts = Parts { flow, cold: &mut cold, dir };
         self.stream(&mut parts, segment, packet, sink);
         self.closing(&mut parts, before, packet, sink);
@@ -103,7 +105,7 @@ impl Work<'_> {
             flow.swap();
             dir = dir.reverse();
         }
-        (dir, !payload.is_empty())
+        (dir, !data.is_empty())
     }
 
     /// Whether another flow has announced this one, which is about to see its first bytes.
@@ -181,7 +183,14 @@ impl Work<'_> {
         if state == before {
             return;
         }
-        if state == TcpState::Closed {
+        if state == TcpState::Closed && waits(self.config, flow) {
+            // What was never acknowledged may have come too late: it is for the end of the flow.
+            for side in [Direction::ToServer, Direction::ToClient] {
+                if cold.halves.get(side).waiting_bytes() == 0 {
+                    cold.app.end(side);
+                }
+            }
+        } else if state == TcpState::Closed {
             self.flush(flow, cold, packet, sink);
             cold.app.end(Direction::ToServer);
             cold.app.end(Direction::ToClient);
@@ -239,9 +248,14 @@ impl Work<'_> {
     }
 }
 
+/// Whether news of a flow waits for acknowledgements and for packets of its own direction.
+pub(super) fn waits(config: &Config, flow: &Flow) -> bool {
+    flow.proto() == 6 && config.wait_for_ack && !config.inline && !flow.tcp.is_one_sided()
+}
+
 /// Whether data waits for its acknowledgement.
 fn holds(config: &Config, policy: OsPolicy, flow: &Flow) -> bool {
-    policy.prefers_copies() && !config.inline && !flow.tcp.is_one_sided()
+    (config.wait_for_ack || policy.prefers_copies()) && !config.inline && !flow.tcp.is_one_sided()
 }
 
 fn flush<S: Sink>(
@@ -262,7 +276,10 @@ fn flush<S: Sink>(
             give(app, &chunk, &cx);
             sink.chunk(flow, &chunk);
         });
-        total.gaps = total.gaps.saturating_add(outcome.gaps);
+        // What was neither seen nor acknowledged need not have been sent.
+        if !waits(config, flow) {
+            total.gaps = total.gaps.saturating_add(outcome.gaps);
+        }
         total.depth_reached |= outcome.depth_reached;
     }
     total

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::cursor::Cursor;
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
 /// Addresses in byte order, ports with them, protocol, VLAN tags.
@@ -64,14 +65,9 @@ impl FlowKey {
 
     /// The key of the flow an ICMP error message is about.
     #[must_use]
-    pub fn quoted(p: &Packet<'_>, quoted: &Packet<'_>) -> Option<Self> {
-        match quoted.transport {
-            Transport::Tcp(_) | Transport::Udp { .. } => {}
-            _ => return None,
-        }
-        let ports = quoted.ports();
-        let (src, dst) = ((quoted.src, ports.0), (quoted.dst, ports.1));
-        Some(Self::new(src, dst, quoted.proto, p.vlan.ids()).0)
+    pub fn quoted(p: &Packet<'_>, quoted: &[u8]) -> Option<Self> {
+        let (proto, src, dst) = quoted_ends(quoted)?;
+        Some(Self::new(src, dst, proto, p.vlan.ids()).0)
     }
 
     /// IP protocol number.
@@ -116,6 +112,36 @@ impl FlowKey {
         let [a, b, c, d, ..] = octets;
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     }
+}
+
+/// Protocol and ends of the TCP or UDP packet that an ICMP error quotes. Only the beginning of it need
+/// be there (RFC 792: eight bytes after the header), so that it is not decoded as a packet.
+fn quoted_ends(quoted: &[u8]) -> Option<(u8, (IpAddr, u16), (IpAddr, u16))> {
+    let mut cursor = Cursor::new(quoted);
+    let first = cursor.u8()?;
+    let (proto, src, dst) = match first >> 4 {
+        4 => {
+            cursor.skip(8)?;
+            let proto = cursor.u8()?;
+            cursor.skip(2)?;
+            let src = IpAddr::from(cursor.array::<4>()?);
+            let dst = IpAddr::from(cursor.array::<4>()?);
+            let options = usize::from(first & 15).checked_sub(5)?.checked_mul(4)?;
+            cursor.skip(options)?;
+            (proto, src, dst)
+        }
+        6 => {
+            cursor.skip(5)?;
+            let proto = cursor.u8()?;
+            cursor.skip(1)?;
+            (proto, cursor.array::<16>()?.into(), cursor.array::<16>()?.into())
+        }
+        _ => return None,
+    };
+    if !matches!(proto, 6 | 17) {
+        return None;
+    }
+    Some((proto, (src, cursor.u16()?), (dst, cursor.u16()?)))
 }
 
 fn octets(address: IpAddr) -> [u8; 16] {

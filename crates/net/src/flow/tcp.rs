@@ -211,6 +211,14 @@ impl TcpTrack {
         self.knows(known::ONE_SIDED)
     }
 
+    /// Sequence numbers used by a sender so far; 0 when its first one is not known.
+    pub(super) fn sent(&self, dir: Direction) -> u32 {
+        match self.sender(dir).first {
+            0 => 0,
+            first => self.next.get(dir).wrapping_sub(first),
+        }
+    }
+
     fn sender(&self, dir: Direction) -> Sender {
         self.detail.as_ref().map_or_else(Sender::default, |detail| *detail.sender.get(dir))
     }

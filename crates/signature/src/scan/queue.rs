@@ -111,6 +111,7 @@ impl<'a> Scan<'a> {
         });
         let mut verdict = Verdict::default();
         let mut passed = false;
+        let most = self.scratch.max_alerts.unwrap_or(MAX_ALERTS);
         let (mut shown, mut beyond) = (0, 0_u32);
         queue.retain_mut(|queued| {
             let Some(rule) = self.rules.rules.get(queued.rule.0 as usize) else { return false };
@@ -127,7 +128,7 @@ impl<'a> Scan<'a> {
             apply(rule, queued.action, &mut verdict);
             passed = queued.action == Action::Pass && verdict.drop == Scope::None;
             let visible = ruling == Ruling::Show && rule.shows;
-            if visible && shown >= MAX_ALERTS {
+            if visible && shown >= most {
                 beyond += 1;
                 return false;
             }

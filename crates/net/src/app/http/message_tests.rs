@@ -369,7 +369,7 @@ fn responses_go_on_when_their_requests_were_given_up() {
     run.config.max_transactions = 4;
     for n in 0..10 {
         run.request(format!("GET /{n} HTTP/1.1\r\n\r\n").as_bytes());
-        run.app.settle();
+        run.app.settle(None);
     }
     assert_eq!(run.app.open().iter().map(|tx| tx.id).collect::<Vec<_>>(), [6, 7, 8, 9]);
     let (mut paired, mut alone) = (Vec::new(), 0);
@@ -387,7 +387,7 @@ fn responses_go_on_when_their_requests_were_given_up() {
                 paired.push((http.request.uri.clone(), http.response.body.data().to_vec()));
             }
         }
-        run.app.settle();
+        run.app.settle(None);
     }
     assert_eq!(alone, 10 - paired.len(), "no response is lost");
     for (uri, body) in paired {

@@ -219,7 +219,7 @@ fn open_transactions_are_bounded() {
     let mut run = Run::new();
     for _ in 0..2000 {
         run.request(b"GET / HTTP/1.1\r\n\r\n");
-        run.app.settle();
+        run.app.settle(None);
     }
     assert_eq!(run.app.transactions(), 2000);
     assert!(run.app.open().iter().count() <= 512);
