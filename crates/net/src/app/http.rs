@@ -8,6 +8,7 @@ mod body;
 mod headers;
 mod line;
 mod parser;
+mod upgrade;
 mod uri;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{Protocol, dns, ftp, http, smtp, ssh, tls};
+use super::{Protocol, dns, ftp, http, http2, smtp, ssh, tls, websocket};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -23,6 +23,10 @@ pub enum Record {
     FtpData(Box<ftp::Transfer>),
     /// The beginning of an SSH connection.
     Ssh(Box<ssh::Ssh>),
+    /// A stream of HTTP/2, or a frame of its connection.
+    Http2(Box<http2::Http2>),
+    /// A frame of WebSocket.
+    Websocket(Box<websocket::Frame>),
 }
 
 impl Record {
@@ -36,6 +40,8 @@ impl Record {
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
             Self::Ssh(_) => ssh::progress::DONE,
+            Self::Http2(_) => http::progress::COMPLETE,
+            Self::Websocket(_) => 1,
         }
     }
 }
@@ -83,7 +89,7 @@ impl Transaction {
     /// Its protocol.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
-        match self.record {
+        match &self.record {
             Record::Http(_) => Protocol::Http,
             Record::Dns(_) => Protocol::Dns,
             Record::Tls(_) => Protocol::Tls,
@@ -91,6 +97,9 @@ impl Transaction {
             Record::Ftp(_) => Protocol::Ftp,
             Record::FtpData(_) => Protocol::FtpData,
             Record::Ssh(_) => Protocol::Ssh,
+            Record::Http2(http2) if http2.has_dns() => Protocol::Doh2,
+            Record::Http2(_) => Protocol::Http2,
+            Record::Websocket(_) => Protocol::Websocket,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The state machine of both directions.
 
-use super::super::{AppConfig, AppParser, Record, TxList};
-use super::{Http, Request, body::Body, headers::Headers, line, progress, uri};
+use super::super::{AppConfig, AppParser, Record, Switch, TxList};
+use super::{Http, Request, body::Body, headers::Headers, line, progress, upgrade, uri};
 use crate::flow::{Direction, PerDirection};
 
 /// Bytes kept of one line.
@@ -44,6 +44,8 @@ struct Side {
 pub struct Parser {
     sides: PerDirection<Side>,
     config: AppConfig,
+    /// What the flow speaks from now on.
+    switch: Option<Switch>,
     /// Next transaction to get a response.
     next_response: u64,
 }
@@ -100,7 +102,12 @@ impl Parser {
                 let taken = std::mem::take(data);
                 self.body(dir, taken, txs);
             }
-            State::Ignore => *data = &[],
+            State::Ignore => {
+                let rest = std::mem::take(data);
+                if let Some(switch) = &mut self.switch {
+                    switch.rest.get_mut(dir).extend_from_slice(rest);
+                }
+            }
         }
         !data.is_empty()
     }
@@ -314,6 +321,9 @@ impl Parser {
                     return;
                 }
                 let tunnel = state == State::Ignore;
+                if tunnel {
+                    self.switch = upgrade::after(http, &self.config);
+                }
                 tx.reach(dir, progress::BODY);
                 if !all {
                     tx.event(dir, "too_many_encoding_layers");
@@ -431,6 +441,10 @@ impl AppParser for Parser {
             self.complete(dir, txs);
         }
         self.sides.get_mut(dir).state = State::Ignore;
+    }
+
+    fn switch(&mut self) -> Option<Switch> {
+        self.switch.take()
     }
 }
 
