@@ -12,10 +12,12 @@ pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod ftp;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod smtp;
 pub(crate) mod ssh;
 pub(crate) mod stats;
 pub(crate) mod tls;
+pub(crate) mod websocket;
 
 use std::net::IpAddr;
 

@@ -3,7 +3,9 @@
 //! One table; everything else (keywords, hooks, fast-pattern priority) is derived from it. A new buffer
 //! is a line in its protocol's part of the table and an arm in the sensor's view of that protocol.
 
-use crate::AppProto::{Dns, Ftp, FtpData, Http, Nfs, Quic, Smb, Smtp, Ssh, Tls};
+use crate::AppProto::{
+    Dns, Doh2, Ftp, FtpData, Http, Http2, Nfs, Quic, Smb, Smtp, Ssh, Tls, Websocket,
+};
 use crate::{AppProto, Direction};
 
 /// In which direction a buffer exists.
@@ -45,15 +47,17 @@ struct Row {
 }
 
 const NONE: &[AppProto] = &[];
-const HTTP: &[AppProto] = &[Http];
-const DNS: &[AppProto] = &[Dns];
+const HTTP: &[AppProto] = &[Http, Http2, Doh2];
+const HTTP2: &[AppProto] = &[Http2, Doh2];
+const WEBSOCKET: &[AppProto] = &[Websocket];
+const DNS: &[AppProto] = &[Dns, Doh2];
 const TLS: &[AppProto] = &[Tls];
 const JA: &[AppProto] = &[Tls, Quic];
 const SSH: &[AppProto] = &[Ssh];
 const SMTP: &[AppProto] = &[Smtp];
 const FTP: &[AppProto] = &[Ftp];
 const SMB: &[AppProto] = &[Smb];
-const FILES: &[AppProto] = &[Http, Smtp, Ftp, FtpData, Smb, Nfs];
+const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
     ($($variant:ident: $name:literal $(| $alias:literal)?, $sides:ident, $protocols:ident, $kind:ident; $doc:literal)+) => {
@@ -112,6 +116,11 @@ buffers! {
     DnsQuery: "dns.query" | "dns_query", ToServer, DNS, Multi; "Names asked for, dotted, as sent."
     DnsQueriesRrname: "dns.queries.rrname", Both, DNS, Multi; "Names in the question section."
     DnsAnswersRrname: "dns.answers.rrname" | "dns.answer.name", ToClient, DNS, Multi; "Names in the answer section."
+    Http2HeaderName: "http2.header_name", Both, HTTP2, Multi; "Names of header fields, each."
+    WebsocketPayload: "websocket.payload", Both, WEBSOCKET, Single; "Payload without mask, of a whole message in its last frame."
+    TlsRandom: "tls.random", Both, TLS, Single; "Random of the hello, 32 bytes."
+    TlsRandomTime: "tls.random_time", Both, TLS, Single; "Its first four bytes."
+    TlsRandomBytes: "tls.random_bytes", Both, TLS, Single; "The rest of it."
     TlsSni: "tls.sni" | "tls_sni", ToServer, TLS, Single; "Server name of the client hello."
     TlsCertSubject: "tls.cert_subject" | "tls_cert_subject", ToClient, TLS, Single; "Subject of the server certificate."
     TlsCertIssuer: "tls.cert_issuer" | "tls_cert_issuer", ToClient, TLS, Single; "Issuer of the server certificate."

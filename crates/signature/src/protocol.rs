@@ -43,6 +43,9 @@ pub enum AppProto {
     Websocket,
     Bittorrent,
     Mdns,
+    /// Rules only: HTTP/1 and not HTTP/2.
+    Http1,
+    Doh2,
 }
 
 /// Every protocol with its name in rules.
@@ -82,6 +85,8 @@ const NAMES: &[(AppProto, &str)] = &[
     (AppProto::Websocket, "websocket"),
     (AppProto::Bittorrent, "bittorrent-dht"),
     (AppProto::Mdns, "mdns"),
+    (AppProto::Http1, "http1"),
+    (AppProto::Doh2, "doh2"),
 ];
 
 impl AppProto {
@@ -96,7 +101,6 @@ impl AppProto {
     pub fn from_name(name: &str) -> Option<Self> {
         let name = match name {
             "ssl" => "tls",
-            "http1" => "http",
             "ikev2" => "ike",
             "ftpdata" => "ftp-data",
             other => other,
@@ -107,6 +111,19 @@ impl AppProto {
     /// The protocol with that number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         NAMES.iter().map(|(proto, _)| *proto).find(|proto| *proto as u8 == number)
+    }
+
+    /// The protocols of flows that a rule on this one is about: HTTP is also HTTP/2, and DNS over HTTP/2
+    /// is HTTP/2 as well as DNS.
+    #[must_use]
+    pub fn covers(self) -> ProtoSet {
+        match self {
+            Self::Http => ProtoSet::of(&[Self::Http, Self::Http2, Self::Doh2]),
+            Self::Http1 => ProtoSet::of(&[Self::Http]),
+            Self::Http2 => ProtoSet::of(&[Self::Http2, Self::Doh2]),
+            Self::Dns => ProtoSet::of(&[Self::Dns, Self::Doh2]),
+            other => ProtoSet::of(&[other]),
+        }
     }
 
     const fn bit(self) -> u64 {
@@ -172,6 +189,10 @@ impl Default for Support {
             AppProto::Ftp,
             AppProto::FtpData,
             AppProto::Ssh,
+            AppProto::Http1,
+            AppProto::Http2,
+            AppProto::Doh2,
+            AppProto::Websocket,
         ]);
         let others = ProtoSet::of(&[AppProto::Smb]);
         Self { detected: parsed.union(others), parsed, file_magic: false }

@@ -257,8 +257,7 @@ mod tests {
     #[test]
     fn compressed_messages_share_their_window() {
         // RFC 7692 section 7.2.3.2: the second Hello refers to the first.
-        let stream =
-            b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00".as_slice();
+        let stream = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00".as_slice();
         let plain = |list: Vec<(u8, Option<u32>, Vec<u8>)>| -> Vec<Vec<u8>> {
             list.into_iter().map(|(_, _, payload)| payload).collect()
         };

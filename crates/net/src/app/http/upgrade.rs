@@ -15,11 +15,7 @@ pub(super) fn after(http: &Http, config: &AppConfig) -> Option<Switch> {
     };
     let switch = if named(b"h2c") {
         let parser = http2::Parser::upgraded(config, &http.request);
-        Switch {
-            to: Some(Protocol::Http2),
-            parser: Some(Box::new(parser)),
-            ..Switch::default()
-        }
+        Switch { to: Some(Protocol::Http2), parser: Some(Box::new(parser)), ..Switch::default() }
     } else if named(b"websocket") {
         let extensions = http.response.headers.get("sec-websocket-extensions").unwrap_or_default();
         let parser = websocket::Parser::new(extensions);

@@ -141,7 +141,8 @@ impl Decoder {
     }
 
     fn entry(&self, index: u64) -> Result<(&[u8], &[u8]), Problem> {
-        let at = usize::try_from(index).ok().and_then(|n| n.checked_sub(1)).ok_or(Problem::Index)?;
+        let at =
+            usize::try_from(index).ok().and_then(|n| n.checked_sub(1)).ok_or(Problem::Index)?;
         if let Some((name, value)) = STATIC.get(at) {
             return Ok((name.as_bytes(), value.as_bytes()));
         }

@@ -133,8 +133,7 @@ impl Parser {
         if head.kind == kind::DATA || skipped {
             side.partial.clear();
             let wants_length = head.has(flags::PADDED) && head.kind == kind::DATA;
-            side.open =
-                Some(Open { head, left: head.length, padding: 0, wants_length, skipped });
+            side.open = Some(Open { head, left: head.length, padding: 0, wants_length, skipped });
             self.opened(dir, head, txs);
             return true;
         }
@@ -471,12 +470,7 @@ impl Parser {
     }
 
     /// Stream 1 is the request that asked for the upgrade, and its settings those of the client.
-    fn begin_upgraded(
-        &mut self,
-        fields: Vec<Field>,
-        settings: Option<Vec<u8>>,
-        txs: &mut TxList,
-    ) {
+    fn begin_upgraded(&mut self, fields: Vec<Field>, settings: Option<Vec<u8>>, txs: &mut TxList) {
         use base64::Engine as _;
         let settings = settings.map(|value| {
             base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(value.trim_ascii())
