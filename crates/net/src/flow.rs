@@ -139,7 +139,6 @@ pub struct Flow {
     flags: u8,
     /// Protocol found in the payload.
     pub(crate) protocol: Protocol,
-    pub(crate) original: Option<Protocol>,
     /// TCP flags seen, per direction.
     pub(crate) tcp_flags: PerDirection<u8>,
     pub(crate) tcp: TcpTrack,
@@ -161,7 +160,6 @@ impl Flow {
             key,
             flags: if client_is_low { flag::CLIENT_IS_LOW } else { 0 },
             protocol: Protocol::Unknown,
-            original: None,
             tcp_flags: PerDirection::default(),
             tcp: TcpTrack::default(),
             id,
@@ -265,7 +263,7 @@ impl Flow {
     /// The protocol it began with, when it speaks another now.
     #[must_use]
     pub fn original_protocol(&self) -> Option<Protocol> {
-        self.original
+        self.cold.as_ref()?.app.original()
     }
 
     /// True when both sides have sent.

@@ -95,7 +95,6 @@ impl Work<'_> {
         self.closing(&mut parts, before, packet, sink);
         let reversed = cold.app.take_reversed();
         flow.protocol = cold.app.protocol();
-        flow.original = cold.app.original();
         if let Some(expected) = cold.app.take_expected() {
             self.expected.add((flow.client().0, flow.server().0), expected, flow.last());
         }
@@ -219,7 +218,6 @@ impl Work<'_> {
         cold.app.data(dir, packet.payload, &cx);
         let reversed = cold.app.take_reversed();
         flow.protocol = cold.app.protocol();
-        flow.original = cold.app.original();
         if !reversed {
             return dir;
         }
@@ -236,7 +234,6 @@ impl Work<'_> {
         cold.app.finish();
         if flow.protocol == Protocol::Unknown {
             flow.protocol = cold.app.protocol();
-            flow.original = cold.app.original();
         }
         flow.cold = Some(cold);
     }

@@ -46,6 +46,8 @@ pub struct Parser {
     config: AppConfig,
     /// What the flow speaks from now on.
     switch: Option<Switch>,
+    /// The first bytes were seen: transactions before them are of another protocol, or of the proxy.
+    begun: bool,
     /// Next transaction to get a response.
     next_response: u64,
 }
@@ -388,6 +390,9 @@ impl Parser {
 
 impl AppParser for Parser {
     fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.next_response = txs.created();
+        }
         let mut data = bytes;
         // Each step takes at least one byte or changes the state to one that does.
         while self.step(dir, &mut data, txs) {}

@@ -93,7 +93,7 @@ pub(super) fn read(head: Head, body: &[u8]) -> Option<Kind> {
             Kind::Error(c.u32()?)
         }
         kind::SETTINGS => {
-            if body.len() % 6 != 0 || head.has(flags::ACK) && !body.is_empty() {
+            if !body.len().is_multiple_of(6) || head.has(flags::ACK) && !body.is_empty() {
                 return None;
             }
             let pair = || Some((c.u16()?, c.u32()?));
@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn padding_is_taken_off() {
-        let cases: &[(u8, &[u8], Option<&[u8]>)] = &[
+        type Case<'a> = (u8, &'a [u8], Option<&'a [u8]>);
+        let cases: &[Case<'_>] = &[
             (0, b"\x02ab", Some(b"\x02ab")),
             (flags::PADDED, b"\x02abcd", Some(b"ab")),
             (flags::PADDED, b"\x05abcd", None),

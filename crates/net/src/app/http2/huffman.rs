@@ -67,7 +67,7 @@ pub(super) fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         for shift in (0..8u32).rev() {
             code = code << 1 | u32::from(byte >> shift & 1);
             length = length.saturating_add(1);
-            let Some(rank) = table.ranks.get(length) else { return None };
+            let rank = table.ranks.get(length)?;
             let Some(nth) = code.checked_sub(rank.first).filter(|nth| *nth < rank.count) else {
                 continue;
             };

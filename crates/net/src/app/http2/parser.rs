@@ -304,7 +304,7 @@ impl Parser {
         if head.has(flags::END_HEADERS)
             && let Some(block) = self.sides.get_mut(dir).block.take()
         {
-            self.block(dir, block, txs);
+            self.block(dir, &block, txs);
         }
     }
 
@@ -363,7 +363,7 @@ impl Parser {
     }
 
     /// A whole header block.
-    fn block(&mut self, dir: Direction, block: Block, txs: &mut TxList) {
+    fn block(&mut self, dir: Direction, block: &Block, txs: &mut TxList) {
         let mut fields: Vec<Field> = Vec::new();
         let outcome = self.sides.get_mut(dir).decoder.decode(&block.bytes, &mut fields);
         let Some(tx) = self.streams.get(&block.stream).and_then(|id| txs.get_mut(*id)) else {

@@ -111,9 +111,7 @@ fn host(http: &mut Http) -> Option<&'static str> {
 /// A query in the `dns` parameter of the path (RFC 8484 section 4.1).
 fn dns_in_path(http: &Http) -> Option<dns::Message> {
     let accept = http.request.headers.get("accept")?;
-    if memchr::memmem::find(accept, b"application/dns-message").is_none() {
-        return None;
-    }
+    memchr::memmem::find(accept, b"application/dns-message")?;
     let path = &http.request.uri_raw;
     let query = path.get(memchr::memchr(b'?', path)?.saturating_add(1)..)?;
     let given = query.split(|b| *b == b'&').find_map(|part| part.strip_prefix(b"dns="))?;
