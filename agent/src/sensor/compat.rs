@@ -48,9 +48,6 @@ const NOT_OURS: &[&str] = &[
     "telnet",
     "template",
     "tftp",
-    "websocket",
-    "http2",
-    "doh2",
     "mdns",
     "llmnr",
 ];

@@ -377,6 +377,8 @@ fn spoken(flow: &Flow, tx: &Transaction) -> Protocol {
     match tx.protocol() {
         // One parser reads DNS, mDNS and LLMNR.
         Protocol::Dns => flow.protocol(),
+        // One message of DNS makes all of a connection DNS over HTTP/2.
+        Protocol::Http2 if flow.protocol() == Protocol::Doh2 => Protocol::Doh2,
         protocol => protocol,
     }
 }

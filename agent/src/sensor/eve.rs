@@ -13,6 +13,7 @@ pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod ftp;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod sip;
 pub(crate) mod smb;
 pub(crate) mod smtp;
@@ -20,6 +21,7 @@ pub(crate) mod snmp;
 pub(crate) mod ssh;
 pub(crate) mod stats;
 pub(crate) mod tls;
+pub(crate) mod websocket;
 pub(crate) mod xff;
 
 use std::net::IpAddr;

@@ -7,12 +7,14 @@ mod dns;
 mod file;
 mod ftp;
 mod http;
+mod http2;
 mod sip;
 mod smb;
 mod smtp;
 mod snmp;
 mod ssh;
 mod tls;
+mod websocket;
 
 use net::app::{Record, Transaction};
 use signature::{AppProto, Buffer, Inspect, Number, View};
@@ -92,6 +94,13 @@ impl Inspect for TxView<'_> {
             _ if matches!(buffer, Buffer::FileData | Buffer::FileName) => {
                 file::buffer(self.tx, buffer, our_direction(dir), instance)
             }
+            Record::Http2(http2) => {
+                let dir = our_direction(dir);
+                let state = (instance, self.tx.is_complete(dir));
+                http2::buffer(http2, buffer, dir, state)
+                    .unwrap_or_else(|| self.http(&http2.http, buffer, dir, instance))
+            }
+            Record::Websocket(frame) => websocket::buffer(frame, buffer, instance),
             Record::Dns(message) => dns::buffer(message, buffer, instance),
             Record::Tls(session) => tls::buffer(session, buffer, instance, dir),
             Record::Smtp(smtp) => {
@@ -112,7 +121,9 @@ impl Inspect for TxView<'_> {
 
     fn number(&self, number: Number, dir: signature::Direction) -> Option<u64> {
         match &self.tx.record {
-            Record::Tls(session) => tls::number(session, number),
+            Record::Tls(session) => tls::number(session, number, dir),
+            Record::Http2(http2) => http2::number(http2, number, our_direction(dir), 0),
+            Record::Websocket(frame) => websocket::number(frame, number),
             Record::Dns(message) => dns::number(message, number),
             Record::Http(http) if number == Number::FileSize && self.is_complete(dir) => {
                 http::file_size(http, our_direction(dir))
@@ -136,6 +147,14 @@ impl Inspect for TxView<'_> {
 
     fn file(&self, dir: signature::Direction, instance: u32) -> Option<signature::FileFacts<'_>> {
         file::facts(self.tx, our_direction(dir), instance)
+    }
+
+    fn number_at(&self, number: Number, dir: signature::Direction, instance: u32) -> Option<u64> {
+        match &self.tx.record {
+            Record::Http2(http2) => http2::number(http2, number, our_direction(dir), instance),
+            _ if instance == 0 => self.number(number, dir),
+            _ => None,
+        }
     }
 
     fn has_event(&self, name: &str) -> bool {

@@ -230,6 +230,12 @@ impl<O: Output> Reporter<O> {
                     });
                 }
             }
+            Record::Http2(http2) => {
+                if is_complete(tx) && eve::http2::is_worth_a_record(http2) {
+                    self.http2(place, http2);
+                }
+            }
+            Record::Websocket(_) => self.whole(place),
         }
         self.files(place);
         self.anomalies(place);
@@ -241,12 +247,28 @@ impl<O: Output> Reporter<O> {
             Record::Smtp(_) => "smtp",
             Record::Ftp(_) => "ftp",
             Record::FtpData(_) => "ftp_data",
+            Record::Websocket(_) => "websocket",
             _ => return,
         };
         self.write(kind, place, |record, settings| {
             record.number("tx_id", place.tx.id);
             tx_object(record, place.flow, Some(place.tx), &settings.records);
         });
+    }
+
+    /// The record of a stream of HTTP/2, and of the DNS message in it.
+    fn http2(&mut self, place: Place<'_>, http2: &net::app::http2::Http2) {
+        let place = Place { dir: Direction::ToServer, ..place };
+        self.write("http", place, |record, _| {
+            record.number("tx_id", place.tx.id);
+            record.object("http", |out| eve::http2::transaction(out, http2));
+        });
+        let message = http2.sides.to_client.dns.as_ref().or(http2.sides.to_server.dns.as_ref());
+        if let Some(message) = message {
+            self.write("dns", place, |record, _| {
+                record.object("dns", |dns| eve::dns::message(dns, message, place.tx.id));
+            });
+        }
     }
 
     /// An SSH connection has its record when all that is wanted of it is known.
@@ -558,6 +580,14 @@ fn tx_object<F: Fields>(
         Record::Smb(smb) => {
             record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
         }
+        Record::Http2(http2) => {
+            record.object("http", |out| eve::http2::transaction(out, http2));
+            let message = http2.sides.to_client.dns.as_ref().or(http2.sides.to_server.dns.as_ref());
+            if let Some(message) = message {
+                record.object("dns", |out| eve::dns::message(out, message, tx.id));
+            }
+        }
+        Record::Websocket(frame) => record.value("websocket", eve::websocket::frame(frame).into()),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod expect;
 pub mod file;
 pub mod ftp;
 pub mod http;
+pub mod http2;
 mod lines;
 pub mod mime;
 mod protocol;
@@ -38,6 +39,7 @@ pub mod ssh;
 pub(crate) mod template;
 pub mod tls;
 mod transaction;
+pub mod websocket;
 
 #[cfg(test)]
 mod detect_tests;
@@ -69,6 +71,11 @@ pub trait AppParser: std::fmt::Debug + Send {
     fn switch(&mut self) -> Option<Switch> {
         None
     }
+    /// Asked after each piece of data: `Some` once, when what the flow carries has a narrower name (DNS
+    /// over HTTP/2).
+    fn renamed(&mut self) -> Option<Protocol> {
+        None
+    }
     /// Asked after each piece of data: another flow that was announced and will carry part of this one.
     fn expect(&mut self) -> Option<Expected> {
         None
@@ -80,6 +87,8 @@ pub trait AppParser: std::fmt::Debug + Send {
 pub struct Switch {
     /// The protocol when it is certain; else it is looked for.
     pub to: Option<Protocol>,
+    /// The parser of what follows, when it has to know what was agreed on.
+    pub parser: Option<Box<dyn AppParser>>,
     /// Bytes that were given to the parser but belong to what follows.
     pub rest: PerDirection<Vec<u8>>,
 }
@@ -181,6 +190,8 @@ pub struct AppLayer {
     skipped: PerDirection<u64>,
     reversed: bool,
     expected: Option<Expected>,
+    /// What the flow spoke before.
+    original: Option<Protocol>,
     txs: TxList,
 }
 
@@ -206,6 +217,12 @@ impl AppLayer {
         self.protocol
     }
 
+    /// The protocol the flow began with, when it is another now.
+    #[must_use]
+    pub fn original(&self) -> Option<Protocol> {
+        self.original
+    }
+
     /// Number of transactions so far.
     #[must_use]
     pub fn transactions(&self) -> u64 {
@@ -229,6 +246,10 @@ impl AppLayer {
                 parser.data(dir, bytes, &mut self.txs);
                 if let Some(expected) = parser.expect() {
                     self.expected = Some(expected);
+                }
+                if let Some(protocol) = parser.renamed() {
+                    self.original.get_or_insert(self.protocol);
+                    self.protocol = protocol;
                 }
                 if let Some(switch) = parser.switch() {
                     self.switch(dir, switch, cx);
@@ -382,14 +403,23 @@ impl AppLayer {
 
     /// What the old protocol began is complete as it is; what was left over is looked at anew.
     fn switch(&mut self, dir: Direction, switch: Switch, cx: &AppContext<'_>) {
-        let Switch { to, rest } = switch;
+        let Switch { to, parser, rest } = switch;
         self.txs.complete_all();
+        if to.is_some_and(|protocol| !cx.config.is_enabled(protocol)) {
+            // What follows is not looked at; the flow stays what it was.
+            self.state = State::Passive;
+            return;
+        }
+        self.original.get_or_insert(self.protocol);
         self.state = State::Probing;
         self.seen = PerDirection::default();
         self.gave_up = PerDirection::default();
         self.skipped = PerDirection::default();
         if let Some(protocol) = to {
             self.begin(protocol, dir, cx);
+            if let Some(parser) = parser {
+                self.state = State::Parsing(parser);
+            }
         }
         for side in [dir.reverse(), dir] {
             self.data(side, rest.get(side), cx);
@@ -405,6 +435,8 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
             Box::new(dns::Parser::new(cx.transport == Transport::Tcp))
         }
         Protocol::Tls => Box::new(tls::Parser::default()),
+        Protocol::Websocket => Box::new(websocket::Parser::default()),
+        Protocol::Http2 | Protocol::Doh2 => Box::new(http2::Parser::new(cx.config)),
         Protocol::Smtp => Box::new(smtp::Parser::new(cx.config)),
         Protocol::Ftp => Box::new(ftp::Parser::new(cx.config)),
         Protocol::Ssh => Box::new(ssh::Parser::default()),

@@ -142,6 +142,8 @@ impl Log {
                     String::from_utf8_lossy(http.response.body.data()),
                 ),
                 Record::Dns(dns) => format!("dns {:04x}", dns.id),
+                Record::Http2(http2) => format!("http2 {}", http2.stream),
+                Record::Websocket(frame) => format!("websocket {}", frame.opcode),
                 Record::Tls(tls) => format!("tls {:?}", tls.sni().map(<[u8]>::escape_ascii)),
                 Record::Smtp(smtp) => format!("smtp {}", smtp.mail_from.escape_ascii()),
                 Record::Ftp(ftp) => format!("ftp {:?}", ftp.command),

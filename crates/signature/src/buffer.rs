@@ -3,7 +3,10 @@
 //! One table; everything else (keywords, hooks, fast-pattern priority) is derived from it. A new buffer
 //! is a line in its protocol's part of the table and an arm in the sensor's view of that protocol.
 
-use crate::AppProto::{Dcerpc, Dns, Ftp, FtpData, Http, Nfs, Quic, Sip, Smb, Smtp, Snmp, Ssh, Tls};
+use crate::AppProto::{
+    Dcerpc, Dns, Doh2, Ftp, FtpData, Http, Http2, Nfs, Quic, Sip, Smb, Smtp, Snmp, Ssh, Tls,
+    Websocket,
+};
 use crate::{AppProto, Direction};
 
 /// In which direction a buffer exists.
@@ -45,8 +48,10 @@ struct Row {
 }
 
 const NONE: &[AppProto] = &[];
-const HTTP: &[AppProto] = &[Http];
-const DNS: &[AppProto] = &[Dns];
+const HTTP: &[AppProto] = &[Http, Http2, Doh2];
+const HTTP2: &[AppProto] = &[Http2, Doh2];
+const WEBSOCKET: &[AppProto] = &[Websocket];
+const DNS: &[AppProto] = &[Dns, Doh2];
 const MDNS: &[AppProto] = &[AppProto::Mdns];
 const LLMNR: &[AppProto] = &[AppProto::Llmnr];
 const TLS: &[AppProto] = &[Tls];
@@ -58,7 +63,7 @@ const SMB: &[AppProto] = &[Smb];
 const DCERPC: &[AppProto] = &[Dcerpc, Smb];
 const SNMP: &[AppProto] = &[Snmp];
 const SIP: &[AppProto] = &[Sip];
-const FILES: &[AppProto] = &[Http, Smtp, Ftp, FtpData, Smb, Nfs];
+const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
     ($($variant:ident: $name:literal $(| $alias:literal)?, $sides:ident, $protocols:ident, $kind:ident; $doc:literal)+) => {
@@ -130,6 +135,11 @@ buffers! {
     LlmnrAuthoritiesRrname: "llmnr.authorities.rrname", Both, LLMNR, Multi; "Names in the authority section."
     LlmnrAdditionalsRrname: "llmnr.additionals.rrname", Both, LLMNR, Multi; "Names in the additional section."
     LlmnrResponseRrname: "llmnr.response.rrname", ToClient, LLMNR, Multi; "All names of a response, those in record data included."
+    Http2HeaderName: "http2.header_name", Both, HTTP2, Multi; "Names of header fields, each."
+    WebsocketPayload: "websocket.payload", Both, WEBSOCKET, Single; "Payload without mask, of a whole message in its last frame."
+    TlsRandom: "tls.random", Both, TLS, Single; "Random of the hello, 32 bytes."
+    TlsRandomTime: "tls.random_time", Both, TLS, Single; "Its first four bytes."
+    TlsRandomBytes: "tls.random_bytes", Both, TLS, Single; "The rest of it."
     TlsSni: "tls.sni" | "tls_sni", ToServer, TLS, Single; "Server name of the client hello."
     TlsCertSubject: "tls.cert_subject" | "tls_cert_subject", ToClient, TLS, Single; "Subject of the server certificate."
     TlsCertIssuer: "tls.cert_issuer" | "tls_cert_issuer", ToClient, TLS, Single; "Issuer of the server certificate."

@@ -16,6 +16,7 @@ mod header;
 mod hint;
 mod layers;
 mod list;
+mod lists;
 mod meta;
 mod number;
 mod packet;

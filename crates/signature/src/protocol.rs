@@ -44,6 +44,9 @@ pub enum AppProto {
     Bittorrent,
     Mdns,
     Llmnr,
+    /// Rules only: HTTP/1 and not HTTP/2.
+    Http1,
+    Doh2,
 }
 
 /// Every protocol with its name in rules.
@@ -84,6 +87,8 @@ const NAMES: &[(AppProto, &str)] = &[
     (AppProto::Bittorrent, "bittorrent-dht"),
     (AppProto::Mdns, "mdns"),
     (AppProto::Llmnr, "llmnr"),
+    (AppProto::Http1, "http1"),
+    (AppProto::Doh2, "doh2"),
 ];
 
 impl AppProto {
@@ -98,7 +103,6 @@ impl AppProto {
     pub fn from_name(name: &str) -> Option<Self> {
         let name = match name {
             "ssl" => "tls",
-            "http1" => "http",
             "ikev2" => "ike",
             "ftpdata" => "ftp-data",
             other => other,
@@ -106,18 +110,23 @@ impl AppProto {
         NAMES.iter().find(|(_, known)| *known == name).map(|(proto, _)| *proto)
     }
 
-    /// The protocols on which a rule for this one runs: SMB carries DCERPC too.
-    #[must_use]
-    pub fn carriers(self) -> ProtoSet {
-        match self {
-            Self::Dcerpc => ProtoSet::of(&[Self::Dcerpc, Self::Smb]),
-            other => ProtoSet::of(&[other]),
-        }
-    }
-
     /// The protocol with that number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         NAMES.iter().map(|(proto, _)| *proto).find(|proto| *proto as u8 == number)
+    }
+
+    /// The protocols of flows that a rule on this one is about: HTTP is also HTTP/2, and DNS over HTTP/2
+    /// is HTTP/2 as well as DNS; SMB carries DCERPC.
+    #[must_use]
+    pub fn covers(self) -> ProtoSet {
+        match self {
+            Self::Http => ProtoSet::of(&[Self::Http, Self::Http2, Self::Doh2]),
+            Self::Http1 => ProtoSet::of(&[Self::Http]),
+            Self::Http2 => ProtoSet::of(&[Self::Http2, Self::Doh2]),
+            Self::Dns => ProtoSet::of(&[Self::Dns, Self::Doh2]),
+            Self::Dcerpc => ProtoSet::of(&[Self::Dcerpc, Self::Smb]),
+            other => ProtoSet::of(&[other]),
+        }
     }
 
     const fn bit(self) -> u64 {
@@ -189,6 +198,10 @@ impl Default for Support {
             AppProto::Dcerpc,
             AppProto::Snmp,
             AppProto::Sip,
+            AppProto::Http1,
+            AppProto::Http2,
+            AppProto::Doh2,
+            AppProto::Websocket,
         ]);
         let others = ProtoSet::of(&[]);
         Self { detected: parsed.union(others), parsed, file_magic: false }

@@ -309,6 +309,30 @@ pub enum Number {
     FtpBounce,
     /// FTP data channel: 1 for RETR, 2 for STOR.
     FtpDataCommand,
+    /// HTTP/2: types of frames (RFC 9113 section 6).
+    Http2FrameType,
+    /// HTTP/2: error codes of GOAWAY and RST_STREAM.
+    Http2ErrorCode,
+    /// HTTP/2: weights of PRIORITY and HEADERS frames, as sent.
+    Http2Priority,
+    /// HTTP/2: bytes of WINDOW_UPDATE frames.
+    Http2Window,
+    /// HTTP/2: sizes that header blocks give the table.
+    Http2SizeUpdate,
+    /// HTTP/2: settings, identifier in the upper 32 bits and value in the lower.
+    Http2Setting,
+    /// WebSocket: operation code.
+    WebsocketOpcode,
+    /// WebSocket: masking key.
+    WebsocketMask,
+    /// WebSocket: FIN 0x80, RSV1 0x40.
+    WebsocketFlags,
+    /// TLS: certificates of the chain.
+    TlsChainLength,
+    /// TLS: beginning of the certificate's validity, seconds since the epoch.
+    TlsNotBefore,
+    /// TLS: its end.
+    TlsNotAfter,
     /// Bytes of the file seen so far (`filesize`), only once complete.
     FileSize,
     /// Version of SMB: 1 or 2.
@@ -372,6 +396,11 @@ pub trait Inspect {
     /// fragment. `None` when it is none, or not accepted by the server.
     fn interface(&self) -> Option<([u8; 16], u16, bool)> {
         None
+    }
+
+    /// One of several numbers (0, 1, 2, ... until `None`).
+    fn number_at(&self, number: Number, direction: Direction, instance: u32) -> Option<u64> {
+        if instance == 0 { self.number(number, direction) } else { None }
     }
 
     /// File `instance` (0, 1, 2, ... until `None`) that goes that way in this transaction.

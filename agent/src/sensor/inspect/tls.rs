@@ -28,6 +28,19 @@ pub(super) fn buffer(tls: &Tls, buffer: Buffer, at: u32, dir: signature::Directi
             let ja3s = if buffer == Buffer::Ja3sHash { &server.ja3s_hash } else { &server.ja3s };
             non_empty(ja3s.as_bytes())
         }
+        Buffer::TlsRandom | Buffer::TlsRandomTime | Buffer::TlsRandomBytes => {
+            let random = match (to_server, &tls.client, &tls.server) {
+                (true, Some(client), _) => &client.random,
+                (false, _, Some(server)) => &server.random,
+                _ => return missing,
+            };
+            let (time, bytes) = random.split_at(4);
+            match buffer {
+                Buffer::TlsRandomTime => View::whole(time),
+                Buffer::TlsRandomBytes => View::whole(bytes),
+                _ => View::whole(random),
+            }
+        }
         Buffer::TlsAlpn if to_server => {
             let Some(client) = &tls.client else { return missing };
             client.alpn.get(index).map_or(View::Absent, |name| View::whole(name))
@@ -61,8 +74,16 @@ pub(super) fn buffer(tls: &Tls, buffer: Buffer, at: u32, dir: signature::Directi
     }
 }
 
-pub(super) fn number(tls: &Tls, number: Number) -> Option<u64> {
+pub(super) fn number(tls: &Tls, number: Number, dir: signature::Direction) -> Option<u64> {
+    let server = dir == signature::Direction::ToClient;
+    let certificate = || if server { tls.certificate.as_ref() } else { None };
     match number {
+        Number::TlsChainLength => {
+            let chain = if server { &tls.certificates } else { &tls.client_certificates };
+            u64::try_from(chain.len()).ok().filter(|length| *length > 0)
+        }
+        Number::TlsNotBefore => u64::try_from(certificate()?.not_before).ok(),
+        Number::TlsNotAfter => u64::try_from(certificate()?.not_after).ok(),
         Number::TlsVersion => {
             tls.server.as_ref()?;
             Some(u64::from(tls.version()))

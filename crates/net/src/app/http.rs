@@ -10,6 +10,7 @@ mod framing;
 mod headers;
 mod line;
 mod parser;
+mod upgrade;
 mod uri;
 
 #[cfg(test)]

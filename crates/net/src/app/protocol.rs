@@ -67,6 +67,8 @@ protocols! {
     Ike => "ike",
     Tftp => "tftp",
     Nfs => "nfs",
+    Doh2 => "doh2",
+    Websocket => "websocket",
     Modbus => "modbus",
     BittorrentDht => "bittorrent-dht",
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{Protocol, dcerpc, dns, ftp, http, sip, smb, smtp, snmp, ssh, tls};
+use super::{Protocol, dcerpc, dns, ftp, http, http2, sip, smb, smtp, snmp, ssh, tls, websocket};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -31,6 +31,10 @@ pub enum Record {
     Snmp(Box<snmp::Message>),
     /// A SIP message.
     Sip(Box<sip::Message>),
+    /// A stream of HTTP/2, or a frame of its connection.
+    Http2(Box<http2::Http2>),
+    /// A frame of WebSocket.
+    Websocket(Box<websocket::Frame>),
 }
 
 impl Record {
@@ -38,7 +42,8 @@ impl Record {
     #[must_use]
     pub fn complete_at(&self, dir: Direction) -> u8 {
         match self {
-            Self::Http(_) => http::progress::COMPLETE,
+            Self::Http(_) | Self::Http2(_) => http::progress::COMPLETE,
+            Self::Websocket(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
@@ -98,7 +103,7 @@ impl Transaction {
     /// Its protocol.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
-        match self.record {
+        match &self.record {
             Record::Http(_) => Protocol::Http,
             Record::Dns(_) => Protocol::Dns,
             Record::Tls(_) => Protocol::Tls,
@@ -110,6 +115,9 @@ impl Transaction {
             Record::Smb(_) => Protocol::Smb,
             Record::Snmp(_) => Protocol::Snmp,
             Record::Sip(_) => Protocol::Sip,
+            Record::Http2(http2) if http2.has_dns() => Protocol::Doh2,
+            Record::Http2(_) => Protocol::Http2,
+            Record::Websocket(_) => Protocol::Websocket,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The state while the options of one rule are read from left to right.
 
 use crate::{
-    Buffer,
+    Buffer, ProtoSet,
     check::{
         Checker, header, hint,
         rule::{
@@ -108,6 +108,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             || self.meta_option(name, value)?
             || self.byte_option(name, value)?
             || self.packet_option(name, value)?
+            || self.list_option(name, value)?
             || self.protocol_option(name, value)?
             || self.state_option(name, value)?;
         if known { Ok(()) } else { Err(hint::unknown(option.name)) }
@@ -140,7 +141,7 @@ impl<'b, 'c> Builder<'b, 'c> {
         let protocols = buffer.protocols();
         let usable = match self.protocol.app {
             Some(app) if !protocols.is_empty() => {
-                if !protocols.contains(&app) {
+                if ProtoSet::of(protocols).intersection(app.covers()).is_empty() {
                     return Err(RuleError::misplaced(
                         buffer.name(),
                         format!("does not exist in {}", app.name()),

@@ -147,7 +147,7 @@ fn directions(builder: &mut Builder<'_, '_>) -> Result<(), RuleError> {
 
 /// All buffers must exist in one protocol, and the transport must be able to carry it.
 fn protocols(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
-    let mut common: Option<ProtoSet> = builder.protocol.app.map(|app| ProtoSet::of(&[app]));
+    let mut common: Option<ProtoSet> = builder.protocol.app.map(AppProto::covers);
     for block in builder.blocks.iter().filter(|block| !block.buffer.protocols().is_empty()) {
         let these = ProtoSet::of(block.buffer.protocols());
         let all = common.map_or(these, |set| set.intersection(these));
@@ -174,8 +174,8 @@ fn protocols(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     if common.is_some() && icmp {
         return Err(RuleError::conflict("application buffers do not exist in icmp"));
     }
-    let udp_http = builder.protocol.transport == Transport::Udp
-        && common == Some(ProtoSet::of(&[AppProto::Http]));
+    let udp_http =
+        builder.protocol.transport == Transport::Udp && common == Some(AppProto::Http.covers());
     if udp_http {
         return Err(RuleError::conflict("http buffers do not exist in udp"));
     }
@@ -245,7 +245,7 @@ impl Rule {
             let these = ProtoSet::of(Buffer::FileData.protocols());
             common = Some(common.map_or(these, |set| set.intersection(these)));
         }
-        let app = self.protocol.app.map(AppProto::carriers);
+        let app = self.protocol.app.map(AppProto::covers);
         match (common, app) {
             (Some(common), Some(app)) => common.intersection(app),
             (Some(common), None) => common,

@@ -49,7 +49,7 @@ pub(super) fn protocol(text: &[u8], checker: &Checker<'_>) -> Result<Protocol, R
                 .ok_or_else(|| {
                     RuleError::header(format!("unknown protocol \"{}\"", shown(text)))
                 })?;
-            if !checker.support.detected.contains(app) {
+            if checker.support.detected.intersection(app.covers()).is_empty() {
                 return Err(RuleError::unsupported(other, "this protocol is not detected"));
             }
             Protocol { transport: Transport::Any, version: 0, app: Some(app), scope: Scope::Auto }

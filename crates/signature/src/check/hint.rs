@@ -188,7 +188,7 @@ const NOT_EVALUATED: &[&str] = &[
 
 /// Whether a keyword that is no buffer is evaluated.
 pub(super) fn is_evaluated(name: &str) -> bool {
-    KNOWN.contains(&name)
+    KNOWN.contains(&name) || super::lists::is_known(name)
 }
 
 /// The error for a keyword that nothing evaluates.

@@ -78,6 +78,11 @@ pub(crate) enum Cmp {
         mask: u64,
         equal: bool,
     },
+    /// All of these bits and none of those.
+    Bits {
+        set: u64,
+        unset: u64,
+    },
     /// One bit per value: TLS versions of a list, as [`version_bit`] numbers them.
     Versions {
         set: u8,
@@ -109,6 +114,7 @@ impl Cmp {
             Self::Ge(want) => value >= want,
             Self::Between(low, high) => value > low && value < high,
             Self::Mask { mask, equal } => (value & mask != 0) == equal,
+            Self::Bits { set, unset } => value & set == set && value & unset == 0,
             Self::Versions { set, negated } => (set & version_bit(value) != 0) != negated,
         }
     }
@@ -360,11 +366,87 @@ pub(crate) enum Test {
     AppProto { proto: AppProto, negated: bool, side: Side },
 }
 
+/// Which of several numbers a comparison is about; a stretch counts from the end when negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Any {
+        absent: bool,
+        stretch: (i32, i32),
+    },
+    All {
+        absent: bool,
+        stretch: (i32, i32),
+    },
+    /// The one at that place; `beyond`: or there is none.
+    At {
+        place: i32,
+        beyond: bool,
+    },
+    /// How many fulfil it.
+    Fulfil {
+        count: Cmp,
+        stretch: (i32, i32),
+    },
+    /// How many there are is what is compared.
+    Count,
+}
+
+impl Default for Which {
+    fn default() -> Self {
+        Self::Any { absent: false, stretch: (0, i32::MAX) }
+    }
+}
+
+impl Which {
+    /// Whether the comparison holds for the list.
+    pub(crate) fn holds(self, list: &[u64], cmp: Cmp) -> bool {
+        let place = |at: i32| match usize::try_from(at) {
+            Ok(at) => at,
+            Err(_) => list.len().saturating_sub(at.unsigned_abs() as usize),
+        };
+        let part = |(from, to): (i32, i32)| {
+            let end = place(to).min(list.len());
+            list.get(place(from).min(end)..end).unwrap_or_default()
+        };
+        match self {
+            Self::Any { absent, .. } | Self::All { absent, .. } if list.is_empty() => absent,
+            Self::Any { stretch, .. } => part(stretch).iter().any(|value| cmp.holds(*value)),
+            Self::All { stretch, .. } => {
+                let part = part(stretch);
+                !part.is_empty() && part.iter().all(|value| cmp.holds(*value))
+            }
+            Self::At { place: at, beyond } => {
+                let before = at < 0 && at.unsigned_abs() as usize > list.len();
+                let value = if before { None } else { list.get(place(at)) };
+                value.map_or(beyond, |value| cmp.holds(*value))
+            }
+            Self::Fulfil { count, stretch } => {
+                let fulfil = part(stretch).iter().filter(|value| cmp.holds(**value)).count();
+                count.holds(fulfil as u64)
+            }
+            Self::Count => cmp.holds(list.len() as u64),
+        }
+    }
+}
+
 /// A test of a transaction that is not a buffer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TxTest {
-    Number { number: Number, cmp: Cmp },
-    Event { proto: AppProto, name: Box<str> },
+    Number {
+        number: Number,
+        cmp: Cmp,
+    },
+    /// Of numbers with `key` in the upper half, when there is one: their lower half.
+    Numbers {
+        number: Number,
+        key: Option<u32>,
+        cmp: Cmp,
+        which: Which,
+    },
+    Event {
+        proto: AppProto,
+        name: Box<str>,
+    },
     Interface(super::dcerpc::Interface),
     Procedure(Box<[super::dcerpc::Opnums]>),
 }

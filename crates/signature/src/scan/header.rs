@@ -56,7 +56,7 @@ fn protocol(rule: &Rule, packet: &PacketView<'_>, place: Place) -> bool {
     }
     match (rule.protocol.app, place) {
         (None, _) | (Some(_), Place::Transaction(_)) => true,
-        (Some(app), _) => packet.flow.is_some_and(|flow| app.carriers().contains(flow.app)),
+        (Some(app), _) => packet.flow.is_some_and(|flow| app.covers().contains(flow.app)),
     }
 }
 
@@ -191,7 +191,7 @@ fn flow_test(test: &Test, flow: &FlowView, packet: &PacketView<'_>) -> bool {
         Test::AppProto { proto, negated, side } => {
             let [server, client] = flow.app_by_direction.unwrap_or([flow.app; 2]);
             let undecided = flow.app == AppProto::Unknown && *proto != AppProto::Unknown;
-            let is = |have: AppProto| have == *proto;
+            let is = |have: AppProto| proto.covers().contains(have);
             let holds = match side {
                 Side::Server => is(server),
                 Side::Client => is(client),

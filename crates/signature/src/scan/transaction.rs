@@ -304,7 +304,20 @@ fn tx_test(test: &TxTest, tx: &dyn Inspect, direction: Direction) -> Found {
             Some(_) => return Found::Never,
             None => false,
         },
-        TxTest::Event { proto, name } => tx.protocol() == *proto && tx.has_event(name),
+        TxTest::Numbers { number, key, cmp, which } => {
+            let list = (0..MAX_INSTANCES).map_while(|at| tx.number_at(*number, direction, at));
+            let list: Vec<u64> = match key {
+                Some(key) => list
+                    .filter(|value| value >> 32 == u64::from(*key))
+                    .map(|value| value & u64::from(u32::MAX))
+                    .collect(),
+                None => list.collect(),
+            };
+            which.holds(&list, *cmp)
+        }
+        TxTest::Event { proto, name } => {
+            proto.covers().contains(tx.protocol()) && tx.has_event(name)
+        }
     };
     match (holds, tx.is_complete(direction)) {
         (true, _) => Found::Yes,

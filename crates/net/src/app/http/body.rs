@@ -52,7 +52,12 @@ impl Body {
         self.gap
     }
 
-    pub(super) fn set_limit(&mut self, limit: usize) {
+    /// True when an encoding is undone.
+    pub(in crate::app) fn is_encoded(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    pub(in crate::app) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
@@ -85,7 +90,7 @@ impl Body {
 
     /// Encodings in the order they were applied; they are undone from the last to the first.
     /// False when there are more than `max` of them.
-    pub(super) fn set_encodings(&mut self, value: &[u8], max: usize) -> bool {
+    pub(in crate::app) fn set_encodings(&mut self, value: &[u8], max: usize) -> bool {
         let mut all = true;
         for name in value.rsplit(|b| *b == b',') {
             let name = name.to_ascii_lowercase();
@@ -101,7 +106,7 @@ impl Body {
     }
 
     /// Adds bytes as sent; false when a decoder gave up on them.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> bool {
+    pub(in crate::app) fn add(&mut self, bytes: &[u8]) -> bool {
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.message_len = self.message_len.saturating_add(len);
         if self.layers.is_empty() {

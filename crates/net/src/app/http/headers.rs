@@ -22,9 +22,9 @@ pub struct Headers {
 
 /// What adding a line had to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Added {
-    pub(super) repeated: bool,
-    pub(super) too_many: bool,
+pub(in crate::app) struct Added {
+    pub(in crate::app) repeated: bool,
+    pub(in crate::app) too_many: bool,
 }
 
 impl Headers {
@@ -94,7 +94,7 @@ impl Headers {
     }
 
     /// Adds a line as sent; false when there is no room for it.
-    pub(super) fn push_raw(&mut self, line: &[u8]) -> bool {
+    pub(in crate::app) fn push_raw(&mut self, line: &[u8]) -> bool {
         let fits = self.raw.len().saturating_add(line.len()) <= MAX_BYTES;
         if fits {
             self.raw.extend_from_slice(line);
@@ -103,7 +103,7 @@ impl Headers {
     }
 
     /// Adds a field; a name that is there already gets the value after a comma.
-    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> Added {
+    pub(in crate::app) fn add(&mut self, name: &[u8], value: &[u8]) -> Added {
         let more = name.len().saturating_add(value.len());
         if self.fields.len() >= MAX_FIELDS || self.bytes.saturating_add(more) > MAX_BYTES {
             return Added { too_many: true, ..Added::default() };
@@ -119,7 +119,7 @@ impl Headers {
     }
 
     /// All headers are there: writes the block.
-    pub(super) fn complete(&mut self, skip: &[u8]) {
+    pub(in crate::app) fn complete(&mut self, skip: &[u8]) {
         self.block.clear();
         for field in &self.fields {
             if field.name.eq_ignore_ascii_case(skip) {

@@ -232,11 +232,12 @@ fn a_tunnel_that_is_refused_is_none() {
     run.request(b"CONNECT a:443 HTTP/1.1\r\n\r\n");
     run.response(b"HTTP/1.1 407 Authenticate\r\nContent-Length: 2\r\n\r\nno");
     run.request(b"CONNECT a:443 HTTP/1.1\r\nProxy-Authorization: x\r\n\r\n");
-    run.response(b"HTTP/1.1 200 OK\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    run.response(b"HTTP/1.1 200 OK\r\n\r\n");
     run.request(b"GET /inside HTTP/1.1\r\n\r\n");
-    expect![[r"
+    expect![[r#"
         CONNECT a:443 a [] -> 407 Authenticate [no]
-        CONNECT a:443 a [] -> 200 OK []"]]
+        CONNECT a:443 a [] -> 200 OK []
+        GET /inside  [] ->   []"#]]
     .assert_eq(&run.finish().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
 }
 

@@ -2,10 +2,10 @@
 
 mod ahead;
 
-use super::super::{AppConfig, AppParser, Record, TxList};
+use super::super::{AppConfig, AppParser, Record, Switch, TxList};
 use super::files::Shape;
 use super::framing::{request_framing, response_framing, set_host};
-use super::{Http, Request, body::Body, headers::Headers, line, progress, uri};
+use super::{Http, Request, body::Body, headers::Headers, line, progress, upgrade, uri};
 use crate::flow::{Direction, PerDirection};
 
 /// Bytes kept of one line.
@@ -61,6 +61,10 @@ struct Side {
 pub struct Parser {
     sides: PerDirection<Side>,
     config: AppConfig,
+    /// What the flow speaks from now on.
+    switch: Option<Switch>,
+    /// The first bytes were seen: transactions before them are of another protocol, or of the proxy.
+    begun: bool,
     /// Next transaction to get a response.
     next_response: u64,
 }
@@ -120,7 +124,12 @@ impl Parser {
                 let taken = std::mem::take(data);
                 self.body(dir, taken, txs);
             }
-            State::Ignore => *data = &[],
+            State::Ignore => {
+                let rest = std::mem::take(data);
+                if let Some(switch) = &mut self.switch {
+                    switch.rest.get_mut(dir).extend_from_slice(rest);
+                }
+            }
         }
         !data.is_empty()
     }
@@ -370,6 +379,9 @@ impl Parser {
                     return;
                 }
                 let tunnel = state == State::Ignore;
+                if tunnel {
+                    self.switch = upgrade::after(http, &self.config);
+                }
                 tx.reach(dir, progress::BODY);
                 if !all {
                     tx.event(dir, "too_many_encoding_layers");
@@ -448,6 +460,9 @@ impl Parser {
 
 impl AppParser for Parser {
     fn data(&mut self, dir: Direction, bytes: &[u8], txs: &mut TxList) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.next_response = txs.created();
+        }
         let mut data = bytes;
         // Each step takes at least one byte or changes the state to one that does.
         while self.step(dir, &mut data, txs) {}
@@ -508,6 +523,10 @@ impl AppParser for Parser {
             self.complete(dir, txs);
         }
         self.sides.get_mut(dir).state = State::Ignore;
+    }
+
+    fn switch(&mut self) -> Option<Switch> {
+        self.switch.take()
     }
 }
 

@@ -8,6 +8,8 @@ use crate::cursor::Cursor;
 pub struct ClientHello {
     /// Version field, before the supported-versions extension.
     pub version: u16,
+    /// Random.
+    pub random: [u8; 32],
     /// Cipher suites offered.
     pub ciphers: Vec<u16>,
     /// Extensions in order.
@@ -39,6 +41,8 @@ pub struct ClientHello {
 pub struct ServerHello {
     /// Version field, before the supported-versions extension.
     pub version: u16,
+    /// Random.
+    pub random: [u8; 32],
     /// The version chosen by extension (TLS 1.3).
     pub selected_version: Option<u16>,
     /// Cipher suite chosen.
@@ -63,7 +67,7 @@ fn words(bytes: &[u8]) -> Vec<u16> {
 pub(super) fn client(body: &[u8]) -> Option<ClientHello> {
     let mut c = Cursor::new(body);
     let mut hello = ClientHello { version: c.u16()?, ..ClientHello::default() };
-    c.skip(32)?;
+    hello.random = c.array()?;
     hello.session_id = c.vec8()?.to_vec();
     hello.ciphers = words(c.vec16()?);
     c.vec8()?;
@@ -104,7 +108,7 @@ fn client_extension(hello: &mut ClientHello, kind: u16, data: &[u8]) {
 pub(super) fn server(body: &[u8]) -> Option<ServerHello> {
     let mut c = Cursor::new(body);
     let mut hello = ServerHello { version: c.u16()?, ..ServerHello::default() };
-    c.skip(32)?;
+    hello.random = c.array()?;
     // Drafts of TLS 1.3 up to 21 have neither session identifier nor compression method.
     let draft = matches!(hello.version, 0x7f00..=0x7f15);
     if !draft {
