@@ -94,6 +94,17 @@ fn data_with_a_reset_is_no_data_of_the_stream() {
 }
 
 #[test]
+fn what_comes_after_a_reset_is_not_taken_up() {
+    let mut tcp = Tcp::connected(waiting());
+    tcp.client_says(GET);
+    tcp.send(ToServer, "RA", b"");
+    tcp.server_says(OK);
+    let Tcp { mut engine, mut log, .. } = tcp;
+    engine.finish(&mut log);
+    assert_eq!((log.stream[0].len(), log.stream[1].len()), (GET.len(), 0));
+}
+
+#[test]
 fn sequence_numbers_are_counted_from_the_first() {
     let mut tcp = Tcp::connected(Config::default());
     tcp.client_says(b"four");

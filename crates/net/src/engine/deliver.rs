@@ -90,7 +90,10 @@ impl Work<'_> {
             cold.halves.get_mut(dir).start(seq);
         }
         // What comes with a reset is no data of the connection (RFC 9293 section 3.10.7.4).
-        let data = if tcp.has(tcp_flags::RST) { &[] } else { payload };
+        // What comes after it is parsed only where parsing is not delayed.
+        let state = flow.tcp.state;
+        let late = before == TcpState::Closed && state == before && waits(self.config, flow);
+        let data = if late || tcp.has(tcp_flags::RST) { &[] } else { payload };
         let segment = Segment { dir, seq, data };
         let mut parts = Parts { flow, cold: &mut cold, dir };
         self.stream(&mut parts, segment, packet, sink);

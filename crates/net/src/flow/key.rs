@@ -114,9 +114,12 @@ impl FlowKey {
     }
 }
 
+/// Address and port.
+type End = (IpAddr, u16);
+
 /// Protocol and ends of the TCP or UDP packet that an ICMP error quotes. Only the beginning of it need
 /// be there (RFC 792: eight bytes after the header), so that it is not decoded as a packet.
-fn quoted_ends(quoted: &[u8]) -> Option<(u8, (IpAddr, u16), (IpAddr, u16))> {
+fn quoted_ends(quoted: &[u8]) -> Option<(u8, End, End)> {
     let mut cursor = Cursor::new(quoted);
     let first = cursor.u8()?;
     let (proto, src, dst) = match first >> 4 {
