@@ -13,6 +13,7 @@ pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod ftp;
 pub(crate) mod http;
+pub(crate) mod krb5;
 pub(crate) mod sip;
 pub(crate) mod smb;
 pub(crate) mod smtp;

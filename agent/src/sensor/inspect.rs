@@ -7,6 +7,7 @@ mod dns;
 mod file;
 mod ftp;
 mod http;
+mod krb5;
 mod sip;
 mod smb;
 mod smtp;
@@ -106,6 +107,7 @@ impl Inspect for TxView<'_> {
             Record::Dcerpc(call) => dcerpc::buffer(self, call, (buffer, instance), dir),
             Record::Smb(smb) => smb::buffer(self, smb, (buffer, instance), dir),
             Record::Snmp(message) => self.snmp(message, buffer, instance),
+            Record::Krb5(message) => krb5::buffer(message, buffer, instance),
             Record::Sip(message) => sip::buffer(message, buffer, instance),
         }
     }
@@ -122,6 +124,7 @@ impl Inspect for TxView<'_> {
             Record::Dcerpc(call) => dcerpc::number(call, number, our_direction(dir)),
             Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
             Record::Snmp(message) => snmp::number(message, number),
+            Record::Krb5(message) => krb5::number(message, number),
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
         }
     }

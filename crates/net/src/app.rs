@@ -26,6 +26,7 @@ pub mod expect;
 pub mod file;
 pub mod ftp;
 pub mod http;
+pub mod krb5;
 mod lines;
 pub mod mime;
 mod protocol;
@@ -410,6 +411,7 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Krb5 => Box::new(krb5::Parser::new(cx.transport == Transport::Tcp)),
         Protocol::Sip => Box::new(sip::Parser::new(cx.transport == Transport::Tcp)),
         _ => return None,
     })

@@ -173,7 +173,8 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP and SIP.
+    /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP,
+    /// Kerberos and SIP.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -188,6 +189,7 @@ impl Default for Support {
             AppProto::Smb,
             AppProto::Dcerpc,
             AppProto::Snmp,
+            AppProto::Krb5,
             AppProto::Sip,
         ]);
         let others = ProtoSet::of(&[]);

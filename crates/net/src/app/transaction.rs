@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{Protocol, dcerpc, dns, ftp, http, sip, smb, smtp, snmp, ssh, tls};
+use super::{Protocol, dcerpc, dns, ftp, http, krb5, sip, smb, smtp, snmp, ssh, tls};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -29,6 +29,8 @@ pub enum Record {
     Smb(Box<smb::Smb>),
     /// An SNMP message.
     Snmp(Box<snmp::Message>),
+    /// A Kerberos message.
+    Krb5(Box<krb5::Message>),
     /// A SIP message.
     Sip(Box<sip::Message>),
 }
@@ -44,7 +46,7 @@ impl Record {
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
             Self::Ssh(_) => ssh::progress::DONE,
-            Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
+            Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Krb5(_) | Self::Sip(_) => 1,
         }
     }
 }
@@ -106,6 +108,7 @@ impl Transaction {
             Record::Dcerpc(_) => Protocol::Dcerpc,
             Record::Smb(_) => Protocol::Smb,
             Record::Snmp(_) => Protocol::Snmp,
+            Record::Krb5(_) => Protocol::Krb5,
             Record::Sip(_) => Protocol::Sip,
         }
     }

@@ -512,6 +512,7 @@ pub(crate) enum Test {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TxTest {
     Number { number: Number, cmp: Cmp },
+    OneOf { number: Number, values: Box<[u64]> },
     Event { proto: AppProto, name: Box<str> },
     Interface(super::dcerpc::Interface),
     Procedure(Box<[super::dcerpc::Opnums]>),
