@@ -201,6 +201,14 @@ impl AppLayer {
         self.expected.take()
     }
 
+    /// A flow whose protocol is known before its first byte, for fuzzers that want to be inside its parser.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn started(protocol: Protocol, cx: &AppContext<'_>) -> Self {
+        let mut app = Self::default();
+        app.begin(protocol, Direction::ToServer, cx);
+        app
+    }
+
     /// The protocol, as far as known.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
