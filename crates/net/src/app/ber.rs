@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn long_tags_are_read_over() {
-        let cases: &[(&[u8], Option<(u8, &[u8])>)] = &[
+        type Case = (&'static [u8], Option<(u8, &'static [u8])>);
+        let cases: &[Case] = &[
             (&[0x1f, 31, 1, 7], Some((0x1f, &[7]))),
             (&[0x7f, 0x81, 0, 2, 7, 8, 9], Some((0x7f, &[7, 8]))),
             (&[0xbf, 0x81, 0x82, 0x83, 4, 0], Some((0xbf, &[]))),

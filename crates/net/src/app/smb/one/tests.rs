@@ -7,6 +7,9 @@ use super::command;
 use crate::app::{AppConfig, AppParser, Record, Transaction, TxList};
 use crate::flow::Direction::{self, ToClient, ToServer};
 
+/// A message and the way it goes.
+type Sent = (Direction, Vec<u8>);
+
 const FILE: u8 = 0x44;
 const CONTENT: &[u8] = b"twenty bytes of text";
 
@@ -38,7 +41,7 @@ fn chain(next: Option<(u16, usize)>) -> Vec<u8> {
     vec![u8::try_from(command).unwrap(), 0, at[0], at[1]]
 }
 
-fn negotiation() -> Vec<(Direction, Vec<u8>)> {
+fn negotiation() -> Vec<Sent> {
     let ask = block(&[], b"\x02PC NETWORK PROGRAM 1.0\0\x02NT LM 0.12\0");
     let mut words = vec![1, 0];
     words.extend([0; 32]);
@@ -50,7 +53,7 @@ fn negotiation() -> Vec<(Direction, Vec<u8>)> {
 }
 
 /// A login with the connection to a share chained to it.
-fn login() -> Vec<(Direction, Vec<u8>)> {
+fn login() -> Vec<Sent> {
     let both = |first: &dyn Fn(&[u8]) -> Vec<u8>, second: Vec<u8>| {
         let at = super::HEADER + first(&chain(None)).len();
         [first(&chain(Some((command::TREE_CONNECT_ANDX, at)))), second].concat()
@@ -72,7 +75,7 @@ fn login() -> Vec<(Direction, Vec<u8>)> {
     ]
 }
 
-fn creation() -> Vec<(Direction, Vec<u8>)> {
+fn creation() -> Vec<Sent> {
     let mut words = chain(None);
     words.extend([0, 6, 0]);
     words.extend([0; 28]);
@@ -90,7 +93,7 @@ fn creation() -> Vec<(Direction, Vec<u8>)> {
     ]
 }
 
-fn writing() -> Vec<(Direction, Vec<u8>)> {
+fn writing() -> Vec<Sent> {
     let mut words = chain(None);
     words.extend([FILE, 0]);
     words.extend([0; 14]);
@@ -103,7 +106,7 @@ fn writing() -> Vec<(Direction, Vec<u8>)> {
     ]
 }
 
-fn reading() -> Vec<(Direction, Vec<u8>)> {
+fn reading() -> Vec<Sent> {
     let mut words = chain(None);
     words.extend([FILE, 0]);
     words.extend([0; 18]);
@@ -119,7 +122,7 @@ fn reading() -> Vec<(Direction, Vec<u8>)> {
     ]
 }
 
-fn closing() -> Vec<(Direction, Vec<u8>)> {
+fn closing() -> Vec<Sent> {
     let ask = block(&[FILE, 0, 0, 0, 0, 0], b"");
     vec![
         (ToServer, message(ToServer, command::CLOSE, 6, 0, &ask)),
@@ -127,12 +130,12 @@ fn closing() -> Vec<(Direction, Vec<u8>)> {
     ]
 }
 
-fn all() -> Vec<(Direction, Vec<u8>)> {
+fn all() -> Vec<Sent> {
     [negotiation(), login(), creation(), writing(), reading(), closing()].concat()
 }
 
 /// Feeds a conversation, each message in pieces of `size`.
-fn run(sides: &[(Direction, Vec<u8>)], size: usize) -> TxList {
+fn run(sides: &[Sent], size: usize) -> TxList {
     let mut parser = Parser::new(&AppConfig::default());
     let mut txs = TxList::default();
     for (dir, bytes) in sides {
@@ -223,7 +226,7 @@ fn files_go_both_ways() {
 fn what_is_wrong_is_an_event() {
     let (ask, answer) = (block(&[], b"\x02A\0\x03B\0"), block(&[], b""));
     let echo = 0x2b;
-    let cases: &[(Vec<(Direction, Vec<u8>)>, &str)] = &[
+    let cases: &[(Vec<Sent>, &str)] = &[
         (
             vec![(ToServer, message(ToServer, command::NEGOTIATE, 1, 0, &ask))],
             "negotiate_malformed_dialects",
