@@ -14,6 +14,7 @@ pub(crate) mod flow;
 pub(crate) mod ftp;
 pub(crate) mod http;
 pub(crate) mod http2;
+pub(crate) mod krb5;
 pub(crate) mod sip;
 pub(crate) mod smb;
 pub(crate) mod smtp;

@@ -8,6 +8,7 @@ mod file;
 mod ftp;
 mod http;
 mod http2;
+mod krb5;
 mod sip;
 mod smb;
 mod smtp;
@@ -115,6 +116,7 @@ impl Inspect for TxView<'_> {
             Record::Dcerpc(call) => dcerpc::buffer(self, call, (buffer, instance), dir),
             Record::Smb(smb) => smb::buffer(self, smb, (buffer, instance), dir),
             Record::Snmp(message) => self.snmp(message, buffer, instance),
+            Record::Krb5(message) => krb5::buffer(message, buffer, instance),
             Record::Sip(message) => sip::buffer(message, buffer, instance),
         }
     }
@@ -133,6 +135,7 @@ impl Inspect for TxView<'_> {
             Record::Dcerpc(call) => dcerpc::number(call, number, our_direction(dir)),
             Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
             Record::Snmp(message) => snmp::number(message, number),
+            Record::Krb5(message) => krb5::number(message, number),
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
         }
     }

@@ -220,6 +220,11 @@ impl<O: Output> Reporter<O> {
             Record::Snmp(message) => self.write("snmp", place, |record, _| {
                 record.object("snmp", |out| eve::snmp::message(out, message));
             }),
+            // What could not be read has no record, only its event.
+            Record::Krb5(message) if message.kind == 0 => {}
+            Record::Krb5(message) => self.write("krb5", place, |record, _| {
+                record.object("krb5", |out| eve::krb5::message(out, message));
+            }),
             Record::Sip(message) => self.write("sip", place, |record, _| {
                 record.object("sip", |out| eve::sip::message(out, message));
             }),
@@ -576,6 +581,8 @@ fn tx_object<F: Fields>(
         Record::Ssh(ssh) => record.value("ssh", eve::ssh::connection(ssh).into()),
         Record::Dcerpc(call) => record.object("dcerpc", |out| eve::dcerpc::call(out, call)),
         Record::Snmp(message) => record.object("snmp", |out| eve::snmp::message(out, message)),
+        Record::Krb5(message) if message.kind == 0 => {}
+        Record::Krb5(message) => record.object("krb5", |out| eve::krb5::message(out, message)),
         Record::Sip(message) => record.object("sip", |out| eve::sip::message(out, message)),
         Record::Smb(smb) => {
             record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));

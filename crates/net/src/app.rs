@@ -27,6 +27,7 @@ pub mod file;
 pub mod ftp;
 pub mod http;
 pub mod http2;
+pub mod krb5;
 mod lines;
 pub mod mime;
 mod protocol;
@@ -209,6 +210,14 @@ impl AppLayer {
     /// The flow that was announced by this one's newest bytes.
     pub(crate) fn take_expected(&mut self) -> Option<Expected> {
         self.expected.take()
+    }
+
+    /// A flow whose protocol is known before its first byte, for fuzzers that want to be inside its parser.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn started(protocol: Protocol, cx: &AppContext<'_>) -> Self {
+        let mut app = Self::default();
+        app.begin(protocol, Direction::ToServer, cx);
+        app
     }
 
     /// The protocol, as far as known.
@@ -443,6 +452,7 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Krb5 => Box::new(krb5::Parser::new(cx.transport == Transport::Tcp)),
         Protocol::Sip => Box::new(sip::Parser::new(cx.transport == Transport::Tcp)),
         _ => return None,
     })

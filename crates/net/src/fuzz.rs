@@ -3,7 +3,9 @@
 use crate::app::detect::Transport;
 use crate::app::{AppConfig, AppContext, AppLayer, TxList};
 use crate::engine::InFlow;
-use crate::{Chunk, Config, Direction, EndReason, Engine, Flow, LinkType, Meta, Packet, Sink};
+use crate::{
+    Chunk, Config, Direction, EndReason, Engine, Flow, LinkType, Meta, Packet, Protocol, Sink,
+};
 
 /// A sink that looks at everything and keeps nothing.
 #[derive(Debug, Default)]
@@ -166,7 +168,7 @@ fn form(pieces: &[&[u8]]) -> (Vec<u8>, usize) {
 /// Application data: a byte for transport and beginning, then pieces with a byte before each for
 /// direction, gap and length.
 pub fn fuzz_app(data: &[u8]) {
-    let Some((kind, mut rest)) = data.split_first() else { return };
+    let Some((kind, rest)) = data.split_first() else { return };
     let transport = if *kind & 1 == 0 { Transport::Tcp } else { Transport::Udp };
     let config = AppConfig::default();
     let cx = AppContext { config: &config, transport, ports: (50_000, 53) };
@@ -174,6 +176,118 @@ pub fn fuzz_app(data: &[u8]) {
     for (dir, bytes) in BEGINNINGS.get(usize::from(kind >> 1 & 7)).copied().unwrap_or_default() {
         app.data(*dir, bytes, &cx);
     }
+    pieces(rest, &mut app, &cx, |piece| piece.to_vec());
+}
+
+/// SMB: see [`parser`]; each piece is a message of version 1, 2 or an encrypted one.
+pub fn fuzz_smb(data: &[u8]) {
+    parser(Protocol::Smb, data, |piece| {
+        let version = piece.first().map_or(0xfe, |byte| 0xfd_u8.saturating_add(byte % 3));
+        let message = [&[version][..], b"SMB", piece.get(1..).unwrap_or_default()].concat();
+        counted(&message)
+    });
+}
+
+/// DCERPC: see [`parser`]; each piece is a fragment, its first byte says of what kind.
+pub fn fuzz_dcerpc(data: &[u8]) {
+    parser(Protocol::Dcerpc, data, |piece| {
+        let kind = piece.first().map_or(0, |byte| byte % 21);
+        let body = piece.get(1..).unwrap_or_default();
+        let length = u16::try_from(body.len().saturating_add(16)).unwrap_or(u16::MAX).to_le_bytes();
+        let head = [5, 0, kind, 3, 0x10, 0, 0, 0, length[0], length[1], 0, 0, 1, 0, 0, 0];
+        [&head[..], body].concat()
+    });
+}
+
+/// SNMP: see [`parser`]; each piece is in a sequence of version 1, 2c or 3.
+pub fn fuzz_snmp(data: &[u8]) {
+    parser(Protocol::Snmp, data, |piece| {
+        let version = piece.first().map_or(0, |byte| byte & 3);
+        let length = u16::try_from(piece.len().saturating_add(2)).unwrap_or(u16::MAX).to_be_bytes();
+        let head = [0x30, 0x82, length[0], length[1], 2, 1, version];
+        [&head[..], piece.get(1..).unwrap_or_default()].concat()
+    });
+}
+
+/// SIP: see [`parser`]; each piece has a first line before it and a blank one behind it.
+pub fn fuzz_sip(data: &[u8]) {
+    parser(Protocol::Sip, data, |piece| {
+        [b"OPTIONS sip:a SIP/2.0\r\nl: 4\r\n", piece, b"\r\n\r\n"].concat()
+    });
+}
+
+/// Kerberos: see [`parser`]; each piece is a sequence in an application tag, with its length.
+pub fn fuzz_krb5(data: &[u8]) {
+    parser(Protocol::Krb5, data, |piece| {
+        let tag = piece.first().map_or(0x6a, |byte| 0x6a_u8.saturating_add(byte % 5));
+        let tag = if tag == 0x6e { 0x7e } else { tag };
+        let body = piece.get(1..).unwrap_or_default();
+        let [high, low] = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let inner = [&[0x30, 0x82, high, low][..], body].concat();
+        let [high, low] = u16::try_from(inner.len()).unwrap_or(u16::MAX).to_be_bytes();
+        counted(&[&[tag, 0x82, high, low][..], &inner].concat())
+    });
+}
+
+/// SSH: see [`parser`]; each piece is a packet behind the banners.
+pub fn fuzz_ssh(data: &[u8]) {
+    parser(Protocol::Ssh, data, |piece| {
+        let message = [&[4, 20][..], piece, &[0; 4]].concat();
+        counted(&message)
+    });
+}
+
+/// SMTP: see [`parser`]; each piece is a line.
+pub fn fuzz_smtp(data: &[u8]) {
+    parser(Protocol::Smtp, data, |piece| [piece, b"\r\n"].concat());
+}
+
+/// FTP: see [`parser`]; each piece is a line.
+pub fn fuzz_ftp(data: &[u8]) {
+    parser(Protocol::Ftp, data, |piece| [piece, b"\r\n"].concat());
+}
+
+/// A message with its length before it.
+fn counted(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&length[..], message].concat()
+}
+
+/// How a session of this protocol begins, for those whose parser waits for it.
+fn beginning(protocol: Protocol, which: u8) -> &'static [(Direction, &'static [u8])] {
+    let at = match protocol {
+        Protocol::Smtp => 1_usize.saturating_add(usize::from(which & 1)),
+        Protocol::Ftp => 3,
+        Protocol::Ssh => 4,
+        _ => 0,
+    };
+    BEGINNINGS.get(at).copied().unwrap_or_default()
+}
+
+/// One parser from its first byte on. A byte says transport, beginning and whether pieces are as they
+/// come or made into messages, so that a fuzzer need not find lengths; then pieces as in [`fuzz_app`].
+fn parser(protocol: Protocol, data: &[u8], message: impl Fn(&[u8]) -> Vec<u8>) {
+    let Some((kind, rest)) = data.split_first() else { return };
+    let transport = if *kind & 1 == 0 { Transport::Tcp } else { Transport::Udp };
+    let config = AppConfig::default();
+    let cx = AppContext { config: &config, transport, ports: (50_000, 50_001) };
+    let mut app = AppLayer::started(protocol, &cx);
+    if *kind & 2 == 0 {
+        for (dir, bytes) in beginning(protocol, kind >> 3) {
+            app.data(*dir, bytes, &cx);
+        }
+    }
+    let raw = *kind & 4 != 0;
+    pieces(rest, &mut app, &cx, |piece| if raw { piece.to_vec() } else { message(piece) });
+}
+
+/// Gives pieces to a flow, and ends it.
+fn pieces(
+    mut rest: &[u8],
+    app: &mut AppLayer,
+    cx: &AppContext<'_>,
+    message: impl Fn(&[u8]) -> Vec<u8>,
+) {
     while let Some((head, tail)) = rest.split_first() {
         let dir = if head & 1 == 0 { Direction::ToServer } else { Direction::ToClient };
         let (piece, tail) = tail.split_at(usize::from(head >> 2).saturating_mul(4).min(tail.len()));
@@ -181,7 +295,7 @@ pub fn fuzz_app(data: &[u8]) {
         if head & 2 != 0 && piece.len() > 200 {
             app.gap(dir, u64::from(*head));
         } else {
-            app.data(dir, piece, &cx);
+            app.data(dir, &message(piece), cx);
         }
         app.settle(None);
     }

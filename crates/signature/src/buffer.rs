@@ -4,7 +4,7 @@
 //! is a line in its protocol's part of the table and an arm in the sensor's view of that protocol.
 
 use crate::AppProto::{
-    Dcerpc, Dns, Doh2, Ftp, FtpData, Http, Http2, Nfs, Quic, Sip, Smb, Smtp, Snmp, Ssh, Tls,
+    Dcerpc, Dns, Doh2, Ftp, FtpData, Http, Http2, Krb5, Nfs, Quic, Sip, Smb, Smtp, Snmp, Ssh, Tls,
     Websocket,
 };
 use crate::{AppProto, Direction};
@@ -62,6 +62,7 @@ const FTP: &[AppProto] = &[Ftp];
 const SMB: &[AppProto] = &[Smb];
 const DCERPC: &[AppProto] = &[Dcerpc, Smb];
 const SNMP: &[AppProto] = &[Snmp];
+const KRB5: &[AppProto] = &[Krb5];
 const SIP: &[AppProto] = &[Sip];
 const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
@@ -185,6 +186,8 @@ buffers! {
     SnmpUsm: "snmp.usm", Both, SNMP, Single; "User of the security model of version 3."
     SnmpTrapOid: "snmp.trap_oid", Both, SNMP, Single; "What was trapped, dotted."
     SnmpTrapAddress: "snmp.trap_address", Both, SNMP, Single; "Where a trap of version 1 came from, dotted."
+    Krb5Cname: "krb5.cname" | "krb5_cname", Both, KRB5, Multi; "Components of the client's name."
+    Krb5Sname: "krb5.sname" | "krb5_sname", Both, KRB5, Multi; "Components of the service's name."
     SipMethod: "sip.method", ToServer, SIP, Single; "Method."
     SipUri: "sip.uri", ToServer, SIP, Single; "URI of the request."
     SipRequestLine: "sip.request_line", ToServer, SIP, Single; "First line of a request."

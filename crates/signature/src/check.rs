@@ -14,6 +14,7 @@ mod file;
 mod finish;
 mod header;
 mod hint;
+mod krb5;
 mod layers;
 mod list;
 mod lists;

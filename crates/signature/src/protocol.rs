@@ -182,7 +182,8 @@ pub struct Support {
 }
 
 impl Default for Support {
-    /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP and SIP.
+    /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP,
+    /// Kerberos and SIP.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -197,6 +198,7 @@ impl Default for Support {
             AppProto::Smb,
             AppProto::Dcerpc,
             AppProto::Snmp,
+            AppProto::Krb5,
             AppProto::Sip,
             AppProto::Http1,
             AppProto::Http2,

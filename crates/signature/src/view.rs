@@ -341,6 +341,14 @@ pub enum Number {
     SnmpVersion,
     /// Kind of SNMP PDU, from 0 (get).
     SnmpPduType,
+    /// Type of a Kerberos message: 10 (AS-REQ) .. 30 (error).
+    Krb5MsgType,
+    /// Code of a Kerberos error.
+    Krb5ErrCode,
+    /// Cipher of a Kerberos ticket: 32 bits in two's complement.
+    Krb5TicketEncryption,
+    /// 1 when that cipher is weak, 0 when it is not.
+    Krb5TicketWeak,
     /// Number of the procedure that a DCERPC request calls.
     DcerpcOpnum,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.

@@ -1,11 +1,20 @@
-//! BER (X.690) as SNMP and Kerberos use it: definite lengths, low tag numbers.
+//! BER (X.690) as SNMP and Kerberos use it: definite lengths.
+//!
+//! A tag is its first octet. The number of one in the long form (X.690 section 8.1.2.4) is read over: neither
+//! protocol has any, and the first octet already tells it from all that they have.
 
 use crate::cursor::Cursor;
+
+/// Octets of a tag number in the long form.
+const MAX_TAG_OCTETS: usize = 4;
 
 /// Reads one element: its tag and its content.
 pub(super) fn element<'a>(c: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     let mut ahead = *c;
     let tag = ahead.u8()?;
+    if tag & 0x1f == 0x1f {
+        long_tag(&mut ahead)?;
+    }
     let length = match ahead.u8()? {
         short @ 0..=0x7f => usize::from(short),
         0x81 => usize::from(ahead.u8()?),
@@ -17,6 +26,19 @@ pub(super) fn element<'a>(c: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     let content = ahead.take(length)?;
     *c = ahead;
     Some((tag, content))
+}
+
+/// Octets of a tag number in the long form: seven bits each, the last one with the high bit clear.
+fn long_tag(c: &mut Cursor<'_>) -> Option<()> {
+    // A number does not begin with zeros; 28 bits are more than any protocol uses.
+    let mut octet = c.u8().filter(|first| *first != 0x80)?;
+    for _ in 1..MAX_TAG_OCTETS {
+        if octet & 0x80 == 0 {
+            break;
+        }
+        octet = c.u8()?;
+    }
+    (octet & 0x80 == 0).then_some(())
 }
 
 /// The content of the next element, which must have this tag.
@@ -73,6 +95,29 @@ mod tests {
         assert_eq!(tagged(&mut c, 4), Some(&b"ab"[..]));
         assert_eq!(element(&mut c), None, "longer than what is there");
         assert_eq!(element(&mut Cursor::new(&[4, 0x80, 0, 0])), None, "of no stated length");
+    }
+
+    #[test]
+    fn long_tags_are_read_over() {
+        type Case = (&'static [u8], Option<(u8, &'static [u8])>);
+        let cases: &[Case] = &[
+            (&[0x1f, 31, 1, 7], Some((0x1f, &[7]))),
+            (&[0x7f, 0x81, 0, 2, 7, 8, 9], Some((0x7f, &[7, 8]))),
+            (&[0xbf, 0x81, 0x82, 0x83, 4, 0], Some((0xbf, &[]))),
+            (&[0xbf, 0x81, 0x82, 0x83, 0x84, 4, 0], None),
+            (&[0x1f, 0x80, 1, 0], None),
+            (&[0x1f, 0x81], None),
+            (&[0x1f], None),
+            (&[0x1f, 31], None),
+            (&[0x1e, 1, 7], Some((0x1e, &[7]))),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(element(&mut Cursor::new(bytes)), *expected, "{bytes:x?}");
+        }
+        let mut c = Cursor::new(&[0xbf, 31, 1, 5, 2, 1, 6]);
+        assert_eq!(tagged(&mut c, 2), None);
+        element(&mut c);
+        assert_eq!(tagged(&mut c, 2), Some(&[6][..]), "what follows is in its place");
     }
 
     #[test]

@@ -134,6 +134,11 @@ fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     if let Some(protocol) = binary(bytes) {
         return Probe::Is(protocol);
     }
+    match kerberos(bytes, cx) {
+        Fit::Yes => return Probe::Is(Protocol::Krb5),
+        Fit::Maybe => more = true,
+        Fit::No => {}
+    }
     match dns_over_tcp(bytes, cx) {
         Probe::No => {}
         Probe::More => more = true,
@@ -265,11 +270,36 @@ fn binary(bytes: &[u8]) -> Option<Protocol> {
         [3, 0, _, _, _, 0xe0 | 0xd0, 0, 0, ..] => Some(Protocol::Rdp),
         [0x10, _, 0, 4, b'M', b'Q', b'T', b'T', ..]
         | [0x10, _, 0, 6, b'M', b'Q', b'I', b's', ..] => Some(Protocol::Mqtt),
-        [0, 0, _, _, 0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] => Some(Protocol::Krb5),
         [0x30, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..]
         | [0x30, 0x84, 0, 0, _, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..] => Some(Protocol::Ldap),
         _ => None,
     }
+}
+
+/// A length, then an application tag of Kerberos (RFC 4120 section 5.10) and its length. On the port of
+/// Kerberos part of that is worth the wait, and short messages will do.
+fn kerberos(bytes: &[u8], cx: &AppContext<'_>) -> Fit {
+    let registered = cx.ports.0 == 88 || cx.ports.1 == 88;
+    match bytes {
+        [0, 0, _, _, 0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] => Fit::Yes,
+        [0, 0, _, _, message @ ..] if registered && is_short_kerberos(message) => Fit::Yes,
+        [0, 0, _, _, 0x6a..=0x6f | 0x7e]
+        | [0, 0, _, _, 0x6a..=0x6f | 0x7e, 0..=0x7f]
+        | [0]
+        | [0, 0]
+        | [0, 0, _]
+        | [0, 0, _, _]
+            if registered =>
+        {
+            Fit::Maybe
+        }
+        _ => Fit::No,
+    }
+}
+
+/// A message of less than 128 bytes, such as an error without text.
+fn is_short_kerberos(message: &[u8]) -> bool {
+    matches!(message, [0x6a..=0x6f | 0x7e, 0..=0x7f, 0x30, ..])
 }
 
 fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
@@ -331,6 +361,7 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         [4, ..] if dcerpc::looks_like(bytes, Transport::Udp) => Probe::Is(Protocol::Dcerpc),
         [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
         [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
+        _ if port(88) && is_short_kerberos(bytes) => Probe::Is(Protocol::Krb5),
         [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
         [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
         [0, 1 | 2, ..] if port(69) => Probe::Is(Protocol::Tftp),

@@ -136,12 +136,28 @@ fn datagrams_are_known_by_content_and_some_by_port() {
         (ToServer, b"\0\x01file\0octet\0", 69, "tftp"),
         (ToServer, b"\0\x01file\0octet\0", 70, "no"),
         (ToServer, b"\x6a\x81\x9c", 88, "krb5"),
+        (ToClient, b"\x7e\x40\x30\x3e", 88, "krb5"),
+        (ToClient, b"\x7e\x40\x30\x3e", 89, "no"),
+        (ToServer, b"\x4a\x81\x9c", 88, "no"),
         (ToServer, b"OPTIONS sip:a SIP/2.0\r\n", 5060, "sip"),
         (ToServer, b"", 53, "no"),
     ];
     for (dir, bytes, server, expected) in cases {
         let got = look(Transport::Udp, *dir, bytes, *server);
         assert_eq!(got, *expected, "port {server}: {}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn kerberos_in_pieces_is_waited_for_on_its_port() {
+    let long = b"\0\0\x05\x6a\x6a\x82";
+    let short = b"\0\0\0\x42\x7e\x40\x30";
+    for (bytes, elsewhere) in [(&long[..], "krb5"), (short, "no")] {
+        for end in 1..bytes.len() {
+            assert_eq!(look(Transport::Tcp, ToServer, &bytes[..end], 88), "more", "{end}");
+        }
+        assert_eq!(look(Transport::Tcp, ToServer, bytes, 88), "krb5");
+        assert_eq!(look(Transport::Tcp, ToServer, bytes, 4444), elsewhere);
     }
 }
 

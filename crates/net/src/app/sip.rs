@@ -2,6 +2,9 @@
 //!
 //! Headers are kept as sent, up to [`MAX_HEAD`] bytes of them; of bodies only the length matters here.
 
+#[cfg(test)]
+mod tests;
+
 use super::{AppParser, Record, TxList};
 use crate::flow::{Direction, PerDirection};
 

@@ -2,6 +2,9 @@
 //!
 //! Each message is a transaction of its own. Of its variables only the names are kept.
 
+#[cfg(test)]
+mod tests;
+
 use super::{AppParser, Record, TxList, ber};
 use crate::cursor::Cursor;
 use crate::flow::Direction;

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::file::File;
-use super::{Protocol, dcerpc, dns, ftp, http, http2, sip, smb, smtp, snmp, ssh, tls, websocket};
+use super::{
+    Protocol, dcerpc, dns, ftp, http, http2, krb5, sip, smb, smtp, snmp, ssh, tls, websocket,
+};
 use crate::flow::{Direction, PerDirection};
 
 /// What a transaction is about.
@@ -29,6 +31,8 @@ pub enum Record {
     Smb(Box<smb::Smb>),
     /// An SNMP message.
     Snmp(Box<snmp::Message>),
+    /// A Kerberos message.
+    Krb5(Box<krb5::Message>),
     /// A SIP message.
     Sip(Box<sip::Message>),
     /// A stream of HTTP/2, or a frame of its connection.
@@ -48,7 +52,12 @@ impl Record {
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
             Self::Ssh(_) => ssh::progress::DONE,
-            Self::Dns(_) | Self::Dcerpc(_) | Self::Smb(_) | Self::Snmp(_) | Self::Sip(_) => 1,
+            Self::Dns(_)
+            | Self::Dcerpc(_)
+            | Self::Smb(_)
+            | Self::Snmp(_)
+            | Self::Krb5(_)
+            | Self::Sip(_) => 1,
         }
     }
 }
@@ -114,6 +123,7 @@ impl Transaction {
             Record::Dcerpc(_) => Protocol::Dcerpc,
             Record::Smb(_) => Protocol::Smb,
             Record::Snmp(_) => Protocol::Snmp,
+            Record::Krb5(_) => Protocol::Krb5,
             Record::Sip(_) => Protocol::Sip,
             Record::Http2(http2) if http2.has_dns() => Protocol::Doh2,
             Record::Http2(_) => Protocol::Http2,

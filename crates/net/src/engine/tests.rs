@@ -5,7 +5,10 @@ use expect_test::expect;
 
 use super::*;
 use crate::Config;
-use crate::fuzz::{fuzz_app, fuzz_mime, fuzz_packets};
+use crate::fuzz::{
+    fuzz_app, fuzz_dcerpc, fuzz_ftp, fuzz_krb5, fuzz_mime, fuzz_packets, fuzz_sip, fuzz_smb,
+    fuzz_smtp, fuzz_snmp, fuzz_ssh,
+};
 use crate::testing::{Log, Tcp, meta, noise, udp};
 
 /// An IPv4 datagram in fragments of `size` bytes, each in a frame.
@@ -167,6 +170,13 @@ fn fuzz_entries_survive_noise_and_cut_traffic() {
         fuzz_packets(&noise(seed, 600));
         fuzz_app(&noise(seed, 600));
         fuzz_mime(&noise(seed, 600));
+    }
+    for entry in
+        [fuzz_smb, fuzz_dcerpc, fuzz_snmp, fuzz_sip, fuzz_krb5, fuzz_ssh, fuzz_smtp, fuzz_ftp]
+    {
+        for seed in 0..200 {
+            entry(&noise(seed, 600));
+        }
     }
     let tcp = Tcp::new(Config::default());
     let mut data = vec![8];

@@ -103,6 +103,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             || self.dataset_option(name, value)?
             || self.dcerpc_option(name, value)?
             || self.snmp_option(name, value)?
+            || self.krb5_option(name, value)?
             || self.content_option(name, value)?
             || self.buffer_option(name, value)?
             || self.meta_option(name, value)?

@@ -260,7 +260,7 @@ const PACKETS: &[&str] = &[
     "flow.pkts:both;",
     "flow.age:old;",
     "app-layer-protocol:gopher;",
-    "app-layer-protocol:krb5;",
+    "app-layer-protocol:rdp;",
     "app-layer-protocol:http,final;",
     "app-layer-event:gopher.broken;",
     "tls.version:2.0;",
@@ -305,7 +305,7 @@ fn packets_and_flows() {
             28:30 sid 28: flow.pkts: not understood: "both"
             29:30 sid 29: flow.age: not a comparison or out of range: "old"
             30:30 sid 30: app-layer-protocol: unknown protocol: "gopher"
-            31:30 sid 31: keyword "krb5" is not evaluated: this protocol is not detected
+            31:30 sid 31: keyword "rdp" is not evaluated: this protocol is not detected
             33:30 sid 33: app-layer-event: unknown protocol: "gopher.broken"
             34:30 sid 34: tls.version: not one known version: "2.0"
             35:30 sid 35: tls.version: not one known version: "0x10000"

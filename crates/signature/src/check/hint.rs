@@ -113,6 +113,11 @@ const KNOWN: &[&str] = &[
     "smb.version",
     "snmp.version",
     "snmp.pdu_type",
+    "krb5_msg_type",
+    "krb5.msg_type",
+    "krb5_err_code",
+    "krb5.err_code",
+    "krb5.ticket_encryption",
 ];
 
 /// Words of the language that are known and not evaluated, by prefix when they end in a dot or underscore.

@@ -447,6 +447,10 @@ pub(crate) enum TxTest {
         proto: AppProto,
         name: Box<str>,
     },
+    OneOf {
+        number: Number,
+        values: Box<[u64]>,
+    },
     Interface(super::dcerpc::Interface),
     Procedure(Box<[super::dcerpc::Opnums]>),
 }

@@ -122,7 +122,7 @@ fn headers_are_checked() {
         alert tcp $NOPE any -> any any (sid:3;)\n\
         alert tcp any 99999 -> any any (sid:4;)\n\
         alert tcp any any -> any any (msg:\"no sid\";)\n\
-        alert krb5 any any -> any any (sid:5;)\n\
+        alert rdp any any -> any any (sid:5;)\n\
         alert dns any any -> any any (http.uri; content:\"a\"; sid:6;)\n\
         alert icmp any any -> any any (http.uri; content:\"a\"; sid:7;)\n\
         alert tcp any any -> any any (sid:8; rev:1;)\n\
@@ -135,7 +135,7 @@ fn headers_are_checked() {
         3:1 sid 3: variable $NOPE is not defined
         4:1 sid 4: port: not understood: "99999"
         5:1 sid -: no sid
-        6:1 sid 5: keyword "krb5" is not evaluated: this protocol is not detected
+        6:1 sid 5: keyword "rdp" is not evaluated: this protocol is not detected
         8:1 sid 7: application buffers do not exist in icmp
         9:1 sid 8: another rule has the same sid and the same or a higher rev
         11:31 sid 9: msg: unbalanced quotes: ""a"

@@ -294,6 +294,11 @@ fn tx_test(test: &TxTest, tx: &dyn Inspect, direction: Direction) -> Found {
             Some(_) => return Found::Never,
             None => false,
         },
+        TxTest::OneOf { number, values } => match tx.number(*number, direction) {
+            Some(value) if values.contains(&value) => return Found::Yes,
+            Some(_) => return Found::Never,
+            None => false,
+        },
         TxTest::Interface(wanted) => match tx.interface() {
             Some(bound) if wanted.holds(bound) => return Found::Yes,
             Some(_) => return Found::Never,

@@ -411,6 +411,40 @@ fn numbers_and_events() {
 }
 
 #[test]
+fn kerberos() {
+    let names = [(Buffer::Krb5Cname, "ann"), (Buffer::Krb5Sname, "ldap")];
+    let mut reply = Fixed::new(AppProto::Krb5, &names);
+    reply.numbers.extend([
+        (Number::Krb5MsgType, 13),
+        (Number::Krb5ErrCode, 25),
+        (Number::Krb5TicketEncryption, u64::from((-133_i32).cast_unsigned())),
+        (Number::Krb5TicketWeak, 1),
+    ]);
+    reply.event = "krb5.weak_encryption";
+    for (options, expected) in [
+        ("krb5_msg_type:13;", true),
+        ("krb5.msg_type:tgs_rep;", true),
+        ("krb5_msg_type:!AS_REQ;", true),
+        ("krb5_msg_type:!13;", false),
+        ("krb5_msg_type:AS_REP;", false),
+        ("krb5_err_code:25;", true),
+        ("krb5_err_code:>25;", false),
+        ("krb5.ticket_encryption:weak;", true),
+        ("krb5.ticket_encryption:!weak;", false),
+        ("krb5.ticket_encryption:rc4-hmac;", false),
+        ("krb5.ticket_encryption:rc4-hmac,rc4-hmac-OLD;", true),
+        ("krb5.ticket_encryption:-133;", true),
+        ("krb5.cname; content:\"ann\"; krb5.sname; content:\"ldap\";", true),
+        ("krb5_cname; content:\"ldap\";", false),
+        ("app-layer-event:krb5.weak_encryption;", true),
+        ("app-layer-event:krb5.malformed_data;", false),
+    ] {
+        let rule = format!("alert krb5 any any -> any any ({options} sid:1;)");
+        tx_case(&rule, &reply, ToClient, expected);
+    }
+}
+
+#[test]
 fn a_number_or_event_may_come_later() {
     let mut bench = Bench::new(
         "alert tls any any -> any any (tls.version:1.2; tls.sni; content:\"x\"; sid:1;)\n\

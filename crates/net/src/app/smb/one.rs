@@ -2,6 +2,8 @@
 
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use super::super::TxList;
 use super::MAX_NAME;

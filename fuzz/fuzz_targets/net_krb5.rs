@@ -1,0 +1,4 @@
+//! Kerberos messages in datagrams and streams, given to the parser from its first byte on.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| net::fuzz::fuzz_krb5(data));
