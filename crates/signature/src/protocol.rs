@@ -163,6 +163,13 @@ impl ProtoSet {
         Self(self.0 & other.0)
     }
 
+    /// Protocols two parts of a rule have in common. HTTP and DNS meet in DNS over HTTP/2, which a rule has
+    /// to ask for by name.
+    pub(crate) fn common(self, other: Self) -> Self {
+        let (both, doh) = (self.intersection(other), AppProto::Doh2.covers());
+        if both == doh && self != doh && other != doh { Self::default() } else { both }
+    }
+
     /// True when it holds none.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -142,7 +142,7 @@ impl<'b, 'c> Builder<'b, 'c> {
         let protocols = buffer.protocols();
         let usable = match self.protocol.app {
             Some(app) if !protocols.is_empty() => {
-                if ProtoSet::of(protocols).intersection(app.covers()).is_empty() {
+                if ProtoSet::of(protocols).common(app.covers()).is_empty() {
                     return Err(RuleError::misplaced(
                         buffer.name(),
                         format!("does not exist in {}", app.name()),

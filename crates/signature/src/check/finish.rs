@@ -150,7 +150,7 @@ fn protocols(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     let mut common: Option<ProtoSet> = builder.protocol.app.map(AppProto::covers);
     for block in builder.blocks.iter().filter(|block| !block.buffer.protocols().is_empty()) {
         let these = ProtoSet::of(block.buffer.protocols());
-        let all = common.map_or(these, |set| set.intersection(these));
+        let all = common.map_or(these, |set| set.common(these));
         if all.is_empty() {
             return Err(RuleError::conflict(format!(
                 "{} belongs to another protocol than the rest of the rule",
@@ -161,7 +161,7 @@ fn protocols(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     }
     if !builder.files.is_empty() {
         let these = ProtoSet::of(Buffer::FileData.protocols());
-        let all = common.map_or(these, |set| set.intersection(these));
+        let all = common.map_or(these, |set| set.common(these));
         if all.is_empty() {
             return Err(RuleError::conflict("the rule's protocol carries no files"));
         }

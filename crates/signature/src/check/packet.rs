@@ -116,7 +116,7 @@ impl Builder<'_, '_> {
             return Err(RuleError::unsupported(keyword, "the protocol is not parsed"));
         }
         match self.protocol.app {
-            Some(app) if app.covers().intersection(proto.covers()).is_empty() => {
+            Some(app) if app.covers().common(proto.covers()).is_empty() => {
                 Err(RuleError::misplaced(keyword, format!("does not exist in {}", app.name())))
             }
             // What the header says may be narrower than the keyword's protocol.
