@@ -47,12 +47,12 @@ impl Record {
     pub fn complete_at(&self, dir: Direction) -> u8 {
         match self {
             Self::Http(_) | Self::Http2(_) => http::progress::COMPLETE,
-            Self::Websocket(_) => 1,
             Self::Tls(_) => tls::progress::complete(dir),
             Self::Smtp(_) => smtp::progress::DONE,
             Self::Ftp(_) | Self::FtpData(_) => ftp::progress::DONE,
             Self::Ssh(_) => ssh::progress::DONE,
             Self::Dns(_)
+            | Self::Websocket(_)
             | Self::Dcerpc(_)
             | Self::Smb(_)
             | Self::Snmp(_)

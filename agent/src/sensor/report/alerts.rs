@@ -1,0 +1,183 @@
+//! Records of what rules found: alerts, and packets that rules want to be kept.
+
+use net::app::{Transaction, TxList};
+use net::engine::InFlow;
+use net::{Direction, Flow, Packet};
+use signature::MatchSource;
+
+use super::{FROM_END, Output, Reporter, memory_of, tx_object};
+use crate::sensor::detect;
+use crate::sensor::eve::fields::Fields;
+use crate::sensor::eve::{self, Head};
+use crate::sensor::inspect::our_direction;
+
+impl<O: Output> Reporter<O> {
+    /// Runs the rules on a packet; a record for each that matched.
+    pub(super) fn detect(&mut self, packet: &Packet<'_>, place: Option<&mut InFlow<'_>>) {
+        let Some(detector) = &mut self.detector else { return };
+        let found = match &place {
+            Some(place) => {
+                let memory = memory_of(&mut self.memory, place.flow);
+                let at = detect::Place {
+                    flow: place.flow,
+                    dir: place.dir,
+                    transactions: place.transactions,
+                    in_stream: place.in_stream,
+                    one_way: place.one_way,
+                };
+                detector.packet(packet, Some(at), Some(&mut memory.detection))
+            }
+            None => detector.packet(packet, None, None),
+        };
+        if found.is_empty() {
+            if detector.is_tagged() {
+                self.tagged(packet, place.map(|place| (&*place.flow, place.dir)));
+            }
+            return;
+        }
+        self.matches.clear();
+        self.matches.extend_from_slice(found);
+        let tagged = detector.is_tagged();
+        if let Some(place) = &place {
+            let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
+            keep_out(&mut self.matches, unlogged);
+            if self.matches.is_empty() {
+                return;
+            }
+        }
+        let flow = place.map(|place| {
+            place.flow.set_alerted();
+            (&*place.flow, place.dir, place.transactions)
+        });
+        self.alerts(flow, Some(packet));
+        if tagged {
+            self.tagged(packet, flow.map(|(flow, dir, _)| (flow, dir)));
+        }
+    }
+
+    /// The record of a packet that a rule with `tag` wants kept.
+    pub(super) fn tagged(&mut self, packet: &Packet<'_>, flow: Option<(&Flow, Direction)>) {
+        let options = &self.settings.records;
+        if !options.alert_tagged {
+            return;
+        }
+        let head = Head { kind: "packet", ts: self.ts, packet: self.packet, options };
+        let mut record = self.output.begin();
+        match flow {
+            Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
+            None => head.of_packet(&mut record, packet),
+        }
+        eve::alert::packet(&mut record, packet);
+        self.output.record(self.ts, "packet", record);
+    }
+
+    /// A record for each of the collected matches.
+    pub(super) fn alerts(
+        &mut self,
+        flow: Option<(&Flow, Direction, &TxList)>,
+        packet: Option<&Packet<'_>>,
+    ) {
+        let Some(detector) = &self.detector else { return };
+        let options = &self.settings.records;
+        let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
+        for hit in &self.matches {
+            let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let client = flow
+                .and_then(|(_, _, all)| options.xff.client(hit.tx.and_then(|id| all.get(id)), all));
+            let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
+            let mut record = self.output.begin();
+            match (flow, packet) {
+                (Some((flow, dir, _)), _) => {
+                    let dir = hit.direction.map_or(dir, our_direction);
+                    head.of_client(&mut record, (flow, dir), overwrite);
+                }
+                (None, Some(packet)) => head.of_packet(&mut record, packet),
+                (None, None) => continue,
+            }
+            let source = packet.map_or(FROM_END, eve::alert::source);
+            record.text("pkt_src", source);
+            if let Some(tx) = hit.tx {
+                record.number("tx_id", tx);
+            }
+            let mut alert = eve::Object::new();
+            let mut about = eve::alert::rule(&rule, options);
+            if let Some(client) = client.filter(|_| overwrite.is_none()) {
+                let shown = eve::address(client, options.compress_ipv6);
+                about.insert("xff".into(), shown);
+            }
+            alert.insert("alert".into(), about.into());
+            eve::alert::notes(&mut alert, hit, detector.rules());
+            if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata) {
+                self.bits_into(flow, &mut alert);
+            }
+            for (key, value) in alert {
+                record.value(&key, value);
+            }
+            if let Some((flow, dir, transactions)) = flow {
+                let dir = hit.direction.map_or(dir, our_direction);
+                let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
+                let tx = hit.tx.and_then(|id| transactions.get(id));
+                if options.alert_metadata {
+                    tx_object(&mut record, flow, tx, options);
+                }
+                tx_files(&mut record, tx);
+                if flow.protocol().is_known() {
+                    record.text("app_proto", flow.protocol().name());
+                }
+                record.text("direction", name);
+                let compress = options.compress_ipv6;
+                if options.alert_metadata {
+                    record.object("flow", |body| eve::flow::so_far(body, flow, compress));
+                }
+            }
+            if eve::alert::wants_payload(options) {
+                let stream = match flow {
+                    Some((flow, dir, _))
+                        if flow.proto() == 6 && hit.source != MatchSource::Packet =>
+                    {
+                        let dir = hit.direction.map_or(dir, our_direction);
+                        let memory = self.memory.get(flow.slot());
+                        memory.map(|m| m.detection.evidence(dir, options.alert_payload_size))
+                    }
+                    _ => None,
+                };
+                let stream = stream.filter(|bytes| !bytes.is_empty());
+                let own = packet.map_or(&[][..], |packet| packet.payload);
+                let shown = (stream.as_deref().unwrap_or(own), stream.is_some());
+                eve::alert::payload(&mut record, shown, options);
+            }
+            if let Some(packet) = packet {
+                eve::alert::evidence(&mut record, packet, options);
+            }
+            self.output.record(self.ts, "alert", record);
+        }
+    }
+}
+
+/// Most transactions of a flow that are remembered as kept out of the records.
+const MAX_UNLOGGED: usize = 1_024;
+
+/// Takes matches that are no alerts but keep a transaction out of the records.
+pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
+    matches.retain(|hit| {
+        let config = hit.action == signature::Action::Config;
+        if let Some(tx) = hit.tx.filter(|_| config) {
+            if unlogged.len() >= MAX_UNLOGGED {
+                unlogged.remove(0);
+            }
+            unlogged.push(tx);
+        }
+        !config
+    });
+}
+
+/// The files of a transaction inside an alert.
+fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>) {
+    let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
+    let one = |file| {
+        let mut out = eve::Object::new();
+        eve::file::of(&mut out, file, tx.id);
+        serde_json::Value::from(out)
+    };
+    record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());
+}
