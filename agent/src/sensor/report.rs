@@ -558,6 +558,9 @@ impl<O: Output> Sink for Reporter<O> {
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
         let mut record = self.output.begin();
         eve::flow::ended(&mut record, &head, flow, (state, reason));
+        if let Some(original) = transactions.original_protocol() {
+            record.text("app_proto_orig", original.name());
+        }
         self.output.record(self.ts, "flow", record);
     }
 }

@@ -157,17 +157,25 @@ pub struct TxList {
     next_id: u64,
     limit: usize,
     any_touched: bool,
+    /// What the flow spoke first, when that is another protocol than now.
+    pub(super) original: Option<Protocol>,
 }
 
 impl Default for TxList {
     fn default() -> Self {
-        Self { list: VecDeque::new(), next_id: 0, limit: 512, any_touched: false }
+        Self { list: VecDeque::new(), next_id: 0, limit: 512, any_touched: false, original: None }
     }
 }
 
 impl TxList {
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit.max(1);
+    }
+
+    /// The protocol the flow began with, when it speaks another now.
+    #[must_use]
+    pub fn original_protocol(&self) -> Option<Protocol> {
+        self.original
     }
 
     /// Number of transactions ever made.
