@@ -498,6 +498,9 @@ impl<O: Output> Sink for Reporter<O> {
         let mut record = self.output.begin();
         eve::flow::ended(&mut record, &head, flow, (state, reason));
         self.noted(flow, &mut record);
+        if let Some(original) = transactions.original_protocol() {
+            record.text("app_proto_orig", original.name());
+        }
         self.output.record(self.ts, "flow", record);
         self.memory(flow).detection = FlowMemory::default();
     }

@@ -191,8 +191,6 @@ pub struct AppLayer {
     skipped: PerDirection<u64>,
     reversed: bool,
     expected: Option<Expected>,
-    /// What the flow spoke before.
-    original: Option<Protocol>,
     txs: TxList,
 }
 
@@ -226,12 +224,6 @@ impl AppLayer {
         self.protocol
     }
 
-    /// The protocol the flow began with, when it is another now.
-    #[must_use]
-    pub fn original(&self) -> Option<Protocol> {
-        self.original
-    }
-
     /// Number of transactions so far.
     #[must_use]
     pub fn transactions(&self) -> u64 {
@@ -257,7 +249,7 @@ impl AppLayer {
                     self.expected = Some(expected);
                 }
                 if let Some(protocol) = parser.renamed() {
-                    self.original.get_or_insert(self.protocol);
+                    self.txs.original.get_or_insert(self.protocol);
                     self.protocol = protocol;
                 }
                 if let Some(switch) = parser.switch() {
@@ -419,7 +411,7 @@ impl AppLayer {
             self.state = State::Passive;
             return;
         }
-        self.original.get_or_insert(self.protocol);
+        self.txs.original.get_or_insert(self.protocol);
         self.state = State::Probing;
         self.seen = PerDirection::default();
         self.gave_up = PerDirection::default();

@@ -267,12 +267,6 @@ impl Flow {
         self.protocol
     }
 
-    /// The protocol it began with, when it speaks another now.
-    #[must_use]
-    pub fn original_protocol(&self) -> Option<Protocol> {
-        self.cold.as_ref()?.app.original()
-    }
-
     /// True when both sides have sent.
     #[must_use]
     pub fn both_seen(&self) -> bool {

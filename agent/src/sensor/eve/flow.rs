@@ -41,9 +41,6 @@ pub(crate) fn ended<F: Fields>(
     }
     if flow.protocol() != net::Protocol::Unknown {
         record.text("app_proto", flow.protocol().name());
-        if let Some(original) = flow.original_protocol() {
-            record.text("app_proto_orig", original.name());
-        }
     }
     let age = flow.last().div_euclid(1_000_000).saturating_sub(flow.start().div_euclid(1_000_000));
     record.object("flow", |body| {

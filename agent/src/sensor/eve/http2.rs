@@ -27,7 +27,8 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http2: &Http2) {
             out.bytes(name, value);
         }
     }
-    let length = response.headers.get("content-length").or(request.headers.get("content-length"));
+    let length =
+        response.headers.get("content-length").or_else(|| request.headers.get("content-length"));
     let length = length.and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
     if let Some(length) = length {
         out.number("length", length);

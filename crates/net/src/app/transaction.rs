@@ -199,6 +199,8 @@ pub struct TxList {
     limit: usize,
     any_touched: bool,
     any_uninspected: bool,
+    /// What the flow spoke first, when that is another protocol than now.
+    pub(super) original: Option<Protocol>,
 }
 
 impl Default for TxList {
@@ -209,6 +211,7 @@ impl Default for TxList {
             limit: 512,
             any_touched: false,
             any_uninspected: false,
+            original: None,
         }
     }
 }
@@ -216,6 +219,12 @@ impl Default for TxList {
 impl TxList {
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit.max(1);
+    }
+
+    /// The protocol the flow began with, when it speaks another now.
+    #[must_use]
+    pub fn original_protocol(&self) -> Option<Protocol> {
+        self.original
     }
 
     /// Number of transactions ever made.

@@ -4,13 +4,16 @@
 //! numbers.
 
 mod bytes;
+mod cmp;
 mod file;
 mod memory;
+mod which;
 
 pub(crate) use bytes::{
     Asn1, Base64, ByteExtract, ByteJump, ByteMath, ByteTest, DatasetOp, DatasetTest, Encoding,
     Entropy, Field, FloatCmp, JumpFrom, MathOp, Operand, TestOp,
 };
+pub(crate) use cmp::{Cmp, version_bit};
 pub(crate) use file::{Digest, FileTest};
 pub use file::{FileStore, FileStoreScope};
 pub(crate) use memory::{
@@ -18,6 +21,7 @@ pub(crate) use memory::{
     ThresholdKind, Track, UniqueOn,
 };
 pub use memory::{Tag, TagHost, TagMetric};
+pub(crate) use which::Which;
 
 use crate::{AppProto, Buffer, IpOption, Number};
 
@@ -62,62 +66,6 @@ pub(crate) struct Pattern {
 pub(crate) enum Num {
     Const(i32),
     Var(u8),
-}
-
-/// Comparison of a value with what the rule wants; ranges exclude both ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cmp {
-    Eq(u64),
-    Ne(u64),
-    Lt(u64),
-    Le(u64),
-    Gt(u64),
-    Ge(u64),
-    Between(u64, u64),
-    Mask {
-        mask: u64,
-        equal: bool,
-    },
-    /// All of these bits and none of those.
-    Bits {
-        set: u64,
-        unset: u64,
-    },
-    /// One bit per value: TLS versions of a list, as [`version_bit`] numbers them.
-    Versions {
-        set: u8,
-        negated: bool,
-    },
-}
-
-/// Place of a TLS or SSL version in a set.
-pub(crate) const fn version_bit(version: u64) -> u8 {
-    match version {
-        0x0002 => 1,
-        0x0300 => 2,
-        0x0301 => 4,
-        0x0302 => 8,
-        0x0303 => 16,
-        0x0304 | 0x7f00..=0x7fff => 32,
-        _ => 0,
-    }
-}
-
-impl Cmp {
-    pub(crate) const fn holds(self, value: u64) -> bool {
-        match self {
-            Self::Eq(want) => value == want,
-            Self::Ne(want) => value != want,
-            Self::Lt(want) => value < want,
-            Self::Le(want) => value <= want,
-            Self::Gt(want) => value > want,
-            Self::Ge(want) => value >= want,
-            Self::Between(low, high) => value > low && value < high,
-            Self::Mask { mask, equal } => (value & mask != 0) == equal,
-            Self::Bits { set, unset } => value & set == set && value & unset == 0,
-            Self::Versions { set, negated } => (set & version_bit(value) != 0) != negated,
-        }
-    }
 }
 
 /// `content` with its modifiers.
@@ -364,69 +312,6 @@ pub(crate) enum Test {
     FlowBytes { side: Side, cmp: Cmp },
     Event(Box<str>),
     AppProto { proto: AppProto, negated: bool, side: Side },
-}
-
-/// Which of several numbers a comparison is about; a stretch counts from the end when negative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    Any {
-        absent: bool,
-        stretch: (i32, i32),
-    },
-    All {
-        absent: bool,
-        stretch: (i32, i32),
-    },
-    /// The one at that place; `beyond`: or there is none.
-    At {
-        place: i32,
-        beyond: bool,
-    },
-    /// How many fulfil it.
-    Fulfil {
-        count: Cmp,
-        stretch: (i32, i32),
-    },
-    /// How many there are is what is compared.
-    Count,
-}
-
-impl Default for Which {
-    fn default() -> Self {
-        Self::Any { absent: false, stretch: (0, i32::MAX) }
-    }
-}
-
-impl Which {
-    /// Whether the comparison holds for the list.
-    pub(crate) fn holds(self, list: &[u64], cmp: Cmp) -> bool {
-        let place = |at: i32| match usize::try_from(at) {
-            Ok(at) => at,
-            Err(_) => list.len().saturating_sub(at.unsigned_abs() as usize),
-        };
-        let part = |(from, to): (i32, i32)| {
-            let end = place(to).min(list.len());
-            list.get(place(from).min(end)..end).unwrap_or_default()
-        };
-        match self {
-            Self::Any { absent, .. } | Self::All { absent, .. } if list.is_empty() => absent,
-            Self::Any { stretch, .. } => part(stretch).iter().any(|value| cmp.holds(*value)),
-            Self::All { stretch, .. } => {
-                let part = part(stretch);
-                !part.is_empty() && part.iter().all(|value| cmp.holds(*value))
-            }
-            Self::At { place: at, beyond } => {
-                let before = at < 0 && at.unsigned_abs() as usize > list.len();
-                let value = if before { None } else { list.get(place(at)) };
-                value.map_or(beyond, |value| cmp.holds(*value))
-            }
-            Self::Fulfil { count, stretch } => {
-                let fulfil = part(stretch).iter().filter(|value| cmp.holds(**value)).count();
-                count.holds(fulfil as u64)
-            }
-            Self::Count => cmp.holds(list.len() as u64),
-        }
-    }
 }
 
 /// A test of a transaction that is not a buffer.
