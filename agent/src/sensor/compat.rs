@@ -9,7 +9,7 @@ use net::Protocol;
 use net::app::mime::Schemes;
 
 use super::eve::xff::Mode;
-use super::settings::{Handling, Hassh, Input, SettingError, Settings};
+use super::settings::{Handling, Hassh, Input, RecordOptions, SettingError, Settings};
 
 /// Turns the compatibility switches on that need no key.
 pub(crate) fn switch_on(settings: &mut Settings) {
@@ -246,6 +246,32 @@ fn no_limit_is_zero(limit: usize) -> usize {
     if limit == 0 { 16 << 20 } else { limit }
 }
 
+fn dns_records(
+    records: &mut RecordOptions,
+    option: &str,
+    input: Input<'_>,
+) -> Result<(), SettingError> {
+    match option {
+        "requests" | "query" => records.dns_requests = input.flag()?,
+        "responses" | "answer" => records.dns_responses = input.flag()?,
+        "types" => {
+            for name in words(input.value) {
+                let kind = super::eve::dns::type_number(&name);
+                records.dns_types.push(kind.ok_or_else(|| input.wrong("a list of record types"))?);
+            }
+        }
+        "version" => {
+            records.dns_version_2 = match input.value {
+                "2" => true,
+                "3" => false,
+                _ => return Err(input.wrong("2 or 3")),
+            };
+        }
+        _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
+    }
+    Ok(())
+}
+
 fn record_type(
     settings: &mut Settings,
     kind: &str,
@@ -286,21 +312,7 @@ fn record_type(
         ("anomaly", "types.decode") => records.anomaly_decode = input.flag()?,
         ("anomaly", "types.stream") => records.anomaly_stream = input.flag()?,
         ("anomaly", "types.applayer") => records.anomaly_app = input.flag()?,
-        ("dns", "requests" | "query") => records.dns_requests = input.flag()?,
-        ("dns", "types") => {
-            for name in words(input.value) {
-                let kind = super::eve::dns::type_number(&name);
-                records.dns_types.push(kind.ok_or_else(|| input.wrong("a list of record types"))?);
-            }
-        }
-        ("dns", "version") => {
-            records.dns_version_2 = match input.value {
-                "2" => true,
-                "3" => false,
-                _ => return Err(input.wrong("2 or 3")),
-            };
-        }
-        ("dns", "responses" | "answer") => records.dns_responses = input.flag()?,
+        ("dns", option) => return dns_records(records, option, input),
         ("alert", "payload") => records.alert_payload = input.flag()?,
         ("alert", "payload-printable") => records.alert_payload_printable = input.flag()?,
         ("alert", "tagged-packets") => records.alert_tagged = input.flag()?,

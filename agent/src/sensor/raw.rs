@@ -70,7 +70,7 @@ impl Raw {
     pub(super) fn blocks(&self, overlap: usize) -> impl Iterator<Item = (u64, &[u8])> {
         let from = self.scanned.saturating_sub(overlap);
         let before =
-            self.gaps.iter().filter(|(at, _)| *at <= self.scanned).map(|(at, _)| *at).last();
+            self.gaps.iter().filter(|(at, _)| *at <= self.scanned).map(|(at, _)| *at).next_back();
         let from = before.map_or(from, |at| at.max(from));
         self.ranges(from).map(|(missing, range)| {
             let offset = self.offset.saturating_add(len64(range.start)).saturating_add(missing);

@@ -167,21 +167,7 @@ impl<O: Output> Reporter<O> {
             self.memory(flow).bypassed = true;
         }
         match &tx.record {
-            Record::Dns(message) => {
-                let options = &self.settings.records;
-                let wanted = if message.is_response() {
-                    options.dns_responses
-                } else {
-                    options.dns_requests
-                };
-                // Suricata gives no record of a message it cannot read to its end.
-                let broken = tx.events.iter().any(|e| e.name == "malformed_data");
-                let of_type =
-                    options.dns_types.is_empty() || eve::dns::has_type(message, &options.dns_types);
-                if wanted && of_type && !(broken && self.settings.compat) {
-                    self.dns(place, message);
-                }
-            }
+            Record::Dns(message) => self.dns(place, message),
             Record::Http(http) => {
                 let complete =
                     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient);
@@ -206,35 +192,20 @@ impl<O: Output> Reporter<O> {
                 }
             }
             Record::Ssh(ssh) => self.ssh(place, ssh, ended),
-            Record::Dcerpc(call) => {
-                if is_complete(tx) {
-                    self.write(
-                        "dcerpc",
-                        Place { dir: Direction::ToServer, ..place },
-                        |record, _| {
-                            record.object("dcerpc", |out| eve::dcerpc::call(out, call));
-                        },
-                    );
-                }
+            Record::Dcerpc(_) if is_complete(tx) => {
+                self.plain("dcerpc", Place { dir: Direction::ToServer, ..place });
             }
-            Record::Snmp(message) => self.write("snmp", place, |record, _| {
-                record.object("snmp", |out| eve::snmp::message(out, message));
-            }),
+            Record::Smb(smb)
+                if is_complete(tx) && self.settings.records.smb_wants(eve::smb::kind_name(smb)) =>
+            {
+                self.plain("smb", Place { dir: Direction::ToServer, ..place });
+            }
+            Record::Dcerpc(_) | Record::Smb(_) => {}
+            Record::Snmp(_) => self.plain("snmp", place),
             // What could not be read has no record, only its event.
             Record::Krb5(message) if message.kind == 0 => {}
-            Record::Krb5(message) => self.write("krb5", place, |record, _| {
-                record.object("krb5", |out| eve::krb5::message(out, message));
-            }),
-            Record::Sip(message) => self.write("sip", place, |record, _| {
-                record.object("sip", |out| eve::sip::message(out, message));
-            }),
-            Record::Smb(smb) => {
-                if is_complete(tx) && self.settings.records.smb_wants(eve::smb::kind_name(smb)) {
-                    self.write("smb", Place { dir: Direction::ToServer, ..place }, |record, _| {
-                        record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
-                    });
-                }
-            }
+            Record::Krb5(_) => self.plain("krb5", place),
+            Record::Sip(_) => self.plain("sip", place),
             Record::Http2(http2) => {
                 if is_complete(tx) && eve::http2::is_worth_a_record(http2) {
                     self.http2(place, http2);
@@ -244,6 +215,13 @@ impl<O: Output> Reporter<O> {
         }
         self.files(place);
         self.anomalies(place);
+    }
+
+    /// A record that is the transaction's object alone.
+    fn plain(&mut self, kind: &'static str, place: Place<'_>) {
+        self.write(kind, place, |record, settings| {
+            tx_object(record, place.flow, Some(place.tx), &settings.records);
+        });
     }
 
     /// The record of a transaction that is complete.
@@ -296,6 +274,16 @@ impl<O: Output> Reporter<O> {
 
     /// A message of DNS or of one of its relatives.
     fn dns(&mut self, place: Place<'_>, message: &net::app::dns::Message) {
+        let options = &self.settings.records;
+        let of_kind =
+            if message.is_response() { options.dns_responses } else { options.dns_requests };
+        let of_type =
+            options.dns_types.is_empty() || eve::dns::has_type(message, &options.dns_types);
+        // Suricata gives no record of a message it cannot read to its end.
+        let broken = place.tx.events.iter().any(|e| e.name == "malformed_data");
+        if !of_kind || !of_type || (broken && self.settings.compat) {
+            return;
+        }
         let (name, id) = (place.flow.protocol().name(), place.tx.id);
         if self.settings.records.dns_version_2 && place.flow.protocol() == net::Protocol::Dns {
             let count = if message.is_response() { 1 } else { message.queries.len() };
