@@ -161,6 +161,12 @@ impl Transaction {
         *self.progress.get_mut(dir) = progress;
     }
 
+    /// Takes back the news of a direction: it was told before, in another transaction.
+    pub(crate) fn told_already(&mut self, dir: Direction) {
+        *self.touched.get_mut(dir) = false;
+        *self.uninspected.get_mut(dir) = false;
+    }
+
     /// Says that a direction has news.
     pub fn touch(&mut self, dir: Direction) {
         *self.touched.get_mut(dir) = true;

@@ -492,6 +492,8 @@ impl Parser {
         if let Some(tx) = txs.get_mut(id) {
             stream::headers(tx, Direction::ToServer, fields, &self.config);
             tx.reach(Direction::ToServer, progress::COMPLETE);
+            // Rules have seen the request as HTTP/1.
+            tx.told_already(Direction::ToServer);
         }
     }
 }
