@@ -479,7 +479,7 @@ fn buffers_and_transforms() {
             "prefilter;",
         ],
         &expect![[r#"
-            3 accepted
+            2 accepted
             1:30 sid 1: http.uri: takes no value: "x"
             2:1 sid 2: http.uri: a buffer without anything to look for
             3:1 sid 3: http.uri: a buffer without anything to look for
@@ -492,6 +492,7 @@ fn buffers_and_transforms() {
             11:53 sid 11: http_method: the content is already in a buffer
             12:55 sid 12: http_uri: must directly follow its content
             13:53 sid 13: http_method: the content is already in a buffer
+            14:1 sid 14: dns.query belongs to another protocol than the rest of the rule
             15:1 sid 15: http.uri is of requests and http.stat_code of responses: one rule cannot use both without =>
             16:1 sid 16: http.stat_code does not exist with flow to_server
             17:1 sid 17: packet header buffers and application buffers in one rule
@@ -571,7 +572,7 @@ fn headers() {
     let text: String =
         (1..).zip(HEADERS).map(|(sid, header)| format!("{header} sid:{sid};)\n")).collect();
     expect![[r#"
-        1 accepted
+        0 accepted
         1:37 sid 1: rule header: no "(" before the options
         2:1 sid 2: rule header: expected 7 fields before "(" (action protocol address port direction address port), found 6
         3:1 sid 3: rule header: expected 7 fields before "(" (action protocol address port direction address port), found 8
@@ -606,6 +607,7 @@ fn headers() {
         32:1 sid 32: port: not understood: "+80"
         33:1 sid 33: application buffers do not exist in icmp
         34:1 sid 34: http buffers do not exist in udp
+        35:31 sid 35: http.uri: does not exist in dns
         36:1 sid 36: => needs buffers of a transaction
         37:1 sid 37: only_stream contradicts a packet rule
         38:1 sid 38: dsize: packet sizes have no meaning on streams and transactions

@@ -129,13 +129,14 @@ fn headers_are_checked() {
         alert tcp any any -> any any (sid:8; rev:2;)\n\
         alert tcp any any -> any any (msg:\"a; sid:9;)\n";
     expect![[r#"
-        2 accepted
+        1 accepted
         1:1 sid 1: rule header: unknown action "alrt"
         2:1 sid 2: rule header: unknown protocol "tpc"
         3:1 sid 3: variable $NOPE is not defined
         4:1 sid 4: port: not understood: "99999"
         5:1 sid -: no sid
         6:1 sid 5: keyword "rdp" is not evaluated: this protocol is not detected
+        7:31 sid 6: http.uri: does not exist in dns
         8:1 sid 7: application buffers do not exist in icmp
         9:1 sid 8: another rule has the same sid and the same or a higher rev
         11:31 sid 9: msg: unbalanced quotes: ""a"
