@@ -114,6 +114,19 @@ impl Role {
     }
 }
 
+/// How frames come from the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureMethod {
+    /// The ring on Linux, libpcap where it cannot be had; the log says which and why.
+    #[default]
+    Auto,
+    /// The kernel's ring (`TPACKET_V3`), read without a copy.
+    Ring,
+    /// libpcap.
+    Libpcap,
+}
+
 /// One interface.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +142,9 @@ pub struct InterfaceConfig {
     /// Zone; the agent's when absent.
     #[serde(default)]
     pub zone: Option<String>,
+    /// How frames come from the kernel.
+    #[serde(default)]
+    pub method: CaptureMethod,
     /// BPF filter; everything when absent.
     #[serde(default)]
     pub filter: Option<String>,
@@ -141,7 +157,8 @@ pub struct InterfaceConfig {
     #[schemars(range(min = 1, max = 4096))]
     pub ring_megabytes: u32,
     /// Verify checksums. Off by default: the packets a host sends itself have none yet when they
-    /// are captured, because the network card fills them in. Turn it on for a mirror port.
+    /// are captured, because the network card fills them in. Turn it on for a mirror port. The ring
+    /// knows which packets have none yet and leaves them out, so that it may be on everywhere.
     #[serde(default)]
     pub verify_checksums: bool,
     /// Packet workers.

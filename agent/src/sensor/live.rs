@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use capture::{Frame, Live, LiveError, LiveOptions, LiveStats};
+use capture::{Frame, Live, LiveError, LiveOptions, LiveStats, Method};
 use crossbeam_channel::{Sender, TrySendError};
 use event::{Event, Kind, Ledger, Timestamp};
 use serde_json::Value;
@@ -23,7 +23,7 @@ use super::report::{Output, Reporter};
 use super::settings::Settings;
 use super::worker::{Share, Source, Worker};
 use super::{alarm, eve};
-use crate::config::InterfaceConfig;
+use crate::config::{CaptureMethod, InterfaceConfig};
 use crate::logs::Item;
 
 /// Packets taken from a ring before counters are published and the clock is looked at.
@@ -125,6 +125,8 @@ pub(crate) struct Opened<R = Live> {
     ring: R,
     interface: Arc<Interface>,
     index: u64,
+    /// It is the one of its interface that tells what the interface itself dropped.
+    leads: bool,
     /// What the kernel's counters said last; they outlive a worker, as the ring does.
     kernel: LiveStats,
 }
@@ -162,21 +164,46 @@ pub(crate) fn open(config: &InterfaceConfig, first: u64) -> Result<Vec<Opened>, 
         zone: config.zone.clone(),
         verify_checksums: config.verify_checksums,
     });
+    let options = options(config, first);
+    (first..)
+        .take(config.workers)
+        .map(|index| {
+            let (ring, interface) = (Live::open(&options)?, Arc::clone(&interface));
+            tell(&config.device, index, &ring);
+            let leads = index == first;
+            Ok(Opened { ring, interface, index, leads, kernel: LiveStats::default() })
+        })
+        .collect()
+}
+
+/// Says how a worker reads its interface, and why not as it was meant to.
+fn tell(device: &str, worker: u64, ring: &Live) {
+    let method = ring.method().as_str();
+    match ring.fallback() {
+        Some(error) => {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            let cause = cause.unwrap_or_default();
+            tracing::warn!(device, worker, method, %error, cause, "capture without the ring");
+        }
+        None => tracing::info!(device, worker, method, "capture"),
+    }
+}
+
+fn options(config: &InterfaceConfig, first: u64) -> LiveOptions {
     let group = u16::try_from(std::process::id() & 0xffff).unwrap_or(1);
     let group = group.wrapping_add(u16::try_from(first & 0xffff).unwrap_or(0));
     let mut options = LiveOptions::new(&config.device);
+    options.method = match config.method {
+        CaptureMethod::Auto => Method::Auto,
+        CaptureMethod::Ring => Method::Ring,
+        CaptureMethod::Libpcap => Method::Libpcap,
+    };
     options.filter = config.filter.clone().unwrap_or_default();
     options.snaplen = i32::try_from(config.snap_length).unwrap_or(i32::MAX);
     options.buffer =
         i32::try_from(config.ring_megabytes.saturating_mul(1024 * 1024)).unwrap_or(i32::MAX);
     options.fanout_group = (config.workers > 1).then_some(group);
-    (first..)
-        .take(config.workers)
-        .map(|index| {
-            let (ring, interface) = (Live::open(&options)?, Arc::clone(&interface));
-            Ok(Opened { ring, interface, index, kernel: LiveStats::default() })
-        })
-        .collect()
+    options
 }
 
 /// What all workers share.
@@ -324,7 +351,12 @@ fn publish_kernel<R: Ring>(opened: &mut Opened<R>, counters: &Counters) {
     let last = &mut opened.kernel;
     publish(&counters.kernel, &mut last.received, now.received);
     publish(&counters.dropped, &mut last.dropped, now.dropped);
-    publish(&counters.dropped, &mut last.interface_dropped, now.interface_dropped);
+    if opened.leads {
+        // These never came as far as the kernel's own count.
+        let before = last.interface_dropped;
+        publish(&counters.dropped, &mut last.interface_dropped, now.interface_dropped);
+        publish(&counters.kernel, &mut { before }, now.interface_dropped);
+    }
 }
 
 /// Records become events in the agent's queue.

@@ -43,6 +43,10 @@ pub(crate) struct Worker<O> {
     sink: Reporter<O>,
     share: Share,
     frames: u64,
+    /// Checksums are verified where they are there.
+    checksums: bool,
+    /// Those of the last frame were not there yet.
+    pending: bool,
 }
 
 impl<O: Output> Worker<O> {
@@ -51,7 +55,9 @@ impl<O: Output> Worker<O> {
         let first_id = share.index.wrapping_shl(48);
         let mut config = config;
         sink.ask(&mut config);
-        Self { engine: Engine::new(config, first_id), sink, share, frames: 0 }
+        let checksums = config.decode.checksums;
+        let engine = Engine::new(config, first_id);
+        Self { engine, sink, share, frames: 0, checksums, pending: false }
     }
 
     /// Takes in all frames of a source.
@@ -72,6 +78,10 @@ impl<O: Output> Worker<O> {
                 && net::engine::share_of(meta, frame.bytes, self.share.count) != self.share.index
             {
                 continue;
+            }
+            if frame.checksums_pending != self.pending {
+                self.pending = frame.checksums_pending;
+                self.engine.verify_checksums(self.checksums && !self.pending);
             }
             self.engine.packet(meta, frame.bytes, &mut self.sink);
         }

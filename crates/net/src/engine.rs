@@ -102,6 +102,12 @@ impl Engine {
         stats
     }
 
+    /// Whether checksums of the frames that follow are verified, for sources that know which of them
+    /// have none yet.
+    pub fn verify_checksums(&mut self, verify: bool) {
+        self.config.decode.checksums = verify;
+    }
+
     /// Takes in one frame.
     pub fn packet<S: Sink>(&mut self, meta: Meta, bytes: &[u8], sink: &mut S) {
         self.stats.packets = self.stats.packets.saturating_add(1);

@@ -61,7 +61,14 @@ impl Ring for Scripted {
         self.current = frame;
         let wire_len = u32::try_from(self.current.len()).unwrap();
         let ts = 1_000_000_000 + i64::try_from(self.given).unwrap();
-        Ok(Some(Frame { ts, interface: 0, bytes: &self.current, wire_len, link: 1 }))
+        Ok(Some(Frame {
+            ts,
+            interface: 0,
+            bytes: &self.current,
+            wire_len,
+            link: 1,
+            checksums_pending: false,
+        }))
     }
 
     fn stats(&mut self) -> Result<LiveStats, LiveError> {
@@ -111,7 +118,10 @@ fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Item>, Arc<Coun
         verify_checksums: true,
     };
     let interface = Arc::new(interface);
-    supervise(Opened { ring, interface, index: 0, kernel: LiveStats::default() }, &shared);
+    supervise(
+        Opened { ring, interface, index: 0, leads: true, kernel: LiveStats::default() },
+        &shared,
+    );
     (items, shared.counters)
 }
 
