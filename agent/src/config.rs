@@ -76,6 +76,9 @@ impl Default for SpoolConfig {
 pub struct RulesConfig {
     /// Signature files or folders (`*.rules`).
     pub signatures: Vec<PathBuf>,
+    /// Seconds between two looks at whether signature files have changed, so that they are loaded
+    /// again; 0 to load them again only on SIGHUP.
+    pub watch_seconds: u64,
     /// Sigma files or folders (`*.yml`), correlations among them.
     pub sigma: Vec<PathBuf>,
     /// Threshold and baseline files or folders (`*.yml`).

@@ -15,7 +15,8 @@ use link::client::{self, ClientConfig, LinkStatus, SharedSpool};
 use link::proto::Hello;
 use link::spool::{Limits, Spool};
 use service::{Clock, Shutdown};
-use signature::{RuleSet, Tables};
+use signature::{Names, Tables};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -24,9 +25,9 @@ use crate::logs::tail::{Note, Sink, Tailer};
 use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::memory::Memory;
 use crate::outbox::{Checkpoint, Detector, Outbox};
-use crate::replay::rules;
 use crate::report::Reporter;
 use crate::sensor::settings::Settings;
+use crate::sensor::signatures::{self, Renewal, Signatures};
 use crate::sensor::{live, playback};
 use crate::{detect, outbox, privileges, report};
 
@@ -85,18 +86,27 @@ fn open(config: &Config) -> Result<Opened> {
 }
 
 /// Reads the signatures; each one that is refused is told by name.
-fn signatures(config: &Config) -> Result<(Option<Arc<RuleSet>>, u64)> {
+fn signatures(config: &Config) -> Result<Signatures> {
     if config.rules.signatures.is_empty() {
-        return Ok((None, 0));
+        return Ok(Signatures::default());
     }
-    let vars: Vec<_> = config.rules.vars.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-    let (rules, report) = rules::load(&config.rules.signatures, &vars)?;
-    for rejected in &report.rejected {
-        tracing::error!(rule = rules::describe(rejected), "signature refused");
-    }
-    let refused = report.rejected.len().saturating_add(report.rejected_beyond);
+    let (rules, report) = signatures::read(&config.rules, &Names::default())?;
+    let refused = signatures::refused(&report);
     tracing::info!(loaded = rules.len(), refused, "signatures");
-    Ok((Some(Arc::new(rules)), u64::try_from(refused).unwrap_or(u64::MAX)))
+    Ok(Signatures::new(Some(Arc::new(rules)), refused))
+}
+
+/// Asks for newer rules on SIGHUP; asked while they are being read, once more afterwards.
+fn on_hangup(ask: Sender<()>) -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            if ask.try_send(()).is_err() {
+                tracing::debug!("rules are about to be read anyway");
+            }
+        }
+    });
+    Ok(())
 }
 
 /// This machine's name.
@@ -108,7 +118,7 @@ pub fn host_name() -> String {
 
 /// Everything that detects.
 struct Rules {
-    signatures: Option<Arc<RuleSet>>,
+    signatures: Arc<Signatures>,
     detectors: Vec<Box<dyn Detector>>,
     /// Loaded and refused, by engine.
     figures: BTreeMap<String, detect::Loaded>,
@@ -148,15 +158,16 @@ impl Daemon<'_> {
         let packets = Arc::new(live::Counters::default());
         let shared = live::Shared {
             settings: Settings::default(),
-            rules: signatures,
+            signatures: Arc::clone(&signatures),
             tables: Arc::new(Tables::default()),
             queue: queue.clone(),
             counters: Arc::clone(&packets),
             clock: self.clock.clone(),
             shutdown: stop_inputs.clone(),
         };
-        let inputs = self.start_inputs(opened, &shared, &positions, &intake)?;
+        let mut inputs = self.start_inputs(opened, &shared, &positions, &intake)?;
         drop(shared);
+        inputs.push(self.renew_rules(&signatures, &queue, &stop_inputs)?);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
             queue: items,
@@ -192,6 +203,7 @@ impl Daemon<'_> {
             inputs: report::describe(self.config),
             packets,
             rules: figures,
+            signatures,
         };
         let reporting = tokio::spawn(reporter.run(reports_in, queue, stop_link.clone()));
 
@@ -233,9 +245,8 @@ impl Daemon<'_> {
 
     /// Loads all rules; what is refused is told by name.
     fn rules(&self, memory: &Memory) -> Result<Rules> {
-        let (signatures, refused) = signatures(self.config)?;
-        let loaded = signatures.as_ref().map_or(0, |rules| u64::try_from(rules.len()).unwrap_or(0));
-        let mut figures = BTreeMap::from([("signature".to_owned(), (loaded, refused))]);
+        let signatures = Arc::new(signatures(self.config)?);
+        let mut figures = BTreeMap::new();
         let mut detectors = Vec::new();
         for (engine, found) in [
             ("sigma", detect::sigma(&self.config.rules, &host_name())?),
@@ -247,6 +258,25 @@ impl Daemon<'_> {
             }
         }
         Ok(Rules { signatures, detectors, figures })
+    }
+
+    /// Starts what reads the signatures again.
+    fn renew_rules(
+        &self,
+        signatures: &Arc<Signatures>,
+        queue: &EventQueue,
+        shutdown: &Shutdown,
+    ) -> Result<JoinHandle<()>> {
+        let (ask, asked) = crossbeam_channel::bounded(1);
+        on_hangup(ask)?;
+        let renewal = Renewal {
+            signatures: Arc::clone(signatures),
+            config: self.config.rules.clone(),
+            queue: queue.clone(),
+            clock: self.clock.clone(),
+            shutdown: shutdown.clone(),
+        };
+        renewal.start(asked).context("cannot start the thread that reads rules")
     }
 
     fn start_inputs(
@@ -347,7 +377,7 @@ fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
 pub fn check(config: &Config) -> Result<u64> {
     service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
     Tailer::new(&config.logs.files, Positions::new())?;
-    let (_, signatures) = signatures(config)?;
+    let (_, signatures) = signatures(config)?.figures();
     let sigma = detect::sigma(&config.rules, &host_name())?.map_or(0, |(_, loaded)| loaded.1);
     let anomaly = detect::anomaly(&config.rules, None)?.map_or(0, |(_, loaded)| loaded.1);
     Identity::load(&config.data)?;

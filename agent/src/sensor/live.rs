@@ -17,12 +17,14 @@ use serde_json::Value;
 use service::{Clock, Shutdown};
 use signature::{RuleSet, Tables};
 
+use super::alarm::{self, Texts};
 use super::detect::Detector;
+use super::eve;
 use super::figures::{Figures, LOSSES, ORDINARY};
 use super::report::{Output, Reporter};
 use super::settings::Settings;
+use super::signatures::Signatures;
 use super::worker::{Share, Source, Worker};
-use super::{alarm, eve};
 use crate::config::{CaptureMethod, InterfaceConfig};
 use crate::logs::Item;
 
@@ -212,7 +214,7 @@ pub(crate) struct Shared {
     /// Settings.
     pub(crate) settings: Settings,
     /// Rules, if any.
-    pub(crate) rules: Option<Arc<RuleSet>>,
+    pub(crate) signatures: Arc<Signatures>,
     /// State shared by the workers' rules.
     pub(crate) tables: Arc<Tables>,
     /// Where records go.
@@ -287,11 +289,9 @@ fn capture<R: Ring>(
     shared: &Shared,
     published: &mut Published,
 ) -> Result<(), LiveError> {
-    let detector = shared
-        .rules
-        .as_ref()
-        .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&shared.tables)));
-    let output = ToQueue { interface: Arc::clone(&opened.interface), shared: shared.clone() };
+    let rules = shared.signatures.current();
+    let output = ToQueue::new(Arc::clone(&opened.interface), shared.clone(), rules.as_ref());
+    let detector = rules.map(|rules| Detector::new(rules, Arc::clone(&shared.tables)));
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // The kernel has shared the packets out already: this worker takes all it gets.
     let share = Share { index, count: 1 };
@@ -300,7 +300,11 @@ fn capture<R: Ring>(
     let mut worker = Worker::new(engine, reporter, share);
     let mut outcome = Ok(());
     while outcome.is_ok() && !shared.shutdown.is_triggered() {
-        outcome = match opened.ring.wait(WAIT) {
+        let waited = opened.ring.wait(WAIT);
+        if let Some(rules) = worker.rules().and_then(|mine| shared.signatures.newer_than(mine)) {
+            worker.renew(rules);
+        }
+        outcome = match waited {
             Ok(true) => {
                 let taken = &mut published.taken;
                 worker.run(&mut Burst { ring: &mut opened.ring, left: BURST, taken })
@@ -361,8 +365,19 @@ fn publish_kernel<R: Ring>(opened: &mut Opened<R>, counters: &Counters) {
 
 /// Records become events in the agent's queue.
 pub(super) struct ToQueue {
-    pub(super) interface: Arc<Interface>,
-    pub(super) shared: Shared,
+    interface: Arc<Interface>,
+    shared: Shared,
+    texts: Texts,
+}
+
+impl ToQueue {
+    pub(super) fn new(
+        interface: Arc<Interface>,
+        shared: Shared,
+        rules: Option<&Arc<RuleSet>>,
+    ) -> Self {
+        Self { interface, shared, texts: rules.map(Texts::new).unwrap_or_default() }
+    }
 }
 
 impl Output for ToQueue {
@@ -370,6 +385,10 @@ impl Output for ToQueue {
 
     fn begin(&mut self) -> eve::Object {
         eve::Object::new()
+    }
+
+    fn renew(&mut self, rules: &Arc<RuleSet>) {
+        self.texts = Texts::new(rules);
     }
 
     fn record(&mut self, ts: i64, kind: &'static str, mut record: eve::Object) {
@@ -382,7 +401,7 @@ impl Output for ToQueue {
         let time = Timestamp::from_micros(ts);
         let seen = Timestamp::from_micros(self.shared.clock.now_micros());
         let event = if kind == Kind::Alert {
-            alarm::detection(&record, self.shared.rules.as_deref()).into_event(time, seen, record)
+            alarm::detection(&record, &self.texts).into_event(time, seen, record)
         } else {
             Event { seq: 0, time, seen, kind, fields: record }
         };

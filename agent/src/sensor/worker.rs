@@ -3,8 +3,11 @@
 //! The loop is the same for files and interfaces; what differs is the [`Source`]. Everything a
 //! worker touches per packet is its own.
 
+use std::sync::Arc;
+
 use capture::{FileError, FileReader, Frame};
 use net::{Engine, LinkType, Meta};
+use signature::RuleSet;
 
 use super::figures::Figures;
 use super::report::{Output, Reporter};
@@ -86,6 +89,17 @@ impl<O: Output> Worker<O> {
             self.engine.packet(meta, frame.bytes, &mut self.sink);
         }
         Ok(())
+    }
+
+    /// The rules it goes by.
+    pub(crate) fn rules(&self) -> Option<&RuleSet> {
+        self.sink.rules()
+    }
+
+    /// Goes on with other rules from the next packet on; flows stay.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        self.sink.renew(rules);
+        self.sink.ask_digests(self.engine.files());
     }
 
     /// Lets time pass while no packet comes; `ts` in microseconds since the epoch.

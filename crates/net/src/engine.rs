@@ -102,6 +102,11 @@ impl Engine {
         stats
     }
 
+    /// What is done with the content of files, for transactions that begin from now on.
+    pub fn files(&mut self) -> &mut crate::app::file::FileConfig {
+        &mut self.config.app.files
+    }
+
     /// Whether checksums of the frames that follow are verified, for sources that know which of them
     /// have none yet.
     pub fn verify_checksums(&mut self, verify: bool) {

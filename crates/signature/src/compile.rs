@@ -15,7 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Source, Support,
-    check::{AddressSet, Rule, dataset::Dataset, pool::Pool, ranges::Ranges},
+    check::{
+        AddressSet, Rule,
+        dataset::Dataset,
+        pool::{Names, Pool},
+        ranges::Ranges,
+    },
     compile::plan::{Plan, Planner},
     load::Place,
     scan::LazyRegex,
@@ -34,7 +39,7 @@ pub struct RuleSet {
     pub(crate) ports: Vec<Ranges<u16>>,
     pub(crate) regexes: Vec<LazyRegex>,
     pub(crate) plan: Plan,
-    pub(crate) flow_bits: Vec<Box<str>>,
+    pub(crate) names: Names,
     pub(crate) datasets: Vec<Dataset>,
 }
 
@@ -56,8 +61,15 @@ pub(crate) fn compile(
     let plan =
         Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
             .plan();
+    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+    let names = Names {
+        lineage: if pool.lineage == 0 { generation } else { pool.lineage },
+        flow_bits: pool.flow_bits.into_values(),
+        host_bits: pool.host_bits.into_values(),
+        flow_ints: pool.flow_ints.into_values(),
+    };
     RuleSet {
-        generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+        generation,
         rules,
         places,
         sources,
@@ -66,7 +78,7 @@ pub(crate) fn compile(
         ports,
         regexes,
         plan,
-        flow_bits: pool.flow_bits.into_values(),
+        names,
         datasets: pool.datasets,
     }
 }

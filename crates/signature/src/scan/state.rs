@@ -22,6 +22,8 @@ const MAX_PARTIAL: usize = 512;
 #[derive(Debug, Default)]
 pub struct FlowState {
     generation: u64,
+    /// Of the names that bits and counters stand for.
+    lineage: u64,
     bits: Vec<u64>,
     ints: Vec<(u32, u32)>,
     counts: HashMap<u32, Count, foldhash::fast::RandomState>,
@@ -40,11 +42,17 @@ pub struct FlowState {
 }
 
 impl FlowState {
-    /// Forgets what was made under another rule set; numbers of bits mean something else there.
-    pub(super) fn adopt(&mut self, generation: u64) {
+    /// Forgets what was made under another rule set; bits and counters stay where their numbers mean
+    /// the same.
+    pub(super) fn adopt(&mut self, generation: u64, lineage: u64) {
         if self.generation != generation {
-            let (passed, dropped, app) = (self.passed, self.dropped, self.app);
-            *self = Self { generation, passed, dropped, app, ..Self::default() };
+            let old = std::mem::take(self);
+            let same = old.lineage == lineage;
+            let (bits, ints) = if same { (old.bits, old.ints) } else { (Vec::new(), Vec::new()) };
+            let (passed, dropped, app) = (old.passed, old.dropped, old.app);
+            // Rules on addresses run again: the newer ones have not seen this flow.
+            *self =
+                Self { generation, lineage, bits, ints, passed, dropped, app, ..Self::default() };
         }
     }
 
