@@ -16,7 +16,6 @@ use link::proto::Hello;
 use link::spool::{Limits, Spool};
 use service::{Clock, Shutdown};
 use signature::{Names, Tables};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -27,7 +26,7 @@ use crate::memory::Memory;
 use crate::outbox::{Checkpoint, Detector, Outbox};
 use crate::report::Reporter;
 use crate::sensor::settings::Settings;
-use crate::sensor::signatures::{self, Renewal, Signatures};
+use crate::sensor::signatures::{self, Signatures};
 use crate::sensor::{live, playback};
 use crate::{detect, outbox, privileges, report};
 
@@ -96,19 +95,6 @@ fn signatures(config: &Config) -> Result<Signatures> {
     Ok(Signatures::new(Some(Arc::new(rules)), refused))
 }
 
-/// Asks for newer rules on SIGHUP; asked while they are being read, once more afterwards.
-fn on_hangup(ask: Sender<()>) -> Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            if ask.try_send(()).is_err() {
-                tracing::debug!("rules are about to be read anyway");
-            }
-        }
-    });
-    Ok(())
-}
-
 /// This machine's name.
 #[must_use]
 pub fn host_name() -> String {
@@ -166,8 +152,9 @@ impl Daemon<'_> {
             shutdown: stop_inputs.clone(),
         };
         let mut inputs = self.start_inputs(opened, &shared, &positions, &intake)?;
+        let config = self.config.rules.clone();
+        inputs.push(signatures::renew_on_hangup(&signatures, config, &shared)?);
         drop(shared);
-        inputs.push(self.renew_rules(&signatures, &queue, &stop_inputs)?);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
             queue: items,
@@ -258,25 +245,6 @@ impl Daemon<'_> {
             }
         }
         Ok(Rules { signatures, detectors, figures })
-    }
-
-    /// Starts what reads the signatures again.
-    fn renew_rules(
-        &self,
-        signatures: &Arc<Signatures>,
-        queue: &EventQueue,
-        shutdown: &Shutdown,
-    ) -> Result<JoinHandle<()>> {
-        let (ask, asked) = crossbeam_channel::bounded(1);
-        on_hangup(ask)?;
-        let renewal = Renewal {
-            signatures: Arc::clone(signatures),
-            config: self.config.rules.clone(),
-            queue: queue.clone(),
-            clock: self.clock.clone(),
-            shutdown: shutdown.clone(),
-        };
-        renewal.start(asked).context("cannot start the thread that reads rules")
     }
 
     fn start_inputs(

@@ -18,10 +18,12 @@ use event::{Event, Kind, Object, Timestamp};
 use serde_json::json;
 use service::{Clock, Shutdown};
 use signature::{Names, Report, RuleSet};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::RulesConfig;
 use crate::logs::Item;
 use crate::replay::rules;
+use crate::sensor::live::Shared;
 
 /// Longest time between two looks at whether to stop.
 const LOOK: Duration = Duration::from_millis(200);
@@ -97,6 +99,35 @@ impl Signatures {
         let why = state.failure.as_ref()?;
         Some(format!("newer signatures are not in force, those before them are: {why}"))
     }
+}
+
+/// Starts the thread that reads rules again on SIGHUP, or when their files have changed.
+///
+/// # Errors
+/// When the signal cannot be listened for, or no thread started.
+pub(crate) fn renew_on_hangup(
+    signatures: &Arc<Signatures>,
+    config: RulesConfig,
+    shared: &Shared,
+) -> std::io::Result<JoinHandle<()>> {
+    let (ask, asked) = crossbeam_channel::bounded(1);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // Asked while they are being read, they are read once more afterwards.
+            if ask.try_send(()).is_err() {
+                tracing::debug!("rules are about to be read anyway");
+            }
+        }
+    });
+    let renewal = Renewal {
+        signatures: Arc::clone(signatures),
+        config,
+        queue: shared.queue.clone(),
+        clock: shared.clock.clone(),
+        shutdown: shared.shutdown.clone(),
+    };
+    renewal.start(asked)
 }
 
 /// Compiles newer rules when it is asked to, or when their files have changed.
