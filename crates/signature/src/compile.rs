@@ -4,8 +4,11 @@
 
 mod end;
 mod fast;
+mod fixed;
 mod gram;
+pub(crate) mod group;
 pub(crate) mod matcher;
+pub(crate) mod need;
 mod order;
 pub(crate) mod plan;
 mod short;
@@ -21,7 +24,10 @@ use crate::{
         pool::{Names, Pool},
         ranges::Ranges,
     },
-    compile::plan::{Plan, Planner},
+    compile::{
+        need::Needs,
+        plan::{Plan, Planner},
+    },
     load::Place,
     scan::LazyRegex,
 };
@@ -39,6 +45,7 @@ pub struct RuleSet {
     pub(crate) ports: Vec<Ranges<u16>>,
     pub(crate) regexes: Vec<LazyRegex>,
     pub(crate) plan: Plan,
+    pub(crate) needs: Needs,
     pub(crate) names: Names,
     pub(crate) datasets: Vec<Dataset>,
 }
@@ -68,6 +75,7 @@ pub(crate) fn compile(
         host_bits: pool.host_bits.into_values(),
         flow_ints: pool.flow_ints.into_values(),
     };
+    let needs = Needs::new(&rules, &addresses, &ports);
     RuleSet {
         generation,
         rules,
@@ -78,6 +86,7 @@ pub(crate) fn compile(
         ports,
         regexes,
         plan,
+        needs,
         names,
         datasets: pool.datasets,
     }
