@@ -130,6 +130,19 @@ pub enum CaptureMethod {
     Libpcap,
 }
 
+/// Which packets come to the same worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerShare {
+    /// Those of a flow. The kernel joins IPv4 fragments first, so that they follow their flow: they
+    /// count as one packet, and what it will not join is not seen.
+    #[default]
+    Flows,
+    /// Those between two hosts: fragments come as they are and stay with their flows, but all flows
+    /// of two hosts go to one worker.
+    Hosts,
+}
+
 /// One interface.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +181,9 @@ pub struct InterfaceConfig {
     #[serde(default = "default_workers")]
     #[schemars(range(min = 1, max = 64))]
     pub workers: usize,
+    /// What several workers share packets by.
+    #[serde(default)]
+    pub share: WorkerShare,
 }
 
 const fn default_snap() -> u32 {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use service::{Clock, Shutdown};
 use signature::{Names, Tables};
 
-use crate::config::{CaptureMethod, InterfaceConfig, Role, RulesConfig};
+use crate::config::{CaptureMethod, InterfaceConfig, Role, RulesConfig, WorkerShare};
 use crate::logs::Item;
 use crate::sensor::live;
 use crate::sensor::settings::Settings;
@@ -40,6 +40,16 @@ pub enum Method {
     Libpcap,
 }
 
+/// Which packets come to the same worker.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Share {
+    /// Those of a flow; the kernel joins IPv4 fragments.
+    #[default]
+    Flows,
+    /// Those between two hosts; fragments come as they are.
+    Hosts,
+}
+
 /// What to watch, and how.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
@@ -52,6 +62,9 @@ pub struct Args {
     /// How frames come from the kernel.
     #[arg(long, value_enum, default_value_t)]
     method: Method,
+    /// What several workers share packets by.
+    #[arg(long, value_enum, default_value_t)]
+    share: Share,
     /// Capture ring of each worker in mebibytes.
     #[arg(long, default_value_t = 64)]
     ring_megabytes: u32,
@@ -86,6 +99,10 @@ impl Args {
             ring_megabytes: self.ring_megabytes,
             verify_checksums: false,
             workers: self.workers,
+            share: match self.share {
+                Share::Flows => WorkerShare::Flows,
+                Share::Hosts => WorkerShare::Hosts,
+            },
         }
     }
 

@@ -25,7 +25,7 @@ use super::report::{Output, Reporter};
 use super::settings::Settings;
 use super::signatures::Signatures;
 use super::worker::{Share, Source, Worker};
-use crate::config::{CaptureMethod, InterfaceConfig};
+use crate::config::{CaptureMethod, InterfaceConfig, WorkerShare};
 use crate::logs::Item;
 
 /// Packets taken from a ring before counters are published and the clock is looked at.
@@ -199,6 +199,10 @@ fn options(config: &InterfaceConfig, first: u64) -> LiveOptions {
         CaptureMethod::Auto => Method::Auto,
         CaptureMethod::Ring => Method::Ring,
         CaptureMethod::Libpcap => Method::Libpcap,
+    };
+    options.share = match config.share {
+        WorkerShare::Flows => capture::Share::Flows,
+        WorkerShare::Hosts => capture::Share::Hosts,
     };
     options.filter = config.filter.clone().unwrap_or_default();
     options.snaplen = i32::try_from(config.snap_length).unwrap_or(i32::MAX);

@@ -14,7 +14,7 @@ pub mod live;
 mod tests;
 
 pub use file::{FileError, FileReader};
-pub use live::{Live, LiveError, LiveOptions, LiveStats, Method};
+pub use live::{Live, LiveError, LiveOptions, LiveStats, Method, Share};
 
 /// One captured frame, borrowed from its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

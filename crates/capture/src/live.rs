@@ -6,6 +6,7 @@
 //! workers share an interface by `PACKET_FANOUT`: the kernel gives both directions of a flow to the
 //! same one.
 
+mod fanout;
 mod libpcap;
 #[cfg(target_os = "linux")]
 mod ring;
@@ -14,6 +15,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+pub use self::fanout::Share;
 use crate::Frame;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -61,6 +63,8 @@ pub struct LiveOptions {
     pub promiscuous: bool,
     /// Share the interface with the other workers of this group; `None` for one worker.
     pub fanout_group: Option<u16>,
+    /// What workers of a group share by.
+    pub share: Share,
 }
 
 impl LiveOptions {
@@ -75,6 +79,7 @@ impl LiveOptions {
             buffer: 64 << 20,
             promiscuous: true,
             fanout_group: None,
+            share: Share::Flows,
         }
     }
 }

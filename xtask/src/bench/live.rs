@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// How frames come: `auto`, `ring`, `libpcap`.
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     method: Vec<String>,
+    /// What several workers share by: `flows`, `hosts`.
+    #[arg(long, value_delimiter = ',', default_value = "flows,hosts")]
+    share: Vec<String>,
     /// Mebibytes of ring for each worker.
     #[arg(long, default_value_t = 64)]
     ring_megabytes: u32,
@@ -98,6 +101,20 @@ impl Wire {
         command
     }
 
+    /// Fragments the kernel at the sensor's end has taken, less the packets it has made of them.
+    fn joined(&self) -> Result<u64> {
+        let output = self.inside(&self.sensor, "cat").arg("/proc/net/snmp").output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Ip: "));
+        let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+        let value = |name: &str| {
+            let mut both = names.split(' ').zip(values.split(' '));
+            both.find(|(known, _)| *known == name).and_then(|(_, value)| value.parse::<u64>().ok())
+        };
+        let (taken, made) = (value("ReasmReqds"), value("ReasmOKs"));
+        Ok(taken.context("no ReasmReqds")?.saturating_sub(made.context("no ReasmOKs")?))
+    }
+
     /// A counter of one end.
     fn counter(&self, namespace: &str, device: &str, name: &str) -> Result<u64> {
         let path = format!("/sys/class/net/{device}/statistics/{name}");
@@ -108,9 +125,11 @@ impl Wire {
 
 /// What one run came to.
 struct Outcome {
-    /// Sent, lost before the interface, seen, handled, dropped.
     sent: u64,
+    /// Lost by the sender's end.
     lost: u64,
+    /// Packets fewer than there were because the kernel has joined fragments.
+    joined: u64,
     summary: Value,
     send_seconds: f64,
 }
@@ -121,13 +140,14 @@ struct Run<'a> {
     rules: Option<&'a Path>,
     workers: usize,
     method: &'a str,
+    share: &'a str,
 }
 
 impl Run<'_> {
     fn start(&self, wire: &Wire) -> Result<Child> {
         let mut command = wire.inside(&wire.sensor, &self.agent.display().to_string());
         command.args(["watch", "--device", "in0", "--method", self.method]);
-        command.args(["--workers", &self.workers.to_string()]);
+        command.args(["--workers", &self.workers.to_string(), "--share", self.share]);
         command.args(["--ring-megabytes", &self.options.ring_megabytes.to_string()]);
         if let Some(rules) = self.rules {
             command.arg("--rules").arg(rules);
@@ -176,7 +196,8 @@ impl Run<'_> {
         let sent = wire.counter(&wire.sender, "out0", "tx_packets")?;
         let lost = wire.counter(&wire.sender, "out0", "tx_dropped")?;
         let summary = serde_json::from_str(&text).with_context(|| text.clone())?;
-        Ok(Outcome { sent: sent + lost, lost, summary, send_seconds })
+        let joined = wire.joined()?;
+        Ok(Outcome { sent: sent + lost, lost, joined, summary, send_seconds })
     }
 }
 
@@ -231,14 +252,16 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let rules = options.rules.as_deref().unwrap_or(&own);
     let rules = (rules != Path::new("none")).then_some(rules);
     println!(
-        "{:12} {:>7} {:8} {:>9} {:>8} {:>9} {:>9} {:>7} {:>8} {:>8} {:>6}",
+        "{:12} {:>7} {:8} {:6} {:>9} {:>8} {:>9} {:>9} {:>7} {:>7} {:>8} {:>8} {:>6}",
         "capture",
         "workers",
         "method",
+        "share",
         "sent",
         "kpkt/s",
         "handled",
         "dropped",
+        "joined",
         "lost",
         "cpu s",
         "peak MB",
@@ -247,9 +270,13 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let mut wrong = 0;
     for pcap in &captures {
         for method in &options.method {
-            for workers in &options.workers {
-                let run = Run { agent: &agent, options, rules, workers: *workers, method };
-                wrong += u32::from(!tell(&run, pcap)?);
+            for workers in options.workers.iter().copied() {
+                // One worker does not share.
+                let ways = if workers > 1 { options.share.len() } else { 1 };
+                for share in options.share.iter().take(ways) {
+                    let run = Run { agent: &agent, options, rules, workers, method, share };
+                    wrong += u32::from(!tell(&run, pcap)?);
+                }
             }
         }
     }
@@ -264,16 +291,19 @@ fn tell(run: &Run<'_>, pcap: &Path) -> Result<bool> {
     let (seen, handled) = (figure("/capture/seen")?, figure("/capture/processed")?);
     let dropped = figure("/capture/dropped")?;
     // What the sender's end lost never came to the interface that is watched.
-    let balanced = handled + dropped == seen && seen + outcome.lost == outcome.sent;
+    let balanced =
+        handled + dropped == seen && seen + outcome.joined + outcome.lost == outcome.sent;
     println!(
-        "{:12} {:>7} {:8} {:>9} {:>8.0} {:>9} {:>9} {:>7} {:>8.2} {:>8} {:>6}",
+        "{:12} {:>7} {:8} {:6} {:>9} {:>8.0} {:>9} {:>9} {:>7} {:>7} {:>8.2} {:>8} {:>6}",
         pcap.file_stem().unwrap_or_default().to_string_lossy(),
         run.workers,
         run.method,
+        if run.workers > 1 { run.share } else { "-" },
         outcome.sent,
         outcome.sent as f64 / outcome.send_seconds / 1e3,
         handled,
         dropped,
+        outcome.joined,
         outcome.lost,
         outcome.summary["cpu_seconds"].as_f64().unwrap_or(0.0),
         outcome.summary["peak_kilobytes"].as_u64().unwrap_or(0) / 1024,

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use pcap::{Active, BpfProgram, Capture};
 
+use super::fanout::{self, Group};
 use super::{LiveError, LiveOptions, LiveStats, socket};
 use crate::Frame;
 
@@ -51,8 +52,9 @@ impl Handle {
         }
         let link = u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX);
         let handle = Self { capture, interface: options.interface.clone(), link };
-        if let Some(group) = options.fanout_group {
-            socket::join_fanout(handle.descriptor(), group, &handle.interface, false)?;
+        if let Some(number) = options.fanout_group {
+            let group = Group { number, share: options.share, once: false };
+            fanout::join(handle.descriptor(), group, &handle.interface)?;
         }
         Ok(handle)
     }

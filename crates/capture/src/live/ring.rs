@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt as _;
 
 use self::block::{Layout, Walk};
 use self::map::Map;
+use super::fanout::{self, Group};
 use super::{LiveError, LiveOptions, LiveStats, socket};
 use crate::Frame;
 
@@ -57,8 +58,9 @@ impl Ring {
         };
         open::bind(ring.socket.as_fd(), &opened.address)
             .map_err(|source| refused(("bind the socket", source)))?;
-        if let Some(group) = options.fanout_group {
-            socket::join_fanout(ring.socket.as_fd(), group, &options.interface, opened.once)?;
+        if let Some(number) = options.fanout_group {
+            let group = Group { number, share: options.share, once: opened.once };
+            fanout::join(ring.socket.as_fd(), group, &options.interface)?;
         }
         // Until here nothing passed: no worker has seen what belongs to another one of its group.
         open::attach(ring.socket.as_fd(), &filter)

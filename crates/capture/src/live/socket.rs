@@ -4,8 +4,6 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use super::LiveError;
-
 /// Waits until there is something to read or the time is over; what poll says, 0 for nothing.
 pub(super) fn poll(socket: BorrowedFd<'_>, milliseconds: i32) -> io::Result<i16> {
     let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -33,33 +31,15 @@ pub(super) fn set<T: Copy>(
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Shares an interface with the other sockets of a group: by flow hash, which is the same for both
-/// directions, fragments joined first so that they follow their flow.
-///
-/// `once`: what leaves is left out, as it arrives again. A group does not take that over from its
-/// sockets.
+/// Gives a socket a program of the kernel's packet filter.
 #[cfg(target_os = "linux")]
-pub(super) fn join_fanout(
+pub(super) fn set_program(
     socket: BorrowedFd<'_>,
-    group: u16,
-    interface: &str,
-    once: bool,
-) -> Result<(), LiveError> {
-    let once = if once { libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING } else { 0 };
-    let mode = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG | once;
-    let value: libc::c_uint = mode << 16 | u32::from(group);
-    set(socket, (libc::SOL_PACKET, libc::PACKET_FANOUT), &value)
-        .map_err(|source| LiveError::Fanout { interface: interface.to_owned(), group, source })
-}
-
-/// Only Linux shares an interface between workers.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn join_fanout(
-    _: BorrowedFd<'_>,
-    group: u16,
-    interface: &str,
-    _: bool,
-) -> Result<(), LiveError> {
-    let source = io::Error::from(io::ErrorKind::Unsupported);
-    Err(LiveError::Fanout { interface: interface.to_owned(), group, source })
+    option: (i32, i32),
+    program: &[libc::sock_filter],
+) -> io::Result<()> {
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    // The kernel copies the program and does not write to it; it outlives the call.
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    set(socket, option, &program)
 }

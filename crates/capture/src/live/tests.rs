@@ -150,6 +150,33 @@ fn a_missing_interface_is_named_with_what_was_tried() {
 }
 
 #[test]
+fn workers_that_share_by_hosts_see_all_packets_of_two_hosts() {
+    let open = || {
+        let options = LiveOptions {
+            filter: "udp dst port 9 and src net 127.0.1.0/24".to_owned(),
+            buffer: 1 << 20,
+            promiscuous: false,
+            fanout_group: Some(4711),
+            share: Share::Hosts,
+            ..LiveOptions::new("lo")
+        };
+        Live::open(&options).ok()
+    };
+    let (Some(a), Some(b)) = (open(), open()) else { return };
+    let mut lives = [a, b];
+    for last in 1..=20 {
+        // Two flows of each pair of hosts.
+        for _ in 0..2 {
+            let sender = UdpSocket::bind((std::net::Ipv4Addr::new(127, 0, 1, last), 0)).unwrap();
+            sender.send_to(b"by hosts", ("127.0.0.1", 9)).unwrap();
+        }
+    }
+    let found = collect(&mut lives, b"by hosts", 40);
+    assert!(found.iter().all(|count| *count > 0 && *count % 2 == 0), "{found:?}");
+    assert_eq!(found.iter().sum::<usize>(), 40, "{found:?}");
+}
+
+#[test]
 fn a_longer_packet_is_cut_and_its_length_told() {
     for method in METHODS {
         let options =

@@ -72,10 +72,7 @@ const fn give(bytes: u32) -> libc::sock_filter {
 
 /// Sets the filter of a socket.
 pub(super) fn attach(socket: BorrowedFd<'_>, filter: &[libc::sock_filter]) -> io::Result<()> {
-    let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
-    // The kernel copies the program and does not write to it; it outlives the call.
-    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut() };
-    socket::set(socket, (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER), &program)
+    socket::set_program(socket, (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER), filter)
 }
 
 /// A socket for packets of an interface, set up but for its ring; nothing passes its filter.
