@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{Folder, agent, capture, number};
@@ -40,6 +41,9 @@ pub(crate) struct Options {
     /// Times the capture is sent in a run.
     #[arg(long, default_value_t = 1)]
     times: u32,
+    /// Times the rules are read again meanwhile, a second apart.
+    #[arg(long, default_value_t = 0)]
+    reloads: u64,
     /// Mebibits a second; as fast as possible when absent.
     #[arg(long)]
     mbps: Option<u32>,
@@ -165,7 +169,7 @@ impl Run<'_> {
         bail!("the agent does not capture")
     }
 
-    fn send(&self, wire: &Wire, pcap: &Path) -> Result<f64> {
+    fn send(&self, wire: &Wire, pcap: &Path, agent: u32) -> Result<f64> {
         let rate = match self.options.mbps {
             Some(mbps) => format!("--mbps={mbps}"),
             None => "--topspeed".to_owned(),
@@ -174,7 +178,13 @@ impl Run<'_> {
         command.args(["-i", "out0", "--preload-pcap", &rate]);
         command.arg(format!("--loop={}", self.options.times)).arg(pcap);
         let began = now();
-        let done = command.output().context("cannot start tcpreplay")?;
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let sending = command.spawn().context("cannot start tcpreplay")?;
+        for _ in 0..self.options.reloads {
+            std::thread::sleep(Duration::from_secs(1));
+            signal(agent, Signal::SIGHUP)?;
+        }
+        let done = sending.wait_with_output()?;
         ensure!(done.status.success(), "tcpreplay: {}", String::from_utf8_lossy(&done.stderr));
         Ok(began.elapsed().as_secs_f64())
     }
@@ -182,14 +192,10 @@ impl Run<'_> {
     fn run(&self, pcap: &Path) -> Result<Outcome> {
         let wire = Wire::new()?;
         let mut agent = self.start(&wire)?;
-        let send_seconds = self.send(&wire, pcap)?;
+        let send_seconds = self.send(&wire, pcap, agent.id())?;
         settle(agent.id())?;
         // To the agent by its number: `ip netns exec` became it.
-        let stop = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(i32::try_from(agent.id())?),
-            nix::sys::signal::Signal::SIGTERM,
-        );
-        stop.context("the agent is gone")?;
+        signal(agent.id(), Signal::SIGTERM)?;
         let mut text = String::new();
         agent.stdout.take().context("no output")?.read_to_string(&mut text)?;
         ensure!(agent.wait()?.success(), "the agent failed: {text}");
@@ -199,6 +205,11 @@ impl Run<'_> {
         let joined = wire.joined()?;
         Ok(Outcome { sent: sent + lost, lost, joined, summary, send_seconds })
     }
+}
+
+fn signal(process: u32, signal: Signal) -> Result<()> {
+    let process = nix::unistd::Pid::from_raw(i32::try_from(process)?);
+    nix::sys::signal::kill(process, signal).context("the agent is gone")
 }
 
 /// CPU time of a process in clock ticks.
@@ -309,8 +320,13 @@ fn tell(run: &Run<'_>, pcap: &Path) -> Result<bool> {
         outcome.summary["peak_kilobytes"].as_u64().unwrap_or(0) / 1024,
         if balanced { "yes" } else { "NO" }
     );
+    // Each time is told once; asked while they are being read, they are read once more for all.
+    let told = outcome.summary["kinds"]["health"].as_u64().unwrap_or(0);
+    if run.options.reloads > 0 {
+        println!("  rules were renewed {told} times");
+    }
     if !balanced {
         println!("  {}", outcome.summary);
     }
-    Ok(balanced)
+    Ok(balanced && (told > 0 || run.options.reloads == 0))
 }
