@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Folder, capture, number, replay_command, stats};
+use super::{Folder, agent, capture, number, replay_command, stats};
 use crate::setup;
-use crate::steps::{now, root, run, seconds};
+use crate::steps::{now, root, seconds};
 
 /// Packets of the capture.
 const PACKETS: usize = 20_000;
@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Commit what is counted now as the figure to hold.
     #[arg(long)]
     update: bool,
+    /// The agent; built as it is shipped when absent.
+    #[arg(long)]
+    agent: Option<PathBuf>,
 }
 
 /// The compiler and machine a figure belongs to.
@@ -66,16 +69,15 @@ fn measure(agent: &Path) -> Result<f64> {
     Ok(all.saturating_sub(load) as f64 / (PACKETS - 1) as f64)
 }
 
-/// An agent with what makes it fast and without what makes its build slow.
-fn build() -> Result<PathBuf> {
-    run("cargo", &["build", "--profile", "gate", "-p", "pikett-agent", "--quiet"])?;
-    Ok(root().join("target/gate/pikett-agent"))
+/// By how much a count is above the figure held.
+fn percent_more(count: f64, held: f64) -> f64 {
+    (count / held - 1.0) * 100.0
 }
 
 pub(crate) fn bench(options: &Options) -> Result<()> {
     ensure!(setup::answers("valgrind"), "valgrind is not installed");
     let began = now();
-    let agent = build()?;
+    let agent = agent(options.agent.as_deref())?;
     println!("  built in {}", seconds(began.elapsed()));
     let (began, compiler) = (now(), compiler()?);
     let count = measure(&agent)?;
@@ -87,7 +89,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     }
     let figure: Value = serde_json::from_slice(&std::fs::read(root().join(FIGURE))?)?;
     let held = figure["per_packet"].as_f64().context("no figure")?;
-    let more = (count / held - 1.0) * 100.0;
+    let more = percent_more(count, held);
     println!("  {more:+.1} % of the committed {held:.0}");
     if figure["compiler"].as_str() != Some(compiler.as_str()) {
         println!("  not held against it: that is of {}, this of {compiler}", figure["compiler"]);
@@ -108,5 +110,21 @@ pub(crate) fn check() -> Result<()> {
         println!("  skipped: valgrind is not installed");
         return Ok(());
     }
-    bench(&Options { update: false })
+    bench(&Options { update: false, agent: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_figure_can_be_held_against() {
+        let text = std::fs::read(root().join(FIGURE)).unwrap();
+        let figure: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(figure["packets"], PACKETS);
+        let held = figure["per_packet"].as_f64().unwrap();
+        assert!(percent_more(held * 1.049, held) < TOLERANCE);
+        assert!(percent_more(held * 1.051, held) > TOLERANCE);
+        assert!(percent_more(held * 0.5, held) < 0.0);
+    }
 }
