@@ -126,6 +126,16 @@ impl FlowMemory {
         raw.map(|raw| raw.evidence(most)).unwrap_or_default()
     }
 
+    /// No raw stream waits for a scan.
+    fn is_scanned(&self) -> bool {
+        self.raw.iter().flat_map(|raw| raw.iter()).all(|raw| raw.unscanned() == 0)
+    }
+
+    /// True when rules have set bits.
+    pub(crate) fn has_bits(&self) -> bool {
+        self.state.flow_bits().next().is_some()
+    }
+
     /// Bytes of raw stream seen by direction.
     fn seen(&self) -> [u64; 2] {
         self.raw.as_ref().map_or([0; 2], |raw| raw.each_ref().map(Raw::seen))
@@ -262,6 +272,9 @@ impl Detector {
             view.payload = &[];
         }
         self.in_flow(&view, place, memory);
+        if flow.is_over() && self.found.is_empty() && memory.is_scanned() {
+            memory.raw = None;
+        }
         self.count_alerts();
         &self.found
     }

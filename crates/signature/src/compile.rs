@@ -60,10 +60,13 @@ pub(crate) fn compile(
     let addresses = pool.addresses.into_values();
     let ports = pool.ports.into_values();
     let regexes = pool.expressions.into_values().into_iter().map(LazyRegex::new).collect();
-    let plan =
+    let mut plan =
         Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
             .plan();
     let needs = Needs::new(&rules, &addresses, &ports);
+    for groups in plan.packet.iter_mut().chain(&mut plan.stream) {
+        groups.note_needs(&needs);
+    }
     RuleSet {
         generation: GENERATION.fetch_add(1, Ordering::Relaxed),
         rules,

@@ -243,6 +243,7 @@ impl Line {
     #[inline]
     fn digits(&mut self, value: u64) {
         match u32::try_from(value) {
+            Ok(digit @ 0..10) => self.text.push(PAIRS[digit as usize][1]),
             Ok(short @ 0..100_000_000) => {
                 let pair = |n: u32| PAIRS[(n % 100) as usize];
                 let [[a, b], [c, d], [e, f], [g, h]] =
