@@ -141,7 +141,8 @@ impl<O: Output> Reporter<O> {
 
     /// Adds what rules have noted about a flow.
     fn noted(&self, flow: &Flow, record: &mut O::Record) {
-        if !self.settings.records.metadata || self.detector.is_none() {
+        let memory = self.memory.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
+        if memory.is_none_or(|memory| !memory.detection.has_bits()) {
             return;
         }
         let mut noted = eve::Object::new();

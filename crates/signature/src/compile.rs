@@ -14,7 +14,7 @@ pub(crate) mod plan;
 mod short;
 mod simd;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{
     Source, Support,
@@ -35,7 +35,7 @@ use crate::{
 /// Compiled rules: immutable, shared between workers.
 #[derive(Debug)]
 pub struct RuleSet {
-    /// Tells states made under another set.
+    /// Tells states made under another set. The upper half is the [`Names`]' lineage.
     pub(crate) generation: u64,
     pub(crate) rules: Vec<Rule>,
     pub(crate) places: Vec<Place>,
@@ -50,7 +50,7 @@ pub struct RuleSet {
     pub(crate) datasets: Vec<Dataset>,
 }
 
-static GENERATION: AtomicU64 = AtomicU64::new(1);
+static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// Puts rules in their order and builds the prefilters.
 pub(crate) fn compile(
@@ -65,19 +65,23 @@ pub(crate) fn compile(
     let addresses = pool.addresses.into_values();
     let ports = pool.ports.into_values();
     let regexes = pool.expressions.into_values().into_iter().map(LazyRegex::new).collect();
-    let plan =
+    let mut plan =
         Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
             .plan();
-    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let lineage = if pool.lineage == 0 { number } else { pool.lineage };
     let names = Names {
-        lineage: if pool.lineage == 0 { generation } else { pool.lineage },
+        lineage,
         flow_bits: pool.flow_bits.into_values(),
         host_bits: pool.host_bits.into_values(),
         flow_ints: pool.flow_ints.into_values(),
     };
     let needs = Needs::new(&rules, &addresses, &ports);
+    for groups in plan.packet.iter_mut().chain(&mut plan.stream) {
+        groups.note_needs(&needs);
+    }
     RuleSet {
-        generation,
+        generation: u64::from(lineage) << 32 | u64::from(number),
         rules,
         places,
         sources,
