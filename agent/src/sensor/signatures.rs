@@ -207,18 +207,14 @@ impl Renewal {
                 tracing::info!(why, loaded, refused, took, "newer signatures are in force");
                 let named: Vec<String> =
                     report.rejected.iter().take(MAX_NAMED).map(rules::describe).collect();
-                self.tell("newer signatures are in force", took, json!(named));
+                self.tell("newer signatures are in force", took, &named);
                 self.release(old);
             }
             Err(error) => {
                 let words = format!("{error:#}");
                 tracing::error!(why, error = words, "signatures stay as they are");
                 self.signatures.state().failure = Some(words);
-                self.tell(
-                    "newer signatures could not be loaded, the old ones stay",
-                    took,
-                    json!([]),
-                );
+                self.tell("newer signatures could not be loaded, the old ones stay", took, &[]);
             }
         }
     }
@@ -238,7 +234,7 @@ impl Renewal {
     }
 
     /// An event of kind `health` about the rules.
-    fn tell(&self, message: &str, took: u64, refused_rules: serde_json::Value) {
+    fn tell(&self, message: &str, took: u64, refused_rules: &[String]) {
         let State { version, loaded, refused, failure } = self.signatures.state().clone();
         let mut fields = Object::new();
         fields.insert("message".into(), message.into());
