@@ -350,6 +350,10 @@ impl Detector {
         }
         for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
+                if states.capacity() == 0 {
+                    // Most flows have one at a time; room for four would stay with each of them.
+                    states.reserve_exact(1);
+                }
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
             });

@@ -260,6 +260,10 @@ impl TxList {
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
         self.any_touched = true;
+        if self.list.capacity() == 0 {
+            // Most flows have one at a time; room for four would stay with each of them.
+            self.list.reserve_exact(1);
+        }
         self.list.push_back(Transaction {
             id,
             record,
