@@ -17,6 +17,7 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.compat = true;
     settings.engine.timeouts.tcp[2] = 60;
     settings.engine.app.ports = Ports::Server;
+    settings.engine.decode.offloaded = false;
     // What waits includes what is in order and not acknowledged: as much as a window has.
     settings.engine.wait_for_ack = true;
     settings.engine.stream.waiting = 16 << 20;

@@ -311,7 +311,7 @@ fn packet_len(packet: &Packet<'_>) -> u32 {
 /// datagram, to the same one.
 #[must_use]
 pub fn share_of(meta: Meta, bytes: &[u8], count: u64) -> u64 {
-    let options = crate::decode::DecodeOptions { checksums: false };
+    let options = crate::decode::DecodeOptions { checksums: false, offloaded: true };
     let packet = Packet::decode(meta, bytes, options);
     let fold = |address: std::net::IpAddr| {
         let octets = match address {
