@@ -26,6 +26,7 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.records.mail.extended = false;
     settings.records.hassh = Hassh::Auto;
     settings.records.arp = true;
+    settings.records.stand_ins = true;
 }
 
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.

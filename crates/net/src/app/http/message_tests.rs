@@ -242,6 +242,14 @@ fn a_tunnel_that_is_refused_is_none() {
 }
 
 #[test]
+fn a_path_is_no_name_to_connect_to() {
+    check_request(
+        b"CONNECT / HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+        &expect!["CONNECT / www.example.com [] -> 200 OK []"],
+    );
+}
+
+#[test]
 fn an_upgrade_ends_http() {
     check(
         b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",

@@ -201,7 +201,9 @@ impl Parser {
             ..Request::default()
         };
         let is_connect = parts.method == b"CONNECT";
-        if let Some(authority) = authority.or(if is_connect { Some(parts.uri) } else { None }) {
+        // A path is no name to connect to.
+        let named = Some(parts.uri).filter(|uri| is_connect && !uri.starts_with(b"/"));
+        if let Some(authority) = authority.or(named) {
             set_host(&mut request, authority);
         }
         request.body.set_limit(self.config.request_body_limit);
