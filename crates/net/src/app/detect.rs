@@ -79,6 +79,23 @@ const METHODS: &[&[u8]] = &[
 /// More bytes than any of them has.
 const LONGEST_METHOD: usize = 24;
 
+/// Whether bytes begin a message of HTTP; `None` when more of them are needed.
+pub(super) fn begins_http(dir: Direction, bytes: &[u8]) -> Option<bool> {
+    let starts: &[&[u8]] = match dir {
+        Direction::ToServer => METHODS,
+        Direction::ToClient => &[b"HTTP/"],
+    };
+    let mut answer = Some(false);
+    for start in starts {
+        match prefix(bytes, start, false) {
+            Fit::Yes => return Some(true),
+            Fit::Maybe => answer = None,
+            Fit::No => {}
+        }
+    }
+    answer
+}
+
 fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let mut more = false;
     // Servers forgive empty lines before a request (RFC 9112 section 2.2).
