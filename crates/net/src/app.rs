@@ -328,6 +328,14 @@ impl AppLayer {
         self.txs.settle(inspected);
     }
 
+    /// The flow is over but for its record: gives back what parsing needed.
+    pub(crate) fn retire(&mut self) {
+        if matches!(self.state, State::Parsing(_)) && self.txs.is_empty() {
+            self.state = State::Passive;
+            self.txs.release();
+        }
+    }
+
     fn has_seen_any(&self) -> bool {
         let buffered = !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty();
         buffered || self.gave_up.to_server || self.gave_up.to_client

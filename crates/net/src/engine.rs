@@ -234,6 +234,9 @@ impl Engine {
         sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream, one_way }));
         if let Some(cold) = &mut cold {
             cold.app.settle(one_way.then_some(dir));
+            if !one_way && flow.is_over() {
+                cold.app.retire();
+            }
         }
         flow.cold = cold;
     }

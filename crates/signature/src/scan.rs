@@ -34,8 +34,9 @@ use crate::{
         rule::{Gate, Post},
     },
     compile::{
+        group::PortGroups,
         matcher::{MatchScratch, PrefilterStats},
-        plan::{HEAD, PortGroups},
+        need,
     },
     scan::{
         header::Place,
@@ -153,6 +154,7 @@ impl<'a> Scan<'a> {
         candidates.clear();
         self.address_rules(&mut candidates);
         let data = payload(self.packet.payload, 0, true);
+        let moment = self.moment(Place::Packet);
         let group = match self.packet.ip_proto {
             6 => 0,
             17 => 1,
@@ -160,10 +162,9 @@ impl<'a> Scan<'a> {
         };
         if let Some(groups) = rules.plan.packet.get(group) {
             let ends = (self.packet.src, self.packet.dst);
-            self.search(groups, (data, self.packet.dst_port, ends), &mut candidates);
+            self.search(groups, (data, self.packet.dst_port, ends), moment, &mut candidates);
         }
-        candidates.sort_unstable();
-        candidates.dedup();
+        self.settle(Place::Packet, moment, &mut candidates);
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Packet);
         }
@@ -195,7 +196,58 @@ impl<'a> Scan<'a> {
         {
             return;
         }
-        without_pattern(&self.rules.plan.addresses, (self.packet.src, self.packet.dst), out);
+        without_pattern(
+            &self.rules.plan.addresses,
+            (self.packet.src, self.packet.dst),
+            u64::MAX,
+            out,
+        );
+    }
+
+    /// What of the packet's header changes from packet to packet, for data at `place`, in the bits of
+    /// [`need::Needs`].
+    fn moment(&self, place: Place) -> u64 {
+        let packet = self.packet;
+        let moment = need::Moment {
+            ip_proto: packet.ip_proto,
+            direction: place.direction(packet),
+            established: packet.flow.is_some_and(|flow| flow.established),
+            flags: packet.tcp.filter(|_| !packet.pseudo).map(|tcp| tcp.flags),
+            app: packet.flow.map(|flow| flow.app),
+        };
+        let any_app = if let Place::Transaction(_) = place { need::ANY_APP } else { 0 };
+        self.rules.needs.of_moment(moment) | any_app
+    }
+
+    /// What is known of the ends of data at `place`, in the bits of [`need::Needs`].
+    fn ends_of(&mut self, place: Place) -> u64 {
+        let (rules, packet) = (self.rules, self.packet);
+        let (from, to) = place.ends(packet);
+        let sets = (rules.addresses.as_slice(), rules.ports.as_slice());
+        let of_ends = || rules.needs.of_ends(sets, from, to);
+        match &mut self.flow {
+            // Of the packets of other protocols some only speak of the flow, as ICMP errors do.
+            Some(flow) if matches!(packet.ip_proto, 6 | 17) => {
+                *flow.ends[usize::from(from <= to)].get_or_insert_with(of_ends)
+            }
+            _ => of_ends(),
+        }
+    }
+
+    /// Drops candidates that the packet's header rules out; sorts the others.
+    fn settle(&mut self, place: Place, moment: u64, candidates: &mut Vec<u32>) {
+        if candidates.is_empty() {
+            return;
+        }
+        let needs = &self.rules.needs;
+        candidates.retain(|id| needs.allow(*id, moment | need::ANY_ENDS));
+        if candidates.is_empty() {
+            return;
+        }
+        let facts = moment | self.ends_of(place);
+        candidates.retain(|id| needs.allow(*id, facts));
+        candidates.sort_unstable();
+        candidates.dedup();
     }
 
     /// Runs the rules on raw streams over newly arrived data of one direction.
@@ -207,6 +259,7 @@ impl<'a> Scan<'a> {
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
         let data = payload(chunk.data, chunk.offset, chunk.last);
+        let moment = self.moment(Place::Stream(chunk.direction));
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
         let (src, dst) = (self.packet.src, self.packet.dst);
         let ends = if own { (src, dst) } else { (dst, src) };
@@ -217,10 +270,9 @@ impl<'a> Scan<'a> {
             self.packet.src_port
         };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
-            self.search(groups, (data, port, ends), &mut candidates);
+            self.search(groups, (data, port, ends), moment, &mut candidates);
         }
-        candidates.sort_unstable();
-        candidates.dedup();
+        self.settle(Place::Stream(chunk.direction), moment, &mut candidates);
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Stream(chunk.direction));
         }
@@ -231,26 +283,15 @@ impl<'a> Scan<'a> {
         &mut self,
         groups: &PortGroups,
         place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)),
+        moment: u64,
         out: &mut Vec<u32>,
     ) {
         let (data, port, ends) = place;
         let matching = &mut self.scratch.matching;
         if !data.bytes.is_empty() {
-            // What of the beginning is in these bytes.
-            let left = (HEAD as u64).saturating_sub(data.offset);
-            let left = usize::try_from(left).unwrap_or(usize::MAX);
-            let head = data.bytes.get(..left).unwrap_or(data.bytes);
-            let by_port = port.and_then(|port| groups.by_port.get(&port));
-            for searches in std::iter::once(&groups.all).chain(by_port) {
-                if head.len() == data.bytes.len() {
-                    searches.short.scan(head, false, matching, out);
-                } else {
-                    searches.any.scan(data.bytes, false, matching, out);
-                    searches.head.scan(head, false, matching, out);
-                }
-            }
+            groups.scan((data.bytes, data.offset), port, matching, out);
         }
-        without_pattern(groups, ends, out);
+        without_pattern(groups, ends, moment, out);
     }
 
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
@@ -365,7 +406,7 @@ impl<'a> Scan<'a> {
             (Post::Tag(tag), flow) => {
                 kept = match (tag.host, flow) {
                     (Some(host), _) => self.tables.tag(rule, *tag, host, self.packet),
-                    (None, Some(flow)) => flow.tags.begin(rule, *tag, self.packet.time),
+                    (None, Some(flow)) => flow.tags_mut().begin(rule, *tag, self.packet.time),
                     (None, None) => true,
                 };
             }
@@ -380,10 +421,13 @@ const fn payload(bytes: &[u8], offset: u64, last: bool) -> Data<'_> {
 }
 
 /// Rules that no pattern announces, by source and destination of the data.
-fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), out: &mut Vec<u32>) {
-    let [src, dst] = &groups.addresses;
-    out.extend_from_slice(src.lookup(ends.0));
-    out.extend_from_slice(dst.lookup(ends.1));
+fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), moment: u64, out: &mut Vec<u32>) {
+    // What all rules on addresses need, such as a SYN.
+    if groups.addresses_need & !(moment | need::ANY_ENDS) == 0 {
+        let [src, dst] = &groups.addresses;
+        out.extend_from_slice(src.lookup(ends.0));
+        out.extend_from_slice(dst.lookup(ends.1));
+    }
     out.extend_from_slice(&groups.always);
 }
 

@@ -233,6 +233,16 @@ impl TxList {
         self.original
     }
 
+    /// True when no transaction is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Gives back the room for transactions, when there are none.
+    pub(super) fn release(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
     /// Number of transactions ever made.
     #[must_use]
     pub fn created(&self) -> u64 {

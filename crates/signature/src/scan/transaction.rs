@@ -52,10 +52,15 @@ impl Scan<'_> {
                 }
             }
         }
-        candidates.extend(plan.loose.iter().copied());
+        candidates.extend_from_slice(&plan.loose);
+        let place = Place::Transaction(direction);
+        let moment = self.moment(place);
+        self.settle(place, moment, &mut candidates);
         candidates.extend(state.partial.iter().map(|partial| partial.rule));
-        candidates.sort_unstable();
-        candidates.dedup();
+        if !state.partial.is_empty() {
+            candidates.sort_unstable();
+            candidates.dedup();
+        }
         for id in candidates.iter().copied() {
             self.try_rule(id, tx, state, direction);
         }
