@@ -307,7 +307,9 @@ impl<O: Output> Reporter<O> {
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, place.flow, Some(place.tx), &settings.records);
                 record.word("app_proto", place.tx.protocol().name());
-                record.object("fileinfo", |info| eve::file::of(info, file, place.tx.id));
+                record.object("fileinfo", |info| {
+                    eve::file::of(info, file, place.tx, &settings.records);
+                });
             });
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct RecordOptions {
     pub(crate) anomaly_app: bool,
     /// A record for each ARP message.
     pub(crate) arp: bool,
+    /// Words of Suricata's stand for names that were not seen.
+    pub(crate) stand_ins: bool,
     /// DNS requests are recorded.
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
@@ -114,6 +116,7 @@ impl Default for RecordOptions {
             anomaly_stream: false,
             anomaly_app: true,
             arp: false,
+            stand_ins: false,
             dns_requests: true,
             dns_responses: true,
             dns_types: Vec::new(),

@@ -1,13 +1,22 @@
 //! `fileinfo` objects: files in transit.
 
 use net::app::file::{File, FileState};
+use net::app::{Record, Transaction};
 
 use super::fields::Fields;
+use super::http;
+use crate::sensor::settings::RecordOptions;
 
 /// A file of a transaction.
-pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
+pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx: &Transaction, options: &RecordOptions) {
     if !file.name.is_empty() {
         out.bytes("filename", &file.name);
+    } else if options.stand_ins {
+        match &tx.record {
+            Record::Http(of) if http::is_unasked(of) => out.text("filename", http::UNASKED),
+            Record::Smb(_) => out.text("filename", "<unknown>"),
+            _ => {}
+        }
     }
     out.boolean("gaps", file.has_gaps());
     let state = match file.state() {
@@ -28,7 +37,7 @@ pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
     }
     out.boolean("stored", false);
     out.number("size", file.size());
-    out.number("tx_id", tx_id);
+    out.number("tx_id", tx.id);
 }
 
 /// Lower-case hex.

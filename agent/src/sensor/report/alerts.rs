@@ -10,6 +10,7 @@ use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
 use crate::sensor::inspect::our_direction;
+use crate::sensor::settings::RecordOptions;
 
 impl<O: Output> Reporter<O> {
     /// Runs the rules on a packet; a record for each that matched.
@@ -120,7 +121,7 @@ impl<O: Output> Reporter<O> {
                 if options.alert_metadata {
                     tx_object(&mut record, flow, tx, options);
                 }
-                tx_files(&mut record, tx);
+                tx_files(&mut record, tx, options);
                 if flow.protocol().is_known() {
                     record.text("app_proto", flow.protocol().name());
                 }
@@ -172,11 +173,11 @@ pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u
 }
 
 /// The files of a transaction inside an alert.
-fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>) {
+fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>, options: &RecordOptions) {
     let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
     let one = |file| {
         let mut out = eve::Object::new();
-        eve::file::of(&mut out, file, tx.id);
+        eve::file::of(&mut out, file, tx, options);
         serde_json::Value::from(out)
     };
     record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());
