@@ -64,6 +64,10 @@ pub(crate) struct Detector {
     found: Vec<Match>,
     tagged: bool,
     alerts: u64,
+    /// Most alerts of one packet, when not the default.
+    most: Option<u16>,
+    /// What was counted under rules that are no longer in force.
+    before: ScanFigures,
     /// Every segment is scanned as it comes.
     inline: bool,
     encrypted: Encrypted,
@@ -153,6 +157,8 @@ impl Detector {
             found: Vec::new(),
             tagged: false,
             alerts: 0,
+            most: None,
+            before: ScanFigures::default(),
             inline: false,
             encrypted: Encrypted::default(),
         }
@@ -166,6 +172,7 @@ impl Detector {
 
     /// Most alerts of one packet; the default when not given.
     pub(crate) fn max_alerts(mut self, most: Option<u16>) -> Self {
+        self.most = most;
         if let Some(most) = most {
             self.scratch.set_max_alerts(usize::from(most));
         }
@@ -195,6 +202,19 @@ impl Detector {
         &self.rules
     }
 
+    /// Goes on with other rules; what flows, transactions and the engine remember adopts them when it
+    /// is next used.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        self.before = self.figures();
+        self.alerts = 0;
+        self.scratch = Scratch::new(&rules);
+        if let Some(most) = self.most {
+            self.scratch.set_max_alerts(usize::from(most));
+        }
+        self.found.clear();
+        self.rules = rules;
+    }
+
     /// Whether a rule that matched before (`tag`) wants the last packet recorded.
     pub(crate) const fn is_tagged(&self) -> bool {
         self.tagged
@@ -203,13 +223,15 @@ impl Detector {
     /// What was counted so far.
     pub(crate) fn figures(&self) -> ScanFigures {
         let (budget_hits, pcre_limits) = self.scratch.cut_short();
-        ScanFigures {
+        let mut figures = ScanFigures {
             scan: self.scratch.stats(),
             fallbacks: self.scratch.prefilter_stats().fallbacks,
             budget_hits,
             pcre_limits,
             alerts: self.alerts,
-        }
+        };
+        figures.add(&self.before);
+        figures
     }
 
     fn count_alerts(&mut self) {

@@ -5,9 +5,12 @@
 
 mod alerts;
 
+use std::sync::Arc;
+
 use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
+use signature::RuleSet;
 
 use super::detect::{Detector, FlowMemory};
 use super::eve::fields::Fields;
@@ -21,6 +24,8 @@ pub(crate) trait Output {
     type Record: Fields;
     /// A record to be filled.
     fn begin(&mut self) -> Self::Record;
+    /// Rules other than those at the beginning are in force.
+    fn renew(&mut self, _rules: &Arc<RuleSet>) {}
     /// Takes one record; `ts` is its time in microseconds since the epoch.
     fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
 }
@@ -93,12 +98,31 @@ impl<O: Output> Reporter<O> {
 
     /// Switches on what rules need of the engine: digests of files.
     pub(crate) fn ask(&self, config: &mut net::Config) {
+        self.ask_digests(&mut config.app.files);
+    }
+
+    /// Switches on the digests that rules need.
+    pub(crate) fn ask_digests(&self, files: &mut net::app::file::FileConfig) {
         let Some(detector) = &self.detector else { return };
         let [md5, sha1, sha256] = detector.rules().digests();
-        let files = &mut config.app.files;
         files.md5 |= md5;
         files.sha1 |= sha1;
         files.sha256 |= sha256;
+    }
+
+    /// The rules it goes by.
+    pub(crate) fn rules(&self) -> Option<&RuleSet> {
+        self.detector.as_ref().map(Detector::rules)
+    }
+
+    /// Goes on with other rules.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        let Some(detector) = &mut self.detector else { return };
+        self.output.renew(&rules);
+        detector.renew(rules);
+        if self.settings.records.hassh == Hassh::Auto {
+            self.hassh = detector.wants_hassh();
+        }
     }
 
     /// What detection counted so far; zeros without rules.

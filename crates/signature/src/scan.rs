@@ -134,7 +134,7 @@ impl<'a> Scan<'a> {
         scratch.queue.clear();
         let mut news = false;
         if let Some(flow) = &mut flow {
-            flow.adopt(rules.generation);
+            flow.adopt(rules.generation, rules.names.lineage);
             news = packet.flow.is_some_and(|view| flow.learn(view.app));
         }
         Self { rules, tables, scratch, packet, flow, news, loose: false }
