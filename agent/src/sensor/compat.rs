@@ -20,7 +20,7 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.engine.wait_for_ack = true;
     settings.engine.stream.waiting = 16 << 20;
     settings.records.compress_ipv6 = false;
-    settings.records.ja4 = false;
+    settings.records.alert_references = false;
     settings.records.mail.extended = false;
     settings.records.hassh = Hassh::Auto;
     settings.records.arp = true;
@@ -282,6 +282,12 @@ fn record_type(
     match (kind, option) {
         ("http", "extended") => records.http_extended = input.flag()?,
         ("tls", "extended") => records.tls_extended = input.flag()?,
+        ("tls", "custom") => {
+            records.tls_custom = words(input.value).collect();
+            if !records.tls_custom.iter().all(|word| super::eve::tls::is_choice(word)) {
+                return Err(input.wrong("a list of fields of TLS records"));
+            }
+        }
         ("http", "dump-all-headers") => {
             records.all_headers = match input.value {
                 "both" => [true; 2],
@@ -349,7 +355,8 @@ fn record_type(
         }
         ("drop", "flows") if matches!(input.value, "all" | "start") => {}
         ("files", "force-md5") => settings.engine.app.files.md5 |= input.flag()?,
-        ("alert", "http-body" | "http-body-printable") if !input.flag()? => {}
+        ("alert", "http-body") => records.alert_bodies[0] = input.flag()?,
+        ("alert", "http-body-printable") => records.alert_bodies[1] = input.flag()?,
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())
@@ -425,14 +432,16 @@ mod tests {
             (format!("{record}.alert.tagged-packets"), "yes", "no change"),
             (format!("{record}.smtp.extended"), "yes", "changed"),
             (format!("{record}.alert.metadata"), "no", "changed"),
-            (format!("{record}.alert.reference"), "no", "changed"),
+            (format!("{record}.alert.reference"), "yes", "changed"),
             (format!("{record}.alert.xff.enabled"), "yes", "changed"),
             (format!("{record}.alert.xff.mode"), "overwrite", "changed"),
             (format!("{record}.alert.xff.mode"), "both", "not extra-data or overwrite"),
             (format!("{record}.alert.xff.deployment"), "forward", "changed"),
             (format!("{record}.alert.xff.deployment"), "sideways", "not reverse or forward"),
             (format!("{record}.alert.http-body"), "no", "no change"),
-            (format!("{record}.alert.http-body"), "yes", "unknown setting"),
+            (format!("{record}.alert.http-body-printable"), "yes", "changed"),
+            (format!("{record}.tls.custom"), "subject, sni", "changed"),
+            (format!("{record}.tls.custom"), "subject, hat", "not a list of fields of TLS records"),
             (format!("{record}.drop.flows"), "all", "no change"),
             (format!("{record}.dns.version"), "2", "changed"),
             (format!("{record}.dns.version"), "1", "not 2 or 3"),
@@ -494,7 +503,7 @@ mod tests {
                 "not 16kb, which cannot be changed",
             ),
             ("app-layer.protocols.tls.ja3-fingerprints".into(), "no", "changed"),
-            ("app-layer.protocols.tls.ja4-fingerprints".into(), "yes", "changed"),
+            ("app-layer.protocols.tls.ja4-fingerprints".into(), "no", "changed"),
             ("app-layer.protocols.pgsql.enabled".into(), "yes", "no change"),
             ("app-layer.protocols.pgsql.enabled".into(), "maybe", "not yes or no"),
             ("app-layer.protocols.nonsense.enabled".into(), "yes", "unknown setting"),

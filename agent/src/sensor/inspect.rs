@@ -126,7 +126,7 @@ impl Inspect for TxView<'_> {
             Record::Tls(session) => tls::number(session, number, dir),
             Record::Http2(http2) => http2::number(http2, number, our_direction(dir), 0),
             Record::Websocket(frame) => websocket::number(frame, number),
-            Record::Dns(message) => dns::number(message, number),
+            Record::Dns(message) => dns::number(message, number, 0),
             Record::Http(http) if number == Number::FileSize && self.is_complete(dir) => {
                 http::file_size(http, our_direction(dir))
             }
@@ -155,6 +155,7 @@ impl Inspect for TxView<'_> {
     fn number_at(&self, number: Number, dir: signature::Direction, instance: u32) -> Option<u64> {
         match &self.tx.record {
             Record::Http2(http2) => http2::number(http2, number, our_direction(dir), instance),
+            Record::Dns(message) => dns::number(message, number, instance),
             _ if instance == 0 => self.number(number, dir),
             _ => None,
         }

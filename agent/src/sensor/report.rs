@@ -176,8 +176,8 @@ impl<O: Output> Reporter<O> {
                 }
             }
             Record::Tls(tls) => {
-                let done = tls.encrypted || ended;
-                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).session_done {
+                let done = tls.told || tls.encrypted || ended;
+                if done && eve::tls::is_worth_a_record(tls, ended) && !self.memory(flow).session_done {
                     self.memory(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     self.write("tls", place, |record, settings| {
@@ -401,7 +401,10 @@ fn tx_object<F: Fields>(
     let Some(tx) = tx else { return };
     match &tx.record {
         Record::Http(http) => {
-            record.object("http", |out| eve::http::transaction(out, http, options));
+            record.object("http", |out| {
+                eve::http::transaction(out, http, options);
+                eve::http::bodies(out, http, options);
+            });
         }
         Record::Dns(message) => {
             eve::dns::of_flow(record, flow, message, tx.id);

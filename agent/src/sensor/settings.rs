@@ -32,6 +32,8 @@ pub(crate) struct RecordOptions {
     pub(crate) http_extended: bool,
     /// TLS records with all fields.
     pub(crate) tls_extended: bool,
+    /// Fields of TLS records, when they were chosen one by one.
+    pub(crate) tls_custom: Vec<String>,
     /// HTTP records with every header of requests, of responses.
     pub(crate) all_headers: [bool; 2],
     /// JA3 in TLS records.
@@ -66,6 +68,8 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_payload_length: bool,
     /// Bytes of stream that alert records show at most.
     pub(crate) alert_payload_size: usize,
+    /// Bodies of HTTP in alert records: base64, printable.
+    pub(crate) alert_bodies: [bool; 2],
     /// What rules say of themselves, the flow and the application record in alert records.
     pub(crate) alert_metadata: bool,
     /// References of rules in alert records.
@@ -107,6 +111,7 @@ impl Default for RecordOptions {
             compress_ipv6: true,
             http_extended: true,
             tls_extended: true,
+            tls_custom: Vec::new(),
             all_headers: [false; 2],
             ja3: true,
             ja4: true,
@@ -124,6 +129,7 @@ impl Default for RecordOptions {
             alert_payload_printable: false,
             alert_payload_length: false,
             alert_payload_size: 4 << 10,
+            alert_bodies: [false; 2],
             alert_metadata: true,
             alert_references: true,
             xff: super::eve::xff::Xff::default(),
@@ -225,6 +231,8 @@ impl Settings {
             "records.http.all-headers" => self.records.all_headers = [input.flag()?; 2],
             "records.alert.payload" => self.records.alert_payload = input.flag()?,
             "records.alert.packet" => self.records.alert_packet = input.flag()?,
+            "records.alert.http-body" => self.records.alert_bodies[0] = input.flag()?,
+            "records.alert.http-body-printable" => self.records.alert_bodies[1] = input.flag()?,
             "records.alert.payload-printable" => {
                 self.records.alert_payload_printable = input.flag()?;
             }

@@ -297,7 +297,7 @@ pub enum Number {
     DnsOpcode,
     /// DNS header response code.
     DnsRcode,
-    /// Type of the first question.
+    /// Types of the questions of a request, of the answers of a response.
     DnsRrtype,
     /// FTP data channel: 1 when the server opens it, 0 when the client does.
     FtpMode,

@@ -92,6 +92,8 @@ pub struct Transaction {
     touched: PerDirection<bool>,
     /// News that rules have not seen yet.
     uninspected: PerDirection<bool>,
+    /// What rules see of a direction they have seen in another transaction.
+    told: PerDirection<bool>,
     /// Complete and told; kept for inspection alone.
     over: bool,
 }
@@ -161,8 +163,10 @@ impl Transaction {
         *self.progress.get_mut(dir) = progress;
     }
 
-    /// Takes back the news of a direction: it was told before, in another transaction.
+    /// Takes back the news of a direction, and all that will come: it was told before, in another
+    /// transaction.
     pub(crate) fn told_already(&mut self, dir: Direction) {
+        *self.told.get_mut(dir) = true;
         *self.touched.get_mut(dir) = false;
         *self.uninspected.get_mut(dir) = false;
     }
@@ -170,7 +174,7 @@ impl Transaction {
     /// Says that a direction has news.
     pub fn touch(&mut self, dir: Direction) {
         *self.touched.get_mut(dir) = true;
-        *self.uninspected.get_mut(dir) = true;
+        *self.uninspected.get_mut(dir) = !*self.told.get(dir);
     }
 
     /// A direction has news that rules have not seen.
@@ -258,6 +262,7 @@ impl TxList {
             progress: PerDirection::default(),
             touched: PerDirection::default(),
             uninspected: PerDirection::default(),
+            told: PerDirection::default(),
             over: false,
         });
         id

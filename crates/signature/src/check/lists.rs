@@ -26,6 +26,7 @@ const KEYWORDS: &[Row] = &[
     ("http2.size_update", Number::Http2SizeUpdate, AppProto::Http2, u64::MAX, &[]),
     ("websocket.opcode", Number::WebsocketOpcode, AppProto::Websocket, 15, OPCODES),
     ("websocket.mask", Number::WebsocketMask, AppProto::Websocket, u32_max(), &[]),
+    ("dns.rrtype", Number::DnsRrtype, AppProto::Dns, 65_535, RECORD_TYPES),
     ("tls.cert_chain_len", Number::TlsChainLength, AppProto::Tls, u32_max(), &[]),
 ];
 
@@ -88,6 +89,46 @@ const OPCODES: &[(&str, u64)] = &[
     ("connection_close", 8),
     ("ping", 9),
     ("pong", 10),
+];
+
+/// Types of DNS records (IANA, Domain Name System Parameters).
+const RECORD_TYPES: &[(&str, u64)] = &[
+    ("a", 1),
+    ("ns", 2),
+    ("cname", 5),
+    ("soa", 6),
+    ("null", 10),
+    ("wks", 11),
+    ("ptr", 12),
+    ("hinfo", 13),
+    ("minfo", 14),
+    ("mx", 15),
+    ("txt", 16),
+    ("sig", 24),
+    ("key", 25),
+    ("aaaa", 28),
+    ("loc", 29),
+    ("srv", 33),
+    ("naptr", 35),
+    ("cert", 37),
+    ("dname", 39),
+    ("opt", 41),
+    ("ds", 43),
+    ("sshfp", 44),
+    ("rrsig", 46),
+    ("nsec", 47),
+    ("dnskey", 48),
+    ("nsec3", 50),
+    ("tlsa", 52),
+    ("svcb", 64),
+    ("https", 65),
+    ("spf", 99),
+    ("tkey", 249),
+    ("tsig", 250),
+    ("axfr", 252),
+    ("any", 255),
+    ("uri", 256),
+    ("caa", 257),
 ];
 
 /// Flags of the first byte of a WebSocket frame.

@@ -359,8 +359,11 @@ impl Parser {
         headers_of(http, dir).complete(skip);
         match dir {
             Direction::ToServer => {
-                let state = request_framing(http);
+                let (state, all) = request_framing(http, self.config.decompress_layers);
                 tx.reach(dir, progress::BODY);
+                if !all {
+                    tx.event(dir, "too_many_encoding_layers");
+                }
                 self.sides.to_server.state = state;
                 if state == State::Length(0) {
                     self.complete(dir, txs);

@@ -6,7 +6,8 @@ use sha2::Sha256;
 use super::hello::{ClientHello, ServerHello};
 
 /// Values reserved so that peers must ignore them (RFC 8701); fingerprints leave them out.
-fn is_grease(value: u16) -> bool {
+#[must_use]
+pub fn is_grease(value: u16) -> bool {
     value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
 }
 
