@@ -22,6 +22,7 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.records.compress_ipv6 = false;
     settings.records.alert_references = false;
     settings.records.mail.extended = false;
+    settings.records.dhcp_extended = false;
     settings.records.hassh = Hassh::Auto;
     settings.records.arp = true;
 }
@@ -29,7 +30,6 @@ pub(crate) fn switch_on(settings: &mut Settings) {
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.
 const NOT_OURS: &[&str] = &[
     "bittorrent-dht",
-    "dhcp",
     "dnp3",
     "enip",
     "ike",
@@ -38,15 +38,12 @@ const NOT_OURS: &[&str] = &[
     "modbus",
     "mqtt",
     "nfs",
-    "ntp",
     "pgsql",
     "pop3",
     "quic",
     "rdp",
-    "rfb",
     "telnet",
     "template",
-    "tftp",
     "mdns",
     "llmnr",
 ];
@@ -314,6 +311,7 @@ fn record_type(
                 }
             }
         }
+        ("dhcp", "extended") => records.dhcp_extended = input.flag()?,
         ("tls", "ja4") => records.ja4 = input.flag()?,
         ("anomaly", "types.decode") => records.anomaly_decode = input.flag()?,
         ("anomaly", "types.stream") => records.anomaly_stream = input.flag()?,

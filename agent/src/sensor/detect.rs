@@ -341,7 +341,7 @@ impl Detector {
             } else {
                 [view.payload, view.payload]
             };
-            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), flow.client().0, payload);
+            let inspected = TxView::new((tx, dir), app_proto(spoken(flow, tx)), flow.client().0, payload);
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }

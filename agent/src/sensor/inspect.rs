@@ -9,6 +9,7 @@ mod ftp;
 mod http;
 mod http2;
 mod krb5;
+mod messages;
 mod sip;
 mod smb;
 mod smtp;
@@ -46,19 +47,29 @@ pub(crate) struct TxView<'a> {
     mail: smtp::Cache,
     /// Who opened the flow.
     client: std::net::IpAddr,
+    /// The direction under inspection.
+    dir: net::Direction,
     /// Text made of an address.
     address: std::cell::OnceCell<String>,
 }
 
 impl<'a> TxView<'a> {
     pub(crate) fn new(
-        tx: &'a Transaction,
+        (tx, dir): (&'a Transaction, net::Direction),
         protocol: AppProto,
         client: std::net::IpAddr,
         payload: [&'a [u8]; 2],
     ) -> Self {
-        let (cache, mail) = (http::Cache::default(), smtp::Cache::default());
-        Self { tx, protocol, payload, cache, mail, client, address: std::cell::OnceCell::new() }
+        Self {
+            tx,
+            dir,
+            protocol,
+            payload,
+            cache: http::Cache::default(),
+            mail: smtp::Cache::default(),
+            client,
+            address: std::cell::OnceCell::new(),
+        }
     }
 
     /// The raw stream around the transaction.
@@ -118,6 +129,9 @@ impl Inspect for TxView<'_> {
             Record::Snmp(message) => self.snmp(message, buffer, instance),
             Record::Krb5(message) => krb5::buffer(message, buffer, instance),
             Record::Sip(message) => sip::buffer(message, buffer, instance),
+            Record::Dhcp(_) | Record::Ntp(_) | Record::Tftp(_) | Record::Rfb(_) => {
+                messages::buffer(&self.tx.record, buffer, instance)
+            }
         }
     }
 
@@ -136,6 +150,9 @@ impl Inspect for TxView<'_> {
             Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
             Record::Snmp(message) => snmp::number(message, number),
             Record::Krb5(message) => krb5::number(message, number),
+            Record::Dhcp(_) | Record::Ntp(_) | Record::Tftp(_) | Record::Rfb(_) => {
+                messages::number(&self.tx.record, number, dir)
+            }
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
         }
     }
@@ -163,7 +180,11 @@ impl Inspect for TxView<'_> {
 
     fn has_event(&self, name: &str) -> bool {
         let name = name.split_once('.').map_or(name, |(_, name)| name);
-        self.tx.events.iter().any(|event| event.name.eq_ignore_ascii_case(name))
+        // After what breaks a handshake off, nothing is left to see in the other direction.
+        let here = matches!(self.tx.record, Record::Tls(_));
+        self.tx.events.iter().any(|event| {
+            event.name.eq_ignore_ascii_case(name) && (!here || event.dir == self.dir)
+        })
     }
 
     fn is_complete(&self, dir: signature::Direction) -> bool {

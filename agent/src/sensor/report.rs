@@ -206,6 +206,20 @@ impl<O: Output> Reporter<O> {
             Record::Krb5(message) if message.kind == 0 => {}
             Record::Krb5(_) => self.plain("krb5", place),
             Record::Sip(_) => self.plain("sip", place),
+            Record::Dhcp(message) => {
+                if self.settings.records.dhcp_extended || eve::dhcp::gives_an_address(message) {
+                    self.plain("dhcp", place);
+                }
+            }
+            // What could not be read has no record, only its event.
+            Record::Ntp(message) if message.version == 0 => {}
+            Record::Ntp(_) => self.plain("ntp", place),
+            Record::Tftp(_) => self.plain("tftp", place),
+            Record::Rfb(_) => {
+                if is_complete(tx) {
+                    self.plain("rfb", Place { dir: Direction::ToServer, ..place });
+                }
+            }
             Record::Http2(http2) => {
                 if is_complete(tx) && eve::http2::is_worth_a_record(http2) {
                     self.http2(place, http2);
@@ -419,6 +433,12 @@ fn tx_object<F: Fields>(
         Record::Krb5(message) if message.kind == 0 => {}
         Record::Krb5(message) => record.object("krb5", |out| eve::krb5::message(out, message)),
         Record::Sip(message) => record.object("sip", |out| eve::sip::message(out, message)),
+        Record::Dhcp(message) => record.object("dhcp", |out| {
+            eve::dhcp::message(out, message, options.dhcp_extended);
+        }),
+        Record::Ntp(message) => record.object("ntp", |out| eve::ntp::message(out, message)),
+        Record::Tftp(request) => record.object("tftp", |out| eve::tftp::request(out, request)),
+        Record::Rfb(rfb) => record.object("rfb", |out| eve::rfb::handshake(out, rfb)),
         Record::Smb(smb) => {
             record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
         }

@@ -48,6 +48,8 @@ pub(crate) struct RecordOptions {
     pub(crate) anomaly_app: bool,
     /// A record for each ARP message.
     pub(crate) arp: bool,
+    /// All DHCP messages are recorded with all fields, not the addresses that were given alone.
+    pub(crate) dhcp_extended: bool,
     /// DNS requests are recorded.
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
@@ -119,6 +121,7 @@ impl Default for RecordOptions {
             anomaly_stream: false,
             anomaly_app: true,
             arp: false,
+            dhcp_extended: true,
             dns_requests: true,
             dns_responses: true,
             dns_types: Vec::new(),

@@ -21,6 +21,7 @@
 mod ber;
 pub mod dcerpc;
 pub mod detect;
+pub mod dhcp;
 pub mod dns;
 pub mod expect;
 pub mod file;
@@ -30,7 +31,9 @@ pub mod http2;
 pub mod krb5;
 mod lines;
 pub mod mime;
+pub mod ntp;
 mod protocol;
+pub mod rfb;
 pub mod sip;
 pub mod smb;
 pub mod smtp;
@@ -38,6 +41,7 @@ pub mod snmp;
 pub mod ssh;
 #[cfg(test)]
 pub(crate) mod template;
+pub mod tftp;
 pub mod tls;
 mod transaction;
 pub mod websocket;
@@ -444,6 +448,10 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Dhcp => Box::new(dhcp::Parser),
+        Protocol::Ntp => Box::new(ntp::Parser),
+        Protocol::Tftp => Box::new(tftp::Parser),
+        Protocol::Rfb => Box::new(rfb::Parser::default()),
         Protocol::Krb5 => Box::new(krb5::Parser::new(cx.transport == Transport::Tcp)),
         Protocol::Sip => Box::new(sip::Parser::new(cx.transport == Transport::Tcp)),
         _ => return None,

@@ -64,6 +64,8 @@ const DCERPC: &[AppProto] = &[Dcerpc, Smb];
 const SNMP: &[AppProto] = &[Snmp];
 const KRB5: &[AppProto] = &[Krb5];
 const SIP: &[AppProto] = &[Sip];
+const NTP: &[AppProto] = &[AppProto::Ntp];
+const RFB: &[AppProto] = &[AppProto::Rfb];
 const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
@@ -201,6 +203,8 @@ buffers! {
     SipUserAgent: "sip.user_agent", Both, SIP, Multi; "Values of User-Agent."
     SipContentType: "sip.content_type", Both, SIP, Multi; "Values of Content-Type."
     SipContentLength: "sip.content_length", Both, SIP, Multi; "Values of Content-Length."
+    NtpReferenceId: "ntp.reference_id", Both, NTP, Single; "Reference identifier, four bytes."
+    RfbName: "rfb.name", ToClient, RFB, Single; "Name of the desktop."
     TcpHdr: "tcp.hdr", Packet, NONE, Single; "TCP header."
     UdpHdr: "udp.hdr", Packet, NONE, Single; "UDP header."
     Ipv4Hdr: "ipv4.hdr", Packet, NONE, Single; "IPv4 header."

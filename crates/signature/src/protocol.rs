@@ -190,7 +190,7 @@ pub struct Support {
 
 impl Default for Support {
     /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP,
-    /// Kerberos and SIP.
+    /// Kerberos, SIP, DHCP, NTP, TFTP and RFB.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -211,6 +211,10 @@ impl Default for Support {
             AppProto::Http2,
             AppProto::Doh2,
             AppProto::Websocket,
+            AppProto::Dhcp,
+            AppProto::Ntp,
+            AppProto::Tftp,
+            AppProto::Rfb,
         ]);
         let others = ProtoSet::of(&[]);
         Self { detected: parsed.union(others), parsed, file_magic: false }

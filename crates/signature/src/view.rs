@@ -349,6 +349,22 @@ pub enum Number {
     Krb5TicketEncryption,
     /// 1 when that cipher is weak, 0 when it is not.
     Krb5TicketWeak,
+    /// DHCP: seconds of the lease.
+    DhcpLeaseTime,
+    /// DHCP: seconds until the lease is to be renewed.
+    DhcpRenewalTime,
+    /// DHCP: seconds until any server may be asked.
+    DhcpRebindingTime,
+    /// NTP: version.
+    NtpVersion,
+    /// NTP: mode (RFC 5905 figure 10).
+    NtpMode,
+    /// NTP: stratum.
+    NtpStratum,
+    /// RFB: kind of authentication chosen.
+    RfbSecurityType,
+    /// RFB: result of the authentication, 0 for success.
+    RfbSecurityResult,
     /// Number of the procedure that a DCERPC request calls.
     DcerpcOpnum,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.

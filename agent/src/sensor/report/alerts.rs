@@ -116,7 +116,12 @@ impl<O: Output> Reporter<O> {
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
-                let tx = hit.tx.and_then(|id| transactions.get(id));
+                let tx = match hit.tx {
+                    Some(id) => transactions.get(id),
+                    // A datagram is one message: the one that the rule is about as well.
+                    None if flow.proto() == 17 => newest(transactions, dir),
+                    None => None,
+                };
                 if options.alert_metadata {
                     tx_object(&mut record, flow, tx, options);
                 }
@@ -152,6 +157,11 @@ impl<O: Output> Reporter<O> {
             self.output.record(self.ts, "alert", record);
         }
     }
+}
+
+/// The transaction that a packet of that direction has made or changed last.
+fn newest(transactions: &TxList, dir: Direction) -> Option<&Transaction> {
+    transactions.changed().filter(|(_, of)| *of == dir).map(|(tx, _)| tx).last()
 }
 
 /// Most transactions of a flow that are remembered as kept out of the records.

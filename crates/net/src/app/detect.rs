@@ -1,6 +1,6 @@
 //! Which protocol the first bytes of a direction belong to. Content decides, not the port.
 
-use super::{AppContext, Protocol, dcerpc, dns, smb};
+use super::{AppContext, Protocol, dcerpc, dhcp, dns, ntp, smb, tftp};
 use crate::cursor::Cursor;
 use crate::flow::Direction;
 
@@ -350,21 +350,27 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         }
         _ => {}
     }
+    let told = |protocol, by_server: bool| match (dir, by_server) {
+        (Direction::ToServer, true) => Probe::Reversed(protocol),
+        _ => Probe::Is(protocol),
+    };
     match bytes {
-        // Client and server messages of NTP versions 3 and 4 with a plausible stratum.
-        [0x1b | 0x1c | 0x23 | 0x24 | 0xe3 | 0xdb, 0..=16, ..] if bytes.len() == 48 => {
-            Probe::Is(Protocol::Ntp)
-        }
-        [1 | 2, 1, 6, _, ..] if bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63]) => {
-            Probe::Is(Protocol::Dhcp)
-        }
+        // On its own port any message of NTP will do, elsewhere one of the usual length.
+        [_, 0..=16, ..] if port(123) || bytes.len() == 48 => match ntp::parse(bytes) {
+            Some(message) => told(Protocol::Ntp, ntp::is_answer(&message)),
+            None => Probe::No,
+        },
+        [1 | 2, 1, 6, ..] => match dhcp::looks_like(bytes) {
+            Some(reply) => told(Protocol::Dhcp, reply),
+            None => Probe::No,
+        },
         [4, ..] if dcerpc::looks_like(bytes, Transport::Udp) => Probe::Is(Protocol::Dcerpc),
         [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
         [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
         _ if port(88) && is_short_kerberos(bytes) => Probe::Is(Protocol::Krb5),
         [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
         [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
-        [0, 1 | 2, ..] if port(69) => Probe::Is(Protocol::Tftp),
+        [0, 1 | 2, ..] if port(69) && tftp::parse(bytes).is_some() => Probe::Is(Protocol::Tftp),
         _ if first_line_is_sip(bytes) => Probe::Is(Protocol::Sip),
         _ => Probe::No,
     }

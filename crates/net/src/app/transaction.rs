@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::file::File;
 use super::{
-    Protocol, dcerpc, dns, ftp, http, http2, krb5, sip, smb, smtp, snmp, ssh, tls, websocket,
+    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ntp, rfb, sip, smb, smtp, snmp, ssh, tftp,
+    tls, websocket,
 };
 use crate::flow::{Direction, PerDirection};
 
@@ -39,6 +40,14 @@ pub enum Record {
     Http2(Box<http2::Http2>),
     /// A frame of WebSocket.
     Websocket(Box<websocket::Frame>),
+    /// A DHCP message.
+    Dhcp(Box<dhcp::Message>),
+    /// An NTP message.
+    Ntp(Box<ntp::Message>),
+    /// A TFTP request.
+    Tftp(Box<tftp::Request>),
+    /// The handshake of RFB.
+    Rfb(Box<rfb::Rfb>),
 }
 
 impl Record {
@@ -57,6 +66,10 @@ impl Record {
             | Self::Smb(_)
             | Self::Snmp(_)
             | Self::Krb5(_)
+            | Self::Dhcp(_)
+            | Self::Ntp(_)
+            | Self::Tftp(_)
+            | Self::Rfb(_)
             | Self::Sip(_) => 1,
         }
     }
@@ -130,6 +143,10 @@ impl Transaction {
             Record::Http2(http2) if http2.has_dns() => Protocol::Doh2,
             Record::Http2(_) => Protocol::Http2,
             Record::Websocket(_) => Protocol::Websocket,
+            Record::Dhcp(_) => Protocol::Dhcp,
+            Record::Ntp(_) => Protocol::Ntp,
+            Record::Tftp(_) => Protocol::Tftp,
+            Record::Rfb(_) => Protocol::Rfb,
         }
     }
 

@@ -27,6 +27,14 @@ const KEYWORDS: &[Row] = &[
     ("websocket.opcode", Number::WebsocketOpcode, AppProto::Websocket, 15, OPCODES),
     ("websocket.mask", Number::WebsocketMask, AppProto::Websocket, u32_max(), &[]),
     ("dns.rrtype", Number::DnsRrtype, AppProto::Dns, 65_535, RECORD_TYPES),
+    ("dhcp.leasetime", Number::DhcpLeaseTime, AppProto::Dhcp, u64::MAX, &[]),
+    ("dhcp.renewal_time", Number::DhcpRenewalTime, AppProto::Dhcp, u64::MAX, &[]),
+    ("dhcp.rebinding_time", Number::DhcpRebindingTime, AppProto::Dhcp, u64::MAX, &[]),
+    ("ntp.version", Number::NtpVersion, AppProto::Ntp, 7, &[]),
+    ("ntp.mode", Number::NtpMode, AppProto::Ntp, 7, NTP_MODES),
+    ("ntp.stratum", Number::NtpStratum, AppProto::Ntp, 255, &[]),
+    ("rfb.sectype", Number::RfbSecurityType, AppProto::Rfb, u32_max(), &[]),
+    ("rfb.secresult", Number::RfbSecurityResult, AppProto::Rfb, u32_max(), RFB_RESULTS),
     ("tls.cert_chain_len", Number::TlsChainLength, AppProto::Tls, u32_max(), &[]),
 ];
 
@@ -90,6 +98,20 @@ const OPCODES: &[(&str, u64)] = &[
     ("ping", 9),
     ("pong", 10),
 ];
+
+/// RFC 5905 figure 10.
+const NTP_MODES: &[(&str, u64)] = &[
+    ("symmetric_active", 1),
+    ("symmetric_passive", 2),
+    ("client", 3),
+    ("server", 4),
+    ("broadcast", 5),
+    ("control", 6),
+    ("private", 7),
+];
+
+/// RFC 6143 section 7.1.3; `unknown` is any number that means nothing.
+const RFB_RESULTS: &[(&str, u64)] = &[("ok", 0), ("fail", 1), ("toomany", 2), ("unknown", 3)];
 
 /// Types of DNS records (IANA, Domain Name System Parameters).
 const RECORD_TYPES: &[(&str, u64)] = &[
