@@ -14,7 +14,7 @@ use signature::{
 };
 
 use super::figures::ScanFigures;
-use super::inspect::{TxView, direction};
+use super::inspect::{FrameView, TxView, direction};
 use super::packet_view;
 use super::raw::Raw;
 use super::settings::{Encrypted, Handling};
@@ -345,6 +345,16 @@ impl Detector {
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }
+        }
+        for frame in transactions.frames() {
+            if only.is_some_and(|only| only != frame.dir) {
+                continue;
+            }
+            let mut state = spare.pop().unwrap_or_default();
+            let inspected = FrameView { frame, protocol: app_proto(flow.protocol()) };
+            scan.transaction(&inspected, &mut state, direction(frame.dir));
+            state.clear();
+            spare.push(state);
         }
         let outcome = scan.finish();
         self.found.extend_from_slice(outcome.matches);

@@ -12,6 +12,7 @@ pub(crate) mod dns;
 pub(crate) mod fields;
 pub(crate) mod file;
 pub(crate) mod flow;
+pub(crate) mod frame;
 pub(crate) mod ftp;
 pub(crate) mod http;
 pub(crate) mod http2;

@@ -5,6 +5,7 @@
 mod dcerpc;
 mod dns;
 mod file;
+mod frame;
 mod ftp;
 mod http;
 mod http2;
@@ -18,6 +19,7 @@ mod ssh;
 mod tls;
 mod websocket;
 
+pub(crate) use frame::FrameView;
 use net::app::{Record, Transaction};
 use signature::{AppProto, Buffer, Inspect, Number, View};
 

@@ -91,9 +91,10 @@ impl<O: Output> Reporter<O> {
         }
     }
 
-    /// Switches on what rules need of the engine: digests of files.
+    /// Switches on what rules need of the engine: digests of files, frames.
     pub(crate) fn ask(&self, config: &mut net::Config) {
         let Some(detector) = &self.detector else { return };
+        config.app.frames |= detector.rules().uses(signature::Buffer::Frame);
         let [md5, sha1, sha256] = detector.rules().digests();
         let files = &mut config.app.files;
         files.md5 |= md5;

@@ -25,6 +25,7 @@ pub mod dhcp;
 pub mod dns;
 pub mod expect;
 pub mod file;
+pub mod frame;
 pub mod ftp;
 pub mod http;
 pub mod http2;
@@ -115,6 +116,8 @@ pub struct AppConfig {
     pub max_transactions: usize,
     /// Protocols that are not parsed, a bit per [`Protocol`].
     pub disabled: u64,
+    /// Frames are looked for, see [`frame`].
+    pub frames: bool,
     /// Files in transit.
     pub files: file::FileConfig,
     /// SMTP and the mails in it.
@@ -144,6 +147,7 @@ impl Default for AppConfig {
             dns_ports_only: false,
             max_transactions: 512,
             disabled: 0,
+            frames: false,
             files: file::FileConfig::default(),
             smtp: smtp::Config::default(),
             ftp: ftp::Config::default(),
@@ -195,6 +199,7 @@ pub struct AppLayer {
     skipped: PerDirection<u64>,
     reversed: bool,
     expected: Option<Expected>,
+    frames: Option<Box<frame::Frames>>,
     txs: TxList,
 }
 
@@ -248,6 +253,9 @@ impl AppLayer {
             State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
             State::Probing => self.probe(dir, bytes, cx),
             State::Parsing(parser) => {
+                if let Some(frames) = &mut self.frames {
+                    frames.data(dir, bytes, &mut self.txs.frames);
+                }
                 parser.data(dir, bytes, &mut self.txs);
                 if let Some(expected) = parser.expect() {
                     self.expected = Some(expected);
@@ -273,7 +281,10 @@ impl AppLayer {
                     self.skip(dir, missing);
                 }
             }
-            State::Parsing(parser) => parser.gap(dir, missing, &mut self.txs),
+            State::Parsing(parser) => {
+                parser.gap(dir, missing, &mut self.txs);
+                self.cut_frames(dir);
+            }
             State::Passive | State::Failed => {}
         }
     }
@@ -281,8 +292,17 @@ impl AppLayer {
     /// Nothing more will come in one direction.
     pub fn end(&mut self, dir: Direction) {
         match &mut self.state {
-            State::Parsing(parser) => parser.end(dir, &mut self.txs),
+            State::Parsing(parser) => {
+                parser.end(dir, &mut self.txs);
+                self.cut_frames(dir);
+            }
             State::Probing | State::Passive | State::Failed => {}
+        }
+    }
+
+    fn cut_frames(&mut self, dir: Direction) {
+        if let Some(frames) = &mut self.frames {
+            frames.cut(dir, &mut self.txs.frames);
         }
     }
 
@@ -396,6 +416,10 @@ impl AppLayer {
         self.protocol = protocol;
         self.txs.set_limit(cx.config.max_transactions);
         self.state = parser_of(protocol, cx).map_or(State::Passive, State::Parsing);
+        if cx.config.frames {
+            let at = self.frames.take().map(|frames| frames.position()).unwrap_or_default();
+            self.frames = frame::Frames::new(protocol, cx.transport, at).map(Box::new);
+        }
         let seen = std::mem::take(&mut self.seen);
         for side in [dir.reverse(), dir] {
             self.data(side, seen.get(side), cx);
@@ -410,6 +434,9 @@ impl AppLayer {
     fn switch(&mut self, dir: Direction, switch: Switch, cx: &AppContext<'_>) {
         let Switch { to, parser, rest } = switch;
         self.txs.complete_all();
+        if let Some(frames) = &mut self.frames {
+            frames.give_back(&rest);
+        }
         if to.is_some_and(|protocol| !cx.config.is_enabled(protocol)) {
             // What follows is not looked at; the flow stays what it was.
             self.state = State::Passive;

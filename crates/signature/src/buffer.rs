@@ -66,6 +66,21 @@ const KRB5: &[AppProto] = &[Krb5];
 const SIP: &[AppProto] = &[Sip];
 const NTP: &[AppProto] = &[AppProto::Ntp];
 const RFB: &[AppProto] = &[AppProto::Rfb];
+const FRAMES: &[AppProto] = &[
+    Http,
+    Http2,
+    Doh2,
+    Dns,
+    AppProto::Mdns,
+    AppProto::Llmnr,
+    Smtp,
+    Dcerpc,
+    Ssh,
+    Tls,
+    Websocket,
+    Smb,
+    Sip,
+];
 const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
@@ -203,6 +218,7 @@ buffers! {
     SipUserAgent: "sip.user_agent", Both, SIP, Multi; "Values of User-Agent."
     SipContentType: "sip.content_type", Both, SIP, Multi; "Values of Content-Type."
     SipContentLength: "sip.content_length", Both, SIP, Multi; "Values of Content-Length."
+    Frame: "frame", Both, FRAMES, Single; "A unit that the protocol sends, of the kind that the rule names."
     NtpReferenceId: "ntp.reference_id", Both, NTP, Single; "Reference identifier, four bytes."
     RfbName: "rfb.name", ToClient, RFB, Single; "Name of the desktop."
     TcpHdr: "tcp.hdr", Packet, NONE, Single; "TCP header."

@@ -411,6 +411,11 @@ pub trait Inspect {
     /// while more may come.
     fn buffer(&self, buffer: Buffer, direction: Direction, instance: u32) -> View<'_>;
 
+    /// Its kind, when it is a frame rather than a transaction; [`Buffer::Frame`] has its bytes.
+    fn frame(&self) -> Option<&str> {
+        None
+    }
+
     /// A number; `None` while unknown.
     fn number(&self, _number: Number, _direction: Direction) -> Option<u64> {
         None

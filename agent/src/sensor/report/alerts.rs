@@ -82,8 +82,10 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let in_frame = hit.source == MatchSource::Frame;
+            let tx_id = hit.tx.filter(|_| !in_frame);
             let client = flow
-                .and_then(|(_, _, all)| options.xff.client(hit.tx.and_then(|id| all.get(id)), all));
+                .and_then(|(_, _, all)| options.xff.client(tx_id.and_then(|id| all.get(id)), all));
             let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
             let mut record = self.output.begin();
             match (flow, packet) {
@@ -96,7 +98,7 @@ impl<O: Output> Reporter<O> {
             }
             let source = packet.map_or(FROM_END, eve::alert::source);
             record.text("pkt_src", source);
-            if let Some(tx) = hit.tx {
+            if let Some(tx) = tx_id {
                 record.number("tx_id", tx);
             }
             let mut alert = eve::Object::new();
@@ -116,14 +118,19 @@ impl<O: Output> Reporter<O> {
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
-                let tx = match hit.tx {
+                let tx = match tx_id {
                     Some(id) => transactions.get(id),
+                    None if in_frame => transactions.iter().last(),
                     // A datagram is one message: the one that the rule is about as well.
                     None if flow.proto() == 17 => newest(transactions, dir),
                     None => None,
                 };
                 if options.alert_metadata {
                     tx_object(&mut record, flow, tx, options);
+                }
+                let frame = transactions.frames().iter().find(|frame| hit.tx == Some(frame.id));
+                if let Some(frame) = frame.filter(|_| in_frame) {
+                    record.object("frame", |out| eve::frame::frame(out, frame));
                 }
                 tx_files(&mut record, tx);
                 if flow.protocol().is_known() {

@@ -228,6 +228,8 @@ pub struct TxList {
     any_uninspected: bool,
     /// What the flow spoke first, when that is another protocol than now.
     pub(super) original: Option<Protocol>,
+    /// Frames that were not looked at yet.
+    pub(super) frames: super::frame::Found,
 }
 
 impl Default for TxList {
@@ -239,6 +241,7 @@ impl Default for TxList {
             any_touched: false,
             any_uninspected: false,
             original: None,
+            frames: super::frame::Found::default(),
         }
     }
 }
@@ -252,6 +255,18 @@ impl TxList {
     #[must_use]
     pub fn original_protocol(&self) -> Option<Protocol> {
         self.original
+    }
+
+    /// Frames that were not looked at yet, oldest first.
+    #[must_use]
+    pub fn frames(&self) -> &[super::frame::Frame] {
+        self.frames.list()
+    }
+
+    /// Frames that nobody looked at before there were too many.
+    #[must_use]
+    pub fn frames_lost(&self) -> u64 {
+        self.frames.lost()
     }
 
     /// Number of transactions ever made.
@@ -352,6 +367,7 @@ impl TxList {
     /// The news was taken note of: forgets it, and every transaction that is complete. Of `inspected`
     /// (`None`: of both directions) it was inspected too; what was not keeps its transaction.
     pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
+        self.frames.settle(inspected);
         if !std::mem::take(&mut self.any_touched) && !self.any_uninspected {
             return;
         }

@@ -34,6 +34,7 @@ impl Builder<'_, '_> {
                 self.push(Item::Entropy(Box::new(entropy)));
             }
             "replace" => self.replace(value)?,
+            "frame" => self.frame(value)?,
             _ => return Ok(false),
         }
         Ok(true)

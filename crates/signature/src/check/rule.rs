@@ -428,6 +428,8 @@ pub(crate) struct Rule {
     /// Tests of which all must hold for one and the same file.
     pub(crate) files: Vec<FileTest>,
     pub(crate) file_store: Option<FileStore>,
+    /// Kind of frame that it looks into; such a rule is about frames alone.
+    pub(crate) frame: Option<Box<str>>,
     /// About nothing but the protocol of the flow: fires when that becomes known.
     pub(crate) protocol_only: bool,
 }

@@ -46,6 +46,8 @@ pub enum MatchSource {
     Stream,
     /// A transaction.
     Transaction,
+    /// A frame; its number stands for that of the transaction.
+    Frame,
 }
 
 /// A rule that matched and is to be shown.
