@@ -40,7 +40,6 @@ const NOT_OURS: &[&str] = &[
     "nfs",
     "pgsql",
     "pop3",
-    "quic",
     "rdp",
     "telnet",
     "template",
@@ -312,7 +311,7 @@ fn record_type(
             }
         }
         ("dhcp", "extended") => records.dhcp_extended = input.flag()?,
-        ("tls", "ja4") => records.ja4 = input.flag()?,
+        ("tls" | "quic", "ja4") => records.ja4 = input.flag()?,
         ("anomaly", "types.decode") => records.anomaly_decode = input.flag()?,
         ("anomaly", "types.stream") => records.anomaly_stream = input.flag()?,
         ("anomaly", "types.applayer") => records.anomaly_app = input.flag()?,

@@ -18,6 +18,7 @@ pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod krb5;
 pub(crate) mod ntp;
+pub(crate) mod quic;
 pub(crate) mod rfb;
 pub(crate) mod sip;
 pub(crate) mod smb;

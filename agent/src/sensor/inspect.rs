@@ -11,6 +11,7 @@ mod http;
 mod http2;
 mod krb5;
 mod messages;
+mod quic;
 mod sip;
 mod smb;
 mod smtp;
@@ -51,7 +52,9 @@ pub(crate) struct TxView<'a> {
     client: std::net::IpAddr,
     /// The direction under inspection.
     dir: net::Direction,
-    /// Text made of an address.
+    /// Version of QUIC as bytes.
+    version: std::cell::OnceCell<[u8; 4]>,
+    /// Text made of an address, or a fingerprint.
     address: std::cell::OnceCell<String>,
 }
 
@@ -70,6 +73,7 @@ impl<'a> TxView<'a> {
             cache: http::Cache::default(),
             mail: smtp::Cache::default(),
             client,
+            version: std::cell::OnceCell::new(),
             address: std::cell::OnceCell::new(),
         }
     }
@@ -131,6 +135,7 @@ impl Inspect for TxView<'_> {
             Record::Snmp(message) => self.snmp(message, buffer, instance),
             Record::Krb5(message) => krb5::buffer(message, buffer, instance),
             Record::Sip(message) => sip::buffer(message, buffer, instance),
+            Record::Quic(quic) => self.quic(quic, buffer, instance),
             Record::Dhcp(_) | Record::Ntp(_) | Record::Tftp(_) | Record::Rfb(_) => {
                 messages::buffer(&self.tx.record, buffer, instance)
             }
@@ -156,6 +161,7 @@ impl Inspect for TxView<'_> {
                 messages::number(&self.tx.record, number, dir)
             }
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
+            Record::Quic(_) => None,
         }
     }
 

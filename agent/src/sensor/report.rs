@@ -216,6 +216,9 @@ impl<O: Output> Reporter<O> {
             Record::Ntp(message) if message.version == 0 => {}
             Record::Ntp(_) => self.plain("ntp", place),
             Record::Tftp(_) => self.plain("tftp", place),
+            Record::Quic(quic)
+                if quic.client.is_none() && quic.server.is_none() && quic.google.is_none() => {}
+            Record::Quic(_) => self.plain("quic", place),
             Record::Rfb(_) => {
                 if is_complete(tx) {
                     self.plain("rfb", Place { dir: Direction::ToServer, ..place });
@@ -438,6 +441,7 @@ fn tx_object<F: Fields>(
             eve::dhcp::message(out, message, options.dhcp_extended);
         }),
         Record::Ntp(message) => record.object("ntp", |out| eve::ntp::message(out, message)),
+        Record::Quic(quic) => record.object("quic", |out| eve::quic::hello(out, quic, options)),
         Record::Tftp(request) => record.object("tftp", |out| eve::tftp::request(out, request)),
         Record::Rfb(rfb) => record.object("rfb", |out| eve::rfb::handshake(out, rfb)),
         Record::Smb(smb) => {

@@ -34,6 +34,7 @@ mod lines;
 pub mod mime;
 pub mod ntp;
 mod protocol;
+pub mod quic;
 pub mod rfb;
 pub mod sip;
 pub mod smb;
@@ -475,6 +476,7 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Quic => Box::new(quic::Parser::default()),
         Protocol::Dhcp => Box::new(dhcp::Parser),
         Protocol::Ntp => Box::new(ntp::Parser),
         Protocol::Tftp => Box::new(tftp::Parser),

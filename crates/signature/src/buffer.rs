@@ -64,6 +64,7 @@ const DCERPC: &[AppProto] = &[Dcerpc, Smb];
 const SNMP: &[AppProto] = &[Snmp];
 const KRB5: &[AppProto] = &[Krb5];
 const SIP: &[AppProto] = &[Sip];
+const QUIC: &[AppProto] = &[Quic];
 const NTP: &[AppProto] = &[AppProto::Ntp];
 const RFB: &[AppProto] = &[AppProto::Rfb];
 const FRAMES: &[AppProto] = &[
@@ -218,6 +219,11 @@ buffers! {
     SipUserAgent: "sip.user_agent", Both, SIP, Multi; "Values of User-Agent."
     SipContentType: "sip.content_type", Both, SIP, Multi; "Values of Content-Type."
     SipContentLength: "sip.content_length", Both, SIP, Multi; "Values of Content-Length."
+    QuicVersion: "quic.version", Both, QUIC, Single; "Version, four bytes."
+    QuicSni: "quic.sni", ToServer, QUIC, Single; "Server name of the client hello."
+    QuicUa: "quic.ua", ToServer, QUIC, Single; "What a client of Google's versions says it is."
+    QuicCyuHash: "quic.cyu.hash", ToServer, QUIC, Multi; "MD5 of the CYU string, lowercase hex."
+    QuicCyuString: "quic.cyu.string", ToServer, QUIC, Multi; "CYU string: version and tags of Google's versions."
     Frame: "frame", Both, FRAMES, Single; "A unit that the protocol sends, of the kind that the rule names."
     NtpReferenceId: "ntp.reference_id", Both, NTP, Single; "Reference identifier, four bytes."
     RfbName: "rfb.name", ToClient, RFB, Single; "Name of the desktop."

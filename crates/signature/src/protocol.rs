@@ -190,7 +190,7 @@ pub struct Support {
 
 impl Default for Support {
     /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP,
-    /// Kerberos, SIP, DHCP, NTP, TFTP and RFB.
+    /// Kerberos, SIP, DHCP, NTP, TFTP, RFB and QUIC.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -215,6 +215,7 @@ impl Default for Support {
             AppProto::Ntp,
             AppProto::Tftp,
             AppProto::Rfb,
+            AppProto::Quic,
         ]);
         let others = ProtoSet::of(&[]);
         Self { detected: parsed.union(others), parsed, file_magic: false }

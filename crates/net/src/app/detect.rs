@@ -1,6 +1,6 @@
 //! Which protocol the first bytes of a direction belong to. Content decides, not the port.
 
-use super::{AppContext, Protocol, dcerpc, dhcp, dns, ntp, smb, tftp};
+use super::{AppContext, Protocol, dcerpc, dhcp, dns, ntp, quic, smb, tftp};
 use crate::cursor::Cursor;
 use crate::flow::Direction;
 
@@ -368,7 +368,9 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
         [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
         _ if port(88) && is_short_kerberos(bytes) => Probe::Is(Protocol::Krb5),
-        [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
+        [0xc0..=0xff, ..] | [0x09..=0x3d, ..] if quic::looks_like(bytes) => {
+            Probe::Is(Protocol::Quic)
+        }
         [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
         [0, 1 | 2, ..] if port(69) && tftp::parse(bytes).is_some() => Probe::Is(Protocol::Tftp),
         _ if first_line_is_sip(bytes) => Probe::Is(Protocol::Sip),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::file::File;
 use super::{
-    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ntp, rfb, sip, smb, smtp, snmp, ssh, tftp,
+    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ntp, quic, rfb, sip, smb, smtp, snmp, ssh, tftp,
     tls, websocket,
 };
 use crate::flow::{Direction, PerDirection};
@@ -46,6 +46,8 @@ pub enum Record {
     Ntp(Box<ntp::Message>),
     /// A TFTP request.
     Tftp(Box<tftp::Request>),
+    /// A hello of QUIC.
+    Quic(Box<quic::Quic>),
     /// The handshake of RFB.
     Rfb(Box<rfb::Rfb>),
 }
@@ -68,6 +70,7 @@ impl Record {
             | Self::Krb5(_)
             | Self::Dhcp(_)
             | Self::Ntp(_)
+            | Self::Quic(_)
             | Self::Tftp(_)
             | Self::Rfb(_)
             | Self::Sip(_) => 1,
@@ -145,6 +148,7 @@ impl Transaction {
             Record::Websocket(_) => Protocol::Websocket,
             Record::Dhcp(_) => Protocol::Dhcp,
             Record::Ntp(_) => Protocol::Ntp,
+            Record::Quic(_) => Protocol::Quic,
             Record::Tftp(_) => Protocol::Tftp,
             Record::Rfb(_) => Protocol::Rfb,
         }

@@ -147,7 +147,6 @@ const NOT_EVALUATED: &[&str] = &[
     "tls_",
     "ssh.",
     "http2.",
-    "quic.",
     "smb.",
     "smb_",
     "dcerpc.",

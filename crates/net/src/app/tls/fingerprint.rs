@@ -22,7 +22,7 @@ fn dashed(values: impl Iterator<Item = u16>) -> String {
     out
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::app) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');
