@@ -90,14 +90,16 @@ fn is_established(flow: &Flow) -> bool {
     }
 }
 
-fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
+fn flow_view(flow: &Flow, transactions: &TxList, memory: &FlowMemory) -> FlowView {
     let (packets, bytes) = (flow.packets(), flow.bytes());
     let [to_server, to_client] = &memory.raw;
     let age = flow.last().saturating_sub(flow.start()).div_euclid(1_000_000);
     FlowView {
         established: is_established(flow),
         app: app_proto(flow.protocol()),
-        app_by_direction: None,
+        app_by_direction: transactions
+            .protocols()
+            .map(|sides| [app_proto(sides.to_server), app_proto(sides.to_client)]),
         stream_size: stream_size(flow, [to_server.seen(), to_client.seen()]),
         packets: [u64::from(packets.to_server), u64::from(packets.to_client)],
         bytes: [bytes.to_server, bytes.to_client],
@@ -232,7 +234,8 @@ impl Detector {
     ) -> &[Match] {
         self.found.clear();
         let mut names = [""; 16];
-        let events = packet_view::events(packet, &mut names);
+        let of_flow = place.map(|place| place.transactions.flow_events()).unwrap_or_default();
+        let events = packet_view::events(packet, of_flow, &mut names);
         let mut view = packet_view::of(packet, events);
         let (Some(place), Some(memory)) = (place, memory) else {
             let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
@@ -245,7 +248,7 @@ impl Detector {
         };
         let Place { flow, dir, in_stream, .. } = place;
         view.direction = Some(direction(dir));
-        let mut of_flow = flow_view(flow, memory);
+        let mut of_flow = flow_view(flow, place.transactions, memory);
         if flow.proto() == 6 {
             let now = of_flow.established;
             of_flow.established = std::mem::replace(&mut memory.established, now);
@@ -282,7 +285,7 @@ impl Detector {
                 ..signature::IpFields::default()
             },
             direction: Some(signature::Direction::ToServer),
-            flow: Some(flow_view(flow, memory)),
+            flow: Some(flow_view(flow, transactions, memory)),
             pseudo: true,
             ..PacketView::default()
         };

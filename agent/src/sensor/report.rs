@@ -352,12 +352,28 @@ impl<O: Output> Reporter<O> {
     }
 
     fn transactions(&mut self, flow: &Flow, transactions: &TxList, ended: bool) {
+        if !transactions.flow_events().is_empty() && self.settings.records.anomaly_app {
+            self.flow_events(flow, transactions);
+        }
         let mut last = None;
         for (tx, dir) in transactions.changed() {
             // A transaction with news on both sides is one piece of news.
             if last.replace(tx.id) != Some(tx.id) {
                 self.transaction(flow, tx, dir, ended);
             }
+        }
+    }
+
+    /// What is wrong with the protocol of a flow.
+    fn flow_events(&mut self, flow: &Flow, transactions: &TxList) {
+        for event in transactions.flow_events() {
+            let options = &self.settings.records;
+            let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
+            let mut record = self.output.begin();
+            head.of_flow(&mut record, flow, Direction::ToServer);
+            record.text("pkt_src", self.source);
+            record.value("anomaly", eve::anomaly::of_flow(flow.protocol(), event));
+            self.output.record(self.ts, "anomaly", record);
         }
     }
 
@@ -516,6 +532,10 @@ impl<O: Output> Sink for Reporter<O> {
         self.noted(flow, &mut record);
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());
+        }
+        if let Some(sides) = transactions.protocols() {
+            record.text("app_proto_ts", sides.to_server.name());
+            record.text("app_proto_tc", sides.to_client.name());
         }
         self.output.record(self.ts, "flow", record);
         self.memory(flow).detection = FlowMemory::default();

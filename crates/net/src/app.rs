@@ -36,6 +36,7 @@ pub mod ntp;
 mod protocol;
 pub mod quic;
 pub mod rfb;
+pub mod sides;
 pub mod sip;
 pub mod smb;
 pub mod smtp;
@@ -254,6 +255,9 @@ impl AppLayer {
             State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
             State::Probing => self.probe(dir, bytes, cx),
             State::Parsing(parser) => {
+                if self.txs.sides.is_new(dir) {
+                    self.txs.sides.look(dir, bytes, cx);
+                }
                 if let Some(frames) = &mut self.frames {
                     frames.data(dir, bytes, &mut self.txs.frames);
                 }
@@ -278,6 +282,7 @@ impl AppLayer {
         match &mut self.state {
             State::Probing => {
                 *self.gave_up.get_mut(dir) = true;
+                self.txs.sides.event(sides::SKIPPED);
                 if !self.seen.get(dir).is_empty() {
                     self.skip(dir, missing);
                 }
@@ -414,6 +419,15 @@ impl AppLayer {
         if !cx.config.is_enabled(protocol) {
             return self.fail();
         }
+        if dir == Direction::ToClient
+            && matches!(protocol, Protocol::Http | Protocol::Tls)
+            && cx.transport == Transport::Tcp
+            && self.protocol == Protocol::Unknown
+            && self.seen.to_server.is_empty()
+        {
+            self.txs.sides.event(sides::WRONG_DIRECTION);
+        }
+        self.txs.sides.begin(protocol, dir, cx);
         self.protocol = protocol;
         self.txs.set_limit(cx.config.max_transactions);
         self.state = parser_of(protocol, cx).map_or(State::Passive, State::Parsing);
@@ -444,6 +458,11 @@ impl AppLayer {
             return;
         }
         self.txs.original.get_or_insert(self.protocol);
+        self.txs.sides.wanted = match self.protocol {
+            // STARTTLS (RFC 3207), AUTH TLS (RFC 4217).
+            Protocol::Smtp | Protocol::Ftp => Some(Protocol::Tls),
+            _ => to,
+        };
         self.state = State::Probing;
         self.seen = PerDirection::default();
         self.gave_up = PerDirection::default();

@@ -10,6 +10,16 @@ pub(crate) fn packet(event: DecoderEvent) -> Value {
     json!({"type": kind, "event": event.name()})
 }
 
+/// An anomaly in what a flow speaks.
+pub(crate) fn of_flow(protocol: net::Protocol, event: &str) -> Value {
+    json!({
+        "app_proto": protocol.name(),
+        "type": "applayer",
+        "event": event.to_ascii_uppercase(),
+        "layer": "proto_detect",
+    })
+}
+
 /// An anomaly in a transaction.
 pub(crate) fn transaction(tx: &Transaction, event: &net::app::Event) -> Value {
     // SMTP's are written in capitals.

@@ -234,6 +234,7 @@ pub struct TxList {
     pub(super) original: Option<Protocol>,
     /// Frames that were not looked at yet.
     pub(super) frames: super::frame::Found,
+    pub(super) sides: super::sides::Sides,
 }
 
 impl Default for TxList {
@@ -246,6 +247,7 @@ impl Default for TxList {
             any_uninspected: false,
             original: None,
             frames: super::frame::Found::default(),
+            sides: super::sides::Sides::default(),
         }
     }
 }
@@ -259,6 +261,18 @@ impl TxList {
     #[must_use]
     pub fn original_protocol(&self) -> Option<Protocol> {
         self.original
+    }
+
+    /// What each side speaks, when that differs; the flow is parsed as the protocol that was known first.
+    #[must_use]
+    pub fn protocols(&self) -> Option<PerDirection<Protocol>> {
+        self.sides.differing()
+    }
+
+    /// Events of the flow since the last call of `settle`, by the name of the `app-layer-event` keyword.
+    #[must_use]
+    pub fn flow_events(&self) -> &[&'static str] {
+        self.sides.news()
     }
 
     /// Frames that were not looked at yet, oldest first.
@@ -371,6 +385,7 @@ impl TxList {
     /// The news was taken note of: forgets it, and every transaction that is complete. Of `inspected`
     /// (`None`: of both directions) it was inspected too; what was not keeps its transaction.
     pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
+        self.sides.settle();
         self.frames.settle(inspected);
         if !std::mem::take(&mut self.any_touched) && !self.any_uninspected {
             return;
