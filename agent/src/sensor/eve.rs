@@ -85,7 +85,7 @@ fn proto<F: Fields>(record: &mut F, proto: u8) {
         132 => "SCTP",
         other => return record.text("proto", &format!("{other:03}")),
     };
-    record.text("proto", name);
+    record.word("proto", name);
 }
 
 /// What every record begins with.

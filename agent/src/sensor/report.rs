@@ -118,6 +118,9 @@ impl<O: Output> Reporter<O> {
 
     /// Adds what rules have noted about a flow.
     fn noted(&self, flow: &Flow, record: &mut O::Record) {
+        if !self.settings.records.metadata || self.detector.is_none() {
+            return;
+        }
         let mut noted = eve::Object::new();
         self.bits_into(flow, &mut noted);
         for (key, value) in noted {
@@ -147,7 +150,7 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
         let mut record = self.output.begin();
         head.of_flow(&mut record, place.flow, place.dir);
-        record.text("pkt_src", self.source);
+        record.word("pkt_src", self.source);
         self.noted(place.flow, &mut record);
         fill(&mut record, &self.settings);
         self.output.record(self.ts, kind, record);
@@ -320,7 +323,7 @@ impl<O: Output> Reporter<O> {
         for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, place.flow, Some(place.tx), &settings.records);
-                record.text("app_proto", place.tx.protocol().name());
+                record.word("app_proto", place.tx.protocol().name());
                 record.object("fileinfo", |info| eve::file::of(info, file, place.tx.id));
             });
         }

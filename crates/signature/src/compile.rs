@@ -4,8 +4,11 @@
 
 mod end;
 mod fast;
+mod fixed;
 mod gram;
+pub(crate) mod group;
 pub(crate) mod matcher;
+pub(crate) mod need;
 mod order;
 pub(crate) mod plan;
 mod short;
@@ -16,7 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{
     Source, Support,
     check::{AddressSet, Rule, dataset::Dataset, pool::Pool, ranges::Ranges},
-    compile::plan::{Plan, Planner},
+    compile::{
+        need::Needs,
+        plan::{Plan, Planner},
+    },
     load::Place,
     scan::LazyRegex,
 };
@@ -34,6 +40,7 @@ pub struct RuleSet {
     pub(crate) ports: Vec<Ranges<u16>>,
     pub(crate) regexes: Vec<LazyRegex>,
     pub(crate) plan: Plan,
+    pub(crate) needs: Needs,
     pub(crate) flow_bits: Vec<Box<str>>,
     pub(crate) datasets: Vec<Dataset>,
 }
@@ -56,6 +63,7 @@ pub(crate) fn compile(
     let plan =
         Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
             .plan();
+    let needs = Needs::new(&rules, &addresses, &ports);
     RuleSet {
         generation: GENERATION.fetch_add(1, Ordering::Relaxed),
         rules,
@@ -66,6 +74,7 @@ pub(crate) fn compile(
         ports,
         regexes,
         plan,
+        needs,
         flow_bits: pool.flow_bits.into_values(),
         datasets: pool.datasets,
     }

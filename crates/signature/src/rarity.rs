@@ -36,6 +36,20 @@ const COMMON: &[&str] = &[
     "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
 ];
 
+/// Runs that every message of DNS has in its header, or most answers.
+const HEADERS: &[[u8; 4]] = &[
+    [1, 0, 0, 1],
+    [0, 0, 1, 0],
+    [0, 1, 0, 0],
+    [1, 0, 0, 0],
+    [0, 0, 0, 0],
+    [0, 0, 0, 1],
+    [0x81, 0x80, 0, 1],
+    [0x80, 0, 1, 0],
+    [0, 1, 0, 1],
+    [0xc0, 0x0c, 0, 1],
+];
+
 /// [`COMMON`] for looking up.
 static IS_COMMON: LazyLock<HashSet<[u8; 4], foldhash::fast::RandomState>> = LazyLock::new(|| {
     COMMON.iter().filter_map(|run| <[u8; 4]>::try_from(run.as_bytes()).ok()).collect()
@@ -53,6 +67,9 @@ pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
     if IS_COMMON.contains(&lower) {
         cost += 16;
     }
+    if HEADERS.contains(&window) {
+        cost += 30;
+    }
     if lower.windows(2).all(|pair| pair.first() == pair.last()) {
         cost += 10;
     }
@@ -64,6 +81,12 @@ pub(crate) fn rarest_byte(pattern: &[u8]) -> u16 {
     (0_u16..).zip(pattern).min_by_key(|(_, byte)| byte_cost(**byte)).map_or(0, |(at, _)| at)
 }
 
+/// Cost of a pattern that is shorter than a window: its bytes, and something for a search of its own.
+fn short_cost(pattern: &[u8]) -> u32 {
+    let missing = 4_u32.saturating_sub(u32::try_from(pattern.len()).unwrap_or(4));
+    pattern.iter().map(|byte| byte_cost(*byte)).sum::<u32>() + missing * 20 + 12
+}
+
 /// Cost of the best window of a pattern; short patterns cost most.
 pub(crate) fn pattern_cost(pattern: &[u8]) -> u32 {
     pattern
@@ -71,5 +94,5 @@ pub(crate) fn pattern_cost(pattern: &[u8]) -> u32 {
         .filter_map(|window| <[u8; 4]>::try_from(window).ok())
         .map(gram_cost)
         .min()
-        .unwrap_or_else(|| 90 - 8 * u32::try_from(pattern.len().min(4)).unwrap_or(0))
+        .unwrap_or_else(|| short_cost(pattern))
 }

@@ -34,8 +34,9 @@ use crate::{
         rule::{Gate, Post},
     },
     compile::{
+        group::PortGroups,
         matcher::{MatchScratch, PrefilterStats},
-        plan::{HEAD, PortGroups},
+        need,
     },
     scan::{
         header::Place,
@@ -162,8 +163,7 @@ impl<'a> Scan<'a> {
             let ends = (self.packet.src, self.packet.dst);
             self.search(groups, (data, self.packet.dst_port, ends), &mut candidates);
         }
-        candidates.sort_unstable();
-        candidates.dedup();
+        self.settle(Place::Packet, &mut candidates);
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Packet);
         }
@@ -198,6 +198,53 @@ impl<'a> Scan<'a> {
         without_pattern(&self.rules.plan.addresses, (self.packet.src, self.packet.dst), out);
     }
 
+    /// What of the packet's header changes from packet to packet, for data at `place`, in the bits of
+    /// [`need::Needs`].
+    fn moment(&self, place: Place) -> u64 {
+        let packet = self.packet;
+        let moment = need::Moment {
+            ip_proto: packet.ip_proto,
+            direction: place.direction(packet),
+            established: packet.flow.is_some_and(|flow| flow.established),
+            flags: packet.tcp.filter(|_| !packet.pseudo).map(|tcp| tcp.flags),
+            app: packet.flow.map(|flow| flow.app),
+        };
+        let any_app = if let Place::Transaction(_) = place { need::ANY_APP } else { 0 };
+        self.rules.needs.of_moment(moment) | any_app
+    }
+
+    /// What is known of the ends of data at `place`, in the bits of [`need::Needs`].
+    fn ends_of(&mut self, place: Place) -> u64 {
+        let (rules, packet) = (self.rules, self.packet);
+        let (from, to) = place.ends(packet);
+        let sets = (rules.addresses.as_slice(), rules.ports.as_slice());
+        let of_ends = || rules.needs.of_ends(sets, from, to);
+        match &mut self.flow {
+            // Of the packets of other protocols some only speak of the flow, as ICMP errors do.
+            Some(flow) if matches!(packet.ip_proto, 6 | 17) => {
+                *flow.ends[usize::from(from <= to)].get_or_insert_with(of_ends)
+            }
+            _ => of_ends(),
+        }
+    }
+
+    /// Drops candidates that the packet's header rules out; sorts the others.
+    fn settle(&mut self, place: Place, candidates: &mut Vec<u32>) {
+        if candidates.is_empty() {
+            return;
+        }
+        let needs = &self.rules.needs;
+        let moment = self.moment(place);
+        candidates.retain(|id| needs.allow(*id, moment | need::ANY_ENDS));
+        if candidates.is_empty() {
+            return;
+        }
+        let facts = moment | self.ends_of(place);
+        candidates.retain(|id| needs.allow(*id, facts));
+        candidates.sort_unstable();
+        candidates.dedup();
+    }
+
     /// Runs the rules on raw streams over newly arrived data of one direction.
     pub fn stream(&mut self, chunk: &ChunkView<'_>) {
         if self.is_passed() {
@@ -219,8 +266,7 @@ impl<'a> Scan<'a> {
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
             self.search(groups, (data, port, ends), &mut candidates);
         }
-        candidates.sort_unstable();
-        candidates.dedup();
+        self.settle(Place::Stream(chunk.direction), &mut candidates);
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Stream(chunk.direction));
         }
@@ -236,19 +282,7 @@ impl<'a> Scan<'a> {
         let (data, port, ends) = place;
         let matching = &mut self.scratch.matching;
         if !data.bytes.is_empty() {
-            // What of the beginning is in these bytes.
-            let left = (HEAD as u64).saturating_sub(data.offset);
-            let left = usize::try_from(left).unwrap_or(usize::MAX);
-            let head = data.bytes.get(..left).unwrap_or(data.bytes);
-            let by_port = port.and_then(|port| groups.by_port.get(&port));
-            for searches in std::iter::once(&groups.all).chain(by_port) {
-                if head.len() == data.bytes.len() {
-                    searches.short.scan(head, false, matching, out);
-                } else {
-                    searches.any.scan(data.bytes, false, matching, out);
-                    searches.head.scan(head, false, matching, out);
-                }
-            }
+            groups.scan((data.bytes, data.offset), port, matching, out);
         }
         without_pattern(groups, ends, out);
     }

@@ -37,13 +37,9 @@ pub(crate) fn naive(rules: &str) -> RuleSet {
     let mut set = good(rules);
     for groups in set.plan.packet.iter_mut().chain(&mut set.plan.stream) {
         let searches = || std::iter::once(&groups.all).chain(groups.by_port.values());
-        let all: Vec<u32> = searches()
-            .flat_map(|one| [&one.any, &one.head])
-            .flat_map(|matcher| matcher.rules())
-            .copied()
-            .collect();
+        let all: Vec<u32> = searches().flat_map(crate::compile::group::Searches::rules).collect();
         groups.always.extend(all);
-        groups.all = crate::compile::plan::Searches::default();
+        groups.all = crate::compile::group::Searches::default();
         groups.by_port.clear();
     }
     for hook in set.plan.tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks) {

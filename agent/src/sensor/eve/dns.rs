@@ -113,7 +113,7 @@ fn lower_type(kind: u16) -> String {
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     let flags = message.flags;
     dns.number("version", 3);
-    dns.text("type", if message.is_response() { "response" } else { "request" });
+    dns.word("type", if message.is_response() { "response" } else { "request" });
     dns.number("tx_id", tx_id);
     dns.number("id", message.id.into());
     header_flags(dns, flags);
@@ -156,20 +156,13 @@ fn header_flags<F: Fields>(dns: &mut F, flags: u16) {
 
 /// Adds the flags word in hexadecimal digits, without leading zeros.
 fn hex<F: Fields>(dns: &mut F, flags: u16) {
-    let mut digits = [b'0'; 4];
-    let mut left = flags;
-    let mut used = 0_usize;
-    for digit in digits.iter_mut().rev() {
-        let nibble = u8::try_from(left & 15).unwrap_or(0);
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-        left >>= 4;
-        used += 1;
-        if left == 0 {
-            break;
-        }
-    }
-    let text = digits.get(4 - used..).unwrap_or_default();
-    dns.text("flags", std::str::from_utf8(text).unwrap_or("0"));
+    let [high, low] = flags.to_be_bytes();
+    let digits = [high >> 4, high & 15, low >> 4, low & 15].map(|nibble| {
+        let first = if nibble < 10 { b'0' } else { b'a' - 10 };
+        first + nibble
+    });
+    let zeros = (flags.leading_zeros() / 4).min(3) as usize;
+    dns.bytes("flags", &digits[zeros..]);
 }
 
 fn answer<F: Fields>(record: &mut F, answer: &Answer) {
@@ -223,12 +216,20 @@ fn grouped<F: Fields>(dns: &mut F, answers: &[Answer]) {
     let of = |kind: u16| {
         answers.iter().filter(move |a| a.kind == kind).filter_map(|answer| plain(&answer.data))
     };
-    if TYPES.iter().all(|(kind, _)| of(*kind).next().is_none()) {
+    // A bit for each type that is there.
+    let there = answers.iter().filter(|answer| plain(&answer.data).is_some()).fold(
+        0_u8,
+        |there, answer| {
+            let place = TYPES.iter().position(|(kind, _)| *kind == answer.kind);
+            there | place.map_or(0, |place| 1 << place)
+        },
+    );
+    if there == 0 {
         return;
     }
     dns.object("grouped", |groups| {
-        for (kind, name) in TYPES {
-            if of(kind).next().is_some() {
+        for (place, (kind, name)) in TYPES.into_iter().enumerate() {
+            if there >> place & 1 != 0 {
                 groups.texts(name, of(kind));
             }
         }
@@ -250,7 +251,7 @@ fn rcode_name<F: Fields>(record: &mut F, rcode: u16) {
         10 => "NOTZONE",
         other => return record.text("rcode", &other.to_string()),
     };
-    record.text("rcode", name);
+    record.word("rcode", name);
 }
 
 /// Names of record types, by number (IANA registry).
@@ -327,11 +328,33 @@ pub(crate) fn type_number(name: &str) -> Option<u16> {
 
 /// Adds the name of a record type (IANA registry), or its number.
 fn type_name<F: Fields>(record: &mut F, kind: u16) {
-    match NAMES.binary_search_by_key(&kind, |(number, _)| *number) {
-        Ok(at) => record.text("rrtype", NAMES.get(at).map_or("", |(_, name)| name)),
-        Err(_) => record.text("rrtype", &kind.to_string()),
+    let name = match LOW_NAMES.get(usize::from(kind)) {
+        Some(name) => *name,
+        None => NAMES
+            .binary_search_by_key(&kind, |(number, _)| *number)
+            .ok()
+            .and_then(|at| NAMES.get(at))
+            .map_or("", |(_, name)| name),
+    };
+    if name.is_empty() {
+        return record.text("rrtype", &kind.to_string());
     }
+    record.word("rrtype", name);
 }
+
+/// The names of the types that nearly all records have, by number; empty where there is none.
+const LOW_NAMES: [&str; 66] = {
+    let mut names = [""; 66];
+    let mut at = 0;
+    while at < NAMES.len() {
+        let (number, name) = NAMES[at];
+        if (number as usize) < names.len() {
+            names[number as usize] = name;
+        }
+        at += 1;
+    }
+    names
+};
 
 #[cfg(test)]
 mod tests {

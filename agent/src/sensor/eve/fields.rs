@@ -8,6 +8,10 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+mod line;
+
+pub(crate) use line::Line;
+
 use super::{Object, address, text, timestamp};
 
 /// An item of a list of strings.
@@ -25,6 +29,10 @@ pub(crate) trait Fields: Default {
     fn head(&mut self, ts: i64, kind: &'static str);
     /// A string.
     fn text(&mut self, key: &str, value: &str);
+    /// A string of ours, in which nothing has to be escaped.
+    fn word(&mut self, key: &str, value: &'static str) {
+        self.text(key, value);
+    }
     /// Bytes off the wire as text, see [`text`].
     fn bytes(&mut self, key: &str, value: &[u8]);
     /// A number.
@@ -115,275 +123,9 @@ impl Fields for Object {
     }
 }
 
-/// Lines of JSON; the last one may be under way.
-#[derive(Debug, Default)]
-pub(crate) struct Line {
-    text: Vec<u8>,
-    /// The next field is not the first of its object.
-    comma: bool,
-    clock: Clock,
-}
-
-/// The day that was written last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Clock {
-    /// Days since the epoch.
-    day: i64,
-    /// `2026-01-31T`, zeros before the first.
-    text: [u8; 11],
-}
-
-/// True when text can stand in a JSON string as it is: ASCII without controls, quotes and backslashes.
-fn is_plain(bytes: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // Eight bytes at once; borrows only ever make a plain byte look suspicious, never the reverse.
-    let suspicious = |word: u64| {
-        let below_space = word.wrapping_sub(ONES * 0x20);
-        let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
-        let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-        (word | below_space | quote | backslash) & HIGHS != 0
-    };
-    let plain = |byte: &u8| matches!(byte, 0x20..=0x7f) && *byte != b'"' && *byte != b'\\';
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().all(|word| !suspicious(u64::from_le_bytes(*word)) || word.iter().all(plain))
-        && rest.iter().all(plain)
-}
-
-impl Line {
-    /// A record after those in the buffer.
-    pub(crate) fn again(mut self) -> Self {
-        self.text.push(b'{');
-        self.comma = false;
-        self
-    }
-
-    /// Ends the line.
-    pub(crate) fn finish(&mut self) {
-        self.text.extend_from_slice(b"}\n");
-    }
-
-    /// The lines so far.
-    pub(crate) fn lines(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// Forgets the lines so far.
-    pub(crate) fn clear(&mut self) {
-        self.text.clear();
-    }
-
-    // Keys are constants: inlined, their bytes are stored without a call.
-    #[inline(always)]
-    fn key(&mut self, key: &str) {
-        if std::mem::replace(&mut self.comma, true) {
-            self.text.push(b',');
-        }
-        self.text.push(b'"');
-        self.text.extend_from_slice(key.as_bytes());
-        self.text.extend_from_slice(b"\":");
-    }
-
-    fn string(&mut self, value: &str) {
-        self.text.push(b'"');
-        if is_plain(value.as_bytes()) {
-            self.text.extend_from_slice(value.as_bytes());
-        } else {
-            self.escaped(value);
-        }
-        self.text.push(b'"');
-    }
-
-    fn escaped(&mut self, value: &str) {
-        for byte in value.bytes() {
-            match byte {
-                b'"' => self.text.extend_from_slice(b"\\\""),
-                b'\\' => self.text.extend_from_slice(b"\\\\"),
-                b'\n' => self.text.extend_from_slice(b"\\n"),
-                b'\r' => self.text.extend_from_slice(b"\\r"),
-                b'\t' => self.text.extend_from_slice(b"\\t"),
-                0..0x20 => {
-                    self.text.extend_from_slice(b"\\u00");
-                    self.hex(byte);
-                }
-                _ => self.text.push(byte),
-            }
-        }
-    }
-
-    /// Bytes off the wire as a string.
-    fn raw(&mut self, value: &[u8]) {
-        if is_plain(value) {
-            self.text.push(b'"');
-            self.text.extend_from_slice(value);
-            return self.text.push(b'"');
-        }
-        match std::str::from_utf8(value) {
-            Ok(value) => self.string(value),
-            Err(_) => self.string(&value.escape_ascii().to_string()),
-        }
-    }
-
-    fn ip(&mut self, value: IpAddr, compress: bool) {
-        self.text.push(b'"');
-        match value {
-            IpAddr::V4(v4) => {
-                let [first, rest @ ..] = v4.octets();
-                self.digits(first.into());
-                for octet in rest {
-                    self.text.push(b'.');
-                    self.digits(octet.into());
-                }
-            }
-            IpAddr::V6(v6) if compress => self.text.extend_from_slice(v6.to_string().as_bytes()),
-            IpAddr::V6(v6) => {
-                for (at, byte) in v6.octets().into_iter().enumerate() {
-                    if at > 0 && at % 2 == 0 {
-                        self.text.push(b':');
-                    }
-                    self.hex(byte);
-                }
-            }
-        }
-        self.text.push(b'"');
-    }
-
-    /// Two hexadecimal digits.
-    fn hex(&mut self, byte: u8) {
-        for nibble in [byte >> 4, byte & 15] {
-            self.text.push(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-        }
-    }
-
-    fn digits(&mut self, value: u64) {
-        let mut room = itoa::Buffer::new();
-        self.text.extend_from_slice(room.format(value).as_bytes());
-    }
-
-    /// A time with its microseconds, in quotes.
-    fn moment(&mut self, micros: i64) {
-        self.text.push(b'"');
-        self.second(micros.div_euclid(1_000_000));
-        // With a one in front, so that leading zeros are written.
-        let mut room = itoa::Buffer::new();
-        let fraction = room.format(1_000_000 + micros.rem_euclid(1_000_000)).as_bytes();
-        self.text.push(b'.');
-        self.text.extend_from_slice(fraction.get(1..).unwrap_or_default());
-        self.text.extend_from_slice(b"+0000\"");
-    }
-
-    /// A second as `2026-01-31T23:59:59`.
-    fn second(&mut self, second: i64) {
-        let (day, of_day) = (second.div_euclid(86_400), second.rem_euclid(86_400));
-        if self.clock.day != day || self.clock.text[0] == 0 {
-            let text = timestamp(day.saturating_mul(86_400_000_000));
-            if let Some(text) = text.as_bytes().first_chunk() {
-                self.clock = Clock { day, text: *text };
-            }
-        }
-        let two = |number: i64| {
-            let digit = |n: i64| b'0'.wrapping_add(u8::try_from(n).unwrap_or(0));
-            [digit(number / 10), digit(number % 10)]
-        };
-        let ([h1, h2], [m1, m2], [s1, s2]) =
-            (two(of_day / 3600), two(of_day / 60 % 60), two(of_day % 60));
-        self.text.extend_from_slice(&self.clock.text);
-        self.text.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2]);
-    }
-}
-
-impl Fields for Line {
-    fn head(&mut self, ts: i64, kind: &'static str) {
-        self.time("timestamp", ts);
-        self.text("event_type", kind);
-    }
-
-    #[inline(always)]
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.string(value);
-    }
-
-    #[inline(always)]
-    fn bytes(&mut self, key: &str, value: &[u8]) {
-        self.key(key);
-        self.raw(value);
-    }
-
-    #[inline(always)]
-    fn number(&mut self, key: &str, value: u64) {
-        self.key(key);
-        self.digits(value);
-    }
-
-    #[inline(always)]
-    fn boolean(&mut self, key: &str, value: bool) {
-        self.key(key);
-        self.text.extend_from_slice(if value { b"true" } else { b"false" });
-    }
-
-    #[inline(always)]
-    fn address(&mut self, key: &str, value: IpAddr, compress: bool) {
-        self.key(key);
-        self.ip(value, compress);
-    }
-
-    fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>) {
-        self.key(key);
-        self.text.push(b'[');
-        for (at, item) in items.enumerate() {
-            if at > 0 {
-                self.text.push(b',');
-            }
-            match item {
-                Text::Bytes(bytes) => self.raw(bytes),
-                Text::Address(value) => self.ip(value, false),
-            }
-        }
-        self.text.push(b']');
-    }
-
-    #[inline(always)]
-    fn time(&mut self, key: &str, micros: i64) {
-        self.key(key);
-        self.moment(micros);
-    }
-
-    fn value(&mut self, key: &str, value: Value) {
-        self.key(key);
-        self.text.extend_from_slice(value.to_string().as_bytes());
-    }
-
-    fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
-        self.key(key);
-        self.text.push(b'{');
-        self.comma = false;
-        fill(self);
-        self.text.push(b'}');
-        self.comma = true;
-    }
-
-    fn objects<T>(
-        &mut self,
-        key: &str,
-        items: impl Iterator<Item = T>,
-        fill: impl Fn(&mut Self, T),
-    ) {
-        self.key(key);
-        self.text.push(b'[');
-        for (at, item) in items.enumerate() {
-            self.text.extend_from_slice(if at > 0 { b",{" } else { b"{" });
-            self.comma = false;
-            fill(self, item);
-            self.text.push(b'}');
-        }
-        self.text.push(b']');
-        self.comma = true;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::line::is_plain;
     use super::*;
 
     fn fill(record: &mut impl Fields) {

@@ -28,7 +28,7 @@ pub(crate) fn ended<F: Fields>(
     record: &mut F,
     head: &Head<'_>,
     flow: &Flow,
-    (state, reason): (&str, EndReason),
+    (state, reason): (&'static str, EndReason),
 ) {
     head.of_flow(record, flow, Direction::ToServer);
     if matches!(flow.proto(), 1 | 58) {
@@ -40,7 +40,7 @@ pub(crate) fn ended<F: Fields>(
         }
     }
     if flow.protocol() != net::Protocol::Unknown {
-        record.text("app_proto", flow.protocol().name());
+        record.word("app_proto", flow.protocol().name());
     }
     let age = flow.last().div_euclid(1_000_000).saturating_sub(flow.start().div_euclid(1_000_000));
     record.object("flow", |body| {
@@ -48,8 +48,8 @@ pub(crate) fn ended<F: Fields>(
         body.time("start", flow.start());
         body.time("end", flow.last());
         body.number("age", age.unsigned_abs());
-        body.text("state", state);
-        body.text("reason", reason_name(reason));
+        body.word("state", state);
+        body.word("reason", reason_name(reason));
         body.boolean("alerted", flow.alerted());
         if flow.transactions() > 0 {
             body.number("tx_cnt", flow.transactions());
@@ -93,7 +93,7 @@ fn tcp<F: Fields>(body: &mut F, flow: &Flow) {
         }
     }
     if flow.tcp_state() != TcpState::None {
-        body.text("state", flow.tcp_state().name());
+        body.word("state", flow.tcp_state().name());
     }
 }
 

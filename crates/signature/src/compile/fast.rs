@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The chosen content.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     /// Number of its block in the rule.
     pub(super) block: usize,
@@ -19,21 +19,45 @@ pub(super) struct Chosen {
     pub(super) at_end: bool,
     /// The match ends within this many bytes from the beginning.
     pub(super) limit: Option<u64>,
+    /// The only place where it can stand, counted from the beginning.
+    pub(super) at: Option<u64>,
 }
+
+/// Cost of what is there so often that a search for something else is cheaper, payload's own included.
+const HOPELESS: u32 = 75;
+
+/// What a place out of some hundred is worth: twice the logarithm of a hundred.
+const ONE_PLACE: u32 = 14;
 
 /// The content to prefilter on, if the rule has one that must be present.
 pub(super) fn choose(rule: &Rule, pool: &[u8], in_transaction: bool) -> Option<Chosen> {
+    contents(rule, in_transaction)
+        .min_by_key(|(number, block, content)| (cost(block, content, pool), *number))
+        .map(|(number, block, content)| chosen(number, block, content, pool))
+}
+
+/// A content that stands within the first `head` bytes, so that the rest need not be searched; `None` when all
+/// of these are hopeless.
+pub(super) fn choose_near(rule: &Rule, pool: &[u8], head: usize) -> Option<Chosen> {
+    contents(rule, false)
+        .filter(|(_, _, content)| limit(content).is_some_and(|limit| limit <= head as u64))
+        .map(|(number, block, content)| (cost(block, content, pool), number, block, content))
+        .filter(|(cost, ..)| cost.0 <= HOPELESS)
+        .min_by_key(|(cost, number, ..)| (*cost, *number))
+        .map(|(_, number, block, content)| chosen(number, block, content, pool))
+}
+
+/// Contents that can be searched for, with their blocks and these blocks' numbers.
+fn contents(rule: &Rule, in_transaction: bool) -> impl Iterator<Item = (usize, &Block, &Content)> {
     rule.blocks
         .iter()
         .enumerate()
-        .filter(|(_, block)| usable(block, in_transaction))
+        .filter(move |(_, block)| usable(block, in_transaction))
         .flat_map(|(number, block)| block.items.iter().map(move |item| (number, block, item)))
         .filter_map(|(number, block, item)| match item {
             Item::Content(content) if !content.negated => Some((number, block, content)),
             _ => None,
         })
-        .min_by_key(|(number, block, content)| (cost(block, content, pool), *number))
-        .map(|(number, block, content)| chosen(number, block, content, pool))
 }
 
 fn usable(block: &Block, in_transaction: bool) -> bool {
@@ -55,6 +79,9 @@ fn cost(block: &Block, content: &Content, pool: &[u8]) -> (u32, u32) {
     }
     if block.buffer == Buffer::Payload {
         cost += 20;
+        if only_place(content).is_some() {
+            cost = cost.saturating_sub(ONE_PLACE);
+        }
     }
     if block.buffer.is_windowed() {
         cost += 10;
@@ -73,15 +100,27 @@ fn anchored_at_end(block: &Block, content: &Content) -> bool {
 fn chosen(number: usize, block: &Block, content: &Content, pool: &[u8]) -> Chosen {
     let whole = crate::check::pool::bytes_of(pool, content.pattern);
     let at_end = anchored_at_end(block, content);
-    let bytes = match content.fast {
+    let (start, bytes) = match content.fast {
         Fast::Chop { offset, len } if !at_end => {
             let start = usize::from(offset);
-            whole.get(start..start + usize::from(len)).unwrap_or(whole)
+            let part = whole.get(start..start + usize::from(len));
+            part.map_or((0, whole), |part| (u64::from(offset), part))
         }
-        _ => whole,
+        _ => (0, whole),
     };
     let limit = limit(content);
-    Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end, limit }
+    let at = only_place(content).filter(|_| block.buffer == Buffer::Payload).map(|at| at + start);
+    Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end, limit, at }
+}
+
+/// Where the content must begin, counted from the beginning, when the rule leaves it one place.
+fn only_place(content: &Content) -> Option<u64> {
+    limit(content)?.checked_sub(u64::from(content.pattern.len)).filter(|at| {
+        *at == match content.offset {
+            Some(Num::Const(offset)) => u64::try_from(offset).unwrap_or(u64::MAX),
+            _ => 0,
+        }
+    })
 }
 
 /// Where the match must have ended, counted from the beginning, when the rule says so.

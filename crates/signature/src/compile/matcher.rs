@@ -8,7 +8,11 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 
-use crate::compile::{end::EndSet, gram::GramSet, short::ShortSet};
+use crate::compile::{
+    end::{End, EndSet},
+    gram::GramSet,
+    short::ShortSet,
+};
 
 /// A fast pattern on its way into a matcher.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,7 +22,16 @@ pub(crate) struct Wanted {
     pub(crate) nocase: bool,
     /// Must stand at the end of the buffer.
     pub(crate) at_end: bool,
+    /// Of those at the end: the dot it begins with may be the one before the buffer (`dotprefix`).
+    pub(crate) dotted: bool,
     pub(crate) rule: u32,
+}
+
+impl Wanted {
+    /// What makes it the same pattern as another.
+    fn key(&self) -> (&[u8], bool, bool, bool) {
+        (&self.bytes, self.nocase, self.at_end, self.dotted)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,14 +77,10 @@ pub(crate) struct Matcher {
 impl Matcher {
     /// Builds; equal patterns are searched once.
     pub(crate) fn new(mut wanted: Vec<Wanted>) -> Self {
-        wanted.sort_unstable_by(|a, b| {
-            (&a.bytes, a.nocase, a.at_end, a.rule).cmp(&(&b.bytes, b.nocase, b.at_end, b.rule))
-        });
+        wanted.sort_unstable_by(|a, b| (a.key(), a.rule).cmp(&(b.key(), b.rule)));
         let mut matcher = Self::default();
-        let (mut inside, mut ends): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-        for group in wanted
-            .chunk_by(|a, b| a.bytes == b.bytes && a.nocase == b.nocase && a.at_end == b.at_end)
-        {
+        let (mut inside, mut ends): (Vec<u32>, Vec<End>) = (Vec::new(), Vec::new());
+        for group in wanted.chunk_by(|a, b| a.key() == b.key()) {
             let Some(first) = group.first() else { continue };
             let number = index(matcher.patterns.len());
             let rules_start = index(matcher.rules.len());
@@ -85,7 +94,12 @@ impl Matcher {
                 at_end: first.at_end,
             });
             matcher.bytes.extend_from_slice(&first.bytes);
-            if first.at_end { ends.push(number) } else { inside.push(number) }
+            if first.at_end {
+                let (bytes, dotted) = (first.bytes.clone(), first.dotted);
+                ends.push(End { pattern: number, bytes, dotted });
+            } else {
+                inside.push(number);
+            }
         }
         let with_bytes = |numbers: &[u32], keep: &dyn Fn(usize) -> bool| -> Vec<(u32, Vec<u8>)> {
             numbers
@@ -99,7 +113,6 @@ impl Matcher {
             .into_iter()
             .map(|(number, bytes)| (number, bytes, matcher.patterns[number as usize].nocase))
             .collect();
-        let ends = with_bytes(&ends, &|_| true);
         matcher.grams =
             GramSet::new(&long.iter().map(|(n, b)| (*n, b.as_slice())).collect::<Vec<_>>());
         matcher.short = ShortSet::new(&short);
@@ -140,13 +153,14 @@ impl Matcher {
             scratch.seen.resize(words, 0);
         }
         let (seen, touched) = (&mut scratch.seen, &mut scratch.touched);
-        let mut hit = |number: u32, start: usize| {
+        let mut add = |number: u32, is_there: &dyn Fn() -> bool| {
             let (word, bit) = (number as usize / 64, number % 64);
-            if seen[word] >> bit & 1 == 0 && self.is_at(number, data, start) {
+            if seen[word] >> bit & 1 == 0 && is_there() {
                 seen[word] |= 1 << bit;
                 touched.push(number);
             }
         };
+        let mut hit = |number: u32, start: usize| add(number, &|| self.is_at(number, data, start));
         // Four entries a byte is far above what traffic brings; beyond it the bounded engine decides.
         let budget = 256 + data.len() * 4;
         if !self.grams.scan(data, budget, &mut hit) {
@@ -162,7 +176,10 @@ impl Matcher {
         }
         self.short.scan(data, &mut hit);
         if end_known {
-            self.ends.scan(data, &mut hit);
+            self.ends.scan(data, |number, start| match start {
+                Some(start) => add(number, &|| self.is_at(number, data, start)),
+                None => add(number, &|| self.is_after_dot(number, data)),
+            });
         }
         for number in touched.drain(..) {
             seen[number as usize / 64] = 0;
@@ -174,7 +191,18 @@ impl Matcher {
     #[inline]
     fn is_at(&self, number: u32, data: &[u8], start: usize) -> bool {
         let pattern = self.pattern(number);
-        let Some(there) = data.get(start..start + pattern.len()) else { return false };
+        let there = data.get(start..start + pattern.len());
+        there.is_some_and(|there| self.is_same(number, there, pattern))
+    }
+
+    /// The data is the whole pattern but for the dot it begins with.
+    fn is_after_dot(&self, number: u32, data: &[u8]) -> bool {
+        let rest = self.pattern(number).strip_prefix(b".");
+        rest.is_some_and(|rest| rest.len() == data.len() && self.is_same(number, data, rest))
+    }
+
+    #[inline]
+    fn is_same(&self, number: u32, there: &[u8], pattern: &[u8]) -> bool {
         if self.patterns[number as usize].nocase {
             there.eq_ignore_ascii_case(pattern)
         } else {

@@ -11,37 +11,10 @@ use crate::{
     },
     compile::{
         fast::{self, Chosen},
+        group::{GroupBuilder, HEAD, PortGroups},
         matcher::{Matcher, Wanted},
     },
 };
-
-/// Ports a rule may list to get a search of its own per port.
-const MAX_LISTED_PORTS: usize = 16;
-
-/// Bytes from the beginning in which patterns with a small depth are searched.
-pub(crate) const HEAD: usize = 256;
-
-/// The searches of one group of rules.
-#[derive(Debug, Default)]
-pub(crate) struct Searches {
-    /// Patterns that may be anywhere.
-    pub(crate) any: Matcher,
-    /// Patterns that can only be within the first [`HEAD`] bytes.
-    pub(crate) head: Matcher,
-    /// Both, for data that is no longer than that: one search instead of two.
-    pub(crate) short: Matcher,
-}
-
-/// Patterns for any port, and per port those of rules that name few ports.
-#[derive(Debug, Default)]
-pub(crate) struct PortGroups {
-    pub(crate) all: Searches,
-    pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
-    /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
-    pub(crate) addresses: [AddressIndex; 2],
-    /// Rules without a pattern for any address.
-    pub(crate) always: Vec<u32>,
-}
 
 /// One buffer of a transaction, with its transforms.
 #[derive(Debug)]
@@ -59,12 +32,6 @@ pub(crate) struct TxPlan {
     pub(crate) hooks: Vec<Hook>,
     /// Rules that no buffer announces (events, versions).
     pub(crate) loose: Vec<u32>,
-}
-
-/// Source or destination addresses of rules that consist of an address list.
-#[derive(Debug, Default)]
-pub(crate) struct AddressIndex {
-    v4: Vec<(u32, u32, Vec<u32>)>,
 }
 
 /// Where rules are looked for.
@@ -136,78 +103,6 @@ fn is_packet_test(test: &Test) -> bool {
     )
 }
 
-/// Ranges of addresses with the rule they belong to.
-type AddressRanges = Vec<(u32, u32, u32)>;
-
-/// Patterns of [`Searches`] before they are built.
-#[derive(Default)]
-struct SearchBuilder {
-    any: Vec<Wanted>,
-    head: Vec<Wanted>,
-}
-
-impl SearchBuilder {
-    fn add(&mut self, wanted: Wanted, limit: Option<u64>) {
-        let head = limit.is_some_and(|limit| limit <= HEAD as u64);
-        if head { self.head.push(wanted) } else { self.any.push(wanted) }
-    }
-
-    fn build(self) -> Searches {
-        let both = self.any.iter().chain(&self.head).cloned().collect();
-        let short = Matcher::new(both);
-        Searches { any: Matcher::new(self.any), head: Matcher::new(self.head), short }
-    }
-}
-
-/// Collects patterns before matchers are built.
-#[derive(Default)]
-struct GroupBuilder {
-    all: SearchBuilder,
-    by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
-    addresses: [AddressRanges; 2],
-    always: Vec<u32>,
-}
-
-impl GroupBuilder {
-    fn add(&mut self, id: u32, chosen: &Chosen, ports: &Ranges<u16>) {
-        let wanted =
-            Wanted { bytes: chosen.bytes.clone(), nocase: chosen.nocase, at_end: false, rule: id };
-        match listed(ports) {
-            Some(list) => {
-                for port in list {
-                    self.by_port.entry(port).or_default().add(wanted.clone(), chosen.limit);
-                }
-            }
-            None => self.all.add(wanted, chosen.limit),
-        }
-    }
-
-    fn build(self) -> PortGroups {
-        PortGroups {
-            all: self.all.build(),
-            by_port: self
-                .by_port
-                .into_iter()
-                .map(|(port, searches)| (port, searches.build()))
-                .collect(),
-            addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
-            always: self.always,
-        }
-    }
-}
-
-/// The ports themselves when they are few.
-fn listed(ports: &Ranges<u16>) -> Option<Vec<u16>> {
-    let mut list = Vec::new();
-    for (low, high) in ports.as_slice() {
-        if usize::from(high - low) + list.len() >= MAX_LISTED_PORTS {
-            return None;
-        }
-        list.extend(*low..=*high);
-    }
-    Some(list)
-}
-
 /// What planning reads.
 pub(super) struct Planner<'a> {
     pub(super) rules: &'a [Rule],
@@ -238,6 +133,8 @@ impl Planner<'_> {
             if kind.packet {
                 for (group, builder) in packet.iter_mut().enumerate() {
                     if carries(rule, group) {
+                        let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD));
+                        let chosen = near.flatten().or_else(|| chosen.clone());
                         self.add(id, rule, chosen.as_ref(), (builder, self.packet_ports(rule)));
                     }
                 }
@@ -337,41 +234,6 @@ fn carries(rule: &Rule, group: usize) -> bool {
     }
 }
 
-/// Overlapping ranges to disjoint ones with the rules of each.
-fn flatten(ranges: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, Vec<u32>)> {
-    let mut cuts: Vec<u64> =
-        ranges.iter().flat_map(|(low, high, _)| [u64::from(*low), u64::from(*high) + 1]).collect();
-    cuts.sort_unstable();
-    cuts.dedup();
-    let mut flat: Vec<(u32, u32, Vec<u32>)> = cuts
-        .windows(2)
-        .filter_map(|pair| {
-            Some((u32::try_from(pair[0]).ok()?, u32::try_from(pair[1] - 1).ok()?, Vec::new()))
-        })
-        .collect();
-    for (low, high, id) in ranges {
-        let from = flat.partition_point(|(start, ..)| *start < low);
-        for (_, _, ids) in flat.iter_mut().skip(from).take_while(|(_, end, _)| *end <= high) {
-            ids.push(id);
-        }
-    }
-    flat.retain(|(_, _, ids)| !ids.is_empty());
-    flat
-}
-
-impl AddressIndex {
-    /// Rules whose list has this address.
-    pub(crate) fn lookup(&self, address: std::net::IpAddr) -> &[u32] {
-        let std::net::IpAddr::V4(v4) = address else { return &[] };
-        let bits = v4.to_bits();
-        let after = self.v4.partition_point(|(low, ..)| *low <= bits);
-        match after.checked_sub(1).and_then(|at| self.v4.get(at)) {
-            Some((_, high, ids)) if bits <= *high => ids,
-            _ => &[],
-        }
-    }
-}
-
 type HookKey = (u8, usize, Buffer, Vec<Transform>);
 
 /// Patterns per (protocol, direction, buffer, transforms).
@@ -416,13 +278,18 @@ impl HookBuilder {
         if !block.buffer.exists(direction) {
             return;
         }
-        let key = (proto as u8, direction.index(), block.buffer, block.transforms.clone());
+        // A dot before the buffer matters only to a pattern that reaches back to it.
+        let dotted = block.transforms == [Transform::DotPrefix]
+            && chosen.is_some_and(|chosen| chosen.at_end && chosen.bytes.starts_with(b"."));
+        let transforms = if dotted { Vec::new() } else { block.transforms.clone() };
+        let key = (proto as u8, direction.index(), block.buffer, transforms);
         let (wanted, always) = self.hooks.entry(key).or_default();
         match chosen {
             Some(chosen) => wanted.push(Wanted {
                 bytes: chosen.bytes.clone(),
                 nocase: chosen.nocase,
                 at_end: chosen.at_end,
+                dotted,
                 rule: id,
             }),
             None => always.push(id),

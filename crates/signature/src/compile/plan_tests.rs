@@ -3,10 +3,7 @@
 use crate::{
     AppProto, Direction, Report, RuleSet,
     check::pool::bytes_of,
-    compile::{
-        fast,
-        plan::{self, PortGroups},
-    },
+    compile::{fast, group::PortGroups, plan},
     tests::{good, load},
 };
 
@@ -85,16 +82,14 @@ fn group(set: &RuleSet, groups: &PortGroups) -> String {
         sids.dedup();
         format!("{sids:?}")
     };
-    let of = |searches: &plan::Searches| {
-        [&searches.any, &searches.head]
-            .into_iter()
-            .flat_map(|matcher| matcher.rules().to_vec())
-            .collect::<Vec<u32>>()
-    };
     let mut ports: Vec<_> =
-        groups.by_port.iter().map(|(port, searches)| (*port, sids(of(searches)))).collect();
+        groups.by_port.iter().map(|(port, searches)| (*port, sids(searches.rules()))).collect();
     ports.sort();
-    format!("all {} ports {ports:?} always {}", sids(of(&groups.all)), sids(groups.always.clone()))
+    format!(
+        "all {} ports {ports:?} always {}",
+        sids(groups.all.rules()),
+        sids(groups.always.clone())
+    )
 }
 
 #[test]

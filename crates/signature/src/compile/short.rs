@@ -1,6 +1,6 @@
 //! Search for patterns of one to three bytes, too short for a window.
 
-use crate::compile::simd::{self, Pairs};
+use crate::compile::simd::{self, Runs};
 
 /// A pattern as it stands in traffic; one for both cases is here under each spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ struct Short {
 /// Patterns of one to three bytes.
 #[derive(Debug, Default)]
 pub(super) struct ShortSet {
-    pairs: Pairs,
+    runs: Runs,
     /// Patterns of two and three bytes, by pair.
     longer: Vec<Short>,
     /// Patterns of one byte.
@@ -48,12 +48,12 @@ impl ShortSet {
             }
         }
         set.longer.sort_unstable();
-        let ones = set.one.iter().map(|one| (one.pair.to_le_bytes()[0], None));
-        let both = set.longer.iter().map(|short| {
+        let ones = set.one.iter().map(|one| (one.pair.to_le_bytes()[0], None, None));
+        let longer = set.longer.iter().map(|short| {
             let [first, second] = short.pair.to_le_bytes();
-            (first, Some(second))
+            (first, Some(second), (short.len == 3).then_some(short.third))
         });
-        set.pairs = Pairs::new(ones.chain(both));
+        set.runs = Runs::new(ones.chain(longer));
         set
     }
 
@@ -62,7 +62,7 @@ impl ShortSet {
         if self.one.is_empty() && self.longer.is_empty() {
             return;
         }
-        simd::pairs(data, &self.pairs, |at| {
+        simd::runs(data, &self.runs, |at| {
             let there = match data.get(at..) {
                 Some([first, second, third, ..]) => (*first, Some(*second), Some(*third)),
                 Some([first, second]) => (*first, Some(*second), None),

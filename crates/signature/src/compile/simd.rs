@@ -2,7 +2,7 @@
 //!
 //! Two questions, each answered by AVX2 where the processor has it (found out at run time) and by plain code
 //! elsewhere, with the same answers: which windows of four bytes have their bit set ([`windows`]), and where
-//! one of a few pairs of bytes may begin ([`pairs`]). This is the only room of this crate with `unsafe` code:
+//! one of a few short runs of bytes may begin ([`runs`]). This is the only room of this crate with `unsafe` code:
 //! measured, it makes scanning four times as fast.
 
 #![expect(
@@ -53,64 +53,64 @@ fn plain_windows(data: &[u8], table: &Table<'_>, mut found: impl FnMut(usize) ->
     })
 }
 
-/// A few pairs of bytes, each of whose bytes has its place among eight groups by half-bytes:
-/// a pair of the data may be one of ours when some group has all four halves.
+/// A few runs of one to three bytes, each of whose bytes has its place among eight groups by half-bytes:
+/// a run of the data may be one of ours when some group has all six halves.
 #[derive(Debug, Default)]
-pub(super) struct Pairs {
-    /// Groups by low and by high half of the first byte, then of the second.
-    halves: [[u8; 16]; 4],
+pub(super) struct Runs {
+    /// Groups by low and by high half of the first byte, then of the second and the third.
+    halves: [[[u8; 16]; 2]; 3],
 }
 
-impl Pairs {
-    /// Without a second byte any second byte will do.
-    pub(super) fn new(pairs: impl Iterator<Item = (u8, Option<u8>)>) -> Self {
-        let mut all: Vec<_> = pairs.collect();
+/// A run; where it has no byte any byte will do.
+pub(super) type Run = (u8, Option<u8>, Option<u8>);
+
+impl Runs {
+    pub(super) fn new(runs: impl Iterator<Item = Run>) -> Self {
+        let mut all: Vec<_> = runs.collect();
         all.sort_unstable();
         all.dedup();
         let per_group = all.len().div_ceil(8).max(1);
-        let mut halves = [[0_u8; 16]; 4];
-        for (number, (first, second)) in all.into_iter().enumerate() {
+        let mut halves = [[[0_u8; 16]; 2]; 3];
+        for (number, (first, second, third)) in all.into_iter().enumerate() {
             let group = 1_u8 << (number / per_group).min(7);
-            halves[0][usize::from(first & 15)] |= group;
-            halves[1][usize::from(first >> 4)] |= group;
-            match second {
-                Some(second) => {
-                    halves[2][usize::from(second & 15)] |= group;
-                    halves[3][usize::from(second >> 4)] |= group;
-                }
-                None => {
-                    halves[2].iter_mut().for_each(|groups| *groups |= group);
-                    halves[3].iter_mut().for_each(|groups| *groups |= group);
+            for ([low, high], byte) in halves.iter_mut().zip([Some(first), second, third]) {
+                match byte {
+                    Some(byte) => {
+                        low[usize::from(byte & 15)] |= group;
+                        high[usize::from(byte >> 4)] |= group;
+                    }
+                    None => low.iter_mut().chain(high).for_each(|groups| *groups |= group),
                 }
             }
         }
         Self { halves }
     }
 
-    fn may_be(&self, first: u8, second: u8) -> bool {
-        self.halves[0][usize::from(first & 15)]
-            & self.halves[1][usize::from(first >> 4)]
-            & self.halves[2][usize::from(second & 15)]
-            & self.halves[3][usize::from(second >> 4)]
-            != 0
+    fn may_be(&self, run: [u8; 3]) -> bool {
+        let groups =
+            self.halves.iter().zip(run).map(|([low, high], byte)| {
+                low[usize::from(byte & 15)] & high[usize::from(byte >> 4)]
+            });
+        groups.fold(0xff, |all, groups| all & groups) != 0
     }
 }
 
-/// Calls `found` with every offset at which one of the pairs may begin, in order. Behind the last byte stands a zero.
+/// Calls `found` with every offset at which one of the runs may begin, in order. Behind the last byte stand zeros.
 #[inline]
-pub(super) fn pairs(data: &[u8], pairs: &Pairs, found: impl FnMut(usize)) {
+pub(super) fn runs(data: &[u8], runs: &Runs, found: impl FnMut(usize)) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2.
-        return unsafe { avx2::pairs(data, pairs, found) };
+        return unsafe { avx2::runs(data, runs, found) };
     }
-    plain_pairs(data, pairs, found);
+    plain_runs(data, runs, found);
 }
 
-fn plain_pairs(data: &[u8], pairs: &Pairs, mut found: impl FnMut(usize)) {
+fn plain_runs(data: &[u8], runs: &Runs, mut found: impl FnMut(usize)) {
     let seconds = data.iter().skip(1).chain(&[0]);
-    for (at, (first, second)) in data.iter().zip(seconds).enumerate() {
-        if pairs.may_be(*first, *second) {
+    let thirds = data.iter().skip(2).chain(&[0, 0]);
+    for (at, ((first, second), third)) in data.iter().zip(seconds).zip(thirds).enumerate() {
+        if runs.may_be([*first, *second, *third]) {
             found(at);
         }
     }
@@ -127,7 +127,7 @@ mod avx2 {
         _mm256_srli_epi16, _mm256_srli_epi32,
     };
 
-    use super::{FOLD, MULTIPLIER, Pairs, Table};
+    use super::{FOLD, MULTIPLIER, Runs, Table};
 
     /// Windows looked at in one step.
     const STEP: usize = 16;
@@ -224,32 +224,41 @@ mod avx2 {
         true
     }
 
-    /// Where among these bytes a pair may begin; a bit for each.
+    /// Groups of the bytes in one place of a run.
     #[target_feature(enable = "avx2")]
-    fn thirty_two(first: &[u8; 32], second: &[u8; 32], tables: &[__m256i; 4]) -> u32 {
+    fn groups(bytes: &[u8; 32], [low, high]: &[__m256i; 2]) -> __m256i {
         let half = _mm256_set1_epi8(15);
-        let (first, second) = (wide(first), wide(second));
-        let one = _mm256_and_si256(
-            _mm256_shuffle_epi8(tables[0], _mm256_and_si256(first, half)),
-            _mm256_shuffle_epi8(tables[1], _mm256_and_si256(_mm256_srli_epi16::<4>(first), half)),
+        let bytes = wide(bytes);
+        let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
+        _mm256_and_si256(
+            _mm256_shuffle_epi8(*low, _mm256_and_si256(bytes, half)),
+            _mm256_shuffle_epi8(*high, upper),
+        )
+    }
+
+    /// At which of the first 32 of these bytes a run may begin; a bit for each.
+    #[target_feature(enable = "avx2")]
+    fn thirty_two(bytes: &[u8; 34], tables: &[[__m256i; 2]; 3]) -> u32 {
+        let part = |at: usize| bytes.get(at..).and_then(<[u8]>::first_chunk);
+        let (Some(first), Some(second), Some(third)) = (part(0), part(1), part(2)) else {
+            return 0;
+        };
+        let [one, two, three] = tables;
+        let all = _mm256_and_si256(
+            _mm256_and_si256(groups(first, one), groups(second, two)),
+            groups(third, three),
         );
-        let two = _mm256_and_si256(
-            _mm256_shuffle_epi8(tables[2], _mm256_and_si256(second, half)),
-            _mm256_shuffle_epi8(tables[3], _mm256_and_si256(_mm256_srli_epi16::<4>(second), half)),
-        );
-        let none = _mm256_cmpeq_epi8(_mm256_and_si256(one, two), _mm256_setzero_si256());
+        let none = _mm256_cmpeq_epi8(all, _mm256_setzero_si256());
         !_mm256_movemask_epi8(none).cast_unsigned()
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn pairs(data: &[u8], pairs: &Pairs, mut found: impl FnMut(usize)) {
-        let [low1, high1, low2, high2] = &pairs.halves;
-        let tables = [twice(low1), twice(high1), twice(low2), twice(high2)];
+    pub(super) fn runs(data: &[u8], runs: &Runs, mut found: impl FnMut(usize)) {
+        let [[l1, h1], [l2, h2], [l3, h3]] = &runs.halves;
+        let tables = [[twice(l1), twice(h1)], [twice(l2), twice(h2)], [twice(l3), twice(h3)]];
         let (mut at, mut rest) = (0, data);
-        while let (Some(first), Some(second)) =
-            (rest.first_chunk(), rest.get(1..).and_then(<[u8]>::first_chunk))
-        {
-            let mut mask = thirty_two(first, second, &tables);
+        while let Some(bytes) = rest.first_chunk() {
+            let mut mask = thirty_two(bytes, &tables);
             while mask != 0 {
                 found(at + mask.trailing_zeros() as usize);
                 mask &= mask - 1;
@@ -257,13 +266,19 @@ mod avx2 {
             at += 32;
             rest = rest.get(32..).unwrap_or_default();
         }
-        let mut tail = [0_u8; 33];
+        // Fewer than 34 bytes are left: in two steps, with zeros behind.
+        let mut tail = [0_u8; 66];
         tail.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        let (Some(first), Some(second)) = (tail.first_chunk(), tail.last_chunk()) else { return };
-        let mut mask = thirty_two(first, second, &tables);
-        while mask != 0 && (mask.trailing_zeros() as usize) < rest.len() {
-            found(at + mask.trailing_zeros() as usize);
-            mask &= mask - 1;
+        for step in [0, 32] {
+            let Some(bytes) = tail.get(step..).and_then(<[u8]>::first_chunk) else { return };
+            if step >= rest.len() {
+                return;
+            }
+            let mut mask = thirty_two(bytes, &tables);
+            while mask != 0 && step + (mask.trailing_zeros() as usize) < rest.len() {
+                found(at + step + mask.trailing_zeros() as usize);
+                mask &= mask - 1;
+            }
         }
     }
 }
@@ -293,19 +308,21 @@ mod tests {
         }
 
         #[test]
-        fn wide_and_plain_pairs_agree_and_miss_none(
+        fn wide_and_plain_runs_agree_and_miss_none(
             data in proptest::collection::vec(prop_oneof![0_u8..16, any::<u8>()], 0..200),
-            wanted in proptest::collection::vec((0_u8..16, proptest::option::of(0_u8..16)), 0..30),
+            wanted in proptest::collection::vec(
+                (0_u8..16, proptest::option::of(0_u8..16), proptest::option::of(0_u8..16)), 0..30),
         ) {
-            let set = Pairs::new(wanted.iter().copied());
+            let set = Runs::new(wanted.iter().copied());
             let (mut wide, mut plain) = (Vec::new(), Vec::new());
-            pairs(&data, &set, |at| wide.push(at));
-            plain_pairs(&data, &set, |at| plain.push(at));
+            runs(&data, &set, |at| wide.push(at));
+            plain_runs(&data, &set, |at| plain.push(at));
             prop_assert_eq!(&wide, &plain);
-            for (at, byte) in data.iter().enumerate() {
-                let next = data.get(at + 1).copied().unwrap_or(0);
-                let is_wanted =
-                    wanted.iter().any(|(a, b)| a == byte && b.is_none_or(|b| b == next));
+            for at in 0..data.len() {
+                let byte = |n: usize| data.get(at + n).copied().unwrap_or(0);
+                let is_wanted = wanted.iter().any(|(a, b, c)| {
+                    *a == byte(0) && b.is_none_or(|b| b == byte(1)) && c.is_none_or(|c| c == byte(2))
+                });
                 prop_assert!(!is_wanted || wide.contains(&at));
             }
         }

@@ -15,6 +15,7 @@ fn wanted(patterns: &[(&[u8], bool, bool)]) -> Vec<Wanted> {
             bytes: if *nocase { bytes.to_ascii_lowercase() } else { bytes.to_vec() },
             nocase: *nocase,
             at_end: *at_end,
+            dotted: false,
             rule,
         })
         .collect()

@@ -6,8 +6,9 @@ use crate::{
     AppProto, Direction, FlowView, PacketView, RuleSet,
     check::{
         Rule,
-        rule::{Cmp, FlagsMode, FlowTest, Side, Test, Transport},
+        rule::{Cmp, FlowTest, Side, Test, Transport},
     },
+    compile::need::{End, flags_hold},
 };
 
 use super::layers;
@@ -21,10 +22,20 @@ pub(super) enum Place {
 }
 
 impl Place {
-    fn direction(self, packet: &PacketView<'_>) -> Option<Direction> {
+    pub(super) fn direction(self, packet: &PacketView<'_>) -> Option<Direction> {
         match self {
             Self::Packet => packet.direction,
             Self::Stream(direction) | Self::Transaction(direction) => Some(direction),
+        }
+    }
+
+    /// Sender and receiver of the data.
+    pub(super) fn ends(self, packet: &PacketView<'_>) -> (End, End) {
+        let (from, to) = ((packet.src, packet.src_port), (packet.dst, packet.dst_port));
+        // Data of the other direction than the packet's: the flow's ends stand the other way round.
+        match (self.direction(packet), packet.direction) {
+            (Some(data), Some(own)) if data != own => (to, from),
+            _ => (from, to),
         }
     }
 }
@@ -79,16 +90,8 @@ fn flow(test: &FlowTest, packet: &PacketView<'_>, place: Place) -> bool {
 }
 
 fn ends(rules: &RuleSet, rule: &Rule, packet: &PacketView<'_>, place: Place) -> bool {
-    // Data of the other direction than the packet's: the flow's ends stand the other way round.
-    let turned = match (place.direction(packet), packet.direction) {
-        (Some(data), Some(own)) => data != own,
-        _ => false,
-    };
-    let (mut from, mut to) = ((packet.src, packet.src_port), (packet.dst, packet.dst_port));
-    if turned {
-        std::mem::swap(&mut from, &mut to);
-    }
-    let one_way = |from: (IpAddr, Option<u16>), to: (IpAddr, Option<u16>)| {
+    let (from, to) = place.ends(packet);
+    let one_way = |from: End, to: End| {
         port(rules, rule.src_port, from.1)
             && port(rules, rule.dst_port, to.1)
             && address(rules, rule.src, from.0)
@@ -111,16 +114,6 @@ fn port(rules: &RuleSet, number: u32, port: Option<u16>) -> bool {
 
 fn compare<T: Into<u64>>(cmp: Cmp, value: Option<T>) -> bool {
     value.is_some_and(|value| cmp.holds(value.into()))
-}
-
-fn bits(mode: FlagsMode, want: u8, have: u8) -> bool {
-    match mode {
-        FlagsMode::Exact => have == want,
-        FlagsMode::All => have & want == want,
-        FlagsMode::Any => have & want != 0,
-        FlagsMode::Not if want == 0 => have != 0,
-        FlagsMode::Not => have & want != want,
-    }
 }
 
 fn sides(side: Side, cmp: Cmp, by_direction: [u64; 2]) -> bool {
@@ -156,9 +149,11 @@ fn test_holds(test: &Test, packet: &PacketView<'_>) -> bool {
         Test::Wscale(cmp) => compare(*cmp, tcp.and_then(|tcp| tcp.wscale)),
         Test::FragOffset(cmp) => compare(*cmp, ip4.map(|ip| ip.fragment_offset)),
         Test::Flags { mode, want, ignore } => {
-            !packet.pseudo && tcp.is_some_and(|tcp| bits(*mode, *want, tcp.flags & !ignore))
+            !packet.pseudo && tcp.is_some_and(|tcp| flags_hold(*mode, *want, tcp.flags & !ignore))
         }
-        Test::FragBits { mode, want } => ip4.is_some_and(|ip| bits(*mode, *want, ip.fragment_bits)),
+        Test::FragBits { mode, want } => {
+            ip4.is_some_and(|ip| flags_hold(*mode, *want, ip.fragment_bits))
+        }
         Test::VlanId { .. }
         | Test::VlanLayers(_)
         | Test::Vni(_)

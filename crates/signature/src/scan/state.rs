@@ -25,6 +25,8 @@ pub struct FlowState {
     bits: Vec<u64>,
     ints: Vec<(u32, u32)>,
     counts: HashMap<u32, Count, foldhash::fast::RandomState>,
+    /// What is known of the ends, by whether the sender is the lower one.
+    pub(super) ends: [Option<u64>; 2],
     /// Rules on addresses alone ran in that direction.
     pub(super) addresses_done: [bool; 2],
     /// Rules that matched on the stream, with direction and the end of the piece.

@@ -52,10 +52,13 @@ impl Scan<'_> {
                 }
             }
         }
-        candidates.extend(plan.loose.iter().copied());
+        candidates.extend_from_slice(&plan.loose);
+        self.settle(Place::Transaction(direction), &mut candidates);
         candidates.extend(state.partial.iter().map(|partial| partial.rule));
-        candidates.sort_unstable();
-        candidates.dedup();
+        if !state.partial.is_empty() {
+            candidates.sort_unstable();
+            candidates.dedup();
+        }
         for id in candidates.iter().copied() {
             self.try_rule(id, tx, state, direction);
         }

@@ -1,0 +1,363 @@
+//! Records as lines of JSON text, written field by field into one buffer.
+//!
+//! Most of what a record says are numbers, addresses, times and words of our own: these are made from tables,
+//! without a detour over strings.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::super::timestamp;
+use super::{Fields, Text};
+
+/// Lines of JSON; the last one may be under way.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    text: Vec<u8>,
+    /// The next field is not the first of its object.
+    comma: bool,
+    clock: Clock,
+}
+
+/// The day that was written last.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// Days since the epoch.
+    day: i64,
+    /// `"2026-01-31T` with its quote.
+    text: [u8; 12],
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { day: i64::MIN, text: [b' '; 12] }
+    }
+}
+
+/// The numbers below a hundred with two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0_u8;
+    while n < 100 {
+        pairs[n as usize] = [b'0' + n / 10, b'0' + n % 10];
+        n += 1;
+    }
+    pairs
+};
+
+/// The octets of addresses with a dot behind, and their length with it.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([b'.'; 4], 0); 256];
+    let mut n = 0_usize;
+    while n < 256 {
+        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
+        let skip = if n >= 100 {
+            0
+        } else if n >= 10 {
+            1
+        } else {
+            2
+        };
+        let mut at = skip;
+        while at < 3 {
+            octets[n].0[at - skip] = digits[at];
+            at += 1;
+        }
+        octets[n].1 = 4 - skip as u8;
+        n += 1;
+    }
+    octets
+};
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// True when text can stand in a JSON string as it is: ASCII without controls, quotes and backslashes.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // Eight bytes at once; borrows only ever make a plain byte look suspicious, never the reverse.
+    let suspicious = |word: u64| {
+        let below_space = word.wrapping_sub(ONES * 0x20);
+        let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+        (word | below_space | quote | backslash) & HIGHS != 0
+    };
+    let plain = |byte: &u8| matches!(byte, 0x20..=0x7f) && *byte != b'"' && *byte != b'\\';
+    let all = |word: &[u8; 8]| !suspicious(u64::from_le_bytes(*word)) || word.iter().all(plain);
+    let (words, rest) = bytes.as_chunks::<8>();
+    if rest.is_empty() {
+        return words.iter().all(all);
+    }
+    match bytes.last_chunk::<8>() {
+        // The last eight are looked at together, some of them twice.
+        Some(last) => words.iter().all(all) && all(last),
+        None => rest.iter().all(plain),
+    }
+}
+
+impl Line {
+    /// A record after those in the buffer.
+    pub(crate) fn again(mut self) -> Self {
+        self.text.push(b'{');
+        self.comma = false;
+        self
+    }
+
+    /// Ends the line.
+    pub(crate) fn finish(&mut self) {
+        self.text.extend_from_slice(b"}\n");
+    }
+
+    /// The lines so far.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Forgets the lines so far.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+    }
+
+    // Keys are constants: inlined, their bytes are stored without a call.
+    #[inline(always)]
+    fn key(&mut self, key: &str) {
+        if std::mem::replace(&mut self.comma, true) {
+            self.text.push(b',');
+        }
+        self.text.push(b'"');
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\":");
+    }
+
+    /// Adds the first `length` of these bytes.
+    #[inline(always)]
+    fn first<const N: usize>(&mut self, bytes: [u8; N], length: usize) {
+        let before = self.text.len();
+        // A store of known size, then a shorter buffer: cheaper than a copy of unknown size.
+        self.text.extend_from_slice(&bytes);
+        self.text.truncate(before + length.min(N));
+    }
+
+    fn string(&mut self, value: &str) {
+        self.text.reserve(value.len() + 2);
+        self.text.push(b'"');
+        if is_plain(value.as_bytes()) {
+            self.text.extend_from_slice(value.as_bytes());
+        } else {
+            self.escaped(value);
+        }
+        self.text.push(b'"');
+    }
+
+    fn escaped(&mut self, value: &str) {
+        for byte in value.bytes() {
+            match byte {
+                b'"' => self.text.extend_from_slice(b"\\\""),
+                b'\\' => self.text.extend_from_slice(b"\\\\"),
+                b'\n' => self.text.extend_from_slice(b"\\n"),
+                b'\r' => self.text.extend_from_slice(b"\\r"),
+                b'\t' => self.text.extend_from_slice(b"\\t"),
+                0..0x20 => {
+                    self.text.extend_from_slice(b"\\u00");
+                    self.hex(byte);
+                }
+                _ => self.text.push(byte),
+            }
+        }
+    }
+
+    /// Bytes off the wire as a string.
+    fn raw(&mut self, value: &[u8]) {
+        if is_plain(value) {
+            self.text.reserve(value.len() + 2);
+            self.text.push(b'"');
+            self.text.extend_from_slice(value);
+            return self.text.push(b'"');
+        }
+        match std::str::from_utf8(value) {
+            Ok(value) => self.string(value),
+            Err(_) => self.string(&value.escape_ascii().to_string()),
+        }
+    }
+
+    fn ip(&mut self, value: IpAddr, compress: bool) {
+        self.text.push(b'"');
+        match value {
+            IpAddr::V4(v4) => {
+                for octet in v4.octets() {
+                    let (digits, length) = OCTETS[usize::from(octet)];
+                    self.first(digits, usize::from(length));
+                }
+                // The dot behind the last one.
+                self.text.pop();
+            }
+            IpAddr::V6(v6) if compress => self.text.extend_from_slice(v6.to_string().as_bytes()),
+            IpAddr::V6(v6) => {
+                for (at, byte) in v6.octets().into_iter().enumerate() {
+                    if at > 0 && at % 2 == 0 {
+                        self.text.push(b':');
+                    }
+                    self.hex(byte);
+                }
+            }
+        }
+        self.text.push(b'"');
+    }
+
+    /// Two hexadecimal digits.
+    fn hex(&mut self, byte: u8) {
+        let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        self.text.extend_from_slice(&digits);
+    }
+
+    #[inline]
+    fn digits(&mut self, value: u64) {
+        match u32::try_from(value) {
+            Ok(short @ 0..100_000_000) => {
+                let pair = |n: u32| PAIRS[(n % 100) as usize];
+                let [[a, b], [c, d], [e, f], [g, h]] =
+                    [pair(short / 1_000_000), pair(short / 10_000), pair(short / 100), pair(short)];
+                let word = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                // Zeros in front; of zero itself one stays.
+                let zeros = ((word ^ 0x3030_3030_3030_3030).trailing_zeros() / 8).min(7);
+                self.first((word >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize);
+            }
+            _ => {
+                let mut room = itoa::Buffer::new();
+                self.text.extend_from_slice(room.format(value).as_bytes());
+            }
+        }
+    }
+
+    /// A time with its microseconds, in quotes.
+    fn moment(&mut self, micros: i64) {
+        let day = micros.div_euclid(DAY);
+        if self.clock.day != day {
+            self.clock = Clock { day, ..Clock::default() };
+            let text = timestamp(day.saturating_mul(DAY));
+            let from = std::iter::once(&b'"').chain(text.as_bytes());
+            self.clock.text.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        }
+        let of_day = usize::try_from(micros.rem_euclid(DAY)).unwrap_or(0);
+        let (second, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
+        let [[h1, h2], [m1, m2], [s1, s2], [a, b], [c, d], [e, f]] = [
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            fraction / 10_000,
+            fraction / 100 % 100,
+            fraction % 100,
+        ]
+        .map(|n| PAIRS[n]);
+        self.text.extend_from_slice(&self.clock.text);
+        self.text.extend_from_slice(&[
+            h1, h2, b':', m1, m2, b':', s1, s2, b'.', a, b, c, d, e, f, b'+', b'0', b'0', b'0',
+            b'0', b'"',
+        ]);
+    }
+}
+
+impl Fields for Line {
+    fn head(&mut self, ts: i64, kind: &'static str) {
+        self.time("timestamp", ts);
+        self.word("event_type", kind);
+    }
+
+    #[inline(always)]
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.string(value);
+    }
+
+    #[inline(always)]
+    fn word(&mut self, key: &str, value: &'static str) {
+        self.key(key);
+        self.text.push(b'"');
+        self.text.extend_from_slice(value.as_bytes());
+        self.text.push(b'"');
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self, key: &str, value: &[u8]) {
+        self.key(key);
+        self.raw(value);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        self.digits(value);
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self, key: &str, value: bool) {
+        self.key(key);
+        if value {
+            self.text.extend_from_slice(b"true");
+        } else {
+            self.text.extend_from_slice(b"false");
+        }
+    }
+
+    #[inline(always)]
+    fn address(&mut self, key: &str, value: IpAddr, compress: bool) {
+        self.key(key);
+        self.ip(value, compress);
+    }
+
+    fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>) {
+        self.key(key);
+        self.text.push(b'[');
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                self.text.push(b',');
+            }
+            match item {
+                Text::Bytes(bytes) => self.raw(bytes),
+                Text::Address(value) => self.ip(value, false),
+            }
+        }
+        self.text.push(b']');
+    }
+
+    #[inline(always)]
+    fn time(&mut self, key: &str, micros: i64) {
+        self.key(key);
+        self.moment(micros);
+    }
+
+    fn value(&mut self, key: &str, value: Value) {
+        self.key(key);
+        self.text.extend_from_slice(value.to_string().as_bytes());
+    }
+
+    fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
+        self.key(key);
+        self.text.push(b'{');
+        self.comma = false;
+        fill(self);
+        self.text.push(b'}');
+        self.comma = true;
+    }
+
+    fn objects<T>(
+        &mut self,
+        key: &str,
+        items: impl Iterator<Item = T>,
+        fill: impl Fn(&mut Self, T),
+    ) {
+        self.key(key);
+        self.text.push(b'[');
+        for (at, item) in items.enumerate() {
+            self.text.extend_from_slice(if at > 0 { b",{" } else { b"{" });
+            self.comma = false;
+            fill(self, item);
+            self.text.push(b'}');
+        }
+        self.text.push(b']');
+        self.comma = true;
+    }
+}

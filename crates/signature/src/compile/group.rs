@@ -1,0 +1,218 @@
+//! Rules on packets and streams by the ports they are about: what is searched for in which data.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::{
+    check::ranges::Ranges,
+    compile::{
+        fast::Chosen,
+        fixed::{Fixed, FixedSet},
+        matcher::{MatchScratch, Matcher, Wanted},
+    },
+    rarity,
+};
+
+/// Ports a rule may list to get a search of its own per port.
+const MAX_LISTED_PORTS: usize = 16;
+
+/// Bytes from the beginning in which patterns with a small depth are searched.
+pub(crate) const HEAD: usize = 256;
+
+/// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
+/// is cheaper in the search that is made anyway than in one of its own.
+const SELDOM: u32 = 50;
+
+/// The searches of one group of rules.
+#[derive(Debug, Default)]
+pub(crate) struct Searches {
+    /// Patterns that have one place.
+    pub(crate) fixed: FixedSet,
+    /// Patterns that may be anywhere.
+    pub(crate) any: Matcher,
+    /// Patterns that can only be within the first [`HEAD`] bytes.
+    pub(crate) head: Matcher,
+    /// Both, for data that is no longer than that: one search instead of two.
+    pub(crate) short: Matcher,
+}
+
+/// Patterns for any port, and per port those of rules that name few ports.
+#[derive(Debug, Default)]
+pub(crate) struct PortGroups {
+    pub(crate) all: Searches,
+    pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
+    /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
+    pub(crate) addresses: [AddressIndex; 2],
+    /// Rules without a pattern for any address.
+    pub(crate) always: Vec<u32>,
+}
+
+impl Searches {
+    /// Adds to `out` the rules whose pattern is in `data`, which begins `offset` bytes from the beginning.
+    #[inline]
+    fn scan(&self, data: &[u8], offset: u64, scratch: &mut MatchScratch, out: &mut Vec<u32>) {
+        self.fixed.scan(data, offset, out);
+        // What of the beginning is in these bytes.
+        let left = usize::try_from((HEAD as u64).saturating_sub(offset)).unwrap_or(HEAD);
+        match data.get(..left).filter(|head| head.len() < data.len()) {
+            None => self.short.scan(data, false, scratch, out),
+            Some(head) => {
+                self.any.scan(data, false, scratch, out);
+                if !head.is_empty() {
+                    self.head.scan(head, false, scratch, out);
+                }
+            }
+        }
+    }
+
+    /// Every rule in it.
+    #[cfg(test)]
+    pub(crate) fn rules(&self) -> Vec<u32> {
+        [self.any.rules(), self.head.rules(), &self.fixed.rules()].concat()
+    }
+}
+
+impl PortGroups {
+    /// The same for the rules of any port and those of `port`, the server's.
+    #[inline]
+    pub(crate) fn scan(
+        &self,
+        (data, offset): (&[u8], u64),
+        port: Option<u16>,
+        scratch: &mut MatchScratch,
+        out: &mut Vec<u32>,
+    ) {
+        self.all.scan(data, offset, scratch, out);
+        if let Some(own) = port.and_then(|port| self.by_port.get(&port)) {
+            own.scan(data, offset, scratch, out);
+        }
+    }
+}
+
+/// Source or destination addresses of rules that consist of an address list.
+#[derive(Debug, Default)]
+pub(crate) struct AddressIndex {
+    v4: Vec<(u32, u32, Vec<u32>)>,
+}
+
+/// Ranges of addresses with the rule they belong to.
+pub(super) type AddressRanges = Vec<(u32, u32, u32)>;
+
+/// Patterns of [`Searches`] before they are built.
+#[derive(Default)]
+struct SearchBuilder {
+    fixed: Vec<Fixed>,
+    any: Vec<Wanted>,
+    head: Vec<Wanted>,
+}
+
+impl SearchBuilder {
+    fn add(&mut self, wanted: Wanted, chosen: &Chosen) {
+        if let Some(at) = chosen.at.filter(|at| *at < HEAD as u64) {
+            let Wanted { bytes, nocase, rule, .. } = wanted;
+            self.fixed.push(Fixed { at, bytes, nocase, rule });
+        } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
+            self.head.push(wanted);
+        } else {
+            self.any.push(wanted);
+        }
+    }
+
+    fn build(self) -> Searches {
+        let both = self.any.iter().chain(&self.head).cloned().collect();
+        let short = Matcher::new(both);
+        let fixed = FixedSet::new(self.fixed);
+        Searches { fixed, any: Matcher::new(self.any), head: Matcher::new(self.head), short }
+    }
+}
+
+/// Collects patterns before matchers are built.
+#[derive(Default)]
+pub(super) struct GroupBuilder {
+    all: SearchBuilder,
+    by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    pub(super) addresses: [AddressRanges; 2],
+    pub(super) always: Vec<u32>,
+}
+
+impl GroupBuilder {
+    pub(super) fn add(&mut self, id: u32, chosen: &Chosen, ports: &Ranges<u16>) {
+        let wanted = Wanted {
+            bytes: chosen.bytes.clone(),
+            nocase: chosen.nocase,
+            at_end: false,
+            dotted: false,
+            rule: id,
+        };
+        let seldom = chosen.at.is_none() && rarity::pattern_cost(&chosen.bytes) <= SELDOM;
+        match listed(ports).filter(|_| !seldom) {
+            Some(list) => {
+                for port in list {
+                    self.by_port.entry(port).or_default().add(wanted.clone(), chosen);
+                }
+            }
+            None => self.all.add(wanted, chosen),
+        }
+    }
+
+    pub(super) fn build(self) -> PortGroups {
+        PortGroups {
+            all: self.all.build(),
+            by_port: self
+                .by_port
+                .into_iter()
+                .map(|(port, searches)| (port, searches.build()))
+                .collect(),
+            addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
+            always: self.always,
+        }
+    }
+}
+
+/// The ports themselves when they are few.
+fn listed(ports: &Ranges<u16>) -> Option<Vec<u16>> {
+    let mut list = Vec::new();
+    for (low, high) in ports.as_slice() {
+        if usize::from(high - low) + list.len() >= MAX_LISTED_PORTS {
+            return None;
+        }
+        list.extend(*low..=*high);
+    }
+    Some(list)
+}
+
+/// Overlapping ranges to disjoint ones with the rules of each.
+fn flatten(ranges: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, Vec<u32>)> {
+    let mut cuts: Vec<u64> =
+        ranges.iter().flat_map(|(low, high, _)| [u64::from(*low), u64::from(*high) + 1]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let mut flat: Vec<(u32, u32, Vec<u32>)> = cuts
+        .windows(2)
+        .filter_map(|pair| {
+            Some((u32::try_from(pair[0]).ok()?, u32::try_from(pair[1] - 1).ok()?, Vec::new()))
+        })
+        .collect();
+    for (low, high, id) in ranges {
+        let from = flat.partition_point(|(start, ..)| *start < low);
+        for (_, _, ids) in flat.iter_mut().skip(from).take_while(|(_, end, _)| *end <= high) {
+            ids.push(id);
+        }
+    }
+    flat.retain(|(_, _, ids)| !ids.is_empty());
+    flat
+}
+
+impl AddressIndex {
+    /// Rules whose list has this address.
+    pub(crate) fn lookup(&self, address: IpAddr) -> &[u32] {
+        let IpAddr::V4(v4) = address else { return &[] };
+        let bits = v4.to_bits();
+        let after = self.v4.partition_point(|(low, ..)| *low <= bits);
+        match after.checked_sub(1).and_then(|at| self.v4.get(at)) {
+            Some((_, high, ids)) if bits <= *high => ids,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What a rule asks of a packet's header, as one word of bits: most candidates are dropped by one test of it.
+//!
+//! A bit stands for a transport, a direction, a state of the flow, or for one of the address lists, port lists,
+//! flag tests and protocols that most rules name. A rule that needs a bit which the packet does not have cannot
+//! match; one that passes is still looked at in full by `scan::header`.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::{
+    AppProto, Direction,
+    check::{
+        AddressSet, Rule,
+        ranges::Ranges,
+        rule::{FlagsMode, Test, Transport},
+    },
+};
+
+const TCP: u64 = 1;
+const UDP: u64 = 1 << 1;
+const TO_SERVER: u64 = 1 << 2;
+const TO_CLIENT: u64 = 1 << 3;
+const ESTABLISHED: u64 = 1 << 4;
+const NOT_ESTABLISHED: u64 = 1 << 5;
+
+/// Address lists with a bit for each side.
+const ADDRESSES: usize = 3;
+/// Port lists with a bit for each side.
+const PORTS: usize = 4;
+const FLAGS: usize = 8;
+const APPS: usize = 8;
+
+const SRC_AT: u32 = 6;
+const DST_AT: u32 = SRC_AT + ADDRESSES as u32;
+const SRC_PORT_AT: u32 = DST_AT + ADDRESSES as u32;
+const DST_PORT_AT: u32 = SRC_PORT_AT + PORTS as u32;
+const FLAGS_AT: u32 = DST_PORT_AT + PORTS as u32;
+const APPS_AT: u32 = FLAGS_AT + FLAGS as u32;
+
+/// The bits of all address and port lists.
+pub(crate) const ANY_ENDS: u64 = (1 << FLAGS_AT) - (1 << SRC_AT);
+
+/// The bits of all protocols: a transaction is only shown to rules of its own protocol.
+pub(crate) const ANY_APP: u64 = ((1 << APPS) - 1) << APPS_AT;
+
+/// What of a packet does not change within its flow: where its ends are.
+pub(crate) type End = (IpAddr, Option<u16>);
+
+/// The words of all rules, and how those of packets are made.
+#[derive(Debug)]
+pub(crate) struct Needs {
+    by_rule: Vec<u64>,
+    addresses: Vec<u32>,
+    ports: Vec<u32>,
+    /// Bits of the flag tests that hold, by the flags of a packet.
+    by_flags: Box<[u64; 256]>,
+    /// Bits of protocols, by the number of a flow's protocol.
+    by_app: Box<[u64; 64]>,
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self::new(&[], &[], &[])
+    }
+}
+
+/// Facts about a packet in its flow that change from packet to packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) ip_proto: u8,
+    pub(crate) direction: Option<Direction>,
+    pub(crate) established: bool,
+    /// Of TCP packets that are really one.
+    pub(crate) flags: Option<u8>,
+    /// Of the flow.
+    pub(crate) app: Option<AppProto>,
+}
+
+type Counter<K> = HashMap<K, u32, foldhash::fast::RandomState>;
+
+/// The keys that were counted most, at most `most` of them.
+fn top<K: Copy + Ord + std::hash::Hash>(counter: Counter<K>, most: usize) -> Vec<K> {
+    let mut all: Vec<(K, u32)> = counter.into_iter().collect();
+    all.sort_unstable_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+    all.into_iter().take(most).map(|(key, _)| key).collect()
+}
+
+/// A flag test: how, which, which not looked at.
+type FlagTest = (u8, u8, u8);
+
+fn flag_test(test: &Test) -> Option<(FlagTest, FlagsMode)> {
+    match test {
+        Test::Flags { mode, want, ignore } => Some(((*mode as u8, *want, *ignore), *mode)),
+        _ => None,
+    }
+}
+
+/// Whether the flags of a packet satisfy a flag test.
+pub(crate) const fn flags_hold(mode: FlagsMode, want: u8, have: u8) -> bool {
+    match mode {
+        FlagsMode::Exact => have == want,
+        FlagsMode::All => have & want == want,
+        FlagsMode::Any => have & want != 0,
+        FlagsMode::Not if want == 0 => have != 0,
+        FlagsMode::Not => have & want != want,
+    }
+}
+
+fn bit(at: u32, place: Option<usize>) -> u64 {
+    place.and_then(|place| u32::try_from(place).ok()).map_or(0, |place| 1 << (at + place))
+}
+
+/// Number of the list in `chosen` when it is there.
+fn place<T: PartialEq>(chosen: &[T], wanted: &T) -> Option<usize> {
+    chosen.iter().position(|known| known == wanted)
+}
+
+impl Needs {
+    pub(crate) fn new(rules: &[Rule], addresses: &[AddressSet], ports: &[Ranges<u16>]) -> Self {
+        let any_address = |number: u32| {
+            let set = addresses.get(number as usize);
+            set.is_none_or(|set| set.v4.is_all() && set.v6.is_all())
+        };
+        let any_port = |number: u32| ports.get(number as usize).is_none_or(Ranges::is_all);
+        let mut count_addresses = Counter::default();
+        let mut count_ports = Counter::default();
+        let mut count_flags: Counter<FlagTest> = Counter::default();
+        let mut count_apps: Counter<AppProto> = Counter::default();
+        for rule in rules {
+            for number in [rule.src, rule.dst].into_iter().filter(|number| !any_address(*number)) {
+                *count_addresses.entry(number).or_default() += 1;
+            }
+            for number in
+                [rule.src_port, rule.dst_port].into_iter().filter(|number| !any_port(*number))
+            {
+                *count_ports.entry(number).or_default() += 1;
+            }
+            for (test, _) in rule.tests.iter().filter_map(flag_test) {
+                *count_flags.entry(test).or_default() += 1;
+            }
+            if let Some(app) = rule.protocol.app {
+                *count_apps.entry(app).or_default() += 1;
+            }
+        }
+        let flags = top(count_flags, FLAGS);
+        let apps = top(count_apps, APPS);
+        let mut needs = Self {
+            by_rule: Vec::new(),
+            addresses: top(count_addresses, ADDRESSES),
+            ports: top(count_ports, PORTS),
+            by_flags: Box::new([0; 256]),
+            by_app: Box::new([0; 64]),
+        };
+        for test in rules.iter().flat_map(|rule| &rule.tests) {
+            let Some(((mode, want, ignore), how)) = flag_test(test) else { continue };
+            let bit = bit(FLAGS_AT, place(&flags, &(mode, want, ignore)));
+            for (have, bits) in (0_u8..=255).zip(needs.by_flags.iter_mut()) {
+                if flags_hold(how, want, have & !ignore) {
+                    *bits |= bit;
+                }
+            }
+        }
+        for (number, bits) in (0_u8..).zip(needs.by_app.iter_mut()) {
+            let Some(flow) = AppProto::from_number(number) else { continue };
+            for (at, app) in apps.iter().enumerate() {
+                *bits |= if app.covers().contains(flow) { bit(APPS_AT, Some(at)) } else { 0 };
+            }
+        }
+        needs.by_rule = rules.iter().map(|rule| needs.word(rule, &flags, &apps)).collect();
+        needs
+    }
+
+    fn word(&self, rule: &Rule, flags: &[FlagTest], apps: &[AppProto]) -> u64 {
+        let mut word = match rule.protocol.transport {
+            Transport::Tcp => TCP,
+            Transport::Udp => UDP,
+            _ => 0,
+        };
+        let flow = &rule.flow;
+        for (wanted, fact) in [
+            (flow.to_server, TO_SERVER),
+            (flow.to_client, TO_CLIENT),
+            (flow.present && flow.established, ESTABLISHED),
+            (flow.present && flow.not_established, NOT_ESTABLISHED),
+        ] {
+            word |= if wanted { fact } else { 0 };
+        }
+        if !rule.bidirectional {
+            word |= bit(SRC_AT, place(&self.addresses, &rule.src));
+            word |= bit(DST_AT, place(&self.addresses, &rule.dst));
+            word |= bit(SRC_PORT_AT, place(&self.ports, &rule.src_port));
+            word |= bit(DST_PORT_AT, place(&self.ports, &rule.dst_port));
+        }
+        for (test, _) in rule.tests.iter().filter_map(flag_test) {
+            word |= bit(FLAGS_AT, place(flags, &test));
+        }
+        word | bit(APPS_AT, rule.protocol.app.and_then(|app| place(apps, &app)))
+    }
+
+    /// Facts about the two ends of data, the sender first.
+    pub(crate) fn of_ends(
+        &self,
+        (addresses, ports): (&[AddressSet], &[Ranges<u16>]),
+        from: End,
+        to: End,
+    ) -> u64 {
+        let mut facts = 0;
+        for (at, number) in self.addresses.iter().enumerate() {
+            let Some(set) = addresses.get(*number as usize) else { continue };
+            facts |= if set.contains(from.0) { bit(SRC_AT, Some(at)) } else { 0 };
+            facts |= if set.contains(to.0) { bit(DST_AT, Some(at)) } else { 0 };
+        }
+        for (at, number) in self.ports.iter().enumerate() {
+            let Some(set) = ports.get(*number as usize) else { continue };
+            let has = |port: Option<u16>| port.is_some_and(|port| set.contains(port));
+            facts |= if has(from.1) { bit(SRC_PORT_AT, Some(at)) } else { 0 };
+            facts |= if has(to.1) { bit(DST_PORT_AT, Some(at)) } else { 0 };
+        }
+        facts
+    }
+
+    /// Facts that change from packet to packet.
+    pub(crate) fn of_moment(&self, moment: Moment) -> u64 {
+        let transport = match moment.ip_proto {
+            6 => TCP,
+            17 => UDP,
+            _ => 0,
+        };
+        let direction = match moment.direction {
+            Some(Direction::ToServer) => TO_SERVER,
+            Some(Direction::ToClient) => TO_CLIENT,
+            None => 0,
+        };
+        let state = if moment.established { ESTABLISHED } else { NOT_ESTABLISHED };
+        let flags = moment.flags.map_or(0, |flags| self.by_flags[usize::from(flags)]);
+        let app = moment.app.and_then(|app| self.by_app.get(app as usize)).copied().unwrap_or(0);
+        transport | direction | state | flags | app
+    }
+
+    /// Whether a rule may match a packet with these facts.
+    #[inline]
+    pub(crate) fn allow(&self, rule: u32, facts: u64) -> bool {
+        self.by_rule.get(rule as usize).is_none_or(|needed| needed & !facts == 0)
+    }
+}
