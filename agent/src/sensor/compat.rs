@@ -34,7 +34,6 @@ const NOT_OURS: &[&str] = &[
     "enip",
     "ike",
     "imap",
-    "ldap",
     "modbus",
     "mqtt",
     "nfs",

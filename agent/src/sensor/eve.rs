@@ -17,6 +17,7 @@ pub(crate) mod ftp;
 pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod krb5;
+pub(crate) mod ldap;
 pub(crate) mod ntp;
 pub(crate) mod quic;
 pub(crate) mod rfb;

@@ -10,6 +10,7 @@ mod ftp;
 mod http;
 mod http2;
 mod krb5;
+mod ldap;
 mod messages;
 mod quic;
 mod sip;
@@ -135,6 +136,7 @@ impl Inspect for TxView<'_> {
             Record::Snmp(message) => self.snmp(message, buffer, instance),
             Record::Krb5(message) => krb5::buffer(message, buffer, instance),
             Record::Sip(message) => sip::buffer(message, buffer, instance),
+            Record::Ldap(ldap) => ldap::buffer(ldap, buffer, instance, self.is_complete(dir)),
             Record::Quic(quic) => self.quic(quic, buffer, instance),
             Record::Dhcp(_) | Record::Ntp(_) | Record::Tftp(_) | Record::Rfb(_) => {
                 messages::buffer(&self.tx.record, buffer, instance)
@@ -162,6 +164,7 @@ impl Inspect for TxView<'_> {
             }
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
             Record::Quic(_) => None,
+            Record::Ldap(ldap) => ldap::number(ldap, number, dir, 0),
         }
     }
 
@@ -181,6 +184,7 @@ impl Inspect for TxView<'_> {
         match &self.tx.record {
             Record::Http2(http2) => http2::number(http2, number, our_direction(dir), instance),
             Record::Dns(message) => dns::number(message, number, instance),
+            Record::Ldap(ldap) => ldap::number(ldap, number, dir, instance),
             _ if instance == 0 => self.number(number, dir),
             _ => None,
         }

@@ -48,6 +48,8 @@ pub(crate) struct Reporter<O> {
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
     memory: Vec<Memory>,
+    /// What the flow at hand spoke first, when it has changed since.
+    original: Option<net::Protocol>,
     /// SSH records have fingerprints.
     hassh: bool,
     /// What gives rise to records now, as they name it.
@@ -80,6 +82,7 @@ impl<O: Output> Reporter<O> {
             .map(|detector| detector.max_alerts(settings.max_alerts));
         Self {
             hassh,
+            original: None,
             source: FROM_END,
             settings,
             output,
@@ -184,8 +187,12 @@ impl<O: Output> Reporter<O> {
                 if done && eve::tls::is_worth_a_record(tls, ended) && !self.memory(flow).session_done {
                     self.memory(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
+                    let original = self.original;
                     self.write("tls", place, |record, settings| {
-                        let session = eve::tls::session(tls, &settings.records);
+                        let mut session = eve::tls::session(tls, &settings.records);
+                        if let Some(original) = original {
+                            session.insert("from_proto".into(), original.name().into());
+                        }
                         record.value("tls", session.into());
                     });
                 }
@@ -219,6 +226,13 @@ impl<O: Output> Reporter<O> {
             Record::Ntp(message) if message.version == 0 => {}
             Record::Ntp(_) => self.plain("ntp", place),
             Record::Tftp(_) => self.plain("tftp", place),
+            // What could not be read has no record, only its event.
+            Record::Ldap(ldap) if ldap.request.is_none() && ldap.responses.is_empty() => {}
+            Record::Ldap(_) => {
+                if is_complete(tx) {
+                    self.plain("ldap", Place { dir: Direction::ToServer, ..place });
+                }
+            }
             Record::Quic(quic)
                 if quic.client.is_none() && quic.server.is_none() && quic.google.is_none() => {}
             Record::Quic(_) => self.plain("quic", place),
@@ -358,6 +372,7 @@ impl<O: Output> Reporter<O> {
         if !transactions.flow_events().is_empty() && self.settings.records.anomaly_app {
             self.flow_events(flow, transactions);
         }
+        self.original = transactions.original_protocol();
         let mut last = None;
         for (tx, dir) in transactions.changed() {
             // A transaction with news on both sides is one piece of news.
@@ -460,6 +475,7 @@ fn tx_object<F: Fields>(
             eve::dhcp::message(out, message, options.dhcp_extended);
         }),
         Record::Ntp(message) => record.object("ntp", |out| eve::ntp::message(out, message)),
+        Record::Ldap(ldap) => record.object("ldap", |out| eve::ldap::transaction(out, ldap)),
         Record::Quic(quic) => record.object("quic", |out| eve::quic::hello(out, quic, options)),
         Record::Tftp(request) => record.object("tftp", |out| eve::tftp::request(out, request)),
         Record::Rfb(rfb) => record.object("rfb", |out| eve::rfb::handshake(out, rfb)),

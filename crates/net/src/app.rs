@@ -30,6 +30,7 @@ pub mod ftp;
 pub mod http;
 pub mod http2;
 pub mod krb5;
+pub mod ldap;
 mod lines;
 pub mod mime;
 pub mod ntp;
@@ -459,8 +460,8 @@ impl AppLayer {
         }
         self.txs.original.get_or_insert(self.protocol);
         self.txs.sides.wanted = match self.protocol {
-            // STARTTLS (RFC 3207), AUTH TLS (RFC 4217).
-            Protocol::Smtp | Protocol::Ftp => Some(Protocol::Tls),
+            // STARTTLS (RFC 3207), AUTH TLS (RFC 4217), StartTLS (RFC 4511).
+            Protocol::Smtp | Protocol::Ftp | Protocol::Ldap => Some(Protocol::Tls),
             _ => to,
         };
         self.state = State::Probing;
@@ -495,6 +496,7 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Ldap => Box::new(ldap::Parser::new(cx.transport == Transport::Udp)),
         Protocol::Quic => Box::new(quic::Parser::default()),
         Protocol::Dhcp => Box::new(dhcp::Parser),
         Protocol::Ntp => Box::new(ntp::Parser),

@@ -65,6 +65,7 @@ const SNMP: &[AppProto] = &[Snmp];
 const KRB5: &[AppProto] = &[Krb5];
 const SIP: &[AppProto] = &[Sip];
 const QUIC: &[AppProto] = &[Quic];
+const LDAP: &[AppProto] = &[AppProto::Ldap];
 const NTP: &[AppProto] = &[AppProto::Ntp];
 const RFB: &[AppProto] = &[AppProto::Rfb];
 const FRAMES: &[AppProto] = &[
@@ -81,6 +82,7 @@ const FRAMES: &[AppProto] = &[
     Websocket,
     Smb,
     Sip,
+    AppProto::Ldap,
 ];
 const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
@@ -224,6 +226,11 @@ buffers! {
     QuicUa: "quic.ua", ToServer, QUIC, Single; "What a client of Google's versions says it is."
     QuicCyuHash: "quic.cyu.hash", ToServer, QUIC, Multi; "MD5 of the CYU string, lowercase hex."
     QuicCyuString: "quic.cyu.string", ToServer, QUIC, Multi; "CYU string: version and tags of Google's versions."
+    LdapRequestDn: "ldap.request.dn", ToServer, LDAP, Single; "Name of the entry a request is about."
+    LdapRequestAttributeType: "ldap.request.attribute_type", ToServer, LDAP, Multi; "Types of attributes in a request."
+    LdapResponsesDn: "ldap.responses.dn", ToClient, LDAP, Multi; "Names of entries in responses."
+    LdapResponsesAttributeType: "ldap.responses.attribute_type", ToClient, LDAP, Multi; "Types of attributes in responses."
+    LdapResponsesMessage: "ldap.responses.message", ToClient, LDAP, Multi; "What results say in words."
     Frame: "frame", Both, FRAMES, Single; "A unit that the protocol sends, of the kind that the rule names."
     NtpReferenceId: "ntp.reference_id", Both, NTP, Single; "Reference identifier, four bytes."
     RfbName: "rfb.name", ToClient, RFB, Single; "Name of the desktop."

@@ -355,6 +355,14 @@ pub enum Number {
     DhcpRenewalTime,
     /// DHCP: seconds until any server may be asked.
     DhcpRebindingTime,
+    /// LDAP: operation of the request (RFC 4511 appendix B).
+    LdapRequestOperation,
+    /// LDAP: operations of responses.
+    LdapResponsesOperation,
+    /// LDAP: how many responses there are.
+    LdapResponsesCount,
+    /// LDAP: codes of results.
+    LdapResponsesResultCode,
     /// NTP: version.
     NtpVersion,
     /// NTP: mode (RFC 5905 figure 10).

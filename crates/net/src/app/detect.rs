@@ -1,6 +1,6 @@
 //! Which protocol the first bytes of a direction belong to. Content decides, not the port.
 
-use super::{AppContext, Protocol, dcerpc, dhcp, dns, ntp, quic, smb, tftp};
+use super::{AppContext, Protocol, dcerpc, dhcp, dns, ldap, ntp, quic, smb, tftp};
 use crate::cursor::Cursor;
 use crate::flow::Direction;
 
@@ -133,6 +133,12 @@ fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     }
     if let Some(protocol) = binary(bytes) {
         return Probe::Is(protocol);
+    }
+    if let Some(sender) = ldap::looks_like(bytes) {
+        return match (dir, sender) {
+            (Direction::ToServer, Direction::ToClient) => Probe::Reversed(Protocol::Ldap),
+            _ => Probe::Is(Protocol::Ldap),
+        };
     }
     match kerberos(bytes, cx) {
         Fit::Yes => return Probe::Is(Protocol::Krb5),
@@ -270,8 +276,6 @@ fn binary(bytes: &[u8]) -> Option<Protocol> {
         [3, 0, _, _, _, 0xe0 | 0xd0, 0, 0, ..] => Some(Protocol::Rdp),
         [0x10, _, 0, 4, b'M', b'Q', b'T', b'T', ..]
         | [0x10, _, 0, 6, b'M', b'Q', b'I', b's', ..] => Some(Protocol::Mqtt),
-        [0x30, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..]
-        | [0x30, 0x84, 0, 0, _, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..] => Some(Protocol::Ldap),
         _ => None,
     }
 }
@@ -366,6 +370,10 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         },
         [4, ..] if dcerpc::looks_like(bytes, Transport::Udp) => Probe::Is(Protocol::Dcerpc),
         [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
+        [0x30, ..] => match ldap::looks_like(bytes) {
+            Some(sender) => told(Protocol::Ldap, sender == Direction::ToClient),
+            None => Probe::No,
+        },
         [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
         _ if port(88) && is_short_kerberos(bytes) => Probe::Is(Protocol::Krb5),
         [0xc0..=0xff, ..] | [0x09..=0x3d, ..] if quic::looks_like(bytes) => {

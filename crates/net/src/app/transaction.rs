@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::file::File;
 use super::{
-    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ntp, quic, rfb, sip, smb, smtp, snmp, ssh, tftp,
+    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, quic, rfb, sip, smb, smtp, snmp, ssh, tftp,
     tls, websocket,
 };
 use crate::flow::{Direction, PerDirection};
@@ -46,6 +46,8 @@ pub enum Record {
     Ntp(Box<ntp::Message>),
     /// A TFTP request.
     Tftp(Box<tftp::Request>),
+    /// An LDAP request and its responses.
+    Ldap(Box<ldap::Ldap>),
     /// A hello of QUIC.
     Quic(Box<quic::Quic>),
     /// The handshake of RFB.
@@ -71,6 +73,7 @@ impl Record {
             | Self::Dhcp(_)
             | Self::Ntp(_)
             | Self::Quic(_)
+            | Self::Ldap(_)
             | Self::Tftp(_)
             | Self::Rfb(_)
             | Self::Sip(_) => 1,
@@ -149,6 +152,7 @@ impl Transaction {
             Record::Dhcp(_) => Protocol::Dhcp,
             Record::Ntp(_) => Protocol::Ntp,
             Record::Quic(_) => Protocol::Quic,
+            Record::Ldap(_) => Protocol::Ldap,
             Record::Tftp(_) => Protocol::Tftp,
             Record::Rfb(_) => Protocol::Rfb,
         }

@@ -17,6 +17,7 @@ const KINDS: &[(AppProto, &[&str])] = &[
     (AppProto::Ssh, &["record.pdu", "record.hdr", "record.data"]),
     (AppProto::Tls, &["pdu", "hdr", "data", "alert_data", "hb_data"]),
     (AppProto::Websocket, &["pdu", "header", "data"]),
+    (AppProto::Ldap, &["pdu"]),
     (AppProto::Http2, &["pdu", "hdr", "data"]),
     (
         AppProto::Smb,

@@ -169,7 +169,6 @@ const NOT_EVALUATED: &[&str] = &[
     "nfs",
     "nfs_",
     "pgsql.",
-    "ldap.",
     "sdp.",
     "websocket.",
     "igmp.",
@@ -273,8 +272,8 @@ mod tests {
             ("http.urii", "unknown keyword \"http.urii\"; did you mean http.uri?"),
             ("lua", "keyword \"lua\" is not evaluated: no evaluation for it"),
             (
-                "ldap.request.operation",
-                "keyword \"ldap.request.operation\" is not evaluated: no evaluation for it",
+                "mqtt.connect.flags",
+                "keyword \"mqtt.connect.flags\" is not evaluated: no evaluation for it",
             ),
             ("qqqqqqqqqqqq", "unknown keyword \"qqqqqqqqqqqq\""),
         ];

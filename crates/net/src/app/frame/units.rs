@@ -205,7 +205,7 @@ fn ssh(bytes: &[u8]) -> Option<Head> {
     let mut c = Cursor::new(bytes);
     let length = c.u32()?;
     c.skip(2)?;
-    if length < 2 || length > 1 << 20 {
+    if !(2..=1 << 20).contains(&length) {
         return Some(Head::Over);
     }
     let length = u64::from(length).saturating_add(4);
@@ -254,7 +254,7 @@ fn smb(bytes: &[u8]) -> Option<Head> {
     };
     let mut head = parts(4, length, names);
     if let Head::Unit(parts, _) = &mut head {
-        let end = length.min(header + 4);
+        let end = length.min(u64::saturating_add(header, 4));
         parts.push((pdu, 4, length));
         parts.push((hdr, 4, end));
         if length > end {

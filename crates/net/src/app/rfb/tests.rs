@@ -56,7 +56,8 @@ fn a_session_whole_and_byte_by_byte() {
 #[test]
 fn versions_differ_in_who_decides_and_failures_have_reasons() {
     type Pieces = &'static [(Direction, &'static [u8])];
-    let cases: [(Pieces, Option<u32>, Option<u32>, &[&str]); 6] = [
+    type Case = (Pieces, Option<u32>, Option<u32>, &'static [&'static str]);
+    let cases: [Case; 6] = [
         (
             &[(ToClient, b"RFB 003.003\n"), (ToServer, b"RFB 003.003\n"), (ToClient, b"\0\0\0\x01")],
             Some(1),
