@@ -18,4 +18,5 @@ pub(crate) mod playback;
 mod raw;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod store;
 pub(crate) mod worker;

@@ -65,6 +65,10 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
     }
     let records = &mut settings.records;
     match key {
+        "outputs.file-store.enabled" => settings.store.enabled = input.flag()?,
+        "outputs.file-store.force-filestore" => settings.store.all = input.flag()?,
+        "outputs.file-store.stream-depth" => settings.store.per_file = input.size64()?,
+        "outputs.file-store.write-fileinfo" => settings.store.describe = input.flag()?,
         "stream.midstream" => settings.engine.midstream = input.flag()?,
         "stream.reassembly.depth" => settings.engine.stream.depth = input.size64()?,
         "outputs.eve-log.community-id-seed" => records.community_seed = input.number16()?,

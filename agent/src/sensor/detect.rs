@@ -61,6 +61,8 @@ pub(crate) struct Detector {
     /// States of transactions that are over, for new ones.
     spare: Vec<TxState>,
     found: Vec<Match>,
+    /// Rules that want files kept.
+    stores: Vec<Match>,
     tagged: bool,
     alerts: u64,
     /// Every segment is scanned as it comes.
@@ -137,6 +139,7 @@ impl Detector {
             scratch,
             spare: Vec::new(),
             found: Vec::new(),
+            stores: Vec::new(),
             tagged: false,
             alerts: 0,
             inline: false,
@@ -186,6 +189,16 @@ impl Detector {
         self.tagged
     }
 
+    /// What the last packet or flow end raised.
+    pub(crate) fn found(&self) -> &[Match] {
+        &self.found
+    }
+
+    /// Rules that the last packet or flow end made want files kept.
+    pub(crate) fn stores(&self) -> &[Match] {
+        &self.stores
+    }
+
     /// What was counted so far.
     pub(crate) fn figures(&self) -> ScanFigures {
         let (budget_hits, pcre_limits) = self.scratch.cut_short();
@@ -233,6 +246,7 @@ impl Detector {
         memory: Option<&mut FlowMemory>,
     ) -> &[Match] {
         self.found.clear();
+        self.stores.clear();
         let mut names = [""; 16];
         let of_flow = place.map(|place| place.transactions.flow_events()).unwrap_or_default();
         let events = packet_view::events(packet, of_flow, &mut names);
@@ -242,6 +256,7 @@ impl Detector {
             scan.packet();
             let outcome = scan.finish();
             self.found.extend_from_slice(outcome.matches);
+        self.stores.extend_from_slice(outcome.stores);
             self.tagged = outcome.tagged;
             self.count_alerts();
             return &self.found;
@@ -271,6 +286,7 @@ impl Detector {
         memory: &mut FlowMemory,
     ) -> &[Match] {
         self.found.clear();
+        self.stores.clear();
         memory.flush = [true; 2];
         let ((src, src_port), (dst, dst_port)) = flow.endpoints(Direction::ToServer);
         let view = PacketView {
@@ -361,6 +377,7 @@ impl Detector {
         }
         let outcome = scan.finish();
         self.found.extend_from_slice(outcome.matches);
+        self.stores.extend_from_slice(outcome.stores);
         self.tagged = outcome.tagged;
         states.retain_mut(|(id, state)| {
             let open = transactions.get(*id).is_some_and(|tx| {

@@ -14,6 +14,7 @@ use super::eve::fields::Fields;
 use super::eve::{self, Head};
 use super::figures::ScanFigures;
 use super::settings::{Handling, Hassh, Settings};
+use super::store::{Fate, Store};
 
 /// Where records go.
 pub(crate) trait Output {
@@ -47,6 +48,7 @@ pub(crate) struct Reporter<O> {
     output: O,
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
+    store: Option<Store>,
     memory: Vec<Memory>,
     /// What the flow at hand spoke first, when it has changed since.
     original: Option<net::Protocol>,
@@ -77,6 +79,7 @@ impl<O: Output> Reporter<O> {
             Hassh::No => false,
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
+        let store = Store::new(&settings.store);
         let detector = detector
             .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted))
             .map(|detector| detector.max_alerts(settings.max_alerts));
@@ -88,6 +91,7 @@ impl<O: Output> Reporter<O> {
             output,
             detector,
             matches: Vec::new(),
+            store,
             memory: Vec::new(),
             packet: 0,
             ts: 0,
@@ -96,6 +100,8 @@ impl<O: Output> Reporter<O> {
 
     /// Switches on what rules need of the engine: digests of files, frames.
     pub(crate) fn ask(&self, config: &mut net::Config) {
+        config.app.files.stream |= self.store.is_some();
+        config.app.files.sha256 |= self.store.is_some();
         let Some(detector) = &self.detector else { return };
         config.app.frames |= detector.rules().uses(signature::Buffer::Frame);
         let [md5, sha1, sha256] = detector.rules().digests();
@@ -334,11 +340,18 @@ impl<O: Output> Reporter<O> {
 
     /// A record for each file of a transaction that has ended with this news.
     fn files(&mut self, place: Place<'_>) {
-        for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
+        for (at, file) in place.tx.files.iter().enumerate() {
+            if !file.has_ended_now() {
+                continue;
+            }
+            let fate = match &mut self.store {
+                Some(store) => store.end(place.flow.id().0, place.tx.id, (at, file)),
+                None => Fate::Unwanted,
+            };
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, place.flow, Some(place.tx), &settings.records);
                 record.word("app_proto", place.tx.protocol().name());
-                record.object("fileinfo", |info| eve::file::of(info, file, place.tx.id));
+                record.object("fileinfo", |info| eve::file::of(info, file, (place.tx.id, &fate)));
             });
         }
     }
@@ -375,6 +388,11 @@ impl<O: Output> Reporter<O> {
         self.original = transactions.original_protocol();
         let mut last = None;
         for (tx, dir) in transactions.changed() {
+            if last != Some(tx.id)
+                && let Some(store) = &mut self.store
+            {
+                store.news(flow.id().0, tx);
+            }
             // A transaction with news on both sides is one piece of news.
             if last.replace(tx.id) != Some(tx.id) {
                 self.transaction(flow, tx, dir, ended);
@@ -531,6 +549,7 @@ impl<O: Output> Sink for Reporter<O> {
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
             alerts::keep_out(&mut self.matches, &mut memory.unlogged);
+            alerts::keep_files(&mut self.store, detector, flow);
             if !self.matches.is_empty() {
                 flow.set_alerted();
                 self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
@@ -557,6 +576,9 @@ impl<O: Output> Sink for Reporter<O> {
             record.text("app_proto_tc", sides.to_client.name());
         }
         self.output.record(self.ts, "flow", record);
+        if let Some(store) = &mut self.store {
+            store.forget(flow.id().0);
+        }
         self.memory(flow).detection = FlowMemory::default();
     }
 }

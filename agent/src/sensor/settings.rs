@@ -154,6 +154,8 @@ pub(crate) struct Settings {
     pub(crate) compat: bool,
     /// What becomes of flows that are encrypted from some point on.
     pub(crate) encrypted: Encrypted,
+    /// Files that are kept.
+    pub(crate) store: super::store::Options,
     /// Most alerts of one packet.
     pub(crate) max_alerts: Option<u16>,
 }
@@ -226,6 +228,11 @@ impl Settings {
             "http.request-body-limit" => self.engine.app.request_body_limit = input.size()?,
             "http.response-body-limit" => self.engine.app.response_body_limit = input.size()?,
             "http.decompress-layers" => self.engine.app.decompress_layers = input.size()?,
+            "files.store" => self.store.enabled = input.flag()?,
+            "files.store.all" => self.store.all = input.flag()?,
+            "files.store.per-file" => self.store.per_file = input.size64()?,
+            "files.store.quota" => self.store.quota = input.size64()?,
+            "files.store.describe" => self.store.describe = input.flag()?,
             "records.community-id-seed" => self.records.community_seed = input.number16()?,
             "records.ethernet" => self.records.ethernet = input.flag()?,
             "records.anomaly.decode" => self.records.anomaly_decode = input.flag()?,

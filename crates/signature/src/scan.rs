@@ -72,6 +72,7 @@ pub struct Scratch {
     transformed: Vec<u8>,
     spare: Vec<u8>,
     queue: Vec<Match>,
+    stores: Vec<Match>,
     stats: ScanStats,
     /// Most alerts of one packet, when it is not the default.
     max_alerts: Option<usize>,

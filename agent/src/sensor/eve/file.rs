@@ -3,9 +3,10 @@
 use net::app::file::{File, FileState};
 
 use super::fields::Fields;
+use crate::sensor::store::Fate;
 
 /// A file of a transaction.
-pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
+pub(crate) fn of<F: Fields>(out: &mut F, file: &File, (tx_id, fate): (u64, &Fate)) {
     if !file.name.is_empty() {
         out.bytes("filename", &file.name);
     }
@@ -23,10 +24,18 @@ pub(crate) fn of<F: Fields>(out: &mut F, file: &File, tx_id: u64) {
     if let Some(sha1) = digests.sha1 {
         out.text("sha1", &hex(&sha1));
     }
-    if let Some(sha256) = digests.sha256 {
-        out.text("sha256", &hex(&sha256));
+    match (digests.sha256, fate) {
+        (Some(sha256), _) => out.text("sha256", &hex(&sha256)),
+        // Of one that was cut off, that of what there is.
+        (None, Fate::Stored(name)) => out.text("sha256", name),
+        (None, _) => {}
     }
-    out.boolean("stored", false);
+    out.boolean("stored", matches!(fate, Fate::Stored(_)));
+    match fate {
+        Fate::Storing => out.boolean("storing", true),
+        Fate::Refused(why) => out.text("not_stored", why),
+        Fate::Unwanted | Fate::Stored(_) => {}
+    }
     out.number("size", file.size());
     out.number("tx_id", tx_id);
 }

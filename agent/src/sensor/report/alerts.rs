@@ -1,5 +1,6 @@
 //! Records of what rules found: alerts, and packets that rules want to be kept.
 
+use net::app::file::File;
 use net::app::{Transaction, TxList};
 use net::engine::InFlow;
 use net::{Direction, Flow, Packet};
@@ -10,6 +11,7 @@ use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
 use crate::sensor::inspect::our_direction;
+use crate::sensor::store::{Fate, Store};
 
 impl<O: Output> Reporter<O> {
     /// Runs the rules on a packet; a record for each that matched.
@@ -29,14 +31,18 @@ impl<O: Output> Reporter<O> {
             }
             None => detector.packet(packet, None, None),
         };
-        if found.is_empty() {
+        let found = found.len();
+        if let Some(place) = &place {
+            keep_files(&mut self.store, detector, place.flow);
+        }
+        if found == 0 {
             if detector.is_tagged() {
                 self.tagged(packet, place.map(|place| (&*place.flow, place.dir)));
             }
             return;
         }
         self.matches.clear();
-        self.matches.extend_from_slice(found);
+        self.matches.extend_from_slice(detector.found());
         let tagged = detector.is_tagged();
         if let Some(place) = &place {
             let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
@@ -132,7 +138,7 @@ impl<O: Output> Reporter<O> {
                 if let Some(frame) = frame.filter(|_| in_frame) {
                     record.object("frame", |out| eve::frame::frame(out, frame));
                 }
-                tx_files(&mut record, tx);
+                tx_files(&mut record, tx, self.store.as_ref().map(|store| (store, flow)));
                 if flow.protocol().is_known() {
                     record.text("app_proto", flow.protocol().name());
                 }
@@ -188,12 +194,24 @@ pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u
     });
 }
 
+/// Takes note of rules that want files of a flow kept.
+pub(super) fn keep_files(store: &mut Option<Store>, detector: &detect::Detector, flow: &Flow) {
+    let Some(store) = store else { return };
+    for hit in detector.stores() {
+        if let Some(asked) = detector.rules().rule(hit.rule).and_then(|rule| rule.file_store) {
+            let tx = hit.tx.filter(|_| hit.source == MatchSource::Transaction);
+            store.want(flow.id().0, asked, tx);
+        }
+    }
+}
+
 /// The files of a transaction inside an alert.
-fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>) {
+fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>, store: Option<(&Store, &Flow)>) {
     let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
-    let one = |file| {
+    let one = |file: &File| {
         let mut out = eve::Object::new();
-        eve::file::of(&mut out, file, tx.id);
+        let fate = store.map_or(Fate::Unwanted, |(store, flow)| store.fate(flow.id().0, tx.id, file));
+        eve::file::of(&mut out, file, (tx.id, &fate));
         serde_json::Value::from(out)
     };
     record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());
