@@ -11,7 +11,7 @@ pub(crate) mod compat;
 pub(crate) mod detect;
 pub(crate) mod eve;
 pub(crate) mod figures;
-mod inspect;
+pub(crate) mod inspect;
 pub(crate) mod live;
 mod packet_view;
 pub(crate) mod playback;

@@ -256,7 +256,7 @@ impl Detector {
             scan.packet();
             let outcome = scan.finish();
             self.found.extend_from_slice(outcome.matches);
-        self.stores.extend_from_slice(outcome.stores);
+            self.stores.extend_from_slice(outcome.stores);
             self.tagged = outcome.tagged;
             self.count_alerts();
             return &self.found;
@@ -360,7 +360,8 @@ impl Detector {
             } else {
                 [view.payload, view.payload]
             };
-            let inspected = TxView::new((tx, dir), app_proto(spoken(flow, tx)), flow.client().0, payload);
+            let inspected =
+                TxView::new((tx, dir), app_proto(spoken(flow, tx)), flow.client().0, payload);
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }

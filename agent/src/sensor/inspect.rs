@@ -11,6 +11,7 @@ mod http;
 mod http2;
 mod krb5;
 mod ldap;
+pub(crate) mod magic;
 mod messages;
 mod quic;
 mod sip;
@@ -194,9 +195,10 @@ impl Inspect for TxView<'_> {
         let name = name.split_once('.').map_or(name, |(_, name)| name);
         // After what breaks a handshake off, nothing is left to see in the other direction.
         let here = matches!(self.tx.record, Record::Tls(_));
-        self.tx.events.iter().any(|event| {
-            event.name.eq_ignore_ascii_case(name) && (!here || event.dir == self.dir)
-        })
+        self.tx
+            .events
+            .iter()
+            .any(|event| event.name.eq_ignore_ascii_case(name) && (!here || event.dir == self.dir))
     }
 
     fn is_complete(&self, dir: signature::Direction) -> bool {

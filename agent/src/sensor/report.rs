@@ -190,7 +190,10 @@ impl<O: Output> Reporter<O> {
             }
             Record::Tls(tls) => {
                 let done = tls.told || tls.encrypted || ended;
-                if done && eve::tls::is_worth_a_record(tls, ended) && !self.memory(flow).session_done {
+                if done
+                    && eve::tls::is_worth_a_record(tls, ended)
+                    && !self.memory(flow).session_done
+                {
                     self.memory(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     let original = self.original;

@@ -245,8 +245,11 @@ impl Store {
     /// A flow is over: so are its files.
     pub(crate) fn forget(&mut self, flow: u64) {
         self.wanted.remove(&flow);
-        let left: Vec<Key> =
-            self.open.range((flow, 0, 0)..=(flow, u64::MAX, usize::MAX)).map(|(key, _)| *key).collect();
+        let left: Vec<Key> = self
+            .open
+            .range((flow, 0, 0)..=(flow, u64::MAX, usize::MAX))
+            .map(|(key, _)| *key)
+            .collect();
         for key in left {
             if let Some(open) = self.open.remove(&key) {
                 self.used = self.used.saturating_sub(open.size);

@@ -184,8 +184,8 @@ pub struct Support {
     pub detected: ProtoSet,
     /// Protocols parsed into transactions with all their buffers.
     pub parsed: ProtoSet,
-    /// Whether [`crate::FileFacts::magic`] is given.
-    pub file_magic: bool,
+    /// Descriptions that [`crate::FileFacts::magic`] can have, or begin with.
+    pub file_magic: &'static [&'static str],
 }
 
 impl Default for Support {
@@ -219,6 +219,6 @@ impl Default for Support {
             AppProto::Ldap,
         ]);
         let others = ProtoSet::of(&[]);
-        Self { detected: parsed.union(others), parsed, file_magic: false }
+        Self { detected: parsed.union(others), parsed, file_magic: &[] }
     }
 }

@@ -57,10 +57,9 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
 /// Bodies inside an alert: base64, printable, as far as they were kept.
 pub(crate) fn bodies<F: Fields>(out: &mut F, http: &Http, options: &RecordOptions) {
     let [encoded, printable] = options.alert_bodies;
-    for (body, name) in [
-        (&http.request.body, "http_request_body"),
-        (&http.response.body, "http_response_body"),
-    ] {
+    for (body, name) in
+        [(&http.request.body, "http_request_body"), (&http.response.body, "http_response_body")]
+    {
         if body.data().is_empty() {
             continue;
         }

@@ -52,14 +52,13 @@ pub(crate) fn session(tls: &Tls, options: &RecordOptions) -> Object {
     let mut out = whole(tls, options);
     if !options.tls_custom.is_empty() {
         let chosen = |word: &str| options.tls_custom.iter().any(|wanted| wanted == word);
-        out.retain(|name, _| {
-            CHOICES.iter().any(|(field, choice)| field == name && chosen(choice))
-        });
+        out.retain(|name, _| CHOICES.iter().any(|(field, choice)| field == name && chosen(choice)));
         return out;
     }
     let plain = |name: &str| matches!(name, "subject" | "issuerdn" | "session_resumed");
-    let bulky =
-        |name: &str| matches!(name, "certificate" | "chain" | "client_handshake" | "server_handshake");
+    let bulky = |name: &str| {
+        matches!(name, "certificate" | "chain" | "client_handshake" | "server_handshake")
+    };
     out.retain(|name, _| if options.tls_extended { !bulky(name) } else { plain(name) });
     out
 }

@@ -210,7 +210,8 @@ fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>, store: Option<(
     let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
     let one = |file: &File| {
         let mut out = eve::Object::new();
-        let fate = store.map_or(Fate::Unwanted, |(store, flow)| store.fate(flow.id().0, tx.id, file));
+        let fate =
+            store.map_or(Fate::Unwanted, |(store, flow)| store.fate(flow.id().0, tx.id, file));
         eve::file::of(&mut out, file, (tx.id, &fate));
         serde_json::Value::from(out)
     };

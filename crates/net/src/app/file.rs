@@ -10,6 +10,9 @@ use sha2::Sha256;
 
 use crate::flow::Direction;
 
+/// Bytes of the beginning that are kept in any case.
+const HEAD: usize = 16;
+
 /// Settings of files in transit.
 #[derive(Clone, Copy, Debug)]
 pub struct FileConfig {
@@ -121,6 +124,7 @@ pub struct File {
     keep: usize,
     stream: bool,
     fresh: Vec<u8>,
+    head: [u8; HEAD],
     size: u64,
     gaps: bool,
     hashers: Option<Box<Hashers>>,
@@ -140,6 +144,7 @@ impl File {
             keep: config.keep,
             stream: config.stream,
             fresh: Vec::new(),
+            head: [0; HEAD],
             size: 0,
             gaps: false,
             hashers: Hashers::new(config),
@@ -152,6 +157,10 @@ impl File {
     pub fn append(&mut self, bytes: &[u8]) {
         if self.state != FileState::Open {
             return;
+        }
+        let begun = usize::try_from(self.size).unwrap_or(usize::MAX);
+        for (slot, byte) in self.head.iter_mut().skip(begun).zip(bytes) {
+            *slot = *byte;
         }
         self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if let Some(hashers) = &mut self.hashers {
@@ -225,6 +234,13 @@ impl File {
     #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.data
+    }
+
+    /// The first bytes, wherever the content is kept.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        let length = usize::try_from(self.size).unwrap_or(HEAD).min(HEAD);
+        self.head.get(..length).unwrap_or_default()
     }
 
     /// Bytes of content so far, missing ones included.

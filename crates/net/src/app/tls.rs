@@ -16,8 +16,8 @@ mod tests;
 pub use certificate::Certificate;
 pub(in crate::app) use fingerprint::hex;
 pub use fingerprint::is_grease;
-pub(in crate::app) use hello::{client as client_hello, server as server_hello};
 pub use hello::{ClientHello, ServerHello};
+pub(in crate::app) use hello::{client as client_hello, server as server_hello};
 pub use parser::Parser;
 
 /// Progress numbers of a direction.

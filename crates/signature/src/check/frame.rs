@@ -58,7 +58,8 @@ impl Builder<'_, '_> {
         let (proto, kind) = match self.protocol.app.and_then(|app| kind_of(app, &given)) {
             Some(found) => found,
             None => {
-                let (proto, kind) = given.split_once('.').ok_or_else(|| bad("names no protocol"))?;
+                let (proto, kind) =
+                    given.split_once('.').ok_or_else(|| bad("names no protocol"))?;
                 let proto = AppProto::from_name(proto).ok_or_else(|| bad("unknown protocol"))?;
                 kind_of(proto, kind)
                     .ok_or_else(|| RuleError::unsupported("frame", format!("frames {given}")))?

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::{
-    AppProto, FlowView, Direction, PacketView,
+    AppProto, Direction, FlowView, PacketView,
     check::rule::{BitOp, IntTest, IntValue, Threshold},
     scan::{
         tables::{Count, Ruling},

@@ -100,8 +100,9 @@ impl Http {
     /// How the body comes, when the head is there.
     fn body(&mut self, dir: Direction) -> State {
         let side = self.sides.get(dir);
-        let chunked =
-            side.field(b"transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().ends_with(b"chunked"));
+        let chunked = side
+            .field(b"transfer-encoding")
+            .is_some_and(|v| v.to_ascii_lowercase().ends_with(b"chunked"));
         let length = side.number(b"content-length");
         let first = side.bytes.get(..side.first).unwrap_or_default();
         if dir == Direction::ToServer {
@@ -275,7 +276,8 @@ impl Framer for Sip {
                         (0, false) => side.first = side.bytes.len(),
                         (_, true) => {
                             side.head = side.bytes.len();
-                            let length = side.number(b"content-length").or_else(|| side.number(b"l"));
+                            let length =
+                                side.number(b"content-length").or_else(|| side.number(b"l"));
                             // A datagram without it ends the body by its own end.
                             let unknown = if self.datagrams { u64::MAX } else { 0 };
                             side.state = State::Body(length.unwrap_or(unknown));

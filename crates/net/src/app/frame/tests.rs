@@ -133,8 +133,7 @@ fn lines_and_datagrams() {
 
 #[test]
 fn frames_that_wait_are_bounded_and_their_loss_is_counted() {
-    let mut frames =
-        Frames::new(Protocol::Dns, Transport::Tcp, PerDirection::default()).unwrap();
+    let mut frames = Frames::new(Protocol::Dns, Transport::Tcp, PerDirection::default()).unwrap();
     let mut found = Found::default();
     frames.data(ToServer, &[0; 4 * MAX_WAITING], &mut found);
     assert_eq!(found.list().len(), MAX_WAITING);

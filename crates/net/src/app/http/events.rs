@@ -39,4 +39,3 @@ pub(super) fn too_long(dir: Direction) -> &'static str {
         Direction::ToClient => "response_field_too_long",
     }
 }
-

@@ -30,7 +30,8 @@ fn run(pieces: &[(Direction, &[u8])]) -> (Vec<String>, bool) {
     }
     let one = |tx: &crate::app::Transaction| {
         let Record::Ldap(ldap) = &tx.record else { return String::new() };
-        let request = ldap.request.as_ref().map_or("-", |request| operation_name(request.operation));
+        let request =
+            ldap.request.as_ref().map_or("-", |request| operation_name(request.operation));
         let responses: Vec<&str> =
             ldap.responses.iter().map(|response| operation_name(response.operation)).collect();
         let events: Vec<&str> = tx.events.iter().map(|event| event.name).collect();
@@ -57,15 +58,26 @@ fn entry() -> Vec<u8> {
 
 #[test]
 fn operations_are_read() {
-    let change = tlv(0x30, &[tlv(10, &[1]), tlv(0x30, &[tlv(4, b"cn"), tlv(0x31, b"")].concat())].concat());
+    let change =
+        tlv(0x30, &[tlv(10, &[1]), tlv(0x30, &[tlv(4, b"cn"), tlv(0x31, b"")].concat())].concat());
     let sasl = tlv(0xa3, &tlv(4, b"GSSAPI"));
     for (bytes, operation, dn, types) in [
         (search(), 3, Some(&b"dc=a"[..]), vec![&b"cn"[..]]),
         (entry(), 4, Some(b"cn=x,dc=a"), vec![b"cn"]),
         (message(1, 0x60, &[tlv(2, &[3]), tlv(4, b"me"), sasl].concat()), 0, Some(b"me"), vec![]),
-        (message(1, 0x66, &[tlv(4, b"o=x"), tlv(0x30, &change)].concat()), 6, Some(b"o=x"), vec![b"cn"]),
+        (
+            message(1, 0x66, &[tlv(4, b"o=x"), tlv(0x30, &change)].concat()),
+            6,
+            Some(b"o=x"),
+            vec![b"cn"],
+        ),
         (message(1, 0x4a, b"o=x"), 10, Some(b"o=x"), vec![]),
-        (message(1, 0x6c, &[tlv(4, b"o=x"), tlv(4, b"o=y"), tlv(1, &[255])].concat()), 12, Some(b"o=x"), vec![]),
+        (
+            message(1, 0x6c, &[tlv(4, b"o=x"), tlv(4, b"o=y"), tlv(1, &[255])].concat()),
+            12,
+            Some(b"o=x"),
+            vec![],
+        ),
         (message(1, 0x42, b""), 2, None, vec![]),
         (message(1, 0x50, &[7]), 16, None, vec![]),
         (message(1, 0x65, &success()), 5, None, vec![]),

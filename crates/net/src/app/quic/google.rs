@@ -88,8 +88,11 @@ fn hello(version: u32, data: &[u8]) -> Option<Google> {
     let (mut from, mut google) = (0, Google::default());
     let mut names: Vec<String> = Vec::new();
     for (tag, end) in tags {
-        let name: String =
-            tag.iter().filter(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect();
+        let name: String = tag
+            .iter()
+            .filter(|byte| byte.is_ascii_graphic())
+            .map(|byte| char::from(*byte))
+            .collect();
         let value = values.get(from..end);
         match name.as_str() {
             "SNI" => google.sni = value.map(<[u8]>::to_vec),

@@ -92,8 +92,7 @@ fn hellos_of_all_versions_both_ways() {
         assert!(looks_like(&sent));
         assert_eq!(run(&[(ToServer, sent)]), [format!("{name} Some(\"example.org\") false []")]);
     }
-    let both =
-        [(ToServer, initial(1, &ID, 0, &crypto(0, &hello))), (ToClient, from_hex(SERVER))];
+    let both = [(ToServer, initial(1, &ID, 0, &crypto(0, &hello))), (ToClient, from_hex(SERVER))];
     assert_eq!(run(&both), ["1 Some(\"example.org\") false []", "1 None true []"]);
 }
 

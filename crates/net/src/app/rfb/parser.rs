@@ -141,7 +141,11 @@ impl Parser {
                 return Some(self.authenticate(kind));
             }
             Step::SecurityTypes => {
-                if c.vec8()?.is_empty() { Step::Reason } else { Step::Choice }
+                if c.vec8()?.is_empty() {
+                    Step::Reason
+                } else {
+                    Step::Choice
+                }
             }
             Step::Choice => {
                 let kind = u32::from(c.u8()?);

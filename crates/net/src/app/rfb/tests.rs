@@ -11,11 +11,7 @@ fn run(pieces: &[(Direction, &[u8])]) -> (Rfb, Vec<&'static str>, u8) {
     }
     let tx = txs.iter().next().unwrap();
     let Record::Rfb(rfb) = &tx.record else { panic!() };
-    (
-        Rfb::clone(rfb),
-        tx.events.iter().map(|event| event.name).collect(),
-        tx.progress(ToClient),
-    )
+    (Rfb::clone(rfb), tx.events.iter().map(|event| event.name).collect(), tx.progress(ToClient))
 }
 
 const SCREEN: &[u8] =
@@ -59,7 +55,11 @@ fn versions_differ_in_who_decides_and_failures_have_reasons() {
     type Case = (Pieces, Option<u32>, Option<u32>, &'static [&'static str]);
     let cases: [Case; 6] = [
         (
-            &[(ToClient, b"RFB 003.003\n"), (ToServer, b"RFB 003.003\n"), (ToClient, b"\0\0\0\x01")],
+            &[
+                (ToClient, b"RFB 003.003\n"),
+                (ToServer, b"RFB 003.003\n"),
+                (ToClient, b"\0\0\0\x01"),
+            ],
             Some(1),
             None,
             &[],
@@ -92,10 +92,7 @@ fn versions_differ_in_who_decides_and_failures_have_reasons() {
         ),
         (&[(ToClient, b"RFB 003,008\n")], None, None, &["malformed_message"]),
         (
-            &[
-                (ToClient, b"RFB 003.008\n\0\xff\xff\xff\xff"),
-                (ToServer, b"RFB 003.008\n"),
-            ],
+            &[(ToClient, b"RFB 003.008\n\0\xff\xff\xff\xff"), (ToServer, b"RFB 003.008\n")],
             None,
             None,
             &["malformed_message"],
