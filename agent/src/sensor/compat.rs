@@ -38,7 +38,6 @@ const NOT_OURS: &[&str] = &[
     "mqtt",
     "nfs",
     "pgsql",
-    "pop3",
     "rdp",
     "telnet",
     "template",

@@ -65,6 +65,7 @@ pub(crate) struct Detector {
     stores: Vec<Match>,
     tagged: bool,
     alerts: u64,
+    frames_lost: u64,
     /// Every segment is scanned as it comes.
     inline: bool,
     encrypted: Encrypted,
@@ -142,6 +143,7 @@ impl Detector {
             stores: Vec::new(),
             tagged: false,
             alerts: 0,
+            frames_lost: 0,
             inline: false,
             encrypted: Encrypted::default(),
         }
@@ -208,6 +210,7 @@ impl Detector {
             budget_hits,
             pcre_limits,
             alerts: self.alerts,
+            frames_lost: self.frames_lost,
         }
     }
 
@@ -287,6 +290,7 @@ impl Detector {
     ) -> &[Match] {
         self.found.clear();
         self.stores.clear();
+        self.frames_lost = self.frames_lost.saturating_add(transactions.frames_lost());
         memory.flush = [true; 2];
         let ((src, src_port), (dst, dst_port)) = flow.endpoints(Direction::ToServer);
         let view = PacketView {

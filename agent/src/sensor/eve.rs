@@ -19,6 +19,7 @@ pub(crate) mod http2;
 pub(crate) mod krb5;
 pub(crate) mod ldap;
 pub(crate) mod ntp;
+pub(crate) mod pop3;
 pub(crate) mod quic;
 pub(crate) mod rfb;
 pub(crate) mod sip;

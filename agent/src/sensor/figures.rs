@@ -16,6 +16,8 @@ pub(crate) struct ScanFigures {
     pub(crate) pcre_limits: u64,
     /// Alerts given.
     pub(crate) alerts: u64,
+    /// Frames that no rule saw: too many waited.
+    pub(crate) frames_lost: u64,
 }
 
 impl ScanFigures {
@@ -30,6 +32,7 @@ impl ScanFigures {
             (&mut self.budget_hits, other.budget_hits),
             (&mut self.pcre_limits, other.pcre_limits),
             (&mut self.alerts, other.alerts),
+            (&mut self.frames_lost, other.frames_lost),
         ];
         for (mine, theirs) in pairs {
             *mine = mine.saturating_add(theirs);
@@ -65,7 +68,7 @@ const fn loss(name: &'static str, words: &'static str, count: fn(&Figures) -> u6
 }
 
 /// All of them.
-pub(crate) const LOSSES: [Loss; 13] = [
+pub(crate) const LOSSES: [Loss; 14] = [
     loss("flow_table_full", "packets without a flow: table full", |f| f.net.flows_shed),
     loss("stream_memory", "segments not reassembled: memory cap", |f| f.net.stream_shed),
     loss("stream_gap", "gaps in streams: segments that were never seen", |f| f.net.stream_gaps),
@@ -90,6 +93,7 @@ pub(crate) const LOSSES: [Loss; 13] = [
     loss("flow_state_full", "thresholds of a flow without room for their state", |f| {
         f.scan.scan.flow_state_full
     }),
+    loss("frames_lost", "frames that no signature saw: too many at a time", |f| f.scan.frames_lost),
     loss("alert_limit", "alerts beyond the limit of one packet", |f| f.scan.scan.beyond_limit),
 ];
 

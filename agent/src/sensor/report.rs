@@ -235,6 +235,11 @@ impl<O: Output> Reporter<O> {
             Record::Ntp(message) if message.version == 0 => {}
             Record::Ntp(_) => self.plain("ntp", place),
             Record::Tftp(_) => self.plain("tftp", place),
+            Record::Pop3(_) => {
+                if is_complete(tx) {
+                    self.plain("pop3", Place { dir: Direction::ToServer, ..place });
+                }
+            }
             // What could not be read has no record, only its event.
             Record::Ldap(ldap) if ldap.request.is_none() && ldap.responses.is_empty() => {}
             Record::Ldap(_) => {
@@ -497,6 +502,7 @@ fn tx_object<F: Fields>(
         }),
         Record::Ntp(message) => record.object("ntp", |out| eve::ntp::message(out, message)),
         Record::Ldap(ldap) => record.object("ldap", |out| eve::ldap::transaction(out, ldap)),
+        Record::Pop3(pop3) => record.object("pop3", |out| eve::pop3::transaction(out, pop3)),
         Record::Quic(quic) => record.object("quic", |out| eve::quic::hello(out, quic, options)),
         Record::Tftp(request) => record.object("tftp", |out| eve::tftp::request(out, request)),
         Record::Rfb(rfb) => record.object("rfb", |out| eve::rfb::handshake(out, rfb)),

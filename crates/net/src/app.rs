@@ -34,6 +34,7 @@ pub mod ldap;
 mod lines;
 pub mod mime;
 pub mod ntp;
+pub mod pop3;
 mod protocol;
 pub mod quic;
 pub mod rfb;
@@ -460,8 +461,10 @@ impl AppLayer {
         }
         self.txs.original.get_or_insert(self.protocol);
         self.txs.sides.wanted = match self.protocol {
-            // STARTTLS (RFC 3207), AUTH TLS (RFC 4217), StartTLS (RFC 4511).
-            Protocol::Smtp | Protocol::Ftp | Protocol::Ldap => Some(Protocol::Tls),
+            // STARTTLS (RFC 3207), AUTH TLS (RFC 4217), StartTLS (RFC 4511), STLS (RFC 2595).
+            Protocol::Smtp | Protocol::Ftp | Protocol::Ldap | Protocol::Pop3 => {
+                Some(Protocol::Tls)
+            },
             _ => to,
         };
         self.state = State::Probing;
@@ -497,6 +500,7 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
         Protocol::Ldap => Box::new(ldap::Parser::new(cx.transport == Transport::Udp)),
+        Protocol::Pop3 => Box::new(pop3::Parser::default()),
         Protocol::Quic => Box::new(quic::Parser::default()),
         Protocol::Dhcp => Box::new(dhcp::Parser),
         Protocol::Ntp => Box::new(ntp::Parser),

@@ -190,7 +190,7 @@ pub struct Support {
 
 impl Default for Support {
     /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP,
-    /// Kerberos, SIP, DHCP, NTP, TFTP, RFB, LDAP and QUIC.
+    /// Kerberos, SIP, DHCP, NTP, TFTP, RFB, LDAP, POP3 and QUIC.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -217,6 +217,7 @@ impl Default for Support {
             AppProto::Rfb,
             AppProto::Quic,
             AppProto::Ldap,
+            AppProto::Pop3,
         ]);
         let others = ProtoSet::of(&[]);
         Self { detected: parsed.union(others), parsed, file_magic: &[] }

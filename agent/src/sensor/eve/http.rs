@@ -41,6 +41,8 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
         }
         if let Some(status) = response.status_code() {
             out.number("status", status.into());
+        } else if !response.status.is_empty() {
+            out.bytes("status_string", &response.status);
         }
         header(out, "redirect", response.headers.get("location"));
         out.number("length", response.body.message_len());

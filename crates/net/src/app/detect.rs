@@ -202,7 +202,7 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
                     return Some(Protocol::Smtp);
                 }
             }
-            if bytes.starts_with(b"+OK ") {
+            if bytes.starts_with(b"+OK ") || bytes.starts_with(b"+OK\r") {
                 return Some(Protocol::Pop3);
             }
             if bytes.starts_with(b"* OK ") {
@@ -308,7 +308,9 @@ fn is_short_kerberos(message: &[u8]) -> bool {
 
 fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let (client, server) = cx.ports;
-    let registered = client == 53 || server == 53;
+    // LLMNR falls back to TCP on its own port (RFC 4795 section 2.4).
+    let llmnr = client == 5355 || server == 5355;
+    let registered = llmnr || client == 53 || server == 53;
     if cx.config.dns_ports_only && !registered {
         return Probe::No;
     }
@@ -321,7 +323,7 @@ fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         (dns::Likeness::Query | dns::Likeness::Response, _)
             if registered || usize::from(length) <= c.remaining() =>
         {
-            Probe::Is(Protocol::Dns)
+            Probe::Is(if llmnr { Protocol::Llmnr } else { Protocol::Dns })
         }
         (dns::Likeness::Short, true) => Probe::More,
         _ => Probe::No,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::file::File;
 use super::{
-    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, quic, rfb, sip, smb, smtp,
+    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, pop3, quic, rfb, sip, smb, smtp,
     snmp, ssh, tftp, tls, websocket,
 };
 use crate::flow::{Direction, PerDirection};
@@ -48,6 +48,8 @@ pub enum Record {
     Tftp(Box<tftp::Request>),
     /// An LDAP request and its responses.
     Ldap(Box<ldap::Ldap>),
+    /// A POP3 command with its response.
+    Pop3(Box<pop3::Pop3>),
     /// A hello of QUIC.
     Quic(Box<quic::Quic>),
     /// The handshake of RFB.
@@ -74,6 +76,7 @@ impl Record {
             | Self::Ntp(_)
             | Self::Quic(_)
             | Self::Ldap(_)
+            | Self::Pop3(_)
             | Self::Tftp(_)
             | Self::Rfb(_)
             | Self::Sip(_) => 1,
@@ -153,6 +156,7 @@ impl Transaction {
             Record::Ntp(_) => Protocol::Ntp,
             Record::Quic(_) => Protocol::Quic,
             Record::Ldap(_) => Protocol::Ldap,
+            Record::Pop3(_) => Protocol::Pop3,
             Record::Tftp(_) => Protocol::Tftp,
             Record::Rfb(_) => Protocol::Rfb,
         }

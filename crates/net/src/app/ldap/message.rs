@@ -193,7 +193,7 @@ pub fn parse(bytes: &[u8]) -> Option<Message> {
     let mut c = Cursor::new(content);
     match operation {
         0 => bind(&mut c, &mut message)?,
-        2 => {}
+        2 | 25 => {}
         3 => search(&mut c, &mut message)?,
         6 => modify(&mut c, &mut message)?,
         4 | 8 => {
@@ -211,7 +211,6 @@ pub fn parse(bytes: &[u8]) -> Option<Message> {
         16 => message.body = Body::Abandon(ber::integer(content)?),
         19 => message.body = Body::Reference(strings(content)),
         23 => message.body = Body::Extended(ber::tagged(&mut c, 0x80)?.to_vec()),
-        25 => {}
         _ => message.body = Body::Outcome(outcome(&mut c, operation)?),
     }
     Some(message)
