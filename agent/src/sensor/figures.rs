@@ -40,17 +40,55 @@ impl ScanFigures {
     }
 }
 
+/// Flows that have ended and their transactions, by protocol and transport.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppFigures {
+    /// Over TCP and over anything else.
+    counts: [[(u64, u64); 2]; 64],
+}
+
+impl Default for AppFigures {
+    fn default() -> Self {
+        Self { counts: [[(0, 0); 2]; 64] }
+    }
+}
+
+impl AppFigures {
+    /// A flow has ended.
+    pub(crate) fn flow(&mut self, protocol: net::Protocol, is_tcp: bool, transactions: u64) {
+        let place = self.counts.get_mut(protocol as usize);
+        if let Some((flows, txs)) = place.and_then(|sides| sides.get_mut(usize::from(!is_tcp))) {
+            *flows = flows.saturating_add(1);
+            *txs = txs.saturating_add(transactions);
+        }
+    }
+
+    /// Flows and transactions of a protocol over TCP and over anything else.
+    pub(crate) fn of(&self, protocol: net::Protocol) -> [(u64, u64); 2] {
+        self.counts.get(protocol as usize).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().flatten().zip(other.counts.iter().flatten()) {
+            mine.0 = mine.0.saturating_add(theirs.0);
+            mine.1 = mine.1.saturating_add(theirs.1);
+        }
+    }
+}
+
 /// Everything one worker has counted since it began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) net: net::Stats,
     pub(crate) scan: ScanFigures,
+    pub(crate) apps: AppFigures,
 }
 
 impl Figures {
     pub(crate) fn add(&mut self, other: &Self) {
         self.net.add(&other.net);
         self.scan.add(&other.scan);
+        self.apps.add(&other.apps);
     }
 }
 

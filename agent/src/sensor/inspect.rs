@@ -139,9 +139,11 @@ impl Inspect for TxView<'_> {
             Record::Sip(message) => sip::buffer(message, buffer, instance),
             Record::Ldap(ldap) => ldap::buffer(ldap, buffer, instance, self.is_complete(dir)),
             Record::Quic(quic) => self.quic(quic, buffer, instance),
-            Record::Dhcp(_) | Record::Ntp(_) | Record::Tftp(_) | Record::Rfb(_) | Record::Pop3(_) => {
-                messages::buffer(&self.tx.record, buffer, instance)
-            }
+            Record::Dhcp(_)
+            | Record::Ntp(_)
+            | Record::Tftp(_)
+            | Record::Rfb(_)
+            | Record::Pop3(_) => messages::buffer(&self.tx.record, buffer, instance),
         }
     }
 
@@ -160,9 +162,11 @@ impl Inspect for TxView<'_> {
             Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
             Record::Snmp(message) => snmp::number(message, number),
             Record::Krb5(message) => krb5::number(message, number),
-            Record::Dhcp(_) | Record::Ntp(_) | Record::Tftp(_) | Record::Rfb(_) | Record::Pop3(_) => {
-                messages::number(&self.tx.record, number, dir)
-            }
+            Record::Dhcp(_)
+            | Record::Ntp(_)
+            | Record::Tftp(_)
+            | Record::Rfb(_)
+            | Record::Pop3(_) => messages::number(&self.tx.record, number, dir),
             Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
             Record::Quic(_) => None,
             Record::Ldap(ldap) => ldap::number(ldap, number, dir, 0),

@@ -12,7 +12,7 @@ use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
 use super::detect::{Detector, FlowMemory};
 use super::eve::fields::Fields;
 use super::eve::{self, Head};
-use super::figures::ScanFigures;
+use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
 
@@ -49,6 +49,7 @@ pub(crate) struct Reporter<O> {
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
     store: Option<Store>,
+    apps: AppFigures,
     memory: Vec<Memory>,
     /// What the flow at hand spoke first, when it has changed since.
     original: Option<net::Protocol>,
@@ -92,6 +93,7 @@ impl<O: Output> Reporter<O> {
             detector,
             matches: Vec::new(),
             store,
+            apps: AppFigures::default(),
             memory: Vec::new(),
             packet: 0,
             ts: 0,
@@ -114,6 +116,11 @@ impl<O: Output> Reporter<O> {
     /// What detection counted so far; zeros without rules.
     pub(crate) fn scan_figures(&self) -> ScanFigures {
         self.detector.as_ref().map(Detector::figures).unwrap_or_default()
+    }
+
+    /// Flows that have ended, by protocol.
+    pub(crate) fn app_figures(&self) -> AppFigures {
+        self.apps
     }
 
     /// The output, when all is done.
@@ -553,6 +560,7 @@ impl<O: Output> Sink for Reporter<O> {
 
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
         self.source = FROM_END;
+        self.apps.flow(flow.protocol(), flow.proto() == 6, transactions.created());
         if let Some(detector) = &mut self.detector {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();

@@ -462,9 +462,7 @@ impl AppLayer {
         self.txs.original.get_or_insert(self.protocol);
         self.txs.sides.wanted = match self.protocol {
             // STARTTLS (RFC 3207), AUTH TLS (RFC 4217), StartTLS (RFC 4511), STLS (RFC 2595).
-            Protocol::Smtp | Protocol::Ftp | Protocol::Ldap | Protocol::Pop3 => {
-                Some(Protocol::Tls)
-            },
+            Protocol::Smtp | Protocol::Ftp | Protocol::Ldap | Protocol::Pop3 => Some(Protocol::Tls),
             _ => to,
         };
         self.state = State::Probing;

@@ -24,7 +24,9 @@ pub(crate) fn of_flow(protocol: net::Protocol, event: &str) -> Value {
 pub(crate) fn transaction(tx: &Transaction, event: &net::app::Event) -> Value {
     // Those of the oldest protocols are written in capitals.
     let name = match tx.protocol() {
-        net::Protocol::Smtp | net::Protocol::Http | net::Protocol::Tls => event.name.to_ascii_uppercase(),
+        net::Protocol::Smtp | net::Protocol::Http | net::Protocol::Tls => {
+            event.name.to_ascii_uppercase()
+        }
         _ => event.name.to_owned(),
     };
     json!({

@@ -241,7 +241,8 @@ mod tests {
     #[test]
     fn a_session_whole_and_byte_by_byte() {
         let (greeting, rest) = DOWN.split_at(11);
-        let whole = [(ToClient, greeting), (ToServer, UP), (ToClient, rest), (ToServer, b"AG1l\r\n")];
+        let whole =
+            [(ToClient, greeting), (ToServer, UP), (ToClient, rest), (ToServer, b"AG1l\r\n")];
         let (found, _) = run(&whole);
         expect_test::expect![[r#"
             [

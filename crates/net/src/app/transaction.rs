@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::file::File;
 use super::{
-    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, pop3, quic, rfb, sip, smb, smtp,
-    snmp, ssh, tftp, tls, websocket,
+    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, pop3, quic, rfb, sip, smb,
+    smtp, snmp, ssh, tftp, tls, websocket,
 };
 use crate::flow::{Direction, PerDirection};
 
