@@ -9,6 +9,9 @@ use clap::{Parser, Subcommand};
 use pikett_agent::config::Config;
 use pikett_agent::{identity, replay, run};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Pikett agent: sees packets and logs, detects, ships, blocks.
 #[derive(Debug, Parser)]
 #[command(name = "pikett-agent", version)]

@@ -31,7 +31,8 @@ const OVERLAP: usize = 512;
 pub(crate) struct FlowMemory {
     state: signature::FlowState,
     transactions: Vec<(u64, TxState)>,
-    raw: [Raw; 2],
+    /// Raw stream of both directions, once there is some.
+    raw: Option<Box<[Raw; 2]>>,
     /// Bytes of a direction that are to be scanned with the next opportunity, whatever their number.
     flush: [bool; 2],
     /// Everything that follows is encrypted: nothing to scan.
@@ -95,7 +96,6 @@ fn is_established(flow: &Flow) -> bool {
 
 fn flow_view(flow: &Flow, transactions: &TxList, memory: &FlowMemory) -> FlowView {
     let (packets, bytes) = (flow.packets(), flow.bytes());
-    let [to_server, to_client] = &memory.raw;
     let age = flow.last().saturating_sub(flow.start()).div_euclid(1_000_000);
     FlowView {
         established: is_established(flow),
@@ -103,7 +103,7 @@ fn flow_view(flow: &Flow, transactions: &TxList, memory: &FlowMemory) -> FlowVie
         app_by_direction: transactions
             .protocols()
             .map(|sides| [app_proto(sides.to_server), app_proto(sides.to_client)]),
-        stream_size: stream_size(flow, [to_server.seen(), to_client.seen()]),
+        stream_size: stream_size(flow, memory.seen()),
         packets: [u64::from(packets.to_server), u64::from(packets.to_client)],
         bytes: [bytes.to_server, bytes.to_client],
         age: age.unsigned_abs(),
@@ -127,7 +127,13 @@ impl FlowMemory {
 
     /// What an alert shows of the stream of a direction: what the newest packet made known.
     pub(crate) fn evidence(&self, dir: Direction, most: usize) -> Vec<u8> {
-        self.raw.get(dir.index()).map(|raw| raw.evidence(most)).unwrap_or_default()
+        let raw = self.raw.as_ref().and_then(|raw| raw.get(dir.index()));
+        raw.map(|raw| raw.evidence(most)).unwrap_or_default()
+    }
+
+    /// Bytes of raw stream seen by direction.
+    fn seen(&self) -> [u64; 2] {
+        self.raw.as_ref().map_or([0; 2], |raw| raw.each_ref().map(Raw::seen))
     }
 }
 
@@ -224,7 +230,7 @@ impl Detector {
         if memory.encrypted {
             return;
         }
-        let (here, there) = match &mut memory.raw {
+        let (here, there) = match &mut **memory.raw.get_or_insert_default() {
             [a, b] if chunk.dir == Direction::ToServer => (a, b),
             [a, b] => (b, a),
         };
@@ -334,11 +340,10 @@ impl Detector {
                 *flush = [true; 2];
             }
         }
+        let mut raw = raw.as_deref_mut();
         for dir in [Direction::ToServer, Direction::ToClient] {
-            let (Some(raw), Some(flush)) = (raw.get_mut(dir.index()), flush.get_mut(dir.index()))
-            else {
-                continue;
-            };
+            let raw = raw.as_mut().and_then(|raw| raw.get_mut(dir.index()));
+            let (Some(raw), Some(flush)) = (raw, flush.get_mut(dir.index())) else { continue };
             raw.begin();
             if only.is_some_and(|only| only != dir) {
                 continue;
@@ -358,11 +363,10 @@ impl Detector {
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
             });
-            let [to_server, to_client] = &*raw;
-            let payload = if flow.proto() == 6 {
-                [to_server.bytes(), to_client.bytes()]
-            } else {
-                [view.payload, view.payload]
+            let payload = match (&raw, flow.proto()) {
+                (Some([to_server, to_client]), 6) => [to_server.bytes(), to_client.bytes()],
+                (None, 6) => [&[][..]; 2],
+                _ => [view.payload; 2],
             };
             let inspected =
                 TxView::new((tx, dir), app_proto(spoken(flow, tx)), flow.client().0, payload);
@@ -396,7 +400,7 @@ impl Detector {
             }
             open
         });
-        for raw in raw {
+        for raw in raw.into_iter().flatten() {
             // What came before the encryption is still scanned, each direction in its turn.
             if *encrypted && raw.unscanned() == 0 {
                 raw.clear();

@@ -406,7 +406,7 @@ impl<'a> Scan<'a> {
             (Post::Tag(tag), flow) => {
                 kept = match (tag.host, flow) {
                     (Some(host), _) => self.tables.tag(rule, *tag, host, self.packet),
-                    (None, Some(flow)) => flow.tags.begin(rule, *tag, self.packet.time),
+                    (None, Some(flow)) => flow.tags_mut().begin(rule, *tag, self.packet.time),
                     (None, None) => true,
                 };
             }

@@ -28,8 +28,8 @@ pub(super) struct GramSet {
     /// One bit per hash of a window; its length is a power of two, `2^(27 - shift)` words.
     bitmap: Vec<u32>,
     shift: u32,
-    /// Open hash: index into `entries` of the first entry of a window, plus one; 0 = free.
-    slots: Vec<u32>,
+    /// Open hash: a window and the index into `entries` of its first entry, plus one; 0 = free.
+    slots: Vec<(u32, u32)>,
     slot_shift: u32,
     entries: Vec<Entry>,
 }
@@ -91,8 +91,13 @@ impl GramSet {
         let shift = 32 - bits.ilog2();
         let slots = (grams * 2).next_power_of_two().max(16);
         let slot_shift = 32 - slots.ilog2();
-        let mut set =
-            Self { bitmap: vec![0; bits / 32], shift, slots: vec![0; slots], slot_shift, entries };
+        let mut set = Self {
+            bitmap: vec![0; bits / 32],
+            shift,
+            slots: vec![(0, 0); slots],
+            slot_shift,
+            entries,
+        };
         let mut before = None;
         for at in 0..set.entries.len() {
             let gram = set.entries[at].gram;
@@ -103,10 +108,10 @@ impl GramSet {
             let bit = (simd::hash(gram) >> set.shift) as usize;
             set.bitmap[bit / 32] |= 1 << (bit % 32);
             let mut slot = (simd::hash(gram) >> set.slot_shift) as usize;
-            while set.slots[slot] != 0 {
+            while set.slots[slot].1 != 0 {
                 slot = (slot + 1) % set.slots.len();
             }
-            set.slots[slot] = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            set.slots[slot] = (gram, u32::try_from(at + 1).unwrap_or(u32::MAX));
         }
         set
     }
@@ -150,8 +155,9 @@ impl GramSet {
     fn find(&self, gram: u32, hashed: u32) -> Option<usize> {
         let mut slot = (hashed >> self.slot_shift) as usize;
         loop {
-            let first = (self.slots[slot] as usize).checked_sub(1)?;
-            if self.entries[first].gram == gram {
+            let (known, first) = self.slots[slot];
+            let first = (first as usize).checked_sub(1)?;
+            if known == gram {
                 return Some(first);
             }
             slot = (slot + 1) & (self.slots.len() - 1);

@@ -156,7 +156,8 @@ impl<'a> Scan<'a> {
             && self
                 .flow
                 .as_mut()
-                .is_some_and(|flow| !flow.tags.is_empty() && flow.tags.packet(packet));
+                .and_then(|flow| flow.tags())
+                .is_some_and(|tags| tags.packet(packet));
         let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
         let Self { scratch, .. } = self;
         let (matches, stores) = (&scratch.queue, &scratch.stores);

@@ -22,17 +22,12 @@ const MAX_PARTIAL: usize = 512;
 #[derive(Debug, Default)]
 pub struct FlowState {
     generation: u64,
-    bits: Vec<u64>,
-    ints: Vec<(u32, u32)>,
-    counts: HashMap<u32, Count, foldhash::fast::RandomState>,
     /// What is known of the ends, by whether the sender is the lower one.
     pub(super) ends: [Option<u64>; 2],
     /// Rules on addresses alone ran in that direction.
     pub(super) addresses_done: [bool; 2],
-    /// Rules that matched on the stream, with direction and the end of the piece.
-    stream_ends: Vec<(u32, Direction, u64)>,
-    /// Tags of the flow.
-    pub(super) tags: Tags,
+    /// What only rules that matched leave: most flows have none.
+    left: Option<Box<Left>>,
     /// Protocol of the flow when it was last looked at.
     app: AppProto,
     /// The sides were known to speak different protocols.
@@ -43,6 +38,18 @@ pub struct FlowState {
     pub(super) passed: bool,
     /// A drop or reject rule stopped the flow.
     pub(super) dropped: bool,
+}
+
+/// What rules that matched have left on a flow.
+#[derive(Debug, Default)]
+struct Left {
+    bits: Vec<u64>,
+    ints: Vec<(u32, u32)>,
+    counts: HashMap<u32, Count, foldhash::fast::RandomState>,
+    /// Rules that matched on the stream, with direction and the end of the piece.
+    stream_ends: Vec<(u32, Direction, u64)>,
+    /// Tags of the flow.
+    tags: Tags,
 }
 
 impl FlowState {
@@ -56,17 +63,18 @@ impl FlowState {
 
     /// End of the last piece of the stream in which a rule matched.
     pub(super) fn stream_end(&self, rule: u32, direction: Direction) -> Option<u64> {
-        let mut known = self.stream_ends.iter();
+        let mut known = self.left.as_ref()?.stream_ends.iter();
         known.find(|(id, dir, _)| (*id, *dir) == (rule, direction)).map(|(_, _, end)| *end)
     }
 
     /// Keeps where a piece ended in which a rule matched; the oldest of too many goes.
     pub(super) fn set_stream_end(&mut self, rule: u32, direction: Direction, end: u64) {
-        self.stream_ends.retain(|(id, dir, _)| (*id, *dir) != (rule, direction));
-        if self.stream_ends.len() >= MAX_STREAM_ENDS {
-            self.stream_ends.remove(0);
+        let stream_ends = &mut self.left.get_or_insert_default().stream_ends;
+        stream_ends.retain(|(id, dir, _)| (*id, *dir) != (rule, direction));
+        if stream_ends.len() >= MAX_STREAM_ENDS {
+            stream_ends.remove(0);
         }
-        self.stream_ends.push((rule, direction, end));
+        stream_ends.push((rule, direction, end));
     }
 
     /// Takes in the protocol of the flow with a packet of that direction: whether it is news at all, and
@@ -97,16 +105,18 @@ impl FlowState {
     }
 
     pub(super) fn has_bit(&self, bit: u32) -> bool {
-        self.bits.get(bit as usize / 64).is_some_and(|word| word >> (bit % 64) & 1 != 0)
+        let word = self.left.as_ref().and_then(|left| left.bits.get(bit as usize / 64));
+        word.is_some_and(|word| word >> (bit % 64) & 1 != 0)
     }
 
     pub(super) fn change_bit(&mut self, bit: u32, op: BitOp) {
         let at = bit as usize / 64;
-        if self.bits.len() <= at {
-            self.bits.resize(at + 1, 0);
+        let bits = &mut self.left.get_or_insert_default().bits;
+        if bits.len() <= at {
+            bits.resize(at + 1, 0);
         }
         let mask = 1 << (bit % 64);
-        if let Some(word) = self.bits.get_mut(at) {
+        if let Some(word) = bits.get_mut(at) {
             match op {
                 BitOp::Set => *word |= mask,
                 BitOp::Unset => *word &= !mask,
@@ -117,13 +127,14 @@ impl FlowState {
 
     /// Numbers of the flowbits that are set; names by [`crate::RuleSet::flow_bit_name`].
     pub fn flow_bits(&self) -> impl Iterator<Item = u32> {
-        (0_u32..).zip(&self.bits).flat_map(|(at, word)| {
+        let bits = self.left.iter().flat_map(|left| &left.bits);
+        (0_u32..).zip(bits).flat_map(|(at, word)| {
             (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| at * 64 + bit)
         })
     }
 
     fn int(&self, var: u32) -> Option<u32> {
-        self.ints.iter().find(|(known, _)| *known == var).map(|(_, value)| *value)
+        self.left.as_ref()?.ints.iter().find(|(known, _)| *known == var).map(|(_, value)| *value)
     }
 
     fn int_value(&self, value: IntValue) -> Option<u32> {
@@ -141,10 +152,11 @@ impl FlowState {
         change: fn(u32, u32) -> u32,
     ) -> bool {
         let Some(value) = self.int_value(value) else { return true };
-        if let Some((_, old)) = self.ints.iter_mut().find(|(known, _)| *known == var) {
+        let ints = &mut self.left.get_or_insert_default().ints;
+        if let Some((_, old)) = ints.iter_mut().find(|(known, _)| *known == var) {
             *old = change(*old, value);
-        } else if self.ints.len() < MAX_PER_FLOW {
-            self.ints.push((var, change(0, value)));
+        } else if ints.len() < MAX_PER_FLOW {
+            ints.push((var, change(0, value)));
         } else {
             return false;
         }
@@ -177,10 +189,21 @@ impl FlowState {
         threshold: &Threshold,
         packet: &PacketView<'_>,
     ) -> Option<Ruling> {
-        if self.counts.len() >= MAX_PER_FLOW && !self.counts.contains_key(&rule) {
+        let counts = &mut self.left.get_or_insert_default().counts;
+        if counts.len() >= MAX_PER_FLOW && !counts.contains_key(&rule) {
             return None;
         }
-        Some(self.counts.entry(rule).or_default().hit(threshold, packet))
+        Some(counts.entry(rule).or_default().hit(threshold, packet))
+    }
+
+    /// Tags of the flow, when it has any.
+    pub(super) fn tags(&mut self) -> Option<&mut Tags> {
+        self.left.as_mut().map(|left| &mut left.tags).filter(|tags| !tags.is_empty())
+    }
+
+    /// Tags of the flow, to add one.
+    pub(super) fn tags_mut(&mut self) -> &mut Tags {
+        &mut self.left.get_or_insert_default().tags
     }
 }
 

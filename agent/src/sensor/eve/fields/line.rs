@@ -11,12 +11,18 @@ use super::super::timestamp;
 use super::{Fields, Text};
 
 /// Lines of JSON; the last one may be under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Line {
     text: Vec<u8>,
-    /// The next field is not the first of its object.
-    comma: bool,
+    /// What comes before the next field: a comma, or the brace that opens its object.
+    before: u8,
     clock: Clock,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { text: Vec::new(), before: b'{', clock: Clock::default() }
+    }
 }
 
 /// The day that was written last.
@@ -101,14 +107,14 @@ pub(super) fn is_plain(bytes: &[u8]) -> bool {
 impl Line {
     /// A record after those in the buffer.
     pub(crate) fn again(mut self) -> Self {
-        self.text.push(b'{');
-        self.comma = false;
+        self.before = b'{';
         self
     }
 
     /// Ends the line.
     pub(crate) fn finish(&mut self) {
-        self.text.extend_from_slice(b"}\n");
+        self.close();
+        self.text.push(b'\n');
     }
 
     /// The lines so far.
@@ -124,12 +130,33 @@ impl Line {
     // Keys are constants: inlined, their bytes are stored without a call.
     #[inline(always)]
     fn key(&mut self, key: &str) {
-        if std::mem::replace(&mut self.comma, true) {
-            self.text.push(b',');
+        let mut room = [0_u8; 32];
+        room[0] = std::mem::replace(&mut self.before, b',');
+        room[1] = b'"';
+        let length = key.len();
+        if let Some([key_room @ .., _, _]) = room.get_mut(2..length + 4) {
+            key_room.copy_from_slice(key.as_bytes());
+            room[length + 2] = b'"';
+            room[length + 3] = b':';
+            return self.first(room, length + 4);
         }
-        self.text.push(b'"');
+        self.first(room, 2);
         self.text.extend_from_slice(key.as_bytes());
         self.text.extend_from_slice(b"\":");
+    }
+
+    /// Begins an object.
+    fn open(&mut self) {
+        self.before = b'{';
+    }
+
+    /// Ends an object; an empty one has not been opened yet.
+    fn close(&mut self) {
+        if self.before == b'{' {
+            self.text.push(b'{');
+        }
+        self.text.push(b'}');
+        self.before = b',';
     }
 
     /// Adds the first `length` of these bytes.
@@ -336,11 +363,9 @@ impl Fields for Line {
 
     fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
         self.key(key);
-        self.text.push(b'{');
-        self.comma = false;
+        self.open();
         fill(self);
-        self.text.push(b'}');
-        self.comma = true;
+        self.close();
     }
 
     fn objects<T>(
@@ -352,12 +377,14 @@ impl Fields for Line {
         self.key(key);
         self.text.push(b'[');
         for (at, item) in items.enumerate() {
-            self.text.extend_from_slice(if at > 0 { b",{" } else { b"{" });
-            self.comma = false;
+            if at > 0 {
+                self.text.push(b',');
+            }
+            self.open();
             fill(self, item);
-            self.text.push(b'}');
+            self.close();
         }
         self.text.push(b']');
-        self.comma = true;
+        self.before = b',';
     }
 }
