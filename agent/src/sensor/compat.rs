@@ -280,12 +280,7 @@ fn record_type(
     match (kind, option) {
         ("http", "extended") => records.http_extended = input.flag()?,
         ("tls", "extended") => records.tls_extended = input.flag()?,
-        ("tls", "custom") => {
-            records.tls_custom = words(input.value).collect();
-            if !records.tls_custom.iter().all(|word| super::eve::tls::is_choice(word)) {
-                return Err(input.wrong("a list of fields of TLS records"));
-            }
-        }
+        ("tls", "custom") => return tls_fields(records, input),
         ("http", "dump-all-headers") => {
             records.all_headers = match input.value {
                 "both" => [true; 2],
@@ -359,6 +354,16 @@ fn record_type(
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())
+}
+
+/// Fields of TLS records, chosen one by one.
+fn tls_fields(records: &mut RecordOptions, input: Input<'_>) -> Result<(), SettingError> {
+    records.tls_custom = words(input.value).collect();
+    if records.tls_custom.iter().all(|word| super::eve::tls::is_choice(word)) {
+        Ok(())
+    } else {
+        Err(input.wrong("a list of fields of TLS records"))
+    }
 }
 
 /// The words of a list.

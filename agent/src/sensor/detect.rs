@@ -374,16 +374,7 @@ impl Detector {
                 scan.transaction(&inspected, state, direction(dir));
             }
         }
-        for frame in transactions.frames() {
-            if only.is_some_and(|only| only != frame.dir) {
-                continue;
-            }
-            let mut state = spare.pop().unwrap_or_default();
-            let inspected = FrameView { frame, protocol: app_proto(flow.protocol()) };
-            scan.transaction(&inspected, &mut state, direction(frame.dir));
-            state.clear();
-            spare.push(state);
-        }
+        frames(&mut scan, (flow, transactions), only, spare);
         let outcome = scan.finish();
         self.found.extend_from_slice(outcome.matches);
         self.stores.extend_from_slice(outcome.stores);
@@ -408,6 +399,25 @@ impl Detector {
                 raw.trim();
             }
         }
+    }
+}
+
+/// Runs the rules on the frames of a flow, those of one direction or all.
+fn frames(
+    scan: &mut Scan<'_>,
+    (flow, transactions): (&Flow, &TxList),
+    only: Option<Direction>,
+    spare: &mut Vec<TxState>,
+) {
+    for frame in transactions.frames() {
+        if only.is_some_and(|only| only != frame.dir) {
+            continue;
+        }
+        let mut state = spare.pop().unwrap_or_default();
+        let inspected = FrameView { frame, protocol: app_proto(flow.protocol()) };
+        scan.transaction(&inspected, &mut state, direction(frame.dir));
+        state.clear();
+        spare.push(state);
     }
 }
 

@@ -167,8 +167,11 @@ impl Inspect for TxView<'_> {
             | Record::Tftp(_)
             | Record::Rfb(_)
             | Record::Pop3(_) => messages::number(&self.tx.record, number, dir),
-            Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
-            Record::Quic(_) => None,
+            Record::Http(_)
+            | Record::Smtp(_)
+            | Record::Ssh(_)
+            | Record::Sip(_)
+            | Record::Quic(_) => None,
             Record::Ldap(ldap) => ldap::number(ldap, number, dir, 0),
         }
     }

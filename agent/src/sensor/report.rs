@@ -4,6 +4,7 @@
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
+mod messages;
 
 use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
@@ -15,6 +16,7 @@ use super::eve::{self, Head};
 use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
+use messages::tx_object;
 
 /// Where records go.
 pub(crate) trait Output {
@@ -228,46 +230,13 @@ impl<O: Output> Reporter<O> {
                 self.plain("smb", Place { dir: Direction::ToServer, ..place });
             }
             Record::Dcerpc(_) | Record::Smb(_) => {}
-            Record::Snmp(_) => self.plain("snmp", place),
-            // What could not be read has no record, only its event.
-            Record::Krb5(message) if message.kind == 0 => {}
-            Record::Krb5(_) => self.plain("krb5", place),
-            Record::Sip(_) => self.plain("sip", place),
-            Record::Dhcp(message) => {
-                if self.settings.records.dhcp_extended || eve::dhcp::gives_an_address(message) {
-                    self.plain("dhcp", place);
-                }
-            }
-            // What could not be read has no record, only its event.
-            Record::Ntp(message) if message.version == 0 => {}
-            Record::Ntp(_) => self.plain("ntp", place),
-            Record::Tftp(_) => self.plain("tftp", place),
-            Record::Pop3(_) => {
-                if is_complete(tx) {
-                    self.plain("pop3", Place { dir: Direction::ToServer, ..place });
-                }
-            }
-            // What could not be read has no record, only its event.
-            Record::Ldap(ldap) if ldap.request.is_none() && ldap.responses.is_empty() => {}
-            Record::Ldap(_) => {
-                if is_complete(tx) {
-                    self.plain("ldap", Place { dir: Direction::ToServer, ..place });
-                }
-            }
-            Record::Quic(quic)
-                if quic.client.is_none() && quic.server.is_none() && quic.google.is_none() => {}
-            Record::Quic(_) => self.plain("quic", place),
-            Record::Rfb(_) => {
-                if is_complete(tx) {
-                    self.plain("rfb", Place { dir: Direction::ToServer, ..place });
-                }
-            }
             Record::Http2(http2) => {
                 if is_complete(tx) && eve::http2::is_worth_a_record(http2) {
                     self.http2(place, http2);
                 }
             }
             Record::Websocket(_) => self.whole(place),
+            _ => self.message(place),
         }
         self.files(place);
         self.anomalies(place);
@@ -474,57 +443,6 @@ fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
 /// Nothing more comes of a transaction.
 fn is_complete(tx: &Transaction) -> bool {
     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
-}
-
-/// The application record inside an alert.
-fn tx_object<F: Fields>(
-    record: &mut F,
-    flow: &Flow,
-    tx: Option<&Transaction>,
-    options: &super::settings::RecordOptions,
-) {
-    let Some(tx) = tx else { return };
-    match &tx.record {
-        Record::Http(http) => {
-            record.object("http", |out| {
-                eve::http::transaction(out, http, options);
-                eve::http::bodies(out, http, options);
-            });
-        }
-        Record::Dns(message) => {
-            eve::dns::of_flow(record, flow, message, tx.id);
-        }
-        Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
-        Record::Smtp(smtp) => eve::smtp::both(record, smtp, &options.mail),
-        Record::Ftp(ftp) => record.value("ftp", eve::ftp::command(ftp).into()),
-        Record::FtpData(transfer) => record.value("ftp_data", eve::ftp::data(transfer)),
-        Record::Ssh(ssh) => record.value("ssh", eve::ssh::connection(ssh).into()),
-        Record::Dcerpc(call) => record.object("dcerpc", |out| eve::dcerpc::call(out, call)),
-        Record::Snmp(message) => record.object("snmp", |out| eve::snmp::message(out, message)),
-        Record::Krb5(message) if message.kind == 0 => {}
-        Record::Krb5(message) => record.object("krb5", |out| eve::krb5::message(out, message)),
-        Record::Sip(message) => record.object("sip", |out| eve::sip::message(out, message)),
-        Record::Dhcp(message) => record.object("dhcp", |out| {
-            eve::dhcp::message(out, message, options.dhcp_extended);
-        }),
-        Record::Ntp(message) => record.object("ntp", |out| eve::ntp::message(out, message)),
-        Record::Ldap(ldap) => record.object("ldap", |out| eve::ldap::transaction(out, ldap)),
-        Record::Pop3(pop3) => record.object("pop3", |out| eve::pop3::transaction(out, pop3)),
-        Record::Quic(quic) => record.object("quic", |out| eve::quic::hello(out, quic, options)),
-        Record::Tftp(request) => record.object("tftp", |out| eve::tftp::request(out, request)),
-        Record::Rfb(rfb) => record.object("rfb", |out| eve::rfb::handshake(out, rfb)),
-        Record::Smb(smb) => {
-            record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
-        }
-        Record::Http2(http2) => {
-            record.object("http", |out| eve::http2::transaction(out, http2));
-            let message = http2.sides.to_client.dns.as_ref().or(http2.sides.to_server.dns.as_ref());
-            if let Some(message) = message {
-                record.object("dns", |out| eve::dns::message(out, message, tx.id));
-            }
-        }
-        Record::Websocket(frame) => record.value("websocket", eve::websocket::frame(frame).into()),
-    }
 }
 
 impl<O: Output> Sink for Reporter<O> {

@@ -11,6 +11,7 @@ use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
 use crate::sensor::inspect::our_direction;
+use crate::sensor::settings::RecordOptions;
 use crate::sensor::store::{Fate, Store};
 
 impl<O: Output> Reporter<O> {
@@ -88,8 +89,7 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
-            let in_frame = hit.source == MatchSource::Frame;
-            let tx_id = hit.tx.filter(|_| !in_frame);
+            let tx_id = hit.tx.filter(|_| hit.source != MatchSource::Frame);
             let client = flow
                 .and_then(|(_, _, all)| options.xff.client(tx_id.and_then(|id| all.get(id)), all));
             let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
@@ -123,30 +123,8 @@ impl<O: Output> Reporter<O> {
             }
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
-                let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
-                let tx = match tx_id {
-                    Some(id) => transactions.get(id),
-                    None if in_frame => transactions.iter().last(),
-                    // A datagram is one message: the one that the rule is about as well.
-                    None if flow.proto() == 17 => newest(transactions, dir),
-                    None => None,
-                };
-                if options.alert_metadata {
-                    tx_object(&mut record, flow, tx, options);
-                }
-                let frame = transactions.frames().iter().find(|frame| hit.tx == Some(frame.id));
-                if let Some(frame) = frame.filter(|_| in_frame) {
-                    record.object("frame", |out| eve::frame::frame(out, frame));
-                }
-                tx_files(&mut record, tx, self.store.as_ref().map(|store| (store, flow)));
-                if flow.protocol().is_known() {
-                    record.text("app_proto", flow.protocol().name());
-                }
-                record.text("direction", name);
-                let compress = options.compress_ipv6;
-                if options.alert_metadata {
-                    record.object("flow", |body| eve::flow::so_far(body, flow, compress));
-                }
+                let store = self.store.as_ref();
+                of_flow(&mut record, hit, (flow, dir, transactions), (options, store));
             }
             if eve::alert::wants_payload(options) {
                 let stream = match flow {
@@ -169,6 +147,39 @@ impl<O: Output> Reporter<O> {
             }
             self.output.record(self.ts, "alert", record);
         }
+    }
+}
+
+/// What an alert shows of its flow, and of the transaction or frame that it was found in.
+fn of_flow<F: Fields>(
+    record: &mut F,
+    hit: &signature::Match,
+    (flow, dir, transactions): (&Flow, Direction, &TxList),
+    (options, store): (&RecordOptions, Option<&Store>),
+) {
+    let frame = transactions.frames().iter().find(|frame| hit.tx == Some(frame.id));
+    let frame = frame.filter(|_| hit.source == MatchSource::Frame);
+    let tx = match hit.tx {
+        _ if hit.source == MatchSource::Frame => transactions.iter().last(),
+        Some(id) => transactions.get(id),
+        // A datagram is one message: the one that the rule is about as well.
+        None if flow.proto() == 17 => newest(transactions, dir),
+        None => None,
+    };
+    if options.alert_metadata {
+        tx_object(record, flow, tx, options);
+    }
+    if let Some(frame) = frame {
+        record.object("frame", |out| eve::frame::frame(out, frame));
+    }
+    tx_files(record, tx, store.map(|store| (store, flow)));
+    if flow.protocol().is_known() {
+        record.text("app_proto", flow.protocol().name());
+    }
+    record.text("direction", if dir == Direction::ToServer { "to_server" } else { "to_client" });
+    let compress = options.compress_ipv6;
+    if options.alert_metadata {
+        record.object("flow", |body| eve::flow::so_far(body, flow, compress));
     }
 }
 
