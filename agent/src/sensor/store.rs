@@ -279,3 +279,103 @@ fn remove(path: &Path) {
         Err(error) => tracing::warn!(path = %path.display(), %error, "part of a file not removed"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use net::app::file::FileConfig;
+
+    use super::*;
+
+    fn config() -> FileConfig {
+        FileConfig { stream: true, ..FileConfig::default() }
+    }
+
+    /// A store in a folder, and a file that holds so much.
+    fn set_up(folder: &Path, change: impl FnOnce(&mut Options)) -> (Store, File) {
+        let folder = folder.to_path_buf();
+        let mut options = Options { enabled: true, folder, ..Options::default() };
+        change(&mut options);
+        let mut file = File::new(Direction::ToClient, b"a.txt", &config());
+        file.append(b"content");
+        (Store::new(&options).unwrap(), file)
+    }
+
+    /// What is in a folder and those below it, by name.
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let below = self::names(&entry.path());
+            if below.is_empty() && entry.path().is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+            names.extend(below);
+        }
+        names
+    }
+
+    const DIGEST: &str = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+
+    #[test]
+    fn files_that_are_wanted_stay_under_their_digest() {
+        let asked = |direction, scope| FileStore { direction, scope };
+        let to_client = Some(signature::Direction::ToClient);
+        let to_server = Some(signature::Direction::ToServer);
+        for (asked, tx, stays) in [
+            (None, None, false),
+            (Some(asked(None, FileStoreScope::Flow)), Some(9), true),
+            (Some(asked(to_client, FileStoreScope::Transaction)), Some(5), true),
+            (Some(asked(to_client, FileStoreScope::Transaction)), Some(6), false),
+            (Some(asked(to_server, FileStoreScope::Flow)), None, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut store, mut file) = set_up(folder.path(), |_| {});
+            store.write((1, 5, 0), file.fresh());
+            if let Some(asked) = asked {
+                store.want(1, asked, tx);
+            }
+            file.close();
+            let fate = store.end(1, 5, (0, &file));
+            drop(store);
+            let expected = if stays { Fate::Stored(DIGEST.to_owned()) } else { Fate::Unwanted };
+            assert_eq!(fate, expected, "{asked:?}");
+            let left: &[&str] = if stays { &[DIGEST] } else { &[] };
+            assert_eq!(names(folder.path()), left);
+        }
+    }
+
+    #[test]
+    fn limits_hold_and_are_told() {
+        for (quota, per_file, fate) in [
+            (3, 0, Fate::Refused("quota")),
+            // Its name is that of what was kept.
+            (100, 3, Fate::Stored(String::new())),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let (mut store, mut file) = set_up(folder.path(), |options| {
+                (options.all, options.quota, options.per_file) = (true, quota, per_file);
+            });
+            store.write((1, 5, 0), file.fresh());
+            file.close();
+            match (store.end(1, 5, (0, &file)), fate) {
+                (Fate::Stored(name), Fate::Stored(_)) => {
+                    let kept = folder.path().join(&name[..2]).join(&name);
+                    assert_eq!(fs::read(kept).unwrap(), b"con");
+                }
+                (found, expected) => assert_eq!(found, expected),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_flow_leaves_behind_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut store, file) = set_up(folder.path(), |options| options.all = true);
+        store.write((1, 5, 0), file.fresh());
+        store.write((2, 5, 0), file.fresh());
+        assert_eq!(names(folder.path()).len(), 2);
+        store.forget(1);
+        assert_eq!(names(folder.path()).len(), 1);
+        drop(store);
+        assert!(names(folder.path()).is_empty());
+    }
+}

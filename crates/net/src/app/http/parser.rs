@@ -201,7 +201,8 @@ impl Parser {
             protocol: parts.protocol.to_vec(),
             ..Request::default()
         };
-        let is_connect = parts.method == b"CONNECT";
+        // What it connects to is an authority (RFC 9112 section 3.2.3), no path.
+        let is_connect = parts.method == b"CONNECT" && !parts.uri.starts_with(b"/");
         if let Some(authority) = authority.or(if is_connect { Some(parts.uri) } else { None }) {
             set_host(&mut request, authority);
         }

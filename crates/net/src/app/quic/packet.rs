@@ -3,6 +3,9 @@
 use super::{VERSION_1, VERSION_2};
 use crate::cursor::Cursor;
 
+/// Bytes of the shortest packet from its number on: what protects the header is as long (RFC 9001 section
+/// 5.4.2).
+const LEAST: usize = 20;
 /// Longest connection identifier (RFC 9000 section 17.2).
 const MAX_ID: usize = 20;
 
@@ -42,13 +45,11 @@ pub(super) fn is_google(version: u32) -> bool {
 #[must_use]
 pub fn looks_like(bytes: &[u8]) -> bool {
     match long(bytes) {
-        Some((version, c)) => {
-            let mut c = c;
-            let ids = c.vec8().zip(c.vec8());
-            is_google(version)
-                || is_known(version)
-                    && ids.is_some_and(|(a, b)| a.len() <= MAX_ID && b.len() <= MAX_ID)
-        }
+        Some((version, _)) if is_google(version) => true,
+        Some(_) => next(&mut &*bytes).is_some_and(|packet| {
+            let length = packet.whole.len().saturating_sub(packet.number_at);
+            packet.kind == Kind::Retry || length >= LEAST
+        }),
         None => super::google::public_version(bytes).is_some_and(is_google),
     }
 }
