@@ -77,7 +77,11 @@ fn support() -> Support {
     .iter()
     .filter_map(|protocol| AppProto::from_name(protocol.name()))
     .collect();
-    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)), file_magic: false }
+    Support {
+        parsed,
+        detected: parsed.union(ProtoSet::of(&recognised)),
+        file_magic: crate::sensor::inspect::magic::DESCRIPTIONS,
+    }
 }
 
 /// A file that a rule names: beside the rule file, or in the working folder.

@@ -139,8 +139,9 @@ pub fn looks_like(bytes: &[u8], lenient: bool) -> Likeness {
     else {
         return Likeness::Short;
     };
-    // Off its port a set Z bit speaks against DNS; on it, it must not hide the message (`z_flag_set`).
-    if (!lenient && flags & 0x0040 != 0) || flags >> 11 & 15 > 6 {
+    // Off its port a set Z bit and an unknown opcode speak against DNS; on it, they must not hide the
+    // message (`z_flag_set`, `invalid_opcode`).
+    if !lenient && (flags & 0x0040 != 0 || flags >> 11 & 15 > 6) {
         return Likeness::Other;
     }
     let kind = if flags & 0x8000 == 0 { Likeness::Query } else { Likeness::Response };
@@ -331,6 +332,7 @@ impl Parser {
         let side = if message.is_response() { Direction::ToClient } else { Direction::ToServer };
         let z = message.flags & 0x0040 != 0;
         let cut = message.cut;
+        let unknown = message.opcode() > 6;
         let id = txs.push(Record::Dns(Box::new(message)));
         let Some(tx) = txs.get_mut(id) else { return };
         if !whole {
@@ -338,6 +340,9 @@ impl Parser {
         }
         if cut {
             tx.event(dir, "too_many_records");
+        }
+        if unknown {
+            tx.event(dir, "invalid_opcode");
         }
         if z {
             tx.event(dir, "z_flag_set");

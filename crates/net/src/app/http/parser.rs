@@ -4,6 +4,7 @@ mod ahead;
 
 use super::super::detect::begins_http;
 use super::super::{AppConfig, AppParser, Record, Switch, TxList};
+use super::events::{EventNames, is_known_scheme, too_long};
 use super::files::Shape;
 use super::framing::{request_framing, response_framing, set_host};
 use super::{Http, Request, body::Body, headers::Headers, line, progress, upgrade, uri};
@@ -305,6 +306,7 @@ impl Parser {
         let Record::Http(http) = &mut tx.record else { return };
         let headers = headers_of(http, dir);
         let raw_fits = headers.push_raw(raw);
+        let names = EventNames::of(dir);
         let side = self.sides.get_mut(dir);
         let text = line::chomp(raw);
         // Blanks and a bare line feed end the headers for most clients.
@@ -319,7 +321,7 @@ impl Parser {
         if !ends && folded && !line::is_field(text) {
             // A folded line (RFC 9112 section 5.2), even within a name.
             if field.is_empty() {
-                tx.event(dir, "invalid_header_folding");
+                tx.event(dir, names.folding);
             } else if field.len() < MAX_LINE {
                 field.push(b' ');
                 field.extend_from_slice(line::trim(text));
@@ -336,9 +338,14 @@ impl Parser {
             let added = headers.add(name, value);
             field.clear();
             let too_many = added.too_many || !raw_fits;
-            let events = [(added.repeated, "header_repetition"), (too_many, "too_many_headers")];
-            for (_, name) in events.iter().filter(|(happened, _)| *happened) {
-                tx.event(dir, name);
+            for (happened, name) in [
+                (added.repeated, names.repeated),
+                (added.ambiguous, names.lengths),
+                (too_many, "too_many_headers"),
+            ] {
+                if happened {
+                    tx.event(dir, name);
+                }
             }
         }
         if ends && blank {
@@ -365,8 +372,16 @@ impl Parser {
         headers_of(http, dir).complete(skip);
         match dir {
             Direction::ToServer => {
-                let state = request_framing(http);
+                let (state, all) = request_framing(http, self.config.decompress_layers);
+                let authorization = http.request.headers.get("authorization");
+                let unrecognized = authorization.is_some_and(|value| !is_known_scheme(value));
                 tx.reach(dir, progress::BODY);
+                if unrecognized {
+                    tx.event(dir, "request_auth_unrecognized");
+                }
+                if !all {
+                    tx.event(dir, "too_many_encoding_layers");
+                }
                 self.sides.to_server.state = state;
                 if state == State::Length(0) {
                     self.complete(dir, txs);
@@ -572,13 +587,6 @@ fn take<'a>(data: &mut &'a [u8], n: usize) -> &'a [u8] {
     let (head, tail) = data.split_at_checked(n).unwrap_or((data, &[]));
     *data = tail;
     head
-}
-
-fn too_long(dir: Direction) -> &'static str {
-    match dir {
-        Direction::ToServer => "request_field_too_long",
-        Direction::ToClient => "response_field_too_long",
-    }
 }
 
 fn headers_of(http: &mut Http, dir: Direction) -> &mut Headers {
