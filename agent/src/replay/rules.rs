@@ -12,7 +12,7 @@ use signature::{
 /// Reads rule files, and `*.rules` in folders and below, with the given variables.
 ///
 /// # Errors
-/// When a file cannot be read. Rules that cannot be loaded are in the report.
+/// When a file cannot be read, or a folder has none. Rules that cannot be loaded are in the report.
 pub(crate) fn load(
     paths: &[PathBuf],
     variables: &[(String, String)],
@@ -29,7 +29,12 @@ pub(crate) fn load_after(
     variables: &[(String, String)],
     names: &Names,
 ) -> anyhow::Result<(RuleSet, Report)> {
-    let files = service::files::find(paths, &["rules"])?;
+    let mut files = Vec::new();
+    for path in paths {
+        let found = service::files::find(std::slice::from_ref(path), &["rules"])?;
+        anyhow::ensure!(!found.is_empty(), "no *.rules file in {} or below", path.display());
+        files.extend(found);
+    }
     let sources = files.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut options =
         LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
@@ -72,7 +77,11 @@ fn support() -> Support {
     .iter()
     .filter_map(|protocol| AppProto::from_name(protocol.name()))
     .collect();
-    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)), file_magic: false }
+    Support {
+        parsed,
+        detected: parsed.union(ProtoSet::of(&recognised)),
+        file_magic: crate::sensor::inspect::magic::DESCRIPTIONS,
+    }
 }
 
 /// A file that a rule names: beside the rule file, or in the working folder.
@@ -87,10 +96,13 @@ fn read_named(rule_file: &str, name: &str, limit: u64) -> std::io::Result<Vec<u8
     Ok(content)
 }
 
-/// A file as it is: rules may hold bytes that are no UTF-8.
+/// A file as it is: rules may hold bytes that are no UTF-8. Of one that is too long to be loaded no more than says so.
 fn source(path: &Path) -> anyhow::Result<Source> {
-    let text =
-        std::fs::read(path).with_context(|| format!("cannot read rule file {}", path.display()))?;
+    let most = u64::try_from(Source::MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut text))
+        .with_context(|| format!("cannot read rule file {}", path.display()))?;
     Ok(Source { name: path.display().to_string(), text })
 }
 

@@ -109,7 +109,11 @@ impl<O: Output> Worker<O> {
 
     /// What was counted so far.
     pub(crate) fn figures(&self) -> Figures {
-        Figures { net: self.engine.stats(), scan: self.sink.scan_figures() }
+        Figures {
+            net: self.engine.stats(),
+            scan: self.sink.scan_figures(),
+            apps: self.sink.app_figures(),
+        }
     }
 
     /// Ends all flows; the output and what was counted.

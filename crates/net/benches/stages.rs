@@ -56,7 +56,7 @@ fn decode(c: &mut Criterion) {
     for (name, frame) in &frames {
         for checksums in [false, true] {
             let name = format!("{name}{}", if checksums { ", checksums" } else { "" });
-            let options = DecodeOptions { checksums };
+            let options = DecodeOptions { checksums, ..DecodeOptions::default() };
             group.bench_function(name, |b| {
                 b.iter(|| black_box(Packet::decode(meta(0, frame), black_box(frame), options)));
             });

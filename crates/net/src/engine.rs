@@ -3,6 +3,7 @@
 //! decode, defragment, find the flow, put the stream in order, parse; then the [`Sink`] sees the
 //! packet together with what it made known. Packets inside tunnels follow their outer packet.
 
+mod clock;
 mod config;
 mod deliver;
 
@@ -72,6 +73,7 @@ pub struct Engine {
     config: Config,
     defrag: Defrag,
     flows: FlowTable,
+    clock: clock::Clock,
     budget: Budget,
     expected: Expectations,
     stats: Stats,
@@ -85,6 +87,7 @@ impl Engine {
         Self {
             defrag: Defrag::new(config.defrag, config.hosts.clone()),
             flows: FlowTable::new(config.max_flows, config.timeouts, first_flow_id),
+            clock: clock::Clock::default(),
             budget: Budget { used: 0, cap: config.stream_memory },
             expected: Expectations::default(),
             stats: Stats::default(),
@@ -126,6 +129,7 @@ impl Engine {
     /// Ends flows that have been silent for too long at `ts`, without a packet.
     pub fn tick<S: Sink>(&mut self, ts: i64, sink: &mut S) {
         let mut budget = u32::MAX;
+        self.clock.set(ts);
         while let Some(flow) = self.flows.expire(ts, &mut budget) {
             self.end_flow(flow, EndReason::Timeout, sink);
         }
@@ -140,6 +144,8 @@ impl Engine {
 
     fn expire<S: Sink>(&mut self, ts: i64, sink: &mut S) {
         let mut budget = TIMERS_PER_PACKET;
+        // Where room is short there is no time for doubts.
+        let ts = if self.flows.is_full() { self.clock.set(ts) } else { self.clock.packet(ts) };
         while let Some(flow) = self.flows.expire(ts, &mut budget) {
             self.end_flow(flow, EndReason::Timeout, sink);
         }
@@ -323,7 +329,7 @@ fn packet_len(packet: &Packet<'_>) -> u32 {
 /// datagram, to the same one.
 #[must_use]
 pub fn share_of(meta: Meta, bytes: &[u8], count: u64) -> u64 {
-    let options = crate::decode::DecodeOptions { checksums: false };
+    let options = crate::decode::DecodeOptions { checksums: false, offloaded: true };
     let packet = Packet::decode(meta, bytes, options);
     let fold = |address: std::net::IpAddr| {
         let octets = match address {

@@ -14,7 +14,7 @@ pub(crate) mod plan;
 mod short;
 mod simd;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Source, Support,
@@ -35,7 +35,7 @@ use crate::{
 /// Compiled rules: immutable, shared between workers.
 #[derive(Debug)]
 pub struct RuleSet {
-    /// Tells states made under another set. The upper half is the [`Names`]' lineage.
+    /// Tells states made under another set.
     pub(crate) generation: u64,
     pub(crate) rules: Vec<Rule>,
     pub(crate) places: Vec<Place>,
@@ -50,7 +50,7 @@ pub struct RuleSet {
     pub(crate) datasets: Vec<Dataset>,
 }
 
-static NUMBER: AtomicU32 = AtomicU32::new(1);
+static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// Puts rules in their order and builds the prefilters.
 pub(crate) fn compile(
@@ -68,10 +68,9 @@ pub(crate) fn compile(
     let mut plan =
         Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
             .plan();
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let lineage = if pool.lineage == 0 { number } else { pool.lineage };
+    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
     let names = Names {
-        lineage,
+        lineage: if pool.lineage == 0 { generation } else { pool.lineage },
         flow_bits: pool.flow_bits.into_values(),
         host_bits: pool.host_bits.into_values(),
         flow_ints: pool.flow_ints.into_values(),
@@ -81,7 +80,7 @@ pub(crate) fn compile(
         groups.note_needs(&needs);
     }
     RuleSet {
-        generation: u64::from(lineage) << 32 | u64::from(number),
+        generation,
         rules,
         places,
         sources,

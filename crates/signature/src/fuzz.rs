@@ -124,7 +124,44 @@ mod tests {
         }
     }
 
+    /// Pieces that cost most when there are many of them.
+    const PIECES: &[&str] = &[
+        "[",
+        "]",
+        "!",
+        ",",
+        "$HOME_NET",
+        "(",
+        "content:\"a\";",
+        "dns.query;",
+        "nocase;",
+        "\\\n",
+        "9",
+    ];
+
+    #[test]
+    fn pieces_repeated_by_the_thousand() {
+        for piece in PIECES {
+            for before in [
+                "",
+                "alert ip ",
+                "alert ip any any -> any any (",
+                "alert dns any any -> any any (content:\"a\"; offset:",
+            ] {
+                for count in [300, 5_000] {
+                    fuzz_rules(format!("{before}{};)", piece.repeat(count)).as_bytes());
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn repeated_pieces(pieces in proptest::collection::vec((0..PIECES.len(), 1..100_usize), 1..4)) {
+            let text: String = pieces.iter().map(|(which, count)| PIECES[*which].repeat(*count)).collect();
+            fuzz_rules(format!("alert ip {text} any -> any any ({text} sid:1;)").as_bytes());
+        }
+
         #[test]
         fn damaged_rules(which in 0..5_usize, at in any::<prop::sample::Index>(), byte: u8, traffic in proptest::collection::vec(any::<u8>(), 0..100)) {
             let mut data = RULES[which].as_bytes().to_vec();

@@ -15,7 +15,11 @@ pub(crate) fn everything() -> LoadOptions {
         &Buffer::all().flat_map(Buffer::protocols).copied().collect::<Vec<AppProto>>(),
     );
     LoadOptions {
-        support: Support { detected: all, parsed: all, file_magic: true },
+        support: Support {
+            detected: all,
+            parsed: all,
+            file_magic: &["PE32 executable", "PDF document"],
+        },
         ..LoadOptions::default()
     }
 }

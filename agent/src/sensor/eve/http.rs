@@ -1,11 +1,21 @@
 //! `http` objects.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use net::app::http::{Headers, Http};
 use serde_json::json;
 
 use super::fields::Fields;
 use super::text;
 use crate::sensor::settings::RecordOptions;
+
+/// Stands for the URI of a request that was not seen.
+pub(super) const UNASKED: &str = "/libhtp::request_uri_not_seen";
+
+/// Whether there is a response to a request that was not seen.
+pub(super) fn is_unasked(http: &Http) -> bool {
+    http.request.line.is_empty()
+}
 
 /// The `http` object of a transaction, as far as it has come.
 pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordOptions) {
@@ -18,6 +28,8 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
     }
     if !request.uri_raw.is_empty() {
         out.bytes("url", &request.uri_raw);
+    } else if options.stand_ins && is_unasked(http) {
+        out.text("url", UNASKED);
     }
     header(out, "http_user_agent", request.headers.get("user-agent"));
     header(out, "xff", request.headers.get("x-forwarded-for"));
@@ -39,6 +51,8 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
         }
         if let Some(status) = response.status_code() {
             out.number("status", status.into());
+        } else if !response.status.is_empty() {
+            out.bytes("status_string", &response.status);
         }
         header(out, "redirect", response.headers.get("location"));
         out.number("length", response.body.message_len());
@@ -49,6 +63,24 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
     }
     if of_response {
         all(out, "response_headers", &response.headers);
+    }
+}
+
+/// Bodies inside an alert: base64, printable, as far as they were kept.
+pub(crate) fn bodies<F: Fields>(out: &mut F, http: &Http, options: &RecordOptions) {
+    let [encoded, printable] = options.alert_bodies;
+    for (body, name) in
+        [(&http.request.body, "http_request_body"), (&http.response.body, "http_response_body")]
+    {
+        if body.data().is_empty() {
+            continue;
+        }
+        if printable {
+            out.text(&format!("{name}_printable"), &super::alert::printable(body.data()));
+        }
+        if encoded {
+            out.text(name, &STANDARD.encode(body.data()));
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            decode: DecodeOptions { checksums: true },
+            decode: DecodeOptions::default(),
             defrag: defrag::Limits::default(),
             hosts: HostPolicies::default(),
             vlan_tracking: true,

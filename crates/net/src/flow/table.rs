@@ -107,6 +107,12 @@ impl FlowTable {
         self.index.is_empty()
     }
 
+    /// True when no further flow is taken in.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.index.len() >= self.max
+    }
+
     /// Slot of the flow with this key.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
@@ -130,7 +136,7 @@ impl FlowTable {
     /// # Errors
     /// [`Shed`] when the table is full.
     pub fn insert(&mut self, key: FlowKey, source_is_low: bool, ts: i64) -> Result<u32, Shed> {
-        if self.index.len() >= self.max {
+        if self.is_full() {
             return Err(Shed::MaxFlows);
         }
         let slot = match self.free.pop() {

@@ -125,9 +125,24 @@ fn a_clock_that_steps_back_does_not_stop_the_timers() {
     assert_eq!(give(&mut engine, 13_600, 2), 0);
     assert_eq!(engine.stats().flows_active, 2);
     // Two minutes on, the flow of the new time is over; so is that of the future once it is reached.
-    assert_eq!(give(&mut engine, 13_720, 3), 1);
-    give(&mut engine, 100_100, 4);
+    for (seconds, port, ended) in [(13_720, 3, 1), (100_100, 4, 3)] {
+        for _ in 0..8 {
+            give(&mut engine, seconds, port);
+        }
+        assert_eq!(give(&mut engine, seconds, port), ended);
+    }
     assert_eq!(engine.stats().flows_active, 1);
+}
+
+#[test]
+fn one_packet_from_the_future_ends_no_flow() {
+    let (mut engine, mut log) = (Engine::new(Config::default(), 0), Log::default());
+    for (seconds, port) in [(0, 1), (1, 2), (5000, 3), (2, 1), (9000, 4), (3, 2), (7000, 3)] {
+        let frame = udp(Direction::ToServer, (port, 9), b"x");
+        engine.packet(meta(seconds * SECOND, frame.len()), &frame, &mut log);
+    }
+    // The third flow is over by its own packets' times.
+    assert_eq!((engine.stats().flows, log.ended), (5, 1));
 }
 
 #[test]
@@ -153,7 +168,9 @@ fn a_packet_ends_only_so_many_flows() {
         engine.packet(meta(0, frame.len()), &frame, &mut log);
     }
     let frame = udp(Direction::ToServer, (5000, 9), b"x");
-    engine.packet(meta(100 * SECOND, frame.len()), &frame, &mut log);
+    for _ in 0..9 {
+        engine.packet(meta(100 * SECOND, frame.len()), &frame, &mut log);
+    }
     assert!(log.ended > 0 && log.ended <= 16, "{}", log.ended);
     for n in 0..200 {
         engine.packet(meta(100 * SECOND + n, frame.len()), &frame, &mut log);

@@ -22,7 +22,7 @@ impl<T> Default for Interner<T> {
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     /// Tells sets that share numbers; 0 for none.
-    pub(crate) lineage: u32,
+    pub(crate) lineage: u64,
     pub(crate) flow_bits: Vec<Box<str>>,
     pub(crate) host_bits: Vec<Box<str>>,
     pub(crate) flow_ints: Vec<Box<str>>,
@@ -75,7 +75,7 @@ impl Interner<Expression> {
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     /// Of the names it began with.
-    pub(crate) lineage: u32,
+    pub(crate) lineage: u64,
     bytes: Vec<u8>,
     patterns: HashMap<Box<[u8]>, Pattern, foldhash::fast::RandomState>,
     pub(crate) addresses: Interner<AddressSet>,

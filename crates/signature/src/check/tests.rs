@@ -148,7 +148,11 @@ fn headers_are_checked() {
 fn more_protocols_make_more_rules_good() {
     let all = ProtoSet::of(&[AppProto::Http, AppProto::Smtp]);
     let options = LoadOptions {
-        support: Support { detected: all, parsed: all, file_magic: true },
+        support: Support {
+            detected: all,
+            parsed: all,
+            file_magic: &["PE32 executable", "PDF document"],
+        },
         ..LoadOptions::default()
     };
     let source = Source {

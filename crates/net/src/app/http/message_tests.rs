@@ -68,7 +68,7 @@ fn trailers_become_headers() {
     let tx = run.app.open().iter().next().unwrap();
     assert_eq!(tx.http().unwrap().response.headers.get("x-sum"), Some(&b"1, 2"[..]));
     assert!(tx.is_complete(Direction::ToClient));
-    assert!(tx.events.iter().any(|e| e.name == "header_repetition"));
+    assert!(tx.events.iter().any(|e| e.name == "response_header_repetition"));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn lengths_that_are_wrong_are_read_as_servers_read_them() {
     );
     check_request(
         b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcGET /b HTTP/1.0\r\n\r\n",
-        &expect![[r"
-            POST /  [abc] -> 200 OK [ok] header_repetition
-            GET /b  [] ->   []"]],
+        &expect![[r#"
+            POST /  [abc] -> 200 OK [ok] request_header_repetition duplicate_content_length_field_in_request
+            GET /b  [] ->   []"#]],
     );
     check_request(
         b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\nGET /b HTTP/1.0\r\n\r\n",
@@ -211,14 +211,14 @@ fn headers_in_all_their_shapes() {
         (b"", ""),
         (b"A: 1\r\nB:2\r\nC:\t3\t\r\n", "A=1|B=2|C=3"),
         (b"A: one\r\n two\r\n\tthree\r\n", "A=one two three"),
-        (b" folded first\r\nA: 1\r\n", "A=1 invalid_header_folding"),
+        (b" folded first\r\nA: 1\r\n", "A=1 invalid_request_field_folding"),
         (b"no colon\r\nA: 1\r\n", "=no colon|A=1"),
         (b": no name\r\n", "=no name"),
         (b"A: x:y:z\r\n", "A=x:y:z"),
         (b"A : space\r\n", "A=space"),
         (b"A\0: nul\r\n", "A=nul"),
         (b"A: in\0side\r\n", r"A=in\x00side"),
-        (b"A: 1\r\na: 2\r\nA: 3\r\n", "A=1, 2, 3 header_repetition"),
+        (b"A: 1\r\na: 2\r\nA: 3\r\n", "A=1, 2, 3 request_header_repetition"),
         (b"A:\r\n", "A="),
     ];
     for (block, expected) in cases {
@@ -239,6 +239,14 @@ fn a_tunnel_that_is_refused_is_none() {
         CONNECT a:443 a [] -> 200 OK []
         GET /inside  [] ->   []"#]]
     .assert_eq(&run.finish().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_path_is_no_name_to_connect_to() {
+    check_request(
+        b"CONNECT / HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+        &expect!["CONNECT / www.example.com [] -> 200 OK []"],
+    );
 }
 
 #[test]
@@ -415,13 +423,29 @@ fn gaps_cost_no_more_than_they_have_to() {
     let length = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab";
     assert_eq!(gap(length, 2, &format!("ef{next}")), "abef! ok", "within the body");
     assert_eq!(gap(length, 4, next), "ab! ok", "up to its end");
-    assert_eq!(gap(length, 5, next), "ab ", "over its end: the next message is not found");
+    assert_eq!(gap(length, 5, next), "ab! ok", "over its end: a message begins behind the gap");
+    assert_eq!(gap(length, 5, &next[1..]), "ab! ", "it does not: it is not found");
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nab";
     assert_eq!(gap(chunked, 2, &format!("ef\r\n0\r\n\r\n{next}")), "abef! ok");
     assert_eq!(gap(chunked, 4, &format!("\r\n0\r\n\r\n{next}")), "ab! ok");
-    assert_eq!(gap(chunked, 6, &format!("0\r\n\r\n{next}")), "ab ");
+    assert_eq!(gap(chunked, 6, &format!("0\r\n\r\n{next}")), "ab! ");
+    assert_eq!(gap(chunked, 60, next), "ab! ok");
     assert_eq!(gap("HTTP/1.1 200 OK\r\n\r\nab", 9, "cd"), "abcd! ", "to the end of the stream");
-    assert_eq!(gap("HTTP/1.1 200 OK\r\nA: ", 9, next), " ", "within the headers");
+    assert_eq!(gap("HTTP/1.1 200 OK\r\nA: ", 9, next), " ok", "within the headers");
+    assert_eq!(gap("", 9, next), "ok ", "before the first message");
+}
+
+#[test]
+fn requests_go_on_behind_a_gap_however_they_are_cut() {
+    let next = b"POST /2 HTTP/1.1\r\nContent-Length: 2\r\n\r\nok";
+    for size in 1..next.len() {
+        let mut run = Run::new();
+        run.request(b"GET / HTTP/1.1\r\nHost: a");
+        run.app.gap(Direction::ToServer, 100);
+        next.chunks(size).for_each(|piece| run.request(piece));
+        let uris = run.app.open().iter().map(|tx| tx.http().unwrap().request.uri_raw.clone());
+        assert_eq!(uris.collect::<Vec<_>>(), [&b"/"[..], b"/2"], "in pieces of {size}");
+    }
 }
 
 /// A request or response as it is meant.

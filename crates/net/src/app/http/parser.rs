@@ -2,7 +2,9 @@
 
 mod ahead;
 
+use super::super::detect::begins_http;
 use super::super::{AppConfig, AppParser, Record, Switch, TxList};
+use super::events::{EventNames, is_known_scheme, too_long};
 use super::files::Shape;
 use super::framing::{request_framing, response_framing, set_host};
 use super::{Http, Request, body::Body, headers::Headers, line, progress, upgrade, uri};
@@ -30,6 +32,8 @@ pub(super) enum State {
     ToEnd,
     /// Not HTTP any more: CONNECT, upgrade, or lost.
     Ignore,
+    /// Bytes were missing: what follows is a message or not to be understood.
+    Lost,
 }
 
 /// One direction.
@@ -124,6 +128,7 @@ impl Parser {
                 let taken = std::mem::take(data);
                 self.body(dir, taken, txs);
             }
+            State::Lost => return self.find_again(dir, data, txs),
             State::Ignore => {
                 let rest = std::mem::take(data);
                 if let Some(switch) = &mut self.switch {
@@ -201,7 +206,9 @@ impl Parser {
             ..Request::default()
         };
         let is_connect = parts.method == b"CONNECT";
-        if let Some(authority) = authority.or(if is_connect { Some(parts.uri) } else { None }) {
+        // A path is no name to connect to.
+        let named = Some(parts.uri).filter(|uri| is_connect && !uri.starts_with(b"/"));
+        if let Some(authority) = authority.or(named) {
             set_host(&mut request, authority);
         }
         request.body.set_limit(self.config.request_body_limit);
@@ -299,6 +306,7 @@ impl Parser {
         let Record::Http(http) = &mut tx.record else { return };
         let headers = headers_of(http, dir);
         let raw_fits = headers.push_raw(raw);
+        let names = EventNames::of(dir);
         let side = self.sides.get_mut(dir);
         let text = line::chomp(raw);
         // Blanks and a bare line feed end the headers for most clients.
@@ -313,7 +321,7 @@ impl Parser {
         if !ends && folded && !line::is_field(text) {
             // A folded line (RFC 9112 section 5.2), even within a name.
             if field.is_empty() {
-                tx.event(dir, "invalid_header_folding");
+                tx.event(dir, names.folding);
             } else if field.len() < MAX_LINE {
                 field.push(b' ');
                 field.extend_from_slice(line::trim(text));
@@ -330,9 +338,14 @@ impl Parser {
             let added = headers.add(name, value);
             field.clear();
             let too_many = added.too_many || !raw_fits;
-            let events = [(added.repeated, "header_repetition"), (too_many, "too_many_headers")];
-            for (_, name) in events.iter().filter(|(happened, _)| *happened) {
-                tx.event(dir, name);
+            for (happened, name) in [
+                (added.repeated, names.repeated),
+                (added.ambiguous, names.lengths),
+                (too_many, "too_many_headers"),
+            ] {
+                if happened {
+                    tx.event(dir, name);
+                }
             }
         }
         if ends && blank {
@@ -359,8 +372,16 @@ impl Parser {
         headers_of(http, dir).complete(skip);
         match dir {
             Direction::ToServer => {
-                let state = request_framing(http);
+                let (state, all) = request_framing(http, self.config.decompress_layers);
+                let authorization = http.request.headers.get("authorization");
+                let unrecognized = authorization.is_some_and(|value| !is_known_scheme(value));
                 tx.reach(dir, progress::BODY);
+                if unrecognized {
+                    tx.event(dir, "request_auth_unrecognized");
+                }
+                if !all {
+                    tx.event(dir, "too_many_encoding_layers");
+                }
                 self.sides.to_server.state = state;
                 if state == State::Length(0) {
                     self.complete(dir, txs);
@@ -437,6 +458,25 @@ impl Parser {
         tx.reach(dir, progress::BODY);
     }
 
+    /// Goes on where bytes were missing when a message begins there; true when it does.
+    fn find_again(&mut self, dir: Direction, data: &mut &[u8], txs: &mut TxList) -> bool {
+        let side = self.sides.get_mut(dir);
+        side.held.extend_from_slice(std::mem::take(data));
+        match begins_http(dir, &side.held) {
+            None => {}
+            Some(false) => {
+                side.held.clear();
+                side.state = State::Ignore;
+            }
+            Some(true) => {
+                let held = std::mem::take(&mut side.held);
+                self.complete(dir, txs);
+                self.data(dir, &held, txs);
+            }
+        }
+        false
+    }
+
     /// The message of a direction is complete.
     fn complete(&mut self, dir: Direction, txs: &mut TxList) {
         let side = self.sides.get_mut(dir);
@@ -496,10 +536,20 @@ impl AppParser for Parser {
                     body_of(http, dir).mark_gap(missing);
                 }
             }
-            // The place of the next message is unknown.
-            _ => {
-                side.partial.clear();
-                side.state = State::Ignore;
+            (State::Ignore, _) => {}
+            // The place of the next message is unknown, unless it is here.
+            (state, tx) => {
+                if let Some(tx) = tx
+                    && !matches!(state, State::Line | State::Headers)
+                {
+                    side.shape.gap(tx, dir);
+                    if let Record::Http(http) = &mut tx.record {
+                        body_of(http, dir).mark_gap(missing);
+                    }
+                }
+                let old = std::mem::take(side);
+                side.state = State::Lost;
+                (side.tx, side.shape, side.doubtful) = (old.tx, old.shape, old.doubtful);
             }
         }
     }
@@ -507,6 +557,9 @@ impl AppParser for Parser {
     fn end(&mut self, dir: Direction, txs: &mut TxList) {
         let side = self.sides.get_mut(dir);
         let partial = std::mem::take(&mut side.partial);
+        if side.state == State::Lost {
+            side.state = State::Ignore;
+        }
         if !partial.is_empty() && side.state != State::Ignore {
             // A last line without its end still says something.
             self.on_line(dir, &partial, txs);
@@ -534,13 +587,6 @@ fn take<'a>(data: &mut &'a [u8], n: usize) -> &'a [u8] {
     let (head, tail) = data.split_at_checked(n).unwrap_or((data, &[]));
     *data = tail;
     head
-}
-
-fn too_long(dir: Direction) -> &'static str {
-    match dir {
-        Direction::ToServer => "request_field_too_long",
-        Direction::ToClient => "response_field_too_long",
-    }
 }
 
 fn headers_of(http: &mut Http, dir: Direction) -> &mut Headers {
