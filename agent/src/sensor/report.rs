@@ -225,8 +225,12 @@ impl<O: Output> Reporter<O> {
             }
             Record::Tls(tls) => {
                 let done = tls.told || tls.encrypted || ended;
+                // Suricata says nothing of a hello that was answered by a reset.
+                let flags = flow.tcp_flags();
+                let reset = (flags.to_server | flags.to_client) & net::decode::tcp_flags::RST != 0;
+                let asked = ended && !(self.settings.compat && reset);
                 if done
-                    && eve::tls::is_worth_a_record(tls, ended)
+                    && eve::tls::is_worth_a_record(tls, asked)
                     && !self.memory(flow).session_done
                 {
                     self.memory(flow).session_done = true;
