@@ -73,7 +73,9 @@ const fn is_zero(count: &usize) -> bool {
 fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
     let mut sources = Vec::new();
     for path in &check.signatures {
+        let before = sources.len();
         read(path, &mut sources)?;
+        anyhow::ensure!(sources.len() > before, "no *.rules file in {} or below", path.display());
     }
     let signatures = (!check.signatures.is_empty())
         .then(|| answer(RuleSet::load(sources, &LoadOptions::default()).1));

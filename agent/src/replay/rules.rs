@@ -5,20 +5,40 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use net::Protocol;
-use signature::{AppProto, LoadOptions, ProtoSet, Rejected, Report, RuleSet, Source, Support};
+use signature::{
+    AppProto, LoadOptions, Names, ProtoSet, Rejected, Report, RuleSet, Source, Support,
+};
 
 /// Reads rule files, and `*.rules` in folders and below, with the given variables.
 ///
 /// # Errors
-/// When a file cannot be read. Rules that cannot be loaded are in the report.
+/// When a file cannot be read, or a folder has none. Rules that cannot be loaded are in the report.
 pub(crate) fn load(
     paths: &[PathBuf],
     variables: &[(String, String)],
 ) -> anyhow::Result<(RuleSet, Report)> {
-    let files = service::files::find(paths, &["rules"])?;
+    load_after(paths, variables, &Names::default())
+}
+
+/// As [`load`], for a set that will replace the one with these names.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_after(
+    paths: &[PathBuf],
+    variables: &[(String, String)],
+    names: &Names,
+) -> anyhow::Result<(RuleSet, Report)> {
+    let mut files = Vec::new();
+    for path in paths {
+        let found = service::files::find(std::slice::from_ref(path), &["rules"])?;
+        anyhow::ensure!(!found.is_empty(), "no *.rules file in {} or below", path.display());
+        files.extend(found);
+    }
     let sources = files.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut options =
         LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
+    options.names = names.clone();
     options.limits = limits(&files)?;
     for (name, value) in variables {
         options.variables.set(name, value);
@@ -76,10 +96,13 @@ fn read_named(rule_file: &str, name: &str, limit: u64) -> std::io::Result<Vec<u8
     Ok(content)
 }
 
-/// A file as it is: rules may hold bytes that are no UTF-8.
+/// A file as it is: rules may hold bytes that are no UTF-8. Of one that is too long to be loaded no more than says so.
 fn source(path: &Path) -> anyhow::Result<Source> {
-    let text =
-        std::fs::read(path).with_context(|| format!("cannot read rule file {}", path.display()))?;
+    let most = u64::try_from(Source::MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut text))
+        .with_context(|| format!("cannot read rule file {}", path.display()))?;
     Ok(Source { name: path.display().to_string(), text })
 }
 

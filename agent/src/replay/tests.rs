@@ -295,6 +295,19 @@ fn rule_folders_are_searched_to_their_bottom_for_rules_only() {
 }
 
 #[test]
+fn a_rule_folder_without_rules_is_an_error() {
+    let case = Case::new();
+    let folder = case.folder.path().join("empty");
+    std::fs::create_dir_all(folder.join("deep")).unwrap();
+    std::fs::write(folder.join("deep/a.rules.gz"), b"").unwrap();
+    let error = rules::load(std::slice::from_ref(&folder), &[]).unwrap_err().to_string();
+    assert_eq!(error, format!("no *.rules file in {} or below", folder.display()));
+    let (empty, rules) = (case.path("empty"), case.path("test.rules"));
+    let code = case.run(&["--rules", &rules, "--rules", &empty], &["dns.pcap"]);
+    assert_ne!(code, ExitCode::SUCCESS);
+}
+
+#[test]
 fn alerts_show_what_raised_them_when_asked() {
     let case = Case::new();
     let rules = case.path("test.rules");

@@ -6,6 +6,7 @@
 //! refused by name when they are loaded), and values that say what a replay does in any case.
 
 use net::Protocol;
+use net::app::Ports;
 use net::app::mime::Schemes;
 
 use super::eve::xff::Mode;
@@ -15,7 +16,8 @@ use super::settings::{Handling, Hassh, Input, RecordOptions, SettingError, Setti
 pub(crate) fn switch_on(settings: &mut Settings) {
     settings.compat = true;
     settings.engine.timeouts.tcp[2] = 60;
-    settings.engine.app.dns_ports_only = true;
+    settings.engine.app.ports = Ports::Server;
+    settings.engine.decode.offloaded = false;
     // What waits includes what is in order and not acknowledged: as much as a window has.
     settings.engine.wait_for_ack = true;
     settings.engine.stream.waiting = 16 << 20;
@@ -25,6 +27,7 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.records.dhcp_extended = false;
     settings.records.hassh = Hassh::Auto;
     settings.records.arp = true;
+    settings.records.stand_ins = true;
 }
 
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.
@@ -68,7 +71,15 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         "outputs.file-store.force-filestore" => settings.store.all = input.flag()?,
         "outputs.file-store.stream-depth" => settings.store.per_file = input.size64()?,
         "outputs.file-store.write-fileinfo" => settings.store.describe = input.flag()?,
-        "stream.midstream" => settings.engine.midstream = input.flag()?,
+        "stream.midstream" => {
+            settings.engine.midstream = input.flag()?;
+            // Who may have spoken first unseen may also have been asked.
+            if settings.engine.app.ports != Ports::Any {
+                let midstream = settings.engine.midstream;
+                settings.engine.app.ports =
+                    if midstream { Ports::Registered } else { Ports::Server };
+            }
+        }
         "stream.reassembly.depth" => settings.engine.stream.depth = input.size64()?,
         "outputs.eve-log.community-id-seed" => records.community_seed = input.number16()?,
         // 0 stands for the default.

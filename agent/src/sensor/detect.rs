@@ -66,6 +66,10 @@ pub(crate) struct Detector {
     stores: Vec<Match>,
     tagged: bool,
     alerts: u64,
+    /// Most alerts of one packet, when not the default.
+    most: Option<u16>,
+    /// What was counted under rules that are no longer in force.
+    before: ScanFigures,
     frames_lost: u64,
     /// Every segment is scanned as it comes.
     inline: bool,
@@ -131,6 +135,16 @@ impl FlowMemory {
         raw.map(|raw| raw.evidence(most)).unwrap_or_default()
     }
 
+    /// No raw stream waits for a scan.
+    fn is_scanned(&self) -> bool {
+        self.raw.iter().flat_map(|raw| raw.iter()).all(|raw| raw.unscanned() == 0)
+    }
+
+    /// True when rules have set bits.
+    pub(crate) fn has_bits(&self) -> bool {
+        self.state.flow_bits().next().is_some()
+    }
+
     /// Bytes of raw stream seen by direction.
     fn seen(&self) -> [u64; 2] {
         self.raw.as_ref().map_or([0; 2], |raw| raw.each_ref().map(Raw::seen))
@@ -149,6 +163,8 @@ impl Detector {
             stores: Vec::new(),
             tagged: false,
             alerts: 0,
+            most: None,
+            before: ScanFigures::default(),
             frames_lost: 0,
             inline: false,
             encrypted: Encrypted::default(),
@@ -163,6 +179,7 @@ impl Detector {
 
     /// Most alerts of one packet; the default when not given.
     pub(crate) fn max_alerts(mut self, most: Option<u16>) -> Self {
+        self.most = most;
         if let Some(most) = most {
             self.scratch.set_max_alerts(usize::from(most));
         }
@@ -192,6 +209,19 @@ impl Detector {
         &self.rules
     }
 
+    /// Goes on with other rules; what flows, transactions and the engine remember adopts them when it
+    /// is next used.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        self.before = self.figures();
+        self.alerts = 0;
+        self.scratch = Scratch::new(&rules);
+        if let Some(most) = self.most {
+            self.scratch.set_max_alerts(usize::from(most));
+        }
+        self.found.clear();
+        self.rules = rules;
+    }
+
     /// Whether a rule that matched before (`tag`) wants the last packet recorded.
     pub(crate) const fn is_tagged(&self) -> bool {
         self.tagged
@@ -210,14 +240,16 @@ impl Detector {
     /// What was counted so far.
     pub(crate) fn figures(&self) -> ScanFigures {
         let (budget_hits, pcre_limits) = self.scratch.cut_short();
-        ScanFigures {
+        let mut figures = ScanFigures {
             scan: self.scratch.stats(),
             fallbacks: self.scratch.prefilter_stats().fallbacks,
             budget_hits,
             pcre_limits,
             alerts: self.alerts,
             frames_lost: self.frames_lost,
-        }
+        };
+        figures.add(&self.before);
+        figures
     }
 
     fn count_alerts(&mut self) {
@@ -283,6 +315,9 @@ impl Detector {
             view.payload = &[];
         }
         self.in_flow(&view, place, memory);
+        if flow.is_over() && self.found.is_empty() && memory.is_scanned() {
+            memory.raw = None;
+        }
         self.count_alerts();
         &self.found
     }
@@ -360,6 +395,10 @@ impl Detector {
         }
         for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
+                if states.capacity() == 0 {
+                    // Most flows have one at a time; room for four would stay with each of them.
+                    states.reserve_exact(1);
+                }
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
             });

@@ -106,8 +106,9 @@ const fn loss(name: &'static str, words: &'static str, count: fn(&Figures) -> u6
 }
 
 /// All of them.
-pub(crate) const LOSSES: [Loss; 14] = [
+pub(crate) const LOSSES: [Loss; 15] = [
     loss("flow_table_full", "packets without a flow: table full", |f| f.net.flows_shed),
+    loss("flow_evicted", "flows ended early: table full", |f| f.net.flows_evicted),
     loss("stream_memory", "segments not reassembled: memory cap", |f| f.net.stream_shed),
     loss("stream_gap", "gaps in streams: segments that were never seen", |f| f.net.stream_gaps),
     loss("stream_depth", "streams not inspected beyond their depth", |f| {

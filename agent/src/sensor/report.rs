@@ -6,9 +6,12 @@
 mod alerts;
 mod messages;
 
+use std::sync::Arc;
+
 use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
+use signature::RuleSet;
 
 use super::detect::{Detector, FlowMemory};
 use super::eve::fields::Fields;
@@ -24,6 +27,8 @@ pub(crate) trait Output {
     type Record: Fields;
     /// A record to be filled.
     fn begin(&mut self) -> Self::Record;
+    /// Rules other than those at the beginning are in force.
+    fn renew(&mut self, _rules: &Arc<RuleSet>) {}
     /// Takes one record; `ts` is its time in microseconds since the epoch.
     fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
 }
@@ -106,13 +111,33 @@ impl<O: Output> Reporter<O> {
     pub(crate) fn ask(&self, config: &mut net::Config) {
         config.app.files.stream |= self.store.is_some();
         config.app.files.sha256 |= self.store.is_some();
+        let rules = self.detector.as_ref().map(Detector::rules);
+        config.app.frames |= rules.is_some_and(|rules| rules.uses(signature::Buffer::Frame));
+        self.ask_digests(&mut config.app.files);
+    }
+
+    /// Switches on the digests that rules need.
+    pub(crate) fn ask_digests(&self, files: &mut net::app::file::FileConfig) {
         let Some(detector) = &self.detector else { return };
-        config.app.frames |= detector.rules().uses(signature::Buffer::Frame);
         let [md5, sha1, sha256] = detector.rules().digests();
-        let files = &mut config.app.files;
         files.md5 |= md5;
         files.sha1 |= sha1;
         files.sha256 |= sha256;
+    }
+
+    /// The rules it goes by.
+    pub(crate) fn rules(&self) -> Option<&RuleSet> {
+        self.detector.as_ref().map(Detector::rules)
+    }
+
+    /// Goes on with other rules.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        let Some(detector) = &mut self.detector else { return };
+        self.output.renew(&rules);
+        detector.renew(rules);
+        if self.settings.records.hassh == Hassh::Auto {
+            self.hassh = detector.wants_hassh();
+        }
     }
 
     /// What detection counted so far; zeros without rules.
@@ -136,7 +161,8 @@ impl<O: Output> Reporter<O> {
 
     /// Adds what rules have noted about a flow.
     fn noted(&self, flow: &Flow, record: &mut O::Record) {
-        if !self.settings.records.metadata || self.detector.is_none() {
+        let memory = self.memory.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
+        if memory.is_none_or(|memory| !memory.detection.has_bits()) {
             return;
         }
         let mut noted = eve::Object::new();
@@ -335,7 +361,10 @@ impl<O: Output> Reporter<O> {
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, place.flow, Some(place.tx), &settings.records);
                 record.word("app_proto", place.tx.protocol().name());
-                record.object("fileinfo", |info| eve::file::of(info, file, (place.tx.id, &fate)));
+                record.object("fileinfo", |info| {
+                    let stand_in = eve::file::stand_in(place.tx, &settings.records);
+                    eve::file::of(info, file, (place.tx.id, &fate), stand_in);
+                });
             });
         }
     }

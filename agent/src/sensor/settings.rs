@@ -48,6 +48,8 @@ pub(crate) struct RecordOptions {
     pub(crate) anomaly_app: bool,
     /// A record for each ARP message.
     pub(crate) arp: bool,
+    /// Words of Suricata's stand for names that were not seen.
+    pub(crate) stand_ins: bool,
     /// All DHCP messages are recorded with all fields, not the addresses that were given alone.
     pub(crate) dhcp_extended: bool,
     /// DNS requests are recorded.
@@ -121,6 +123,7 @@ impl Default for RecordOptions {
             anomaly_stream: false,
             anomaly_app: true,
             arp: false,
+            stand_ins: false,
             dhcp_extended: true,
             dns_requests: true,
             dns_responses: true,

@@ -232,7 +232,7 @@ impl Store {
     fn describe(&mut self, kept: &Path, (flow, tx): (u64, u64), file: &File) {
         let mut about = super::eve::Object::new();
         let name = kept.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        super::eve::file::of(&mut about, file, (tx, &Fate::Stored(name.to_owned())));
+        super::eve::file::of(&mut about, file, (tx, &Fate::Stored(name.to_owned())), None);
         about.insert("flow_id".into(), flow.into());
         let mut path = kept.as_os_str().to_owned();
         path.push(format!(".{}.json", self.made));

@@ -114,8 +114,8 @@ pub struct AppConfig {
     pub decompress_layers: usize,
     /// LZMA is undone in responses.
     pub lzma: bool,
-    /// DNS is looked for on its registered ports only.
-    pub dns_ports_only: bool,
+    /// Ports on which DNS and SNMP, and over UDP Kerberos, are looked for.
+    pub ports: Ports,
     /// Transactions kept per flow.
     pub max_transactions: usize,
     /// Protocols that are not parsed, a bit per [`Protocol`].
@@ -130,6 +130,30 @@ pub struct AppConfig {
     pub ftp: ftp::Config,
     /// SMB.
     pub smb: SmbLimits,
+}
+
+/// Where protocols are looked for whose messages alone do not tell them for certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// On any port, where the whole message is right.
+    #[default]
+    Any,
+    /// Where either side has their port.
+    Registered,
+    /// Where the side that was spoken to first has their port: an answer without its request is none.
+    Server,
+}
+
+impl Ports {
+    /// Whether a protocol is at home between these ports (client, server).
+    fn is_home(self, registered: &[u16], (client, server): (u16, u16)) -> bool {
+        registered.contains(&server) || (self != Self::Server && registered.contains(&client))
+    }
+
+    /// Whether a protocol may be between these ports.
+    fn allow(self, registered: &[u16], ports: (u16, u16)) -> bool {
+        self == Self::Any || self.is_home(registered, ports)
+    }
 }
 
 /// What SMB requests may ask for; 0 is no limit.
@@ -148,7 +172,7 @@ impl Default for AppConfig {
             response_body_limit: 100 << 10,
             decompress_layers: 2,
             lzma: false,
-            dns_ports_only: false,
+            ports: Ports::default(),
             max_transactions: 512,
             disabled: 0,
             frames: false,
@@ -334,6 +358,14 @@ impl AppLayer {
     /// directions) was inspected.
     pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
         self.txs.settle(inspected);
+    }
+
+    /// The flow is over but for its record: gives back what parsing needed.
+    pub(crate) fn retire(&mut self) {
+        if matches!(self.state, State::Parsing(_)) && self.txs.is_empty() {
+            self.state = State::Passive;
+            self.txs.release();
+        }
     }
 
     fn has_seen_any(&self) -> bool {

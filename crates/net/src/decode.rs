@@ -49,6 +49,15 @@ pub const MAX_LAYERS: u8 = 16;
 pub struct DecodeOptions {
     /// Verify IPv4, TCP, UDP and ICMP checksums; a wrong one clears [`Packet::checksum_ok`].
     pub checksums: bool,
+    /// An IPv4 length of 0 stands for the rest of the frame: segmentation offload hands packets over before
+    /// their length is written. Such a packet is damaged otherwise.
+    pub offloaded: bool,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { checksums: true, offloaded: true }
+    }
 }
 
 /// The network layer of a packet.

@@ -3,6 +3,7 @@
 //! decode, defragment, find the flow, put the stream in order, parse; then the [`Sink`] sees the
 //! packet together with what it made known. Packets inside tunnels follow their outer packet.
 
+mod clock;
 mod config;
 mod deliver;
 
@@ -72,6 +73,7 @@ pub struct Engine {
     config: Config,
     defrag: Defrag,
     flows: FlowTable,
+    clock: clock::Clock,
     budget: Budget,
     expected: Expectations,
     stats: Stats,
@@ -85,6 +87,7 @@ impl Engine {
         Self {
             defrag: Defrag::new(config.defrag, config.hosts.clone()),
             flows: FlowTable::new(config.max_flows, config.timeouts, first_flow_id),
+            clock: clock::Clock::default(),
             budget: Budget { used: 0, cap: config.stream_memory },
             expected: Expectations::default(),
             stats: Stats::default(),
@@ -102,6 +105,17 @@ impl Engine {
         stats
     }
 
+    /// What is done with the content of files, for transactions that begin from now on.
+    pub fn files(&mut self) -> &mut crate::app::file::FileConfig {
+        &mut self.config.app.files
+    }
+
+    /// Whether checksums of the frames that follow are verified, for sources that know which of them
+    /// have none yet.
+    pub fn verify_checksums(&mut self, verify: bool) {
+        self.config.decode.checksums = verify;
+    }
+
     /// Takes in one frame.
     pub fn packet<S: Sink>(&mut self, meta: Meta, bytes: &[u8], sink: &mut S) {
         self.stats.packets = self.stats.packets.saturating_add(1);
@@ -115,6 +129,7 @@ impl Engine {
     /// Ends flows that have been silent for too long at `ts`, without a packet.
     pub fn tick<S: Sink>(&mut self, ts: i64, sink: &mut S) {
         let mut budget = u32::MAX;
+        self.clock.set(ts);
         while let Some(flow) = self.flows.expire(ts, &mut budget) {
             self.end_flow(flow, EndReason::Timeout, sink);
         }
@@ -129,6 +144,8 @@ impl Engine {
 
     fn expire<S: Sink>(&mut self, ts: i64, sink: &mut S) {
         let mut budget = TIMERS_PER_PACKET;
+        // Where room is short there is no time for doubts.
+        let ts = if self.flows.is_full() { self.clock.set(ts) } else { self.clock.packet(ts) };
         while let Some(flow) = self.flows.expire(ts, &mut budget) {
             self.end_flow(flow, EndReason::Timeout, sink);
         }
@@ -228,6 +245,9 @@ impl Engine {
         sink.packet(packet, Some(InFlow { flow, dir, transactions, in_stream, one_way }));
         if let Some(cold) = &mut cold {
             cold.app.settle(one_way.then_some(dir));
+            if !one_way && flow.is_over() {
+                cold.app.retire();
+            }
         }
         flow.cold = cold;
     }
@@ -252,16 +272,20 @@ impl Engine {
                 self.end_flow(flow, reason, sink);
             }
         }
-        match self.flows.insert(key, source_is_low, packet.meta.ts) {
-            Ok(slot) => {
-                self.stats.flows = self.stats.flows.saturating_add(1);
-                Some((slot, source_is_low))
-            }
-            Err(_) => {
-                self.stats.flows_shed = self.stats.flows_shed.saturating_add(1);
-                None
-            }
+        let mut inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
+        if inserted.is_err()
+            && let Some(flow) = self.flows.give_up(packet.meta.ts)
+        {
+            self.stats.flows_evicted = self.stats.flows_evicted.saturating_add(1);
+            self.end_flow(flow, EndReason::Forced, sink);
+            inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
         }
+        let counter = match inserted {
+            Ok(_) => &mut self.stats.flows,
+            Err(_) => &mut self.stats.flows_shed,
+        };
+        *counter = counter.saturating_add(1);
+        Some((inserted.ok()?, source_is_low))
     }
 
     fn tracked(&self, key: FlowKey, packet: &Packet<'_>) -> FlowKey {
@@ -305,7 +329,7 @@ fn packet_len(packet: &Packet<'_>) -> u32 {
 /// datagram, to the same one.
 #[must_use]
 pub fn share_of(meta: Meta, bytes: &[u8], count: u64) -> u64 {
-    let options = crate::decode::DecodeOptions { checksums: false };
+    let options = crate::decode::DecodeOptions { checksums: false, offloaded: true };
     let packet = Packet::decode(meta, bytes, options);
     let fold = |address: std::net::IpAddr| {
         let octets = match address {

@@ -261,6 +261,12 @@ impl Flow {
         self.tcp.sent(dir)
     }
 
+    /// True when both sides of a TCP connection have closed it: nothing that counts comes any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.key.proto() == 6 && self.tcp.is_over()
+    }
+
     /// Protocol found in the payload.
     #[must_use]
     pub fn protocol(&self) -> Protocol {

@@ -1,5 +1,11 @@
 //! Entry points for fuzzers: any bytes, no panic, no unbounded work.
 
+mod stream;
+mod web;
+
+pub use stream::fuzz_stream;
+pub use web::{fuzz_dns, fuzz_http, fuzz_http2, fuzz_tls, fuzz_websocket};
+
 use crate::app::detect::Transport;
 use crate::app::{AppConfig, AppContext, AppLayer, TxList};
 use crate::engine::InFlow;
@@ -121,6 +127,10 @@ const BEGINNINGS: &[&[(Direction, &[u8])]] = &[
     ],
     &[(Direction::ToClient, b"220 a FTP\r\n"), (Direction::ToServer, b"PASV\r\n")],
     &[(Direction::ToServer, b"SSH-2.0-a\r\n"), (Direction::ToClient, b"SSH-2.0-b\r\n")],
+    &[
+        (Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+        (Direction::ToClient, b"\0\0\0\x04\0\0\0\0\0"),
+    ],
     &[(Direction::ToClient, b"RFB 003.008\n"), (Direction::ToServer, b"RFB 003.008\n")],
 ];
 
@@ -299,7 +309,8 @@ fn beginning(protocol: Protocol, which: u8) -> &'static [(Direction, &'static [u
         Protocol::Smtp => 1_usize.saturating_add(usize::from(which & 1)),
         Protocol::Ftp => 3,
         Protocol::Ssh => 4,
-        Protocol::Rfb => 5,
+        Protocol::Http2 => 5,
+        Protocol::Rfb => 6,
         _ => 0,
     };
     BEGINNINGS.get(at).copied().unwrap_or_default()

@@ -70,7 +70,11 @@ impl Checker<'_> {
         }
         let mut builder = Builder::new(self, &raw.header).map_err(|error| error.at(0))?;
         for option in &raw.options {
-            builder.option(option).map_err(|error| error.at(option.offset))?;
+            // The number of buffers at once, before a rule of thousands costs their square.
+            builder
+                .option(option)
+                .and_then(|()| finish::few_blocks(&builder))
+                .map_err(|error| error.at(option.offset))?;
         }
         builder.finish().map_err(|error| error.at(0))
     }

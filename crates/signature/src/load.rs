@@ -8,7 +8,10 @@ use hashbrown::HashMap;
 
 use crate::{
     RuleSet, Support, Variables,
-    check::{Checker, Rule, pool::Pool},
+    check::{
+        Checker, Rule,
+        pool::{Names, Pool},
+    },
     compile,
     error::{Located, RuleError},
     parse,
@@ -23,6 +26,14 @@ pub struct Source {
     pub text: Vec<u8>,
 }
 
+impl Source {
+    /// Most bytes of one file.
+    pub const MAX_LEN: usize = 256 << 20;
+}
+
+/// Most rules of a set; published ones have below 100,000.
+const MAX_RULES: usize = 1_000_000;
+
 /// How to read rules.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -34,6 +45,8 @@ pub struct LoadOptions {
     pub limits: Vec<Source>,
     /// Reads files that rules name (data sets, lists of digests); rules that name one are refused without it.
     pub read: Option<ReadFile>,
+    /// Names of the set that this one replaces.
+    pub names: Names,
 }
 
 /// Reads a file that a rule names: name of the rule file, name as the rule has it, most bytes to read (a longer file
@@ -104,7 +117,7 @@ impl RuleSet {
         let mut checker = Checker {
             variables: &options.variables,
             support: options.support,
-            pool: Pool::default(),
+            pool: Pool::with_names(&options.names),
             file: String::new(),
             read: options.read,
         };
@@ -113,8 +126,16 @@ impl RuleSet {
         let mut known: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
         for (number, source) in sources.iter().enumerate() {
             checker.file.clone_from(&source.name);
+            if source.text.len() > Source::MAX_LEN {
+                report.reject(too_long(source));
+                continue;
+            }
             for line in parse::lines(&source.text) {
                 match read(&mut checker, &line) {
+                    Ok(_) if rules.len() >= MAX_RULES => {
+                        let what = format!("more than {MAX_RULES} rules");
+                        report.reject(rejected(source, &line, RuleError::conflict(what).at(0)));
+                    }
                     Ok(rule) => {
                         let place = Place {
                             source: narrow(number),
@@ -166,6 +187,13 @@ fn add(
     });
 }
 
+/// A file that is not read at all.
+fn too_long(source: &Source) -> Rejected {
+    let what = format!("more than {} bytes in one file: none of it is read", Source::MAX_LEN);
+    let error = RuleError::conflict(what);
+    Rejected { file: source.name.clone(), line: 1, column: 1, sid: None, error }
+}
+
 fn rejected(source: &Source, line: &parse::Line<'_>, located: Located) -> Rejected {
     let (row, column) = parse::position(&source.text, line.start, line.number, located.offset);
     Rejected {
@@ -188,3 +216,6 @@ fn sid_of(text: &[u8]) -> Option<u32> {
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod hostile_tests;

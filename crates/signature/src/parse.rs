@@ -23,8 +23,14 @@ pub(crate) struct RawRule<'a> {
     pub(crate) options: Vec<RawOption<'a>>,
 }
 
+/// Most bytes of one rule; the longest of published sets has about 3,000, one of blocked addresses may have many more.
+pub(crate) const MAX_RULE: usize = 4 << 20;
+
 /// Splits one rule (line continuations already replaced by blanks).
 pub(crate) fn rule(text: &[u8]) -> Result<RawRule<'_>, Located> {
+    if text.len() > MAX_RULE {
+        return Err(RuleError::conflict(format!("more than {MAX_RULE} bytes in one rule")).at(0));
+    }
     let open = memchr::memchr(b'(', text)
         .ok_or_else(|| RuleError::header("no \"(\" before the options").at(text.len()))?;
     let close = memchr::memrchr(b')', text)

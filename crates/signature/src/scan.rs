@@ -137,7 +137,7 @@ impl<'a> Scan<'a> {
         scratch.queue.clear();
         let (mut news, mut turn) = (false, false);
         if let Some(flow) = &mut flow {
-            flow.adopt(rules.generation);
+            flow.adopt(rules.generation, rules.names.lineage);
             if let Some(view) = &packet.flow {
                 (news, turn) = flow.learn(view, packet.direction);
             }
@@ -159,6 +159,7 @@ impl<'a> Scan<'a> {
         candidates.clear();
         self.address_rules(&mut candidates);
         let data = payload(self.packet.payload, 0, true);
+        let moment = self.moment(Place::Packet);
         let group = match self.packet.ip_proto {
             6 => 0,
             17 => 1,
@@ -166,9 +167,9 @@ impl<'a> Scan<'a> {
         };
         if let Some(groups) = rules.plan.packet.get(group) {
             let ends = (self.packet.src, self.packet.dst);
-            self.search(groups, (data, self.packet.dst_port, ends), &mut candidates);
+            self.search(groups, (data, self.packet.dst_port, ends), moment, &mut candidates);
         }
-        self.settle(Place::Packet, &mut candidates);
+        self.settle(Place::Packet, moment, &mut candidates);
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Packet);
         }
@@ -200,7 +201,12 @@ impl<'a> Scan<'a> {
         {
             return;
         }
-        without_pattern(&self.rules.plan.addresses, (self.packet.src, self.packet.dst), out);
+        without_pattern(
+            &self.rules.plan.addresses,
+            (self.packet.src, self.packet.dst),
+            u64::MAX,
+            out,
+        );
     }
 
     /// What of the packet's header changes from packet to packet, for data at `place`, in the bits of
@@ -234,12 +240,11 @@ impl<'a> Scan<'a> {
     }
 
     /// Drops candidates that the packet's header rules out; sorts the others.
-    fn settle(&mut self, place: Place, candidates: &mut Vec<u32>) {
+    fn settle(&mut self, place: Place, moment: u64, candidates: &mut Vec<u32>) {
         if candidates.is_empty() {
             return;
         }
         let needs = &self.rules.needs;
-        let moment = self.moment(place);
         candidates.retain(|id| needs.allow(*id, moment | need::ANY_ENDS));
         if candidates.is_empty() {
             return;
@@ -259,6 +264,7 @@ impl<'a> Scan<'a> {
         let mut candidates = std::mem::take(&mut self.scratch.candidates);
         candidates.clear();
         let data = payload(chunk.data, chunk.offset, chunk.last);
+        let moment = self.moment(Place::Stream(chunk.direction));
         let own = self.packet.direction.is_none_or(|direction| direction == chunk.direction);
         let (src, dst) = (self.packet.src, self.packet.dst);
         let ends = if own { (src, dst) } else { (dst, src) };
@@ -269,9 +275,9 @@ impl<'a> Scan<'a> {
             self.packet.src_port
         };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
-            self.search(groups, (data, port, ends), &mut candidates);
+            self.search(groups, (data, port, ends), moment, &mut candidates);
         }
-        self.settle(Place::Stream(chunk.direction), &mut candidates);
+        self.settle(Place::Stream(chunk.direction), moment, &mut candidates);
         for id in candidates.iter().copied() {
             self.raw_rule(id, data, Place::Stream(chunk.direction));
         }
@@ -282,6 +288,7 @@ impl<'a> Scan<'a> {
         &mut self,
         groups: &PortGroups,
         place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)),
+        moment: u64,
         out: &mut Vec<u32>,
     ) {
         let (data, port, ends) = place;
@@ -289,7 +296,7 @@ impl<'a> Scan<'a> {
         if !data.bytes.is_empty() {
             groups.scan((data.bytes, data.offset), port, matching, out);
         }
-        without_pattern(groups, ends, out);
+        without_pattern(groups, ends, moment, out);
     }
 
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
@@ -421,10 +428,13 @@ const fn payload(bytes: &[u8], offset: u64, last: bool) -> Data<'_> {
 }
 
 /// Rules that no pattern announces, by source and destination of the data.
-fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), out: &mut Vec<u32>) {
-    let [src, dst] = &groups.addresses;
-    out.extend_from_slice(src.lookup(ends.0));
-    out.extend_from_slice(dst.lookup(ends.1));
+fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), moment: u64, out: &mut Vec<u32>) {
+    // What all rules on addresses need, such as a SYN.
+    if groups.addresses_need & !(moment | need::ANY_ENDS) == 0 {
+        let [src, dst] = &groups.addresses;
+        out.extend_from_slice(src.lookup(ends.0));
+        out.extend_from_slice(dst.lookup(ends.1));
+    }
     out.extend_from_slice(&groups.always);
 }
 

@@ -122,6 +122,12 @@ impl Bench {
         }
     }
 
+    /// Goes on with other rules, as a worker does.
+    pub(crate) fn replace(&mut self, set: RuleSet) {
+        self.scratch = Scratch::new(&set);
+        self.set = set;
+    }
+
     /// Runs `work` within the scan of one packet: verdict and sids.
     pub(crate) fn scan(
         &mut self,

@@ -1,14 +1,34 @@
 //! `fileinfo` objects: files in transit.
 
 use net::app::file::{File, FileState};
+use net::app::{Record, Transaction};
 
 use super::fields::Fields;
+use super::http;
+use crate::sensor::settings::RecordOptions;
 use crate::sensor::store::Fate;
 
-/// A file of a transaction.
-pub(crate) fn of<F: Fields>(out: &mut F, file: &File, (tx_id, fate): (u64, &Fate)) {
-    if !file.name.is_empty() {
-        out.bytes("filename", &file.name);
+/// The word that stands for a file's name which was not seen.
+pub(crate) fn stand_in(tx: &Transaction, options: &RecordOptions) -> Option<&'static str> {
+    match &tx.record {
+        _ if !options.stand_ins => None,
+        Record::Http(of) if http::is_unasked(of) => Some(http::UNASKED),
+        Record::Smb(_) => Some("<unknown>"),
+        _ => None,
+    }
+}
+
+/// A file of a transaction, and what became of it in the store.
+pub(crate) fn of<F: Fields>(
+    out: &mut F,
+    file: &File,
+    (tx_id, fate): (u64, &Fate),
+    stand_in: Option<&'static str>,
+) {
+    match stand_in {
+        _ if !file.name.is_empty() => out.bytes("filename", &file.name),
+        Some(word) => out.word("filename", word),
+        None => {}
     }
     out.boolean("gaps", file.has_gaps());
     let state = match file.state() {

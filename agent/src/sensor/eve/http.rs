@@ -9,6 +9,14 @@ use super::fields::Fields;
 use super::text;
 use crate::sensor::settings::RecordOptions;
 
+/// Stands for the URI of a request that was not seen.
+pub(super) const UNASKED: &str = "/libhtp::request_uri_not_seen";
+
+/// Whether there is a response to a request that was not seen.
+pub(super) fn is_unasked(http: &Http) -> bool {
+    http.request.line.is_empty()
+}
+
 /// The `http` object of a transaction, as far as it has come.
 pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordOptions) {
     let (request, response) = (&http.request, &http.response);
@@ -20,6 +28,8 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
     }
     if !request.uri_raw.is_empty() {
         out.bytes("url", &request.uri_raw);
+    } else if options.stand_ins && is_unasked(http) {
+        out.text("url", UNASKED);
     }
     header(out, "http_user_agent", request.headers.get("user-agent"));
     header(out, "xff", request.headers.get("x-forwarded-for"));

@@ -26,6 +26,7 @@ pub(crate) fn counters(figures: &Figures) -> Value {
         },
         "flow": {
             "total": stats.flows, "active": stats.flows_active, "shed_packets": stats.flows_shed,
+            "evicted": stats.flows_evicted,
         },
         "stream": stream_events,
         "tcp": {

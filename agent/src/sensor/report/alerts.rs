@@ -172,7 +172,7 @@ fn of_flow<F: Fields>(
     if let Some(frame) = frame {
         record.object("frame", |out| eve::frame::frame(out, frame));
     }
-    tx_files(record, tx, store.map(|store| (store, flow)));
+    tx_files(record, tx, (options, store.map(|store| (store, flow))));
     if flow.protocol().is_known() {
         record.text("app_proto", flow.protocol().name());
     }
@@ -217,13 +217,17 @@ pub(super) fn keep_files(store: &mut Option<Store>, detector: &detect::Detector,
 }
 
 /// The files of a transaction inside an alert.
-fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>, store: Option<(&Store, &Flow)>) {
+fn tx_files<F: Fields>(
+    record: &mut F,
+    tx: Option<&Transaction>,
+    (options, store): (&RecordOptions, Option<(&Store, &Flow)>),
+) {
     let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
     let one = |file: &File| {
         let mut out = eve::Object::new();
         let fate =
             store.map_or(Fate::Unwanted, |(store, flow)| store.fate(flow.id().0, tx.id, file));
-        eve::file::of(&mut out, file, (tx.id, &fate));
+        eve::file::of(&mut out, file, (tx.id, &fate), eve::file::stand_in(tx, options));
         serde_json::Value::from(out)
     };
     record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());

@@ -1,6 +1,6 @@
 //! Which protocol the first bytes of a direction belong to. Content decides, not the port.
 
-use super::{AppContext, Protocol, dcerpc, dhcp, dns, ldap, ntp, quic, smb, tftp};
+use super::{AppContext, Ports, Protocol, dcerpc, dhcp, dns, ldap, ntp, quic, smb, tftp};
 use crate::cursor::Cursor;
 use crate::flow::Direction;
 
@@ -78,6 +78,23 @@ const METHODS: &[&[u8]] = &[
 
 /// More bytes than any of them has.
 const LONGEST_METHOD: usize = 24;
+
+/// Whether bytes begin a message of HTTP; `None` when more of them are needed.
+pub(super) fn begins_http(dir: Direction, bytes: &[u8]) -> Option<bool> {
+    let starts: &[&[u8]] = match dir {
+        Direction::ToServer => METHODS,
+        Direction::ToClient => &[b"HTTP/"],
+    };
+    let mut answer = Some(false);
+    for start in starts {
+        match prefix(bytes, start, false) {
+            Fit::Yes => return Some(true),
+            Fit::Maybe => answer = None,
+            Fit::No => {}
+        }
+    }
+    answer
+}
 
 fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     let mut more = false;
@@ -307,11 +324,11 @@ fn is_short_kerberos(message: &[u8]) -> bool {
 }
 
 fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
-    let (client, server) = cx.ports;
     // LLMNR falls back to TCP on its own port (RFC 4795 section 2.4).
+    let (client, server) = cx.ports;
     let llmnr = client == 5355 || server == 5355;
-    let registered = llmnr || client == 53 || server == 53;
-    if cx.config.dns_ports_only && !registered {
+    let registered = cx.config.ports.is_home(&[53, 5355], cx.ports);
+    if !cx.config.ports.allow(&[53, 5355], cx.ports) {
         return Probe::No;
     }
     let mut c = Cursor::new(bytes);
@@ -331,20 +348,21 @@ fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
 }
 
 fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
-    let (client, server) = cx.ports;
-    let port = |p: u16| client == p || server == p;
+    let port = |p: u16| cx.config.ports.is_home(&[p], cx.ports);
+    // What was asked of a group is answered from an address that nobody has spoken to.
+    let group = |p: u16| Ports::Registered.is_home(&[p], cx.ports);
     let by_port = if port(53) {
         Some(Protocol::Dns)
-    } else if port(5353) {
+    } else if group(5353) {
         Some(Protocol::Mdns)
-    } else if port(5355) {
+    } else if group(5355) {
         Some(Protocol::Llmnr)
     } else {
         None
     };
     // On its own port a damaged message is DNS too; elsewhere all of it has to be right.
     let likeness = dns::looks_like(bytes, by_port.is_some());
-    let dns = by_port.or(if cx.config.dns_ports_only { None } else { Some(Protocol::Dns) });
+    let dns = by_port.or((cx.config.ports == Ports::Any).then_some(Protocol::Dns));
     match (likeness, dns) {
         (dns::Likeness::Query, Some(dns)) => return Probe::Is(dns),
         (dns::Likeness::Response, Some(Protocol::Mdns)) => return Probe::Is(Protocol::Mdns),
@@ -371,7 +389,9 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
             None => Probe::No,
         },
         [4, ..] if dcerpc::looks_like(bytes, Transport::Udp) => Probe::Is(Protocol::Dcerpc),
-        [0x30, ..] if snmp(bytes) => Probe::Is(Protocol::Snmp),
+        [0x30, ..] if cx.config.ports.allow(&[161, 162], cx.ports) && snmp(bytes) => {
+            Probe::Is(Protocol::Snmp)
+        }
         [0x30, ..] => match ldap::looks_like(bytes) {
             Some(sender) => told(Protocol::Ldap, sender == Direction::ToClient),
             None => Probe::No,

@@ -163,13 +163,41 @@ fn kerberos_in_pieces_is_waited_for_on_its_port() {
 
 #[test]
 fn dns_may_be_kept_to_its_ports() {
-    let config = AppConfig { dns_ports_only: true, ..AppConfig::default() };
     let framed = [&[0, 33], QUERY].concat();
-    for (server, expected) in [(53, true), (9999, false)] {
-        let udp = probe(ToServer, QUERY, &context(&config, Transport::Udp, (50_000, server)));
-        let tcp = probe(ToServer, &framed, &context(&config, Transport::Tcp, (50_000, server)));
-        assert_eq!(udp == Probe::Is(Protocol::Dns), expected, "udp {server}");
-        assert_eq!(tcp == Probe::Is(Protocol::Dns), expected, "tcp {server}");
+    for (allowed, ports, expected) in [
+        (Ports::Registered, (50_000, 53), true),
+        (Ports::Registered, (53, 50_000), true),
+        (Ports::Registered, (50_000, 9999), false),
+        (Ports::Server, (50_000, 53), true),
+        (Ports::Server, (53, 50_000), false),
+        (Ports::Server, (53, 53), true),
+    ] {
+        let config = AppConfig { ports: allowed, ..AppConfig::default() };
+        let udp = probe(ToServer, QUERY, &context(&config, Transport::Udp, ports));
+        let tcp = probe(ToServer, &framed, &context(&config, Transport::Tcp, ports));
+        assert_eq!(udp == Probe::Is(Protocol::Dns), expected, "udp {ports:?}");
+        assert_eq!(tcp == Probe::Is(Protocol::Dns), expected, "tcp {ports:?}");
+    }
+}
+
+#[test]
+fn an_answer_before_its_request_may_be_nothing() {
+    let mut answer = QUERY.to_vec();
+    answer[2] = 0x81;
+    let snmp = b"\x30\x82\0\x29\x02\x01\x01\x04\x06public";
+    for (port, bytes, group) in [
+        (53, &answer[..], false),
+        (161, snmp, false),
+        (162, snmp, false),
+        (5355, &answer[..], true),
+    ] {
+        for (ports, expected) in
+            [(Ports::Any, true), (Ports::Registered, true), (Ports::Server, group)]
+        {
+            let config = AppConfig { ports, ..AppConfig::default() };
+            let found = probe(ToServer, bytes, &context(&config, Transport::Udp, (port, 50_000)));
+            assert_eq!(found != Probe::No, expected, "{port} {ports:?}");
+        }
     }
 }
 

@@ -271,6 +271,16 @@ impl TxList {
         self.original
     }
 
+    /// True when no transaction is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Gives back the room for transactions, when there are none.
+    pub(super) fn release(&mut self) {
+        self.list.shrink_to_fit();
+    }
+
     /// What each side speaks, when that differs; the flow is parsed as the protocol that was known first.
     #[must_use]
     pub fn protocols(&self) -> Option<PerDirection<Protocol>> {
@@ -312,6 +322,10 @@ impl TxList {
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
         self.any_touched = true;
+        if self.list.capacity() == 0 {
+            // Most flows have one at a time; room for four would stay with each of them.
+            self.list.reserve_exact(1);
+        }
         self.list.push_back(Transaction {
             id,
             record,

@@ -9,7 +9,7 @@ use crate::testing::{ether, ipv4, ipv6, ipv6_piece, meta, tcp_body, udp_body, vl
 fn wrong(link: u16, frame: &[u8]) -> String {
     let mut meta = meta(0, frame.len());
     meta.link = LinkType::from_number(link);
-    let options = DecodeOptions { checksums: false };
+    let options = DecodeOptions { checksums: false, offloaded: true };
     let mut packet = Packet::decode(meta, frame, options);
     let mut names = Vec::new();
     loop {

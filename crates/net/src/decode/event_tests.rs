@@ -246,7 +246,7 @@ fn tunnels() -> Vec<Case> {
 fn names(link: u16, frame: &[u8]) -> Vec<&'static str> {
     let mut meta = meta(0, frame.len());
     meta.link = LinkType::from_number(link);
-    let packet = Packet::decode(meta, frame, DecodeOptions { checksums: false });
+    let packet = Packet::decode(meta, frame, DecodeOptions { checksums: false, offloaded: true });
     packet.anomalies.iter().map(|e| e.name().trim_start_matches("decoder.")).collect()
 }
 
@@ -312,9 +312,9 @@ fn good_packets_have_no_anomaly() {
 fn is_ok(packet: &[u8]) -> bool {
     let mut meta = meta(0, packet.len());
     meta.link = LinkType::Raw;
-    let off = Packet::decode(meta, packet, DecodeOptions { checksums: false });
+    let off = Packet::decode(meta, packet, DecodeOptions { checksums: false, offloaded: true });
     assert!(off.checksum_ok, "what is not verified is not wrong");
-    Packet::decode(meta, packet, DecodeOptions { checksums: true }).checksum_ok
+    Packet::decode(meta, packet, DecodeOptions { checksums: true, offloaded: true }).checksum_ok
 }
 
 #[test]

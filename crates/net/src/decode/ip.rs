@@ -35,9 +35,8 @@ pub(super) fn v4<'a>(p: &mut Packet<'a>, bytes: &'a [u8], o: DecodeOptions) {
         };
         return p.invalid(event);
     };
-    // Segmentation offload hands packets over before their length is written.
     let total = match usize::from(header.total_len()) {
-        0 => bytes.len(),
+        0 if o.offloaded => bytes.len(),
         total => total,
     };
     let header_len = header.slice().len();

@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::testing::{meta, noise};
 
-const OPTIONS: DecodeOptions = DecodeOptions { checksums: true };
+const OPTIONS: DecodeOptions = DecodeOptions { checksums: true, offloaded: true };
 
 /// One line per level of encapsulation.
 fn describe(link: u16, bytes: &[u8]) -> String {
@@ -251,5 +251,18 @@ fn noise_is_survived_on_every_link() {
             describe(link, &bytes);
         }
         describe(1, &ether(0x86dd, &[&[0x60, 0, 0, 0, 0, 40, 0, 1], bytes.as_slice()].concat()));
+    }
+}
+
+#[test]
+fn a_length_of_nothing_stands_for_all_where_segmentation_is_offloaded() {
+    let mut packet = udp_packet();
+    packet[2..4].fill(0);
+    for (offloaded, expected) in [(true, (4, false)), (false, (0, true))] {
+        let options = DecodeOptions { checksums: false, offloaded };
+        let mut meta = meta(0, packet.len());
+        meta.link = LinkType::Raw;
+        let decoded = Packet::decode(meta, &packet, options);
+        assert_eq!((decoded.payload.len(), decoded.invalid), expected, "{offloaded}");
     }
 }

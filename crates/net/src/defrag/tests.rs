@@ -9,7 +9,7 @@ use crate::policy::{HostPolicies, OsPolicy};
 use crate::testing::{Log, ipv4_piece, ipv6, ipv6_piece, meta, noise};
 use crate::{Config, Engine, LinkType, Meta};
 
-const OPTIONS: DecodeOptions = DecodeOptions { checksums: false };
+const OPTIONS: DecodeOptions = DecodeOptions { checksums: false, offloaded: true };
 
 /// A fragment by place, "more" flag and bytes.
 type Piece<'a> = (u16, bool, &'a [u8]);

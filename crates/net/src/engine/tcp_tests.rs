@@ -189,8 +189,10 @@ fn zero_windows_and_urgent_data_change_nothing() {
         frame[52..54].copy_from_slice(&1u16.to_be_bytes());
         frame
     };
-    let config =
-        Config { decode: crate::decode::DecodeOptions { checksums: false }, ..Config::default() };
+    let config = Config {
+        decode: crate::decode::DecodeOptions { checksums: false, offloaded: true },
+        ..Config::default()
+    };
     tcp.engine = Engine::new(config, 0);
     tcp.next = [0xffff_fff0, 1000];
     tcp.send(ToServer, "S", b"");

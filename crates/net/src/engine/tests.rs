@@ -36,7 +36,10 @@ fn fragments(size: usize, payload: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn no_checksums() -> Config {
-    Config { decode: crate::decode::DecodeOptions { checksums: false }, ..Config::default() }
+    Config {
+        decode: crate::decode::DecodeOptions { checksums: false, offloaded: true },
+        ..Config::default()
+    }
 }
 
 #[test]

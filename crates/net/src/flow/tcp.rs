@@ -205,6 +205,11 @@ impl TcpTrack {
         }
     }
 
+    /// True when both sides have closed it: nothing that counts comes any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == TcpState::Closed && self.before_reset.is_none()
+    }
+
     /// True when only one side of the connection is seen.
     #[must_use]
     pub fn is_one_sided(&self) -> bool {

@@ -266,8 +266,27 @@ impl Builder<'_, '_> {
                 }
             }
         }
+        if relative
+            && negated
+            && at == Num::Const(1)
+            && let Some(content) = self.newest_content()
+        {
+            content.ends = true;
+            return Ok(());
+        }
         self.push(Item::IsDataAt { at, relative, negated });
         Ok(())
+    }
+
+    /// The content that what is relative would follow, when nothing stands between: no byte after it is `endswith`,
+    /// also for one that must not be there.
+    fn newest_content(&mut self) -> Option<&mut Content> {
+        let (at, _) = self.last_content.filter(|(at, _)| self.last_block == Some(*at))?;
+        let here = self.current.is_none_or(|current| current == at) && self.in_base64.is_none();
+        match self.blocks.get_mut(at).filter(|_| here)?.items.last_mut() {
+            Some(Item::Content(content)) => Some(content),
+            _ => None,
+        }
     }
 
     fn urilen(&mut self, value: Option<&[u8]>) -> Result<(), RuleError> {

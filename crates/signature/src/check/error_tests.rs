@@ -517,7 +517,7 @@ fn buffers_and_transforms() {
     expect![[r#"
         1 accepted
         0 accepted
-        1:1 sid 1: more than 64 buffers in one rule
+        1:1567 sid 1: more than 64 buffers in one rule
     "#]]
     .assert_eq(&format!(
         "{}{}",

@@ -66,10 +66,15 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
     })
 }
 
-fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
+/// Refuses a rule with more buffers than are inspected.
+pub(super) fn few_blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     if builder.blocks.len() > MAX_BLOCKS {
         return Err(RuleError::conflict(format!("more than {MAX_BLOCKS} buffers in one rule")));
     }
+    Ok(())
+}
+
+fn blocks(builder: &Builder<'_, '_>) -> Result<(), RuleError> {
     for block in &builder.blocks {
         let name = block.buffer.name();
         let dcerpc = block.items.iter().any(|item| item.encoding() == Some(Encoding::Dcerpc));

@@ -164,6 +164,9 @@ impl Builder<'_, '_> {
                     Some(number) => {
                         IntValue::Const(u32::try_from(number).map_err(|_| bad("out of range"))?)
                     }
+                    None if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        return Err(bad("out of range"));
+                    }
                     None => IntValue::Var(self.checker.pool.flow_ints.number(value.into())),
                 };
                 let test = match op {

@@ -10,6 +10,7 @@ use crate::{
         fast::Chosen,
         fixed::{Fixed, FixedSet},
         matcher::{MatchScratch, Matcher, Wanted},
+        need::Needs,
     },
     rarity,
 };
@@ -22,7 +23,7 @@ pub(crate) const HEAD: usize = 256;
 
 /// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
 /// is cheaper in the search that is made anyway than in one of its own.
-const SELDOM: u32 = 50;
+const SELDOM: u32 = 60;
 
 /// The searches of one group of rules.
 #[derive(Debug, Default)]
@@ -44,6 +45,8 @@ pub(crate) struct PortGroups {
     pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
     /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
     pub(crate) addresses: [AddressIndex; 2],
+    /// What all of these need, see [`crate::compile::need`].
+    pub(crate) addresses_need: u64,
     /// Rules without a pattern for any address.
     pub(crate) always: Vec<u32>,
 }
@@ -74,6 +77,12 @@ impl Searches {
 }
 
 impl PortGroups {
+    /// Notes what the rules under addresses need.
+    pub(crate) fn note_needs(&mut self, needs: &Needs) {
+        let rules = self.addresses.iter().flat_map(|index| &index.v4).flat_map(|(_, _, ids)| ids);
+        self.addresses_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
+    }
+
     /// The same for the rules of any port and those of `port`, the server's.
     #[inline]
     pub(crate) fn scan(
@@ -165,6 +174,7 @@ impl GroupBuilder {
                 .map(|(port, searches)| (port, searches.build()))
                 .collect(),
             addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
+            addresses_need: 0,
             always: self.always,
         }
     }

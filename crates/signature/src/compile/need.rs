@@ -238,9 +238,14 @@ impl Needs {
         transport | direction | state | flags | app
     }
 
+    /// What a rule needs.
+    pub(crate) fn of(&self, rule: u32) -> u64 {
+        self.by_rule.get(rule as usize).copied().unwrap_or(0)
+    }
+
     /// Whether a rule may match a packet with these facts.
     #[inline]
     pub(crate) fn allow(&self, rule: u32, facts: u64) -> bool {
-        self.by_rule.get(rule as usize).is_none_or(|needed| needed & !facts == 0)
+        self.of(rule) & !facts == 0
     }
 }

@@ -16,6 +16,9 @@ use crate::{
     parse,
 };
 
+/// Most suppressions of one rule by lines for all rules, and by its own.
+const MAX_SUPPRESS: [usize; 2] = [64, 65_536];
+
 /// Rules that a line is about; 0 stands for all.
 #[derive(Debug, Clone, Copy)]
 struct Whom {
@@ -70,6 +73,11 @@ fn change(
 ) -> Result<(), RuleError> {
     let one = |rule: &mut Rule, all: bool| match limit {
         Limit::Suppress(suppress) => {
+            let most = if all { MAX_SUPPRESS[0] } else { MAX_SUPPRESS[1] };
+            if rule.suppress.len() >= most {
+                let what = format!("more than {most} suppressions of rule {}", rule.meta.sid);
+                return Err(RuleError::conflict(what));
+            }
             rule.suppress.push(*suppress);
             Ok(())
         }

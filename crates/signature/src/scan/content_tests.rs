@@ -194,6 +194,12 @@ fn is_data_at() {
         ("isdataat:!3;", &[b"abc", b""], &[b"abcd"]),
         (r#"content:"a"; isdataat:1,relative;"#, &[b"ab", b"aa"], &[b"a"]),
         (r#"content:"a"; isdataat:!1,relative;"#, &[b"a", b"ba", b"aba"], &[b"ab"]),
+        // No byte after what must not be there: it must not be at the end.
+        (
+            r#"content:"a"; content:!"b"; isdataat:!1,relative; content:!"c"; isdataat:!1,relative;"#,
+            &[b"a", b"ab-", b"a-", b"ca"],
+            &[b"ab", b"ac", b"acbc"],
+        ),
         (r#"content:"a"; isdataat:3,relative,rawbytes;"#, &[b"a123"], &[b"a12"]),
         (r#"content:"a"; isdataat:65535,relative;"#, &[], &[b"a"]),
         // The number may come from the traffic.

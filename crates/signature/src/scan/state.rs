@@ -22,6 +22,8 @@ const MAX_PARTIAL: usize = 512;
 #[derive(Debug, Default)]
 pub struct FlowState {
     generation: u64,
+    /// Of the names that bits and counters stand for.
+    lineage: u64,
     /// What is known of the ends, by whether the sender is the lower one.
     pub(super) ends: [Option<u64>; 2],
     /// Rules on addresses alone ran in that direction.
@@ -53,11 +55,17 @@ struct Left {
 }
 
 impl FlowState {
-    /// Forgets what was made under another rule set; numbers of bits mean something else there.
-    pub(super) fn adopt(&mut self, generation: u64) {
+    /// Forgets what was made under another rule set; bits and counters stay where their numbers mean
+    /// the same.
+    pub(super) fn adopt(&mut self, generation: u64, lineage: u64) {
         if self.generation != generation {
-            let (passed, dropped, app) = (self.passed, self.dropped, self.app);
-            *self = Self { generation, passed, dropped, app, ..Self::default() };
+            let old = std::mem::take(self);
+            let same = old.left.filter(|_| old.lineage == lineage);
+            let left = same
+                .map(|left| Box::new(Left { bits: left.bits, ints: left.ints, ..Left::default() }));
+            let (passed, dropped, app) = (old.passed, old.dropped, old.app);
+            // Rules on addresses run again: the newer ones have not seen this flow.
+            *self = Self { generation, lineage, left, passed, dropped, app, ..Self::default() };
         }
     }
 

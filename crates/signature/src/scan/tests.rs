@@ -48,6 +48,9 @@ fn transaction_keywords() {
         (r#"flow:established,to_client; http.content_type; content:"x";"#, false),
         (r#"content:"id=1"; http_uri; isdataat:!1,relative;"#, true),
         (r#"content:"id="; http_uri; isdataat:!1,relative;"#, false),
+        (r#"content:"id=1"; isdataat:!1,relative; http_uri;"#, true),
+        (r#"content:"id="; isdataat:!1,relative; http_uri;"#, false),
+        (r#"content:"id="; http_uri; content:!"id"; http_uri; isdataat:!1,relative;"#, true),
         (
             r#"http.host; content:"www"; startswith; dotprefix; content:".www.evil"; startswith;"#,
             true,

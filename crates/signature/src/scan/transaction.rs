@@ -53,7 +53,9 @@ impl Scan<'_> {
             }
         }
         candidates.extend_from_slice(&plan.loose);
-        self.settle(Place::Transaction(direction), &mut candidates);
+        let place = Place::Transaction(direction);
+        let moment = self.moment(place);
+        self.settle(place, moment, &mut candidates);
         candidates.extend(state.partial.iter().map(|partial| partial.rule));
         if !state.partial.is_empty() {
             candidates.sort_unstable();

@@ -17,11 +17,22 @@ pub(crate) struct Line {
     /// What comes before the next field: a comma, or the brace that opens its object.
     before: u8,
     clock: Clock,
+    kept: Option<Box<Kept>>,
 }
+
+/// Texts of fields that were written before, see [`Fields::same`]; the first byte, which depends on what is before,
+/// left out.
+#[derive(Debug, Default)]
+struct Kept {
+    texts: [(u16, Vec<u8>); KEPT],
+}
+
+/// Texts that are kept at a time; a power of two.
+const KEPT: usize = 16;
 
 impl Default for Line {
     fn default() -> Self {
-        Self { text: Vec::new(), before: b'{', clock: Clock::default() }
+        Self { text: Vec::new(), before: b'{', clock: Clock::default(), kept: None }
     }
 }
 
@@ -243,6 +254,7 @@ impl Line {
     #[inline]
     fn digits(&mut self, value: u64) {
         match u32::try_from(value) {
+            Ok(digit @ 0..10) => self.text.push(PAIRS[digit as usize][1]),
             Ok(short @ 0..100_000_000) => {
                 let pair = |n: u32| PAIRS[(n % 100) as usize];
                 let [[a, b], [c, d], [e, f], [g, h]] =
@@ -297,6 +309,27 @@ impl Fields for Line {
     fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         self.string(value);
+    }
+
+    fn same(&mut self, which: u16, fill: impl FnOnce(&mut Self)) {
+        // The flags of DNS differ in all their bits: the lower half alone would put many in one place.
+        let place = usize::from(which ^ which >> 8 ^ which >> 4) % KEPT;
+        if let Some((of, text)) = self.kept.as_ref().and_then(|kept| kept.texts.get(place))
+            && *of == which
+            && !text.is_empty()
+        {
+            self.text.push(self.before);
+            self.text.extend_from_slice(text);
+            self.before = b',';
+            return;
+        }
+        let from = self.text.len() + 1;
+        fill(self);
+        let text = self.text.get(from..).unwrap_or_default();
+        let (of, kept) = &mut self.kept.get_or_insert_default().texts[place];
+        *of = which;
+        kept.clear();
+        kept.extend_from_slice(text);
     }
 
     #[inline(always)]

@@ -242,6 +242,14 @@ fn a_tunnel_that_is_refused_is_none() {
 }
 
 #[test]
+fn a_path_is_no_name_to_connect_to() {
+    check_request(
+        b"CONNECT / HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+        &expect!["CONNECT / www.example.com [] -> 200 OK []"],
+    );
+}
+
+#[test]
 fn an_upgrade_ends_http() {
     check(
         b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
@@ -415,13 +423,29 @@ fn gaps_cost_no_more_than_they_have_to() {
     let length = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab";
     assert_eq!(gap(length, 2, &format!("ef{next}")), "abef! ok", "within the body");
     assert_eq!(gap(length, 4, next), "ab! ok", "up to its end");
-    assert_eq!(gap(length, 5, next), "ab ", "over its end: the next message is not found");
+    assert_eq!(gap(length, 5, next), "ab! ok", "over its end: a message begins behind the gap");
+    assert_eq!(gap(length, 5, &next[1..]), "ab! ", "it does not: it is not found");
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nab";
     assert_eq!(gap(chunked, 2, &format!("ef\r\n0\r\n\r\n{next}")), "abef! ok");
     assert_eq!(gap(chunked, 4, &format!("\r\n0\r\n\r\n{next}")), "ab! ok");
-    assert_eq!(gap(chunked, 6, &format!("0\r\n\r\n{next}")), "ab ");
+    assert_eq!(gap(chunked, 6, &format!("0\r\n\r\n{next}")), "ab! ");
+    assert_eq!(gap(chunked, 60, next), "ab! ok");
     assert_eq!(gap("HTTP/1.1 200 OK\r\n\r\nab", 9, "cd"), "abcd! ", "to the end of the stream");
-    assert_eq!(gap("HTTP/1.1 200 OK\r\nA: ", 9, next), " ", "within the headers");
+    assert_eq!(gap("HTTP/1.1 200 OK\r\nA: ", 9, next), " ok", "within the headers");
+    assert_eq!(gap("", 9, next), "ok ", "before the first message");
+}
+
+#[test]
+fn requests_go_on_behind_a_gap_however_they_are_cut() {
+    let next = b"POST /2 HTTP/1.1\r\nContent-Length: 2\r\n\r\nok";
+    for size in 1..next.len() {
+        let mut run = Run::new();
+        run.request(b"GET / HTTP/1.1\r\nHost: a");
+        run.app.gap(Direction::ToServer, 100);
+        next.chunks(size).for_each(|piece| run.request(piece));
+        let uris = run.app.open().iter().map(|tx| tx.http().unwrap().request.uri_raw.clone());
+        assert_eq!(uris.collect::<Vec<_>>(), [&b"/"[..], b"/2"], "in pieces of {size}");
+    }
 }
 
 /// A request or response as it is meant.

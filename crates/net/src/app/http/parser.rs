@@ -2,6 +2,7 @@
 
 mod ahead;
 
+use super::super::detect::begins_http;
 use super::super::{AppConfig, AppParser, Record, Switch, TxList};
 use super::events::{EventNames, is_known_scheme, too_long};
 use super::files::Shape;
@@ -31,6 +32,8 @@ pub(super) enum State {
     ToEnd,
     /// Not HTTP any more: CONNECT, upgrade, or lost.
     Ignore,
+    /// Bytes were missing: what follows is a message or not to be understood.
+    Lost,
 }
 
 /// One direction.
@@ -125,6 +128,7 @@ impl Parser {
                 let taken = std::mem::take(data);
                 self.body(dir, taken, txs);
             }
+            State::Lost => return self.find_again(dir, data, txs),
             State::Ignore => {
                 let rest = std::mem::take(data);
                 if let Some(switch) = &mut self.switch {
@@ -201,9 +205,10 @@ impl Parser {
             protocol: parts.protocol.to_vec(),
             ..Request::default()
         };
-        // What it connects to is an authority (RFC 9112 section 3.2.3), no path.
-        let is_connect = parts.method == b"CONNECT" && !parts.uri.starts_with(b"/");
-        if let Some(authority) = authority.or(if is_connect { Some(parts.uri) } else { None }) {
+        let is_connect = parts.method == b"CONNECT";
+        // A path is no name to connect to.
+        let named = Some(parts.uri).filter(|uri| is_connect && !uri.starts_with(b"/"));
+        if let Some(authority) = authority.or(named) {
             set_host(&mut request, authority);
         }
         request.body.set_limit(self.config.request_body_limit);
@@ -453,6 +458,25 @@ impl Parser {
         tx.reach(dir, progress::BODY);
     }
 
+    /// Goes on where bytes were missing when a message begins there; true when it does.
+    fn find_again(&mut self, dir: Direction, data: &mut &[u8], txs: &mut TxList) -> bool {
+        let side = self.sides.get_mut(dir);
+        side.held.extend_from_slice(std::mem::take(data));
+        match begins_http(dir, &side.held) {
+            None => {}
+            Some(false) => {
+                side.held.clear();
+                side.state = State::Ignore;
+            }
+            Some(true) => {
+                let held = std::mem::take(&mut side.held);
+                self.complete(dir, txs);
+                self.data(dir, &held, txs);
+            }
+        }
+        false
+    }
+
     /// The message of a direction is complete.
     fn complete(&mut self, dir: Direction, txs: &mut TxList) {
         let side = self.sides.get_mut(dir);
@@ -512,10 +536,20 @@ impl AppParser for Parser {
                     body_of(http, dir).mark_gap(missing);
                 }
             }
-            // The place of the next message is unknown.
-            _ => {
-                side.partial.clear();
-                side.state = State::Ignore;
+            (State::Ignore, _) => {}
+            // The place of the next message is unknown, unless it is here.
+            (state, tx) => {
+                if let Some(tx) = tx
+                    && !matches!(state, State::Line | State::Headers)
+                {
+                    side.shape.gap(tx, dir);
+                    if let Record::Http(http) = &mut tx.record {
+                        body_of(http, dir).mark_gap(missing);
+                    }
+                }
+                let old = std::mem::take(side);
+                side.state = State::Lost;
+                (side.tx, side.shape, side.doubtful) = (old.tx, old.shape, old.doubtful);
             }
         }
     }
@@ -523,6 +557,9 @@ impl AppParser for Parser {
     fn end(&mut self, dir: Direction, txs: &mut TxList) {
         let side = self.sides.get_mut(dir);
         let partial = std::mem::take(&mut side.partial);
+        if side.state == State::Lost {
+            side.state = State::Ignore;
+        }
         if !partial.is_empty() && side.state != State::Ignore {
             // A last line without its end still says something.
             self.on_line(dir, &partial, txs);
