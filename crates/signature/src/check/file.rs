@@ -47,7 +47,13 @@ impl Builder<'_, '_> {
             "filesha1" => self.listed(name, value, Digest::Sha1)?,
             "filesha256" => self.listed(name, value, Digest::Sha256)?,
             "filestore" => {
-                self.file_store = Some(store(value)?);
+                let asked = store(value)?;
+                self.file_store = Some(asked);
+                if asked.scope != FileStoreScope::File {
+                    // The rule is about the transaction; files may come later.
+                    self.usable(Buffer::FileData)?;
+                    return Ok(true);
+                }
                 FileTest::Any
             }
             _ => return Ok(false),
