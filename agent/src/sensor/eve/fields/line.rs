@@ -75,10 +75,11 @@ const OCTETS: [([u8; 4], u8); 256] = {
             _ => ([hundreds, tens, ones, b'.'], 4),
         };
         if n == u8::MAX {
-            return octets;
+            break;
         }
         n += 1;
     }
+    octets
 };
 
 /// Microseconds of a day.
