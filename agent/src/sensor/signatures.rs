@@ -153,12 +153,15 @@ impl Renewal {
     /// # Errors
     /// When no thread can be started.
     pub(crate) fn start(self, asked: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("rules".to_owned()).spawn(move || self.run(&asked))
+        // Before the thread runs: what changes from now on is news.
+        let known = self.print();
+        let thread = std::thread::Builder::new().name("rules".to_owned());
+        thread.spawn(move || self.run(&asked, known))
     }
 
-    fn run(&self, asked: &Receiver<()>) {
+    fn run(&self, asked: &Receiver<()>, mut known: Print) {
         let every = Duration::from_secs(self.config.watch_seconds);
-        let (mut known, mut seen) = (self.print(), Print::new());
+        let mut seen = Print::new();
         let mut looked = now();
         while !self.shutdown.is_triggered() {
             match asked.recv_timeout(LOOK) {

@@ -42,6 +42,7 @@ pub(crate) fn counters(figures: &Figures) -> Value {
             "half_matched": scan.scan.partials_lost,
             "instances_beyond": scan.scan.instances_beyond,
             "flow_state_full": scan.scan.flow_state_full,
+            "frames_lost": scan.frames_lost,
         },
     })
 }
