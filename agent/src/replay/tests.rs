@@ -165,7 +165,9 @@ fn files_are_kept_when_rules_want_them() {
     let file = &records.iter().find(|r| r["event_type"] == "fileinfo").unwrap()["fileinfo"];
     assert_eq!(file["stored"], true);
     let name = file["sha256"].as_str().unwrap();
-    let kept = std::fs::read(case.path(&format!("out/filestore/{}/{name}", &name[..2]))).unwrap();
+    let kept =
+        std::fs::read(case.path(&format!("out/filestore/{}/{name}", name.get(..2).unwrap())))
+            .unwrap();
     assert_eq!(kept, b"gone");
 }
 

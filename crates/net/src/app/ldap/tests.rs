@@ -138,7 +138,7 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..100),
         cut in 0..100_usize,
     ) {
-        let up = [&search()[..], &message(4, bytes.first().map_or(0x63, |b| b % 26 | 0x60), &bytes)].concat();
+        let up = [&search()[..], &message(4, bytes.first().map_or(0x63, |b| (b % 26) | 0x60), &bytes)].concat();
         let (a, b) = up.split_at(cut.min(up.len()));
         prop_assert_eq!(run(&[(ToServer, a), (ToServer, b)]), run(&[(ToServer, &up)]));
     }
