@@ -76,6 +76,9 @@ impl Default for SpoolConfig {
 pub struct RulesConfig {
     /// Signature files or folders (`*.rules`).
     pub signatures: Vec<PathBuf>,
+    /// Seconds between two looks at whether signature files have changed, so that they are loaded
+    /// again; 0 to load them again only on SIGHUP.
+    pub watch_seconds: u64,
     /// Sigma files or folders (`*.yml`), correlations among them.
     pub sigma: Vec<PathBuf>,
     /// Threshold and baseline files or folders (`*.yml`).
@@ -114,6 +117,32 @@ impl Role {
     }
 }
 
+/// How frames come from the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureMethod {
+    /// The ring on Linux, libpcap where it cannot be had; the log says which and why.
+    #[default]
+    Auto,
+    /// The kernel's ring (`TPACKET_V3`), read without a copy.
+    Ring,
+    /// libpcap.
+    Libpcap,
+}
+
+/// Which packets come to the same worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerShare {
+    /// Those of a flow. The kernel joins IPv4 fragments first, so that they follow their flow: they
+    /// count as one packet, and what it will not join is not seen.
+    #[default]
+    Flows,
+    /// Those between two hosts: fragments come as they are and stay with their flows, but all flows
+    /// of two hosts go to one worker.
+    Hosts,
+}
+
 /// One interface.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +158,9 @@ pub struct InterfaceConfig {
     /// Zone; the agent's when absent.
     #[serde(default)]
     pub zone: Option<String>,
+    /// How frames come from the kernel.
+    #[serde(default)]
+    pub method: CaptureMethod,
     /// BPF filter; everything when absent.
     #[serde(default)]
     pub filter: Option<String>,
@@ -141,13 +173,17 @@ pub struct InterfaceConfig {
     #[schemars(range(min = 1, max = 4096))]
     pub ring_megabytes: u32,
     /// Verify checksums. Off by default: the packets a host sends itself have none yet when they
-    /// are captured, because the network card fills them in. Turn it on for a mirror port.
+    /// are captured, because the network card fills them in. Turn it on for a mirror port. The ring
+    /// knows which packets have none yet and leaves them out, so that it may be on everywhere.
     #[serde(default)]
     pub verify_checksums: bool,
     /// Packet workers.
     #[serde(default = "default_workers")]
     #[schemars(range(min = 1, max = 64))]
     pub workers: usize,
+    /// What several workers share packets by.
+    #[serde(default)]
+    pub share: WorkerShare,
 }
 
 const fn default_snap() -> u32 {

@@ -15,3 +15,4 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub(crate) mod sensor;
+pub mod watch;

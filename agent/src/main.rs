@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use pikett_agent::config::Config;
-use pikett_agent::{identity, replay, run};
+use pikett_agent::{identity, replay, run, watch};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,6 +51,8 @@ enum Command {
     },
     /// Run capture files through the pipeline and write what it finds.
     Replay(replay::Args),
+    /// Capture on an interface without a collector; says at the end what was seen.
+    Watch(watch::Args),
 }
 
 #[expect(clippy::print_stdout, reason = "a command answers on standard output")]
@@ -74,6 +76,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             let agent = runtime.block_on(identity::enrol(&data, &collector, &token, &host))?;
             println!("enrolled as {agent}; identity kept in {}", data.display());
         }
+        Command::Watch(args) => println!("{:#}", watch::run(&args)?),
         Command::Replay(args) => return Ok(replay::run(&args)),
     }
     Ok(ExitCode::SUCCESS)

@@ -115,6 +115,7 @@ fn settings(args: &Args) -> Result<Settings, SettingError> {
     if args.compat == Some(Compat::Suricata) {
         compat::switch_on(&mut settings);
     }
+    settings.store.folder = args.out.join("filestore");
     settings.engine.decode.checksums = args.checksums == YesNo::Yes;
     for (key, value) in &args.settings {
         match settings.set(key, value) {

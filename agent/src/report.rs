@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::logs::Item;
 use crate::run::EventQueue;
 use crate::sensor::live;
+use crate::sensor::signatures::Signatures;
 use crate::{logs, outbox};
 
 /// Seconds between two reports.
@@ -39,8 +40,10 @@ pub struct Reporter {
     pub inputs: Vec<String>,
     /// Counters of the packet workers.
     pub(crate) packets: Arc<live::Counters>,
-    /// Rules in force and refused, by engine.
+    /// Rules in force and refused, by engine over events.
     pub rules: BTreeMap<String, (u64, u64)>,
+    /// Signatures, which are renewed while the agent runs.
+    pub(crate) signatures: Arc<Signatures>,
 }
 
 impl std::fmt::Debug for Reporter {
@@ -79,7 +82,10 @@ impl Reporter {
             problems.push("spool is full, sources wait".to_owned());
         }
         problems.extend(self.packets.problems());
-        for (engine, (_, refused)) in &self.rules {
+        problems.extend(self.signatures.problem());
+        let mut rules = self.rules.clone();
+        rules.insert("signature".to_owned(), self.signatures.figures());
+        for (engine, (_, refused)) in &rules {
             if *refused > 0 {
                 problems.push(format!("{refused} {engine} rules refused; see the agent's log"));
             }
@@ -105,7 +111,7 @@ impl Reporter {
                 (Hop::Link, shipping),
             ]
             .into(),
-            rules: self.rules.clone(),
+            rules,
             not_inspected: self.packets.losses(),
             last_seq: spool.next_seq().saturating_sub(1),
             pending: spool.pending(),

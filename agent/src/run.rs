@@ -15,7 +15,7 @@ use link::client::{self, ClientConfig, LinkStatus, SharedSpool};
 use link::proto::Hello;
 use link::spool::{Limits, Spool};
 use service::{Clock, Shutdown};
-use signature::{RuleSet, Tables};
+use signature::{Names, Tables};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -24,9 +24,9 @@ use crate::logs::tail::{Note, Sink, Tailer};
 use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::memory::Memory;
 use crate::outbox::{Checkpoint, Detector, Outbox};
-use crate::replay::rules;
 use crate::report::Reporter;
 use crate::sensor::settings::Settings;
+use crate::sensor::signatures::{self, Signatures};
 use crate::sensor::{live, playback};
 use crate::{detect, outbox, privileges, report};
 
@@ -85,18 +85,14 @@ fn open(config: &Config) -> Result<Opened> {
 }
 
 /// Reads the signatures; each one that is refused is told by name.
-fn signatures(config: &Config) -> Result<(Option<Arc<RuleSet>>, u64)> {
+fn signatures(config: &Config) -> Result<Signatures> {
     if config.rules.signatures.is_empty() {
-        return Ok((None, 0));
+        return Ok(Signatures::default());
     }
-    let vars: Vec<_> = config.rules.vars.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-    let (rules, report) = rules::load(&config.rules.signatures, &vars)?;
-    for rejected in &report.rejected {
-        tracing::error!(rule = rules::describe(rejected), "signature refused");
-    }
-    let refused = report.rejected.len().saturating_add(report.rejected_beyond);
+    let (rules, report) = signatures::read(&config.rules, &Names::default())?;
+    let refused = signatures::refused(&report);
     tracing::info!(loaded = rules.len(), refused, "signatures");
-    Ok((Some(Arc::new(rules)), u64::try_from(refused).unwrap_or(u64::MAX)))
+    Ok(Signatures::new(Some(Arc::new(rules)), refused))
 }
 
 /// This machine's name.
@@ -108,7 +104,7 @@ pub fn host_name() -> String {
 
 /// Everything that detects.
 struct Rules {
-    signatures: Option<Arc<RuleSet>>,
+    signatures: Arc<Signatures>,
     detectors: Vec<Box<dyn Detector>>,
     /// Loaded and refused, by engine.
     figures: BTreeMap<String, detect::Loaded>,
@@ -148,14 +144,16 @@ impl Daemon<'_> {
         let packets = Arc::new(live::Counters::default());
         let shared = live::Shared {
             settings: Settings::default(),
-            rules: signatures,
+            signatures: Arc::clone(&signatures),
             tables: Arc::new(Tables::default()),
             queue: queue.clone(),
             counters: Arc::clone(&packets),
             clock: self.clock.clone(),
             shutdown: stop_inputs.clone(),
         };
-        let inputs = self.start_inputs(opened, &shared, &positions, &intake)?;
+        let mut inputs = self.start_inputs(opened, &shared, &positions, &intake)?;
+        let config = self.config.rules.clone();
+        inputs.push(signatures::renew_on_hangup(&signatures, config, &shared)?);
         drop(shared);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
@@ -192,6 +190,7 @@ impl Daemon<'_> {
             inputs: report::describe(self.config),
             packets,
             rules: figures,
+            signatures,
         };
         let reporting = tokio::spawn(reporter.run(reports_in, queue, stop_link.clone()));
 
@@ -233,9 +232,8 @@ impl Daemon<'_> {
 
     /// Loads all rules; what is refused is told by name.
     fn rules(&self, memory: &Memory) -> Result<Rules> {
-        let (signatures, refused) = signatures(self.config)?;
-        let loaded = signatures.as_ref().map_or(0, |rules| u64::try_from(rules.len()).unwrap_or(0));
-        let mut figures = BTreeMap::from([("signature".to_owned(), (loaded, refused))]);
+        let signatures = Arc::new(signatures(self.config)?);
+        let mut figures = BTreeMap::new();
         let mut detectors = Vec::new();
         for (engine, found) in [
             ("sigma", detect::sigma(&self.config.rules, &host_name())?),
@@ -347,7 +345,7 @@ fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
 pub fn check(config: &Config) -> Result<u64> {
     service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
     Tailer::new(&config.logs.files, Positions::new())?;
-    let (_, signatures) = signatures(config)?;
+    let (_, signatures) = signatures(config)?.figures();
     let sigma = detect::sigma(&config.rules, &host_name())?.map_or(0, |(_, loaded)| loaded.1);
     let anomaly = detect::anomaly(&config.rules, None)?.map_or(0, |(_, loaded)| loaded.1);
     Identity::load(&config.data)?;

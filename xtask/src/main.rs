@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
+mod bench;
 mod console;
 mod run;
 mod setup;
@@ -33,6 +34,9 @@ enum Command {
     Check,
     /// The rules of the house: layers, sizes, module heads, lints.
     Tidy,
+    /// What the sensor costs, and whether it keeps up.
+    #[command(subcommand)]
+    Bench(bench::What),
     /// Build the console into dashboards/dist.
     Console,
     /// Install what is missing on this machine.
@@ -45,6 +49,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Test => steps::test(),
         Command::Check => steps::check(),
         Command::Tidy => tidy::tidy(),
+        Command::Bench(what) => bench::bench(&what),
         Command::Console => setup::ensure().and_then(|()| console::build()),
         Command::Setup => setup::ensure(),
     }

@@ -55,6 +55,12 @@ const FOR_TESTS: &[Need] = &[
     Need { what: "nmap", debian: "nmap", fedora: "nmap", present: || in_path("nmap") },
     Need { what: "dig", debian: "dnsutils", fedora: "bind-utils", present: || in_path("dig") },
     Need {
+        what: "valgrind, to count instructions",
+        debian: "valgrind",
+        fedora: "valgrind",
+        present: || answers("valgrind"),
+    },
+    Need {
         what: "libfaketime, for clocks that jump",
         debian: "faketime",
         fedora: "libfaketime",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{console, setup, tidy};
+use crate::{bench, console, setup, tidy};
 
 /// Root of the checkout.
 pub(crate) fn root() -> PathBuf {
@@ -32,7 +32,8 @@ pub(crate) fn test() -> Result<()> {
     tidy::tidy()?;
     console::build()?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
-    run("cargo", &["test", "--workspace", "--quiet"])
+    run("cargo", &["test", "--workspace", "--quiet"])?;
+    bench::check_instructions()
 }
 
 /// Everything a release must pass.

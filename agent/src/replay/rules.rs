@@ -5,7 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use net::Protocol;
-use signature::{AppProto, LoadOptions, ProtoSet, Rejected, Report, RuleSet, Source, Support};
+use signature::{
+    AppProto, LoadOptions, Names, ProtoSet, Rejected, Report, RuleSet, Source, Support,
+};
 
 /// Reads rule files, and `*.rules` in folders and below, with the given variables.
 ///
@@ -14,6 +16,18 @@ use signature::{AppProto, LoadOptions, ProtoSet, Rejected, Report, RuleSet, Sour
 pub(crate) fn load(
     paths: &[PathBuf],
     variables: &[(String, String)],
+) -> anyhow::Result<(RuleSet, Report)> {
+    load_after(paths, variables, &Names::default())
+}
+
+/// As [`load`], for a set that will replace the one with these names.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_after(
+    paths: &[PathBuf],
+    variables: &[(String, String)],
+    names: &Names,
 ) -> anyhow::Result<(RuleSet, Report)> {
     let mut files = Vec::new();
     for path in paths {
@@ -24,6 +38,7 @@ pub(crate) fn load(
     let sources = files.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut options =
         LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
+    options.names = names.clone();
     options.limits = limits(&files)?;
     for (name, value) in variables {
         options.variables.set(name, value);
@@ -62,7 +77,11 @@ fn support() -> Support {
     .iter()
     .filter_map(|protocol| AppProto::from_name(protocol.name()))
     .collect();
-    Support { parsed, detected: parsed.union(ProtoSet::of(&recognised)), file_magic: false }
+    Support {
+        parsed,
+        detected: parsed.union(ProtoSet::of(&recognised)),
+        file_magic: crate::sensor::inspect::magic::DESCRIPTIONS,
+    }
 }
 
 /// A file that a rule names: beside the rule file, or in the working folder.

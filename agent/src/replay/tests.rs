@@ -154,6 +154,22 @@ fn records_of_a_web_request() {
 }
 
 #[test]
+fn files_are_kept_when_rules_want_them() {
+    let case = Case::new();
+    let rule = "alert http any any -> any any (http.uri; content:\"/evil\"; filestore:both,flow; noalert; sid:1;)\n";
+    std::fs::write(case.path("store.rules"), rule).unwrap();
+    let rules = case.path("store.rules");
+    let options = ["--rules", &rules, "--set", "files.store=yes"];
+    assert_eq!(case.run(&options, &["web.pcap"]), ExitCode::SUCCESS);
+    let records = case.records("eve.json");
+    let file = &records.iter().find(|r| r["event_type"] == "fileinfo").unwrap()["fileinfo"];
+    assert_eq!(file["stored"], true);
+    let name = file["sha256"].as_str().unwrap();
+    let kept = std::fs::read(case.path(&format!("out/filestore/{}/{name}", &name[..2]))).unwrap();
+    assert_eq!(kept, b"gone");
+}
+
+#[test]
 fn rules_alert_and_a_broken_one_is_counted() {
     let case = Case::new();
     let rules = case.path("test.rules");

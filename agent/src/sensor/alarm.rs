@@ -1,8 +1,11 @@
 //! An alert record as a detection: who is it about, why did it fire, what does the rule say.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use event::{Detection, Engine, Entity, Severity, Technique};
 use serde_json::Value;
-use signature::RuleSet;
+use signature::{RuleId, RuleInfo, RuleSet};
 
 use super::eve::Object;
 
@@ -17,14 +20,32 @@ fn number(record: &Object, name: &str) -> u64 {
     event::get(record, name).and_then(Value::as_u64).unwrap_or(0)
 }
 
+/// The rules in force by what alerts say of them: one look instead of one over all rules per alert.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    rules: Option<Arc<RuleSet>>,
+    ids: HashMap<(u64, u64), RuleId>,
+}
+
+impl Texts {
+    pub(crate) fn new(rules: &Arc<RuleSet>) -> Self {
+        let ids = rules.ids().filter_map(|id| {
+            let rule = rules.rule(id)?;
+            Some(((u64::from(rule.gid), u64::from(rule.sid)), id))
+        });
+        Self { ids: ids.collect(), rules: Some(Arc::clone(rules)) }
+    }
+
+    fn rule(&self, gid: u64, sid: u64) -> Option<RuleInfo<'_>> {
+        self.rules.as_ref()?.rule(*self.ids.get(&(gid, sid))?)
+    }
+}
+
 /// The detection of an `alert` record. The entity is the side that began the flow: the attacker of
 /// a server, or the host behind an outgoing connection.
-pub(crate) fn detection(record: &Object, rules: Option<&RuleSet>) -> Detection {
+pub(crate) fn detection(record: &Object, texts: &Texts) -> Detection {
     let (gid, sid) = (number(record, "alert.gid"), number(record, "alert.signature_id"));
-    let rule = rules.and_then(|rules| {
-        let mut found = rules.ids().filter_map(|id| rules.rule(id));
-        found.find(|rule| u64::from(rule.sid) == sid && u64::from(rule.gid) == gid)
-    });
+    let rule = texts.rule(gid, sid);
     let entity = ["flow.src_ip", "src_ip"].iter().find_map(|name| text(record, name));
     let title = text(record, "alert.signature").unwrap_or_default();
     let (from, to) =
@@ -75,7 +96,7 @@ mod tests {
         }) else {
             panic!("an object")
         };
-        let detection = detection(&record, Some(&rules));
+        let detection = detection(&record, &Texts::new(&Arc::new(rules)));
         assert_eq!(detection.entity.value, "192.0.2.1");
         assert_eq!(detection.attack, [Technique("T1190".into())]);
         assert_eq!((detection.severity, detection.rule_id.as_str()), (Severity::High, "7"));

@@ -22,8 +22,9 @@ pub(crate) fn switch_on(settings: &mut Settings) {
     settings.engine.wait_for_ack = true;
     settings.engine.stream.waiting = 16 << 20;
     settings.records.compress_ipv6 = false;
-    settings.records.ja4 = false;
+    settings.records.alert_references = false;
     settings.records.mail.extended = false;
+    settings.records.dhcp_extended = false;
     settings.records.hassh = Hassh::Auto;
     settings.records.arp = true;
     settings.records.stand_ins = true;
@@ -32,24 +33,17 @@ pub(crate) fn switch_on(settings: &mut Settings) {
 /// Protocols Suricata knows and we do not parse: switching them off changes nothing.
 const NOT_OURS: &[&str] = &[
     "bittorrent-dht",
-    "dhcp",
     "dnp3",
     "enip",
     "ike",
     "imap",
-    "ldap",
     "modbus",
     "mqtt",
     "nfs",
-    "ntp",
     "pgsql",
-    "pop3",
-    "quic",
     "rdp",
-    "rfb",
     "telnet",
     "template",
-    "tftp",
     "mdns",
     "llmnr",
 ];
@@ -73,6 +67,10 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
     }
     let records = &mut settings.records;
     match key {
+        "outputs.file-store.enabled" => settings.store.enabled = input.flag()?,
+        "outputs.file-store.force-filestore" => settings.store.all = input.flag()?,
+        "outputs.file-store.stream-depth" => settings.store.per_file = input.size64()?,
+        "outputs.file-store.write-fileinfo" => settings.store.describe = input.flag()?,
         "stream.midstream" => {
             settings.engine.midstream = input.flag()?;
             // Who may have spoken first unseen may also have been asked.
@@ -293,6 +291,7 @@ fn record_type(
     match (kind, option) {
         ("http", "extended") => records.http_extended = input.flag()?,
         ("tls", "extended") => records.tls_extended = input.flag()?,
+        ("tls", "custom") => return tls_fields(records, input),
         ("http", "dump-all-headers") => {
             records.all_headers = match input.value {
                 "both" => [true; 2],
@@ -319,7 +318,8 @@ fn record_type(
                 }
             }
         }
-        ("tls", "ja4") => records.ja4 = input.flag()?,
+        ("dhcp", "extended") => records.dhcp_extended = input.flag()?,
+        ("tls" | "quic", "ja4") => records.ja4 = input.flag()?,
         ("anomaly", "types.decode") => records.anomaly_decode = input.flag()?,
         ("anomaly", "types.stream") => records.anomaly_stream = input.flag()?,
         ("anomaly", "types.applayer") => records.anomaly_app = input.flag()?,
@@ -360,10 +360,21 @@ fn record_type(
         }
         ("drop", "flows") if matches!(input.value, "all" | "start") => {}
         ("files", "force-md5") => settings.engine.app.files.md5 |= input.flag()?,
-        ("alert", "http-body" | "http-body-printable") if !input.flag()? => {}
+        ("alert", "http-body") => records.alert_bodies[0] = input.flag()?,
+        ("alert", "http-body-printable") => records.alert_bodies[1] = input.flag()?,
         _ => return Err(SettingError::Unknown { key: input.key.to_owned() }),
     }
     Ok(())
+}
+
+/// Fields of TLS records, chosen one by one.
+fn tls_fields(records: &mut RecordOptions, input: Input<'_>) -> Result<(), SettingError> {
+    records.tls_custom = words(input.value).collect();
+    if records.tls_custom.iter().all(|word| super::eve::tls::is_choice(word)) {
+        Ok(())
+    } else {
+        Err(input.wrong("a list of fields of TLS records"))
+    }
 }
 
 /// The words of a list.
@@ -436,14 +447,16 @@ mod tests {
             (format!("{record}.alert.tagged-packets"), "yes", "no change"),
             (format!("{record}.smtp.extended"), "yes", "changed"),
             (format!("{record}.alert.metadata"), "no", "changed"),
-            (format!("{record}.alert.reference"), "no", "changed"),
+            (format!("{record}.alert.reference"), "yes", "changed"),
             (format!("{record}.alert.xff.enabled"), "yes", "changed"),
             (format!("{record}.alert.xff.mode"), "overwrite", "changed"),
             (format!("{record}.alert.xff.mode"), "both", "not extra-data or overwrite"),
             (format!("{record}.alert.xff.deployment"), "forward", "changed"),
             (format!("{record}.alert.xff.deployment"), "sideways", "not reverse or forward"),
             (format!("{record}.alert.http-body"), "no", "no change"),
-            (format!("{record}.alert.http-body"), "yes", "unknown setting"),
+            (format!("{record}.alert.http-body-printable"), "yes", "changed"),
+            (format!("{record}.tls.custom"), "subject, sni", "changed"),
+            (format!("{record}.tls.custom"), "subject, hat", "not a list of fields of TLS records"),
             (format!("{record}.drop.flows"), "all", "no change"),
             (format!("{record}.dns.version"), "2", "changed"),
             (format!("{record}.dns.version"), "1", "not 2 or 3"),
@@ -505,7 +518,7 @@ mod tests {
                 "not 16kb, which cannot be changed",
             ),
             ("app-layer.protocols.tls.ja3-fingerprints".into(), "no", "changed"),
-            ("app-layer.protocols.tls.ja4-fingerprints".into(), "yes", "changed"),
+            ("app-layer.protocols.tls.ja4-fingerprints".into(), "no", "changed"),
             ("app-layer.protocols.pgsql.enabled".into(), "yes", "no change"),
             ("app-layer.protocols.pgsql.enabled".into(), "maybe", "not yes or no"),
             ("app-layer.protocols.nonsense.enabled".into(), "yes", "unknown setting"),

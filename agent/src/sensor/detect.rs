@@ -14,7 +14,7 @@ use signature::{
 };
 
 use super::figures::ScanFigures;
-use super::inspect::{TxView, direction};
+use super::inspect::{FrameView, TxView, direction};
 use super::packet_view;
 use super::raw::Raw;
 use super::settings::{Encrypted, Handling};
@@ -62,8 +62,15 @@ pub(crate) struct Detector {
     /// States of transactions that are over, for new ones.
     spare: Vec<TxState>,
     found: Vec<Match>,
+    /// Rules that want files kept.
+    stores: Vec<Match>,
     tagged: bool,
     alerts: u64,
+    /// Most alerts of one packet, when not the default.
+    most: Option<u16>,
+    /// What was counted under rules that are no longer in force.
+    before: ScanFigures,
+    frames_lost: u64,
     /// Every segment is scanned as it comes.
     inline: bool,
     encrypted: Encrypted,
@@ -91,13 +98,15 @@ fn is_established(flow: &Flow) -> bool {
     }
 }
 
-fn flow_view(flow: &Flow, memory: &FlowMemory) -> FlowView {
+fn flow_view(flow: &Flow, transactions: &TxList, memory: &FlowMemory) -> FlowView {
     let (packets, bytes) = (flow.packets(), flow.bytes());
     let age = flow.last().saturating_sub(flow.start()).div_euclid(1_000_000);
     FlowView {
         established: is_established(flow),
         app: app_proto(flow.protocol()),
-        app_by_direction: None,
+        app_by_direction: transactions
+            .protocols()
+            .map(|sides| [app_proto(sides.to_server), app_proto(sides.to_client)]),
         stream_size: stream_size(flow, memory.seen()),
         packets: [u64::from(packets.to_server), u64::from(packets.to_client)],
         bytes: [bytes.to_server, bytes.to_client],
@@ -151,8 +160,12 @@ impl Detector {
             scratch,
             spare: Vec::new(),
             found: Vec::new(),
+            stores: Vec::new(),
             tagged: false,
             alerts: 0,
+            most: None,
+            before: ScanFigures::default(),
+            frames_lost: 0,
             inline: false,
             encrypted: Encrypted::default(),
         }
@@ -166,6 +179,7 @@ impl Detector {
 
     /// Most alerts of one packet; the default when not given.
     pub(crate) fn max_alerts(mut self, most: Option<u16>) -> Self {
+        self.most = most;
         if let Some(most) = most {
             self.scratch.set_max_alerts(usize::from(most));
         }
@@ -195,21 +209,47 @@ impl Detector {
         &self.rules
     }
 
+    /// Goes on with other rules; what flows, transactions and the engine remember adopts them when it
+    /// is next used.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        self.before = self.figures();
+        self.alerts = 0;
+        self.scratch = Scratch::new(&rules);
+        if let Some(most) = self.most {
+            self.scratch.set_max_alerts(usize::from(most));
+        }
+        self.found.clear();
+        self.rules = rules;
+    }
+
     /// Whether a rule that matched before (`tag`) wants the last packet recorded.
     pub(crate) const fn is_tagged(&self) -> bool {
         self.tagged
     }
 
+    /// What the last packet or flow end raised.
+    pub(crate) fn found(&self) -> &[Match] {
+        &self.found
+    }
+
+    /// Rules that the last packet or flow end made want files kept.
+    pub(crate) fn stores(&self) -> &[Match] {
+        &self.stores
+    }
+
     /// What was counted so far.
     pub(crate) fn figures(&self) -> ScanFigures {
         let (budget_hits, pcre_limits) = self.scratch.cut_short();
-        ScanFigures {
+        let mut figures = ScanFigures {
             scan: self.scratch.stats(),
             fallbacks: self.scratch.prefilter_stats().fallbacks,
             budget_hits,
             pcre_limits,
             alerts: self.alerts,
-        }
+            frames_lost: self.frames_lost,
+        };
+        figures.add(&self.before);
+        figures
     }
 
     fn count_alerts(&mut self) {
@@ -247,21 +287,24 @@ impl Detector {
         memory: Option<&mut FlowMemory>,
     ) -> &[Match] {
         self.found.clear();
+        self.stores.clear();
         let mut names = [""; 16];
-        let events = packet_view::events(packet, &mut names);
+        let of_flow = place.map(|place| place.transactions.flow_events()).unwrap_or_default();
+        let events = packet_view::events(packet, of_flow, &mut names);
         let mut view = packet_view::of(packet, events);
         let (Some(place), Some(memory)) = (place, memory) else {
             let mut scan = Scan::begin(&self.rules, &self.tables, &mut self.scratch, &view, None);
             scan.packet();
             let outcome = scan.finish();
             self.found.extend_from_slice(outcome.matches);
+            self.stores.extend_from_slice(outcome.stores);
             self.tagged = outcome.tagged;
             self.count_alerts();
             return &self.found;
         };
         let Place { flow, dir, in_stream, .. } = place;
         view.direction = Some(direction(dir));
-        let mut of_flow = flow_view(flow, memory);
+        let mut of_flow = flow_view(flow, place.transactions, memory);
         if flow.proto() == 6 {
             let now = of_flow.established;
             of_flow.established = std::mem::replace(&mut memory.established, now);
@@ -287,6 +330,8 @@ impl Detector {
         memory: &mut FlowMemory,
     ) -> &[Match] {
         self.found.clear();
+        self.stores.clear();
+        self.frames_lost = self.frames_lost.saturating_add(transactions.frames_lost());
         memory.flush = [true; 2];
         let ((src, src_port), (dst, dst_port)) = flow.endpoints(Direction::ToServer);
         let view = PacketView {
@@ -301,7 +346,7 @@ impl Detector {
                 ..signature::IpFields::default()
             },
             direction: Some(signature::Direction::ToServer),
-            flow: Some(flow_view(flow, memory)),
+            flow: Some(flow_view(flow, transactions, memory)),
             pseudo: true,
             ..PacketView::default()
         };
@@ -350,6 +395,10 @@ impl Detector {
         }
         for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
+                if states.capacity() == 0 {
+                    // Most flows have one at a time; room for four would stay with each of them.
+                    states.reserve_exact(1);
+                }
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
             });
@@ -358,13 +407,16 @@ impl Detector {
                 (None, 6) => [&[][..]; 2],
                 _ => [view.payload; 2],
             };
-            let inspected = TxView::new(tx, app_proto(spoken(flow, tx)), flow.client().0, payload);
+            let inspected =
+                TxView::new((tx, dir), app_proto(spoken(flow, tx)), flow.client().0, payload);
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }
         }
+        frames(&mut scan, (flow, transactions), only, spare);
         let outcome = scan.finish();
         self.found.extend_from_slice(outcome.matches);
+        self.stores.extend_from_slice(outcome.stores);
         self.tagged = outcome.tagged;
         states.retain_mut(|(id, state)| {
             let open = transactions.get(*id).is_some_and(|tx| {
@@ -386,6 +438,25 @@ impl Detector {
                 raw.trim();
             }
         }
+    }
+}
+
+/// Runs the rules on the frames of a flow, those of one direction or all.
+fn frames(
+    scan: &mut Scan<'_>,
+    (flow, transactions): (&Flow, &TxList),
+    only: Option<Direction>,
+    spare: &mut Vec<TxState>,
+) {
+    for frame in transactions.frames() {
+        if only.is_some_and(|only| only != frame.dir) {
+            continue;
+        }
+        let mut state = spare.pop().unwrap_or_default();
+        let inspected = FrameView { frame, protocol: app_proto(flow.protocol()) };
+        scan.transaction(&inspected, &mut state, direction(frame.dir));
+        state.clear();
+        spare.push(state);
     }
 }
 

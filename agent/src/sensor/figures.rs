@@ -16,6 +16,8 @@ pub(crate) struct ScanFigures {
     pub(crate) pcre_limits: u64,
     /// Alerts given.
     pub(crate) alerts: u64,
+    /// Frames that no rule saw: too many waited.
+    pub(crate) frames_lost: u64,
 }
 
 impl ScanFigures {
@@ -30,9 +32,46 @@ impl ScanFigures {
             (&mut self.budget_hits, other.budget_hits),
             (&mut self.pcre_limits, other.pcre_limits),
             (&mut self.alerts, other.alerts),
+            (&mut self.frames_lost, other.frames_lost),
         ];
         for (mine, theirs) in pairs {
             *mine = mine.saturating_add(theirs);
+        }
+    }
+}
+
+/// Flows that have ended and their transactions, by protocol and transport.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppFigures {
+    /// Over TCP and over anything else.
+    counts: [[(u64, u64); 2]; 64],
+}
+
+impl Default for AppFigures {
+    fn default() -> Self {
+        Self { counts: [[(0, 0); 2]; 64] }
+    }
+}
+
+impl AppFigures {
+    /// A flow has ended.
+    pub(crate) fn flow(&mut self, protocol: net::Protocol, is_tcp: bool, transactions: u64) {
+        let place = self.counts.get_mut(protocol as usize);
+        if let Some((flows, txs)) = place.and_then(|sides| sides.get_mut(usize::from(!is_tcp))) {
+            *flows = flows.saturating_add(1);
+            *txs = txs.saturating_add(transactions);
+        }
+    }
+
+    /// Flows and transactions of a protocol over TCP and over anything else.
+    pub(crate) fn of(&self, protocol: net::Protocol) -> [(u64, u64); 2] {
+        self.counts.get(protocol as usize).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().flatten().zip(other.counts.iter().flatten()) {
+            mine.0 = mine.0.saturating_add(theirs.0);
+            mine.1 = mine.1.saturating_add(theirs.1);
         }
     }
 }
@@ -42,12 +81,14 @@ impl ScanFigures {
 pub(crate) struct Figures {
     pub(crate) net: net::Stats,
     pub(crate) scan: ScanFigures,
+    pub(crate) apps: AppFigures,
 }
 
 impl Figures {
     pub(crate) fn add(&mut self, other: &Self) {
         self.net.add(&other.net);
         self.scan.add(&other.scan);
+        self.apps.add(&other.apps);
     }
 }
 
@@ -65,8 +106,9 @@ const fn loss(name: &'static str, words: &'static str, count: fn(&Figures) -> u6
 }
 
 /// All of them.
-pub(crate) const LOSSES: [Loss; 13] = [
+pub(crate) const LOSSES: [Loss; 15] = [
     loss("flow_table_full", "packets without a flow: table full", |f| f.net.flows_shed),
+    loss("flow_evicted", "flows ended early: table full", |f| f.net.flows_evicted),
     loss("stream_memory", "segments not reassembled: memory cap", |f| f.net.stream_shed),
     loss("stream_gap", "gaps in streams: segments that were never seen", |f| f.net.stream_gaps),
     loss("stream_depth", "streams not inspected beyond their depth", |f| {
@@ -90,6 +132,7 @@ pub(crate) const LOSSES: [Loss; 13] = [
     loss("flow_state_full", "thresholds of a flow without room for their state", |f| {
         f.scan.scan.flow_state_full
     }),
+    loss("frames_lost", "frames that no signature saw: too many at a time", |f| f.scan.frames_lost),
     loss("alert_limit", "alerts beyond the limit of one packet", |f| f.scan.scan.beyond_limit),
 ];
 

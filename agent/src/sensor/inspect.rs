@@ -5,10 +5,15 @@
 mod dcerpc;
 mod dns;
 mod file;
+mod frame;
 mod ftp;
 mod http;
 mod http2;
 mod krb5;
+mod ldap;
+pub(crate) mod magic;
+mod messages;
+mod quic;
 mod sip;
 mod smb;
 mod smtp;
@@ -17,6 +22,7 @@ mod ssh;
 mod tls;
 mod websocket;
 
+pub(crate) use frame::FrameView;
 use net::app::{Record, Transaction};
 use signature::{AppProto, Buffer, Inspect, Number, View};
 
@@ -46,19 +52,32 @@ pub(crate) struct TxView<'a> {
     mail: smtp::Cache,
     /// Who opened the flow.
     client: std::net::IpAddr,
-    /// Text made of an address.
+    /// The direction under inspection.
+    dir: net::Direction,
+    /// Version of QUIC as bytes.
+    version: std::cell::OnceCell<[u8; 4]>,
+    /// Text made of an address, or a fingerprint.
     address: std::cell::OnceCell<String>,
 }
 
 impl<'a> TxView<'a> {
     pub(crate) fn new(
-        tx: &'a Transaction,
+        (tx, dir): (&'a Transaction, net::Direction),
         protocol: AppProto,
         client: std::net::IpAddr,
         payload: [&'a [u8]; 2],
     ) -> Self {
-        let (cache, mail) = (http::Cache::default(), smtp::Cache::default());
-        Self { tx, protocol, payload, cache, mail, client, address: std::cell::OnceCell::new() }
+        Self {
+            tx,
+            dir,
+            protocol,
+            payload,
+            cache: http::Cache::default(),
+            mail: smtp::Cache::default(),
+            client,
+            version: std::cell::OnceCell::new(),
+            address: std::cell::OnceCell::new(),
+        }
     }
 
     /// The raw stream around the transaction.
@@ -118,6 +137,13 @@ impl Inspect for TxView<'_> {
             Record::Snmp(message) => self.snmp(message, buffer, instance),
             Record::Krb5(message) => krb5::buffer(message, buffer, instance),
             Record::Sip(message) => sip::buffer(message, buffer, instance),
+            Record::Ldap(ldap) => ldap::buffer(ldap, buffer, instance, self.is_complete(dir)),
+            Record::Quic(quic) => self.quic(quic, buffer, instance),
+            Record::Dhcp(_)
+            | Record::Ntp(_)
+            | Record::Tftp(_)
+            | Record::Rfb(_)
+            | Record::Pop3(_) => messages::buffer(&self.tx.record, buffer, instance),
         }
     }
 
@@ -126,7 +152,7 @@ impl Inspect for TxView<'_> {
             Record::Tls(session) => tls::number(session, number, dir),
             Record::Http2(http2) => http2::number(http2, number, our_direction(dir), 0),
             Record::Websocket(frame) => websocket::number(frame, number),
-            Record::Dns(message) => dns::number(message, number),
+            Record::Dns(message) => dns::number(message, number, 0),
             Record::Http(http) if number == Number::FileSize && self.is_complete(dir) => {
                 http::file_size(http, our_direction(dir))
             }
@@ -136,7 +162,17 @@ impl Inspect for TxView<'_> {
             Record::Smb(smb) => smb::number(smb, number, our_direction(dir)),
             Record::Snmp(message) => snmp::number(message, number),
             Record::Krb5(message) => krb5::number(message, number),
-            Record::Http(_) | Record::Smtp(_) | Record::Ssh(_) | Record::Sip(_) => None,
+            Record::Dhcp(_)
+            | Record::Ntp(_)
+            | Record::Tftp(_)
+            | Record::Rfb(_)
+            | Record::Pop3(_) => messages::number(&self.tx.record, number, dir),
+            Record::Http(_)
+            | Record::Smtp(_)
+            | Record::Ssh(_)
+            | Record::Sip(_)
+            | Record::Quic(_) => None,
+            Record::Ldap(ldap) => ldap::number(ldap, number, dir, 0),
         }
     }
 
@@ -155,6 +191,8 @@ impl Inspect for TxView<'_> {
     fn number_at(&self, number: Number, dir: signature::Direction, instance: u32) -> Option<u64> {
         match &self.tx.record {
             Record::Http2(http2) => http2::number(http2, number, our_direction(dir), instance),
+            Record::Dns(message) => dns::number(message, number, instance),
+            Record::Ldap(ldap) => ldap::number(ldap, number, dir, instance),
             _ if instance == 0 => self.number(number, dir),
             _ => None,
         }
@@ -162,7 +200,12 @@ impl Inspect for TxView<'_> {
 
     fn has_event(&self, name: &str) -> bool {
         let name = name.split_once('.').map_or(name, |(_, name)| name);
-        self.tx.events.iter().any(|event| event.name.eq_ignore_ascii_case(name))
+        // After what breaks a handshake off, nothing is left to see in the other direction.
+        let here = matches!(self.tx.record, Record::Tls(_));
+        self.tx
+            .events
+            .iter()
+            .any(|event| event.name.eq_ignore_ascii_case(name) && (!here || event.dir == self.dir))
     }
 
     fn is_complete(&self, dir: signature::Direction) -> bool {

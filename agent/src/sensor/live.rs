@@ -10,20 +10,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use capture::{Frame, Live, LiveError, LiveOptions, LiveStats};
+use capture::{Frame, Live, LiveError, LiveOptions, LiveStats, Method};
 use crossbeam_channel::{Sender, TrySendError};
 use event::{Event, Kind, Ledger, Timestamp};
 use serde_json::Value;
 use service::{Clock, Shutdown};
 use signature::{RuleSet, Tables};
 
+use super::alarm::{self, Texts};
 use super::detect::Detector;
+use super::eve;
 use super::figures::{Figures, LOSSES, ORDINARY};
 use super::report::{Output, Reporter};
 use super::settings::Settings;
+use super::signatures::Signatures;
 use super::worker::{Share, Source, Worker};
-use super::{alarm, eve};
-use crate::config::InterfaceConfig;
+use crate::config::{CaptureMethod, InterfaceConfig, WorkerShare};
 use crate::logs::Item;
 
 /// Packets taken from a ring before counters are published and the clock is looked at.
@@ -125,6 +127,8 @@ pub(crate) struct Opened<R = Live> {
     ring: R,
     interface: Arc<Interface>,
     index: u64,
+    /// It is the one of its interface that tells what the interface itself dropped.
+    leads: bool,
     /// What the kernel's counters said last; they outlive a worker, as the ring does.
     kernel: LiveStats,
 }
@@ -162,21 +166,50 @@ pub(crate) fn open(config: &InterfaceConfig, first: u64) -> Result<Vec<Opened>, 
         zone: config.zone.clone(),
         verify_checksums: config.verify_checksums,
     });
+    let options = options(config, first);
+    (first..)
+        .take(config.workers)
+        .map(|index| {
+            let (ring, interface) = (Live::open(&options)?, Arc::clone(&interface));
+            tell(&config.device, index, &ring);
+            let leads = index == first;
+            Ok(Opened { ring, interface, index, leads, kernel: LiveStats::default() })
+        })
+        .collect()
+}
+
+/// Says how a worker reads its interface, and why not as it was meant to.
+fn tell(device: &str, worker: u64, ring: &Live) {
+    let method = ring.method().as_str();
+    match ring.fallback() {
+        Some(error) => {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            let cause = cause.unwrap_or_default();
+            tracing::warn!(device, worker, method, %error, cause, "capture without the ring");
+        }
+        None => tracing::info!(device, worker, method, "capture"),
+    }
+}
+
+fn options(config: &InterfaceConfig, first: u64) -> LiveOptions {
     let group = u16::try_from(std::process::id() & 0xffff).unwrap_or(1);
     let group = group.wrapping_add(u16::try_from(first & 0xffff).unwrap_or(0));
     let mut options = LiveOptions::new(&config.device);
+    options.method = match config.method {
+        CaptureMethod::Auto => Method::Auto,
+        CaptureMethod::Ring => Method::Ring,
+        CaptureMethod::Libpcap => Method::Libpcap,
+    };
+    options.share = match config.share {
+        WorkerShare::Flows => capture::Share::Flows,
+        WorkerShare::Hosts => capture::Share::Hosts,
+    };
     options.filter = config.filter.clone().unwrap_or_default();
     options.snaplen = i32::try_from(config.snap_length).unwrap_or(i32::MAX);
     options.buffer =
         i32::try_from(config.ring_megabytes.saturating_mul(1024 * 1024)).unwrap_or(i32::MAX);
     options.fanout_group = (config.workers > 1).then_some(group);
-    (first..)
-        .take(config.workers)
-        .map(|index| {
-            let (ring, interface) = (Live::open(&options)?, Arc::clone(&interface));
-            Ok(Opened { ring, interface, index, kernel: LiveStats::default() })
-        })
-        .collect()
+    options
 }
 
 /// What all workers share.
@@ -185,7 +218,7 @@ pub(crate) struct Shared {
     /// Settings.
     pub(crate) settings: Settings,
     /// Rules, if any.
-    pub(crate) rules: Option<Arc<RuleSet>>,
+    pub(crate) signatures: Arc<Signatures>,
     /// State shared by the workers' rules.
     pub(crate) tables: Arc<Tables>,
     /// Where records go.
@@ -260,11 +293,9 @@ fn capture<R: Ring>(
     shared: &Shared,
     published: &mut Published,
 ) -> Result<(), LiveError> {
-    let detector = shared
-        .rules
-        .as_ref()
-        .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&shared.tables)));
-    let output = ToQueue { interface: Arc::clone(&opened.interface), shared: shared.clone() };
+    let rules = shared.signatures.current();
+    let output = ToQueue::new(Arc::clone(&opened.interface), shared.clone(), rules.as_ref());
+    let detector = rules.map(|rules| Detector::new(rules, Arc::clone(&shared.tables)));
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // The kernel has shared the packets out already: this worker takes all it gets.
     let share = Share { index, count: 1 };
@@ -273,7 +304,11 @@ fn capture<R: Ring>(
     let mut worker = Worker::new(engine, reporter, share);
     let mut outcome = Ok(());
     while outcome.is_ok() && !shared.shutdown.is_triggered() {
-        outcome = match opened.ring.wait(WAIT) {
+        let waited = opened.ring.wait(WAIT);
+        if let Some(rules) = worker.rules().and_then(|mine| shared.signatures.newer_than(mine)) {
+            worker.renew(rules);
+        }
+        outcome = match waited {
             Ok(true) => {
                 let taken = &mut published.taken;
                 worker.run(&mut Burst { ring: &mut opened.ring, left: BURST, taken })
@@ -324,13 +359,29 @@ fn publish_kernel<R: Ring>(opened: &mut Opened<R>, counters: &Counters) {
     let last = &mut opened.kernel;
     publish(&counters.kernel, &mut last.received, now.received);
     publish(&counters.dropped, &mut last.dropped, now.dropped);
-    publish(&counters.dropped, &mut last.interface_dropped, now.interface_dropped);
+    if opened.leads {
+        // These never came as far as the kernel's own count.
+        let before = last.interface_dropped;
+        publish(&counters.dropped, &mut last.interface_dropped, now.interface_dropped);
+        publish(&counters.kernel, &mut { before }, now.interface_dropped);
+    }
 }
 
 /// Records become events in the agent's queue.
 pub(super) struct ToQueue {
-    pub(super) interface: Arc<Interface>,
-    pub(super) shared: Shared,
+    interface: Arc<Interface>,
+    shared: Shared,
+    texts: Texts,
+}
+
+impl ToQueue {
+    pub(super) fn new(
+        interface: Arc<Interface>,
+        shared: Shared,
+        rules: Option<&Arc<RuleSet>>,
+    ) -> Self {
+        Self { interface, shared, texts: rules.map(Texts::new).unwrap_or_default() }
+    }
 }
 
 impl Output for ToQueue {
@@ -338,6 +389,10 @@ impl Output for ToQueue {
 
     fn begin(&mut self) -> eve::Object {
         eve::Object::new()
+    }
+
+    fn renew(&mut self, rules: &Arc<RuleSet>) {
+        self.texts = Texts::new(rules);
     }
 
     fn record(&mut self, ts: i64, kind: &'static str, mut record: eve::Object) {
@@ -350,7 +405,7 @@ impl Output for ToQueue {
         let time = Timestamp::from_micros(ts);
         let seen = Timestamp::from_micros(self.shared.clock.now_micros());
         let event = if kind == Kind::Alert {
-            alarm::detection(&record, self.shared.rules.as_deref()).into_event(time, seen, record)
+            alarm::detection(&record, &self.texts).into_event(time, seen, record)
         } else {
             Event { seq: 0, time, seen, kind, fields: record }
         };

@@ -5,16 +5,36 @@ use net::{DecoderEvent, Packet};
 use signature::{IcmpFields, IpFields, IpOption, PacketView, SctpFields, TcpFields};
 
 /// Names of a packet's events, without the decoder's prefix, in the room given.
-pub(crate) fn events<'a>(packet: &Packet<'_>, room: &'a mut [&'static str; 16]) -> &'a [&'a str] {
-    if packet.anomalies.is_empty() {
+pub(crate) fn events<'a>(
+    packet: &Packet<'_>,
+    of_flow: &[&str],
+    room: &'a mut [&'static str; 16],
+) -> &'a [&'a str] {
+    if packet.anomalies.is_empty() && of_flow.is_empty() {
         return &[];
     }
     let mut count = 0;
-    for (slot, event) in room.iter_mut().zip(packet.anomalies.iter()) {
-        *slot = short(event);
+    let of_flow = of_flow.iter().filter_map(|event| of_app_layer(event));
+    let all = packet.anomalies.iter().map(short).chain(of_flow);
+    for (slot, event) in room.iter_mut().zip(all) {
+        *slot = event;
         count += 1;
     }
     room.get(..count).unwrap_or_default()
+}
+
+/// Events of a flow as rules name them.
+fn of_app_layer(event: &str) -> Option<&'static str> {
+    use net::app::sides;
+    Some(match event {
+        sides::MISMATCH => "app-layer.applayer_mismatch_protocol_both_directions",
+        sides::WRONG_DIRECTION => "app-layer.applayer_wrong_direction_first_data",
+        sides::ONE_DIRECTION => "app-layer.applayer_detect_protocol_only_one_direction",
+        sides::SKIPPED => "app-layer.applayer_proto_detection_skipped",
+        sides::NO_TLS => "app-layer.applayer_no_tls_after_starttls",
+        sides::UNEXPECTED => "app-layer.applayer_unexpected_protocol",
+        _ => return None,
+    })
 }
 
 fn short(event: DecoderEvent) -> &'static str {

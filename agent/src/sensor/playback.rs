@@ -81,11 +81,9 @@ fn play(path: &Path, number: u64, shared: &Shared) -> Result<(), FileError> {
     let shift = shared.clock.now_micros().saturating_sub(last_time(path)?);
     let mut source = Moved { reader: FileReader::open(path)?, shift };
     let interface = Arc::new(Interface::playback());
-    let detector = shared
-        .rules
-        .as_ref()
-        .map(|rules| Detector::new(Arc::clone(rules), Arc::clone(&shared.tables)));
-    let output = ToQueue { interface, shared: shared.clone() };
+    let rules = shared.signatures.current();
+    let output = ToQueue::new(interface, shared.clone(), rules.as_ref());
+    let detector = rules.map(|rules| Detector::new(rules, Arc::clone(&shared.tables)));
     let reporter = Reporter::new(shared.settings.clone(), output, detector);
     // Flow ids of files do not meet those of interfaces, which count from zero.
     let share = Share { index: 0x8000_u64.wrapping_add(number), count: 1 };
@@ -155,7 +153,7 @@ mod tests {
         let shutdown = Shutdown::new();
         let shared = Shared {
             settings: crate::sensor::settings::Settings::default(),
-            rules: None,
+            signatures: Arc::default(),
             tables: Arc::new(Tables::default()),
             queue,
             counters: Arc::new(Counters::default()),

@@ -4,16 +4,22 @@
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
+mod messages;
+
+use std::sync::Arc;
 
 use net::app::{Record, Transaction, TxList};
 use net::engine::InFlow;
 use net::{Chunk, Direction, EndReason, Flow, Packet, Sink};
+use signature::RuleSet;
 
 use super::detect::{Detector, FlowMemory};
 use super::eve::fields::Fields;
 use super::eve::{self, Head};
-use super::figures::ScanFigures;
+use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
+use super::store::{Fate, Store};
+use messages::tx_object;
 
 /// Where records go.
 pub(crate) trait Output {
@@ -21,6 +27,8 @@ pub(crate) trait Output {
     type Record: Fields;
     /// A record to be filled.
     fn begin(&mut self) -> Self::Record;
+    /// Rules other than those at the beginning are in force.
+    fn renew(&mut self, _rules: &Arc<RuleSet>) {}
     /// Takes one record; `ts` is its time in microseconds since the epoch.
     fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
 }
@@ -47,7 +55,11 @@ pub(crate) struct Reporter<O> {
     output: O,
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
+    store: Option<Store>,
+    apps: AppFigures,
     memory: Vec<Memory>,
+    /// What the flow at hand spoke first, when it has changed since.
+    original: Option<net::Protocol>,
     /// SSH records have fingerprints.
     hassh: bool,
     /// What gives rise to records now, as they name it.
@@ -75,35 +87,62 @@ impl<O: Output> Reporter<O> {
             Hassh::No => false,
             Hassh::Auto => detector.as_ref().is_some_and(Detector::wants_hassh),
         };
+        let store = Store::new(&settings.store);
         let detector = detector
             .map(|detector| detector.inline(settings.engine.inline).encrypted(settings.encrypted))
             .map(|detector| detector.max_alerts(settings.max_alerts));
         Self {
             hassh,
+            original: None,
             source: FROM_END,
             settings,
             output,
             detector,
             matches: Vec::new(),
+            store,
+            apps: AppFigures::default(),
             memory: Vec::new(),
             packet: 0,
             ts: 0,
         }
     }
 
-    /// Switches on what rules need of the engine: digests of files.
-    pub(crate) fn ask(&self, config: &mut net::Config) {
-        let Some(detector) = &self.detector else { return };
-        let [md5, sha1, sha256] = detector.rules().digests();
-        let files = &mut config.app.files;
+    /// Switches on what rules need of the engine: digests of files, frames.
+    pub(crate) fn ask(&self, app: &mut net::app::AppConfig) {
+        let files = &mut app.files;
+        files.stream |= self.store.is_some();
+        files.sha256 |= self.store.is_some();
+        let Some(rules) = self.rules() else { return };
+        app.frames |= rules.uses(signature::Buffer::Frame);
+        let [md5, sha1, sha256] = rules.digests();
         files.md5 |= md5;
         files.sha1 |= sha1;
         files.sha256 |= sha256;
     }
 
+    /// The rules it goes by.
+    pub(crate) fn rules(&self) -> Option<&RuleSet> {
+        self.detector.as_ref().map(Detector::rules)
+    }
+
+    /// Goes on with other rules.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        let Some(detector) = &mut self.detector else { return };
+        self.output.renew(&rules);
+        detector.renew(rules);
+        if self.settings.records.hassh == Hassh::Auto {
+            self.hassh = detector.wants_hassh();
+        }
+    }
+
     /// What detection counted so far; zeros without rules.
     pub(crate) fn scan_figures(&self) -> ScanFigures {
         self.detector.as_ref().map(Detector::figures).unwrap_or_default()
+    }
+
+    /// Flows that have ended, by protocol.
+    pub(crate) fn app_figures(&self) -> AppFigures {
+        self.apps
     }
 
     /// The output, when all is done.
@@ -180,12 +219,23 @@ impl<O: Output> Reporter<O> {
                 }
             }
             Record::Tls(tls) => {
-                let done = tls.encrypted || ended;
-                if done && eve::tls::is_worth_a_record(tls) && !self.memory(flow).session_done {
+                let done = tls.told || tls.encrypted || ended;
+                // Suricata says nothing of a hello that was answered by a reset.
+                let flags = flow.tcp_flags();
+                let reset = (flags.to_server | flags.to_client) & net::decode::tcp_flags::RST != 0;
+                let asked = ended && !(self.settings.compat && reset);
+                if done
+                    && eve::tls::is_worth_a_record(tls, asked)
+                    && !self.memory(flow).session_done
+                {
                     self.memory(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
+                    let original = self.original;
                     self.write("tls", place, |record, settings| {
-                        let session = eve::tls::session(tls, &settings.records);
+                        let mut session = eve::tls::session(tls, &settings.records);
+                        if let Some(original) = original {
+                            session.insert("from_proto".into(), original.name().into());
+                        }
                         record.value("tls", session.into());
                     });
                 }
@@ -205,17 +255,13 @@ impl<O: Output> Reporter<O> {
                 self.plain("smb", Place { dir: Direction::ToServer, ..place });
             }
             Record::Dcerpc(_) | Record::Smb(_) => {}
-            Record::Snmp(_) => self.plain("snmp", place),
-            // What could not be read has no record, only its event.
-            Record::Krb5(message) if message.kind == 0 => {}
-            Record::Krb5(_) => self.plain("krb5", place),
-            Record::Sip(_) => self.plain("sip", place),
             Record::Http2(http2) => {
                 if is_complete(tx) && eve::http2::is_worth_a_record(http2) {
                     self.http2(place, http2);
                 }
             }
             Record::Websocket(_) => self.whole(place),
+            _ => self.message(place),
         }
         self.files(place);
         self.anomalies(place);
@@ -303,12 +349,20 @@ impl<O: Output> Reporter<O> {
 
     /// A record for each file of a transaction that has ended with this news.
     fn files(&mut self, place: Place<'_>) {
-        for file in place.tx.files.iter().filter(|file| file.has_ended_now()) {
+        for (at, file) in place.tx.files.iter().enumerate() {
+            if !file.has_ended_now() {
+                continue;
+            }
+            let fate = match &mut self.store {
+                Some(store) => store.end(place.flow.id().0, place.tx.id, (at, file)),
+                None => Fate::Unwanted,
+            };
             self.write("fileinfo", Place { dir: file.dir, ..place }, |record, settings| {
                 tx_object(record, place.flow, Some(place.tx), &settings.records);
                 record.word("app_proto", place.tx.protocol().name());
                 record.object("fileinfo", |info| {
-                    eve::file::of(info, file, place.tx, &settings.records);
+                    let stand_in = eve::file::stand_in(place.tx, &settings.records);
+                    eve::file::of(info, file, (place.tx.id, &fate), stand_in);
                 });
             });
         }
@@ -340,12 +394,34 @@ impl<O: Output> Reporter<O> {
     }
 
     fn transactions(&mut self, flow: &Flow, transactions: &TxList, ended: bool) {
+        if !transactions.flow_events().is_empty() && self.settings.records.anomaly_app {
+            self.flow_events(flow, transactions);
+        }
+        self.original = transactions.original_protocol();
         let mut last = None;
         for (tx, dir) in transactions.changed() {
+            if last != Some(tx.id)
+                && let Some(store) = &mut self.store
+            {
+                store.news(flow.id().0, tx);
+            }
             // A transaction with news on both sides is one piece of news.
             if last.replace(tx.id) != Some(tx.id) {
                 self.transaction(flow, tx, dir, ended);
             }
+        }
+    }
+
+    /// What is wrong with the protocol of a flow.
+    fn flow_events(&mut self, flow: &Flow, transactions: &TxList) {
+        for event in transactions.flow_events() {
+            let options = &self.settings.records;
+            let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
+            let mut record = self.output.begin();
+            head.of_flow(&mut record, flow, Direction::ToServer);
+            record.text("pkt_src", self.source);
+            record.value("anomaly", eve::anomaly::of_flow(flow.protocol(), event));
+            self.output.record(self.ts, "anomaly", record);
         }
     }
 
@@ -397,45 +473,6 @@ fn is_complete(tx: &Transaction) -> bool {
     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
 }
 
-/// The application record inside an alert.
-fn tx_object<F: Fields>(
-    record: &mut F,
-    flow: &Flow,
-    tx: Option<&Transaction>,
-    options: &super::settings::RecordOptions,
-) {
-    let Some(tx) = tx else { return };
-    match &tx.record {
-        Record::Http(http) => {
-            record.object("http", |out| eve::http::transaction(out, http, options));
-        }
-        Record::Dns(message) => {
-            eve::dns::of_flow(record, flow, message, tx.id);
-        }
-        Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
-        Record::Smtp(smtp) => eve::smtp::both(record, smtp, &options.mail),
-        Record::Ftp(ftp) => record.value("ftp", eve::ftp::command(ftp).into()),
-        Record::FtpData(transfer) => record.value("ftp_data", eve::ftp::data(transfer)),
-        Record::Ssh(ssh) => record.value("ssh", eve::ssh::connection(ssh).into()),
-        Record::Dcerpc(call) => record.object("dcerpc", |out| eve::dcerpc::call(out, call)),
-        Record::Snmp(message) => record.object("snmp", |out| eve::snmp::message(out, message)),
-        Record::Krb5(message) if message.kind == 0 => {}
-        Record::Krb5(message) => record.object("krb5", |out| eve::krb5::message(out, message)),
-        Record::Sip(message) => record.object("sip", |out| eve::sip::message(out, message)),
-        Record::Smb(smb) => {
-            record.object("smb", |out| eve::smb::transaction(out, smb, tx.id));
-        }
-        Record::Http2(http2) => {
-            record.object("http", |out| eve::http2::transaction(out, http2));
-            let message = http2.sides.to_client.dns.as_ref().or(http2.sides.to_server.dns.as_ref());
-            if let Some(message) = message {
-                record.object("dns", |out| eve::dns::message(out, message, tx.id));
-            }
-        }
-        Record::Websocket(frame) => record.value("websocket", eve::websocket::frame(frame).into()),
-    }
-}
-
 impl<O: Output> Sink for Reporter<O> {
     fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>) {
         if let Some(detector) = &self.detector {
@@ -469,11 +506,13 @@ impl<O: Output> Sink for Reporter<O> {
 
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
         self.source = FROM_END;
+        self.apps.flow(flow.protocol(), flow.proto() == 6, transactions.created());
         if let Some(detector) = &mut self.detector {
             let memory = memory_of(&mut self.memory, flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
             alerts::keep_out(&mut self.matches, &mut memory.unlogged);
+            alerts::keep_files(&mut self.store, detector, flow);
             if !self.matches.is_empty() {
                 flow.set_alerted();
                 self.alerts(Some((&*flow, Direction::ToServer, transactions)), None);
@@ -495,7 +534,14 @@ impl<O: Output> Sink for Reporter<O> {
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());
         }
+        if let Some(sides) = transactions.protocols() {
+            record.text("app_proto_ts", sides.to_server.name());
+            record.text("app_proto_tc", sides.to_client.name());
+        }
         self.output.record(self.ts, "flow", record);
+        if let Some(store) = &mut self.store {
+            store.forget(flow.id().0);
+        }
         self.memory(flow).detection = FlowMemory::default();
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct RecordOptions {
     pub(crate) http_extended: bool,
     /// TLS records with all fields.
     pub(crate) tls_extended: bool,
+    /// Fields of TLS records, when they were chosen one by one.
+    pub(crate) tls_custom: Vec<String>,
     /// HTTP records with every header of requests, of responses.
     pub(crate) all_headers: [bool; 2],
     /// JA3 in TLS records.
@@ -48,6 +50,8 @@ pub(crate) struct RecordOptions {
     pub(crate) arp: bool,
     /// Words of Suricata's stand for names that were not seen.
     pub(crate) stand_ins: bool,
+    /// All DHCP messages are recorded with all fields, not the addresses that were given alone.
+    pub(crate) dhcp_extended: bool,
     /// DNS requests are recorded.
     pub(crate) dns_requests: bool,
     /// DNS responses are recorded.
@@ -68,6 +72,8 @@ pub(crate) struct RecordOptions {
     pub(crate) alert_payload_length: bool,
     /// Bytes of stream that alert records show at most.
     pub(crate) alert_payload_size: usize,
+    /// Bodies of HTTP in alert records: base64, printable.
+    pub(crate) alert_bodies: [bool; 2],
     /// What rules say of themselves, the flow and the application record in alert records.
     pub(crate) alert_metadata: bool,
     /// References of rules in alert records.
@@ -109,6 +115,7 @@ impl Default for RecordOptions {
             compress_ipv6: true,
             http_extended: true,
             tls_extended: true,
+            tls_custom: Vec::new(),
             all_headers: [false; 2],
             ja3: true,
             ja4: true,
@@ -117,6 +124,7 @@ impl Default for RecordOptions {
             anomaly_app: true,
             arp: false,
             stand_ins: false,
+            dhcp_extended: true,
             dns_requests: true,
             dns_responses: true,
             dns_types: Vec::new(),
@@ -127,6 +135,7 @@ impl Default for RecordOptions {
             alert_payload_printable: false,
             alert_payload_length: false,
             alert_payload_size: 4 << 10,
+            alert_bodies: [false; 2],
             alert_metadata: true,
             alert_references: true,
             xff: super::eve::xff::Xff::default(),
@@ -148,6 +157,8 @@ pub(crate) struct Settings {
     pub(crate) compat: bool,
     /// What becomes of flows that are encrypted from some point on.
     pub(crate) encrypted: Encrypted,
+    /// Files that are kept.
+    pub(crate) store: super::store::Options,
     /// Most alerts of one packet.
     pub(crate) max_alerts: Option<u16>,
 }
@@ -220,6 +231,11 @@ impl Settings {
             "http.request-body-limit" => self.engine.app.request_body_limit = input.size()?,
             "http.response-body-limit" => self.engine.app.response_body_limit = input.size()?,
             "http.decompress-layers" => self.engine.app.decompress_layers = input.size()?,
+            "files.store" => self.store.enabled = input.flag()?,
+            "files.store.all" => self.store.all = input.flag()?,
+            "files.store.per-file" => self.store.per_file = input.size64()?,
+            "files.store.quota" => self.store.quota = input.size64()?,
+            "files.store.describe" => self.store.describe = input.flag()?,
             "records.community-id-seed" => self.records.community_seed = input.number16()?,
             "records.ethernet" => self.records.ethernet = input.flag()?,
             "records.anomaly.decode" => self.records.anomaly_decode = input.flag()?,
@@ -228,6 +244,8 @@ impl Settings {
             "records.http.all-headers" => self.records.all_headers = [input.flag()?; 2],
             "records.alert.payload" => self.records.alert_payload = input.flag()?,
             "records.alert.packet" => self.records.alert_packet = input.flag()?,
+            "records.alert.http-body" => self.records.alert_bodies[0] = input.flag()?,
+            "records.alert.http-body-printable" => self.records.alert_bodies[1] = input.flag()?,
             "records.alert.payload-printable" => {
                 self.records.alert_payload_printable = input.flag()?;
             }

@@ -3,8 +3,11 @@
 //! The loop is the same for files and interfaces; what differs is the [`Source`]. Everything a
 //! worker touches per packet is its own.
 
+use std::sync::Arc;
+
 use capture::{FileError, FileReader, Frame};
 use net::{Engine, LinkType, Meta};
+use signature::RuleSet;
 
 use super::figures::Figures;
 use super::report::{Output, Reporter};
@@ -43,6 +46,10 @@ pub(crate) struct Worker<O> {
     sink: Reporter<O>,
     share: Share,
     frames: u64,
+    /// Checksums are verified where they are there.
+    checksums: bool,
+    /// Those of the last frame were not there yet.
+    pending: bool,
 }
 
 impl<O: Output> Worker<O> {
@@ -50,8 +57,10 @@ impl<O: Output> Worker<O> {
         // Flow ids of several workers must not meet.
         let first_id = share.index.wrapping_shl(48);
         let mut config = config;
-        sink.ask(&mut config);
-        Self { engine: Engine::new(config, first_id), sink, share, frames: 0 }
+        sink.ask(&mut config.app);
+        let checksums = config.decode.checksums;
+        let engine = Engine::new(config, first_id);
+        Self { engine, sink, share, frames: 0, checksums, pending: false }
     }
 
     /// Takes in all frames of a source.
@@ -73,9 +82,24 @@ impl<O: Output> Worker<O> {
             {
                 continue;
             }
+            if frame.checksums_pending != self.pending {
+                self.pending = frame.checksums_pending;
+                self.engine.verify_checksums(self.checksums && !self.pending);
+            }
             self.engine.packet(meta, frame.bytes, &mut self.sink);
         }
         Ok(())
+    }
+
+    /// The rules it goes by.
+    pub(crate) fn rules(&self) -> Option<&RuleSet> {
+        self.sink.rules()
+    }
+
+    /// Goes on with other rules from the next packet on; flows stay.
+    pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
+        self.sink.renew(rules);
+        self.sink.ask(self.engine.app());
     }
 
     /// Lets time pass while no packet comes; `ts` in microseconds since the epoch.
@@ -85,7 +109,11 @@ impl<O: Output> Worker<O> {
 
     /// What was counted so far.
     pub(crate) fn figures(&self) -> Figures {
-        Figures { net: self.engine.stats(), scan: self.sink.scan_figures() }
+        Figures {
+            net: self.engine.stats(),
+            scan: self.sink.scan_figures(),
+            apps: self.sink.app_figures(),
+        }
     }
 
     /// Ends all flows; the output and what was counted.

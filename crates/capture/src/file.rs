@@ -244,6 +244,7 @@ impl FileReader {
             bytes: self.record.get(found.start..end).unwrap_or_default(),
             wire_len: found.wire_len,
             link: found.link,
+            checksums_pending: false,
         }))
     }
 

@@ -5,6 +5,12 @@ use std::path::Path;
 
 use crate::FileReader;
 
+/// A block of the kernel's ring.
+#[cfg(target_os = "linux")]
+pub fn fuzz_block(data: &[u8]) {
+    crate::live::fuzz_block(data);
+}
+
 /// A capture file of any format, compressed or not.
 ///
 /// # Panics

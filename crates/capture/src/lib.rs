@@ -1,8 +1,9 @@
 //! Frames from capture files and network interfaces.
 //!
 //! Two sources give the same [`Frame`]: [`FileReader`] reads pcap and pcapng (also gzip or zstd
-//! compressed), [`Live`] reads an interface through libpcap. Nothing is decoded here. The only crate
-//! in which unsafe code is allowed, and only in [`live`].
+//! compressed), [`Live`] reads an interface, through the kernel's ring on Linux and through libpcap
+//! elsewhere. Nothing is decoded here. The only crate in which unsafe code is allowed, and only in
+//! [`live`].
 
 pub mod file;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -13,7 +14,7 @@ pub mod live;
 mod tests;
 
 pub use file::{FileError, FileReader};
-pub use live::{Live, LiveError, LiveOptions, LiveStats};
+pub use live::{Live, LiveError, LiveOptions, LiveStats, Method, Share};
 
 /// One captured frame, borrowed from its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,4 +29,7 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     /// Link type, by pcap's `LINKTYPE_` numbers.
     pub link: u16,
+    /// Checksums of this frame were left to the network card that sends it: they are not there yet
+    /// and not to be verified. False where the source does not tell.
+    pub checksums_pending: bool,
 }

@@ -1,23 +1,58 @@
-//! Frames from a network interface, through libpcap.
+//! Frames from a network interface.
 //!
-//! Reads never block: [`Live::wait`] polls with a timeout of our own, because libpcap's read timeout
-//! on Linux only starts with the first packet. Several workers share an interface by
-//! `PACKET_FANOUT`: the kernel gives both directions of a flow to the same one.
+//! Two ways give the same frames: on Linux [`ring`] reads the kernel's own ring without a copy;
+//! [`libpcap`] works on every system and stands in where the ring cannot be had. Reads never block:
+//! [`Live::wait`] polls with a timeout of our own, so that timers run while nothing comes. Several
+//! workers share an interface by `PACKET_FANOUT`: the kernel gives both directions of a flow to the
+//! same one.
+
+mod fanout;
+mod libpcap;
+#[cfg(target_os = "linux")]
+mod ring;
+mod socket;
 
 #[cfg(test)]
 mod tests;
 
-use std::os::fd::AsRawFd as _;
-
-use pcap::{Active, Capture};
-
+pub use self::fanout::Share;
 use crate::Frame;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(target_os = "linux")]
+pub(crate) use ring::block::fuzz_block;
+
+/// How frames come from the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// The ring where there is one, else libpcap.
+    #[default]
+    Auto,
+    /// The kernel's ring, or nothing.
+    Ring,
+    /// libpcap.
+    Libpcap,
+}
+
+impl Method {
+    /// Its name in settings and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Ring => "ring",
+            Self::Libpcap => "libpcap",
+        }
+    }
+}
 
 /// How an interface is read.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
     /// Interface name.
     pub interface: String,
+    /// How frames come.
+    pub method: Method,
     /// Filter in pcap's language; empty for everything.
     pub filter: String,
     /// Bytes kept per packet.
@@ -28,6 +63,8 @@ pub struct LiveOptions {
     pub promiscuous: bool,
     /// Share the interface with the other workers of this group; `None` for one worker.
     pub fanout_group: Option<u16>,
+    /// What workers of a group share by.
+    pub share: Share,
 }
 
 impl LiveOptions {
@@ -36,11 +73,13 @@ impl LiveOptions {
     pub fn new(interface: &str) -> Self {
         Self {
             interface: interface.to_owned(),
+            method: Method::Auto,
             filter: String::new(),
             snaplen: 262_144,
             buffer: 64 << 20,
             promiscuous: true,
             fanout_group: None,
+            share: Share::Flows,
         }
     }
 }
@@ -56,6 +95,17 @@ pub enum LiveError {
         /// Why.
         #[source]
         source: pcap::Error,
+    },
+    /// The kernel refused a ring, or what it needs.
+    #[error("cannot {action} for the capture ring on {interface}")]
+    Ring {
+        /// The interface.
+        interface: String,
+        /// What was refused.
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// The kernel refused to share the interface.
     #[error("cannot join fanout group {group} on {interface}")]
@@ -82,25 +132,27 @@ pub enum LiveError {
 /// Counters of the kernel since the interface was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LiveStats {
-    /// Packets that passed the filter.
+    /// Packets that passed the filter, those that were dropped then included.
     pub received: u64,
     /// Packets dropped because the buffer was full.
     pub dropped: u64,
-    /// Packets dropped by interface or driver.
+    /// Packets dropped by interface or driver before any filter; the same number for every worker of
+    /// a group, as it is the interface's.
     pub interface_dropped: u64,
 }
 
 /// An interface being read by one worker.
+#[derive(Debug)]
 pub struct Live {
-    handle: Capture<Active>,
-    interface: String,
-    link: u16,
+    source: Source,
+    fallback: Option<LiveError>,
 }
 
-impl std::fmt::Debug for Live {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("interface", &self.interface).finish_non_exhaustive()
-    }
+#[derive(Debug)]
+enum Source {
+    #[cfg(target_os = "linux")]
+    Ring(ring::Ring),
+    Libpcap(libpcap::Handle),
 }
 
 impl Live {
@@ -109,74 +161,45 @@ impl Live {
     /// # Errors
     /// [`LiveError`] when it does not exist, is not permitted, or the filter is wrong.
     pub fn open(options: &LiveOptions) -> Result<Self, LiveError> {
-        let failed = |source| LiveError::Pcap { interface: options.interface.clone(), source };
-        let mut handle = Capture::from_device(options.interface.as_str())
-            .map_err(failed)?
-            .promisc(options.promiscuous)
-            .snaplen(options.snaplen)
-            .buffer_size(options.buffer)
-            // Immediate mode costs twenty times the CPU: one wakeup per packet.
-            .immediate_mode(false)
-            .timeout(20)
-            .open()
-            .and_then(Capture::setnonblock)
-            .map_err(failed)?;
-        if !options.filter.is_empty() {
-            handle.filter(&options.filter, true).map_err(failed)?;
+        let mut fallback = None;
+        #[cfg(target_os = "linux")]
+        if options.method != Method::Libpcap {
+            match ring::Ring::open(options) {
+                Ok(ring) => return Ok(Self { source: Source::Ring(ring), fallback }),
+                Err(error) if options.method == Method::Ring => return Err(error),
+                Err(error) => fallback = Some(error),
+            }
         }
-        let link = u16::try_from(handle.get_datalink().0).unwrap_or(u16::MAX);
-        let live = Self { handle, interface: options.interface.clone(), link };
-        if let Some(group) = options.fanout_group {
-            live.join_fanout(group)?;
-        }
-        Ok(live)
+        let handle = libpcap::Handle::open(options)?;
+        Ok(Self { source: Source::Libpcap(handle), fallback })
     }
 
-    #[expect(unsafe_code, reason = "libpcap has no call for PACKET_FANOUT")]
-    fn join_fanout(&self, group: u16) -> Result<(), LiveError> {
-        // By flow hash, fragments joined first so that they follow their flow.
-        let mode = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG;
-        let value: libc::c_uint = mode << 16 | u32::from(group);
-        let size = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(4);
-        // SAFETY: the descriptor is open as long as `self`; the option is read from `value`, which
-        // lives across the call, and `size` is its size.
-        let result = unsafe {
-            libc::setsockopt(
-                self.handle.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_FANOUT,
-                std::ptr::from_ref(&value).cast(),
-                size,
-            )
-        };
-        if result == 0 {
-            return Ok(());
+    /// How frames come: never [`Method::Auto`].
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match &self.source {
+            #[cfg(target_os = "linux")]
+            Source::Ring(_) => Method::Ring,
+            Source::Libpcap(_) => Method::Libpcap,
         }
-        Err(LiveError::Fanout {
-            interface: self.interface.clone(),
-            group,
-            source: std::io::Error::last_os_error(),
-        })
+    }
+
+    /// Why there is no ring, when one was wanted.
+    #[must_use]
+    pub fn fallback(&self) -> Option<&LiveError> {
+        self.fallback.as_ref()
     }
 
     /// Waits until there are packets or the time is over.
     ///
     /// # Errors
-    /// [`LiveError::Wait`] when the descriptor cannot be polled.
-    #[expect(unsafe_code, reason = "libpcap's own timeout does not run without packets")]
-    pub fn wait(&self, milliseconds: i32) -> Result<bool, LiveError> {
-        let mut poll =
-            libc::pollfd { fd: self.handle.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid pollfd that lives across the call.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
-        if ready >= 0 {
-            return Ok(ready > 0);
+    /// [`LiveError::Wait`] when the interface is down or gone.
+    pub fn wait(&mut self, milliseconds: i32) -> Result<bool, LiveError> {
+        match &mut self.source {
+            #[cfg(target_os = "linux")]
+            Source::Ring(ring) => ring.wait(milliseconds),
+            Source::Libpcap(handle) => handle.wait(milliseconds),
         }
-        let source = std::io::Error::last_os_error();
-        if source.kind() == std::io::ErrorKind::Interrupted {
-            return Ok(false);
-        }
-        Err(LiveError::Wait { interface: self.interface.clone(), source })
     }
 
     /// The next packet, `None` when there is none now.
@@ -184,35 +207,22 @@ impl Live {
     /// # Errors
     /// [`LiveError::Pcap`] when the interface is gone.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
-        let link = self.link;
-        match self.handle.next_packet() {
-            Ok(packet) => {
-                let seconds = packet.header.ts.tv_sec.saturating_mul(1_000_000);
-                Ok(Some(Frame {
-                    ts: seconds.saturating_add(packet.header.ts.tv_usec),
-                    interface: 0,
-                    bytes: packet.data,
-                    wire_len: packet.header.len,
-                    link,
-                }))
-            }
-            Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => Ok(None),
-            Err(source) => Err(LiveError::Pcap { interface: self.interface.clone(), source }),
+        match &mut self.source {
+            #[cfg(target_os = "linux")]
+            Source::Ring(ring) => Ok(ring.next_frame()),
+            Source::Libpcap(handle) => handle.next_frame(),
         }
     }
 
     /// The kernel's counters.
     ///
     /// # Errors
-    /// [`LiveError::Pcap`] when they cannot be read.
+    /// When they cannot be read.
     pub fn stats(&mut self) -> Result<LiveStats, LiveError> {
-        match self.handle.stats() {
-            Ok(stat) => Ok(LiveStats {
-                received: u64::from(stat.received),
-                dropped: u64::from(stat.dropped),
-                interface_dropped: u64::from(stat.if_dropped),
-            }),
-            Err(source) => Err(LiveError::Pcap { interface: self.interface.clone(), source }),
+        match &mut self.source {
+            #[cfg(target_os = "linux")]
+            Source::Ring(ring) => ring.stats(),
+            Source::Libpcap(handle) => handle.stats(),
         }
     }
 }

@@ -21,16 +21,24 @@
 mod ber;
 pub mod dcerpc;
 pub mod detect;
+pub mod dhcp;
 pub mod dns;
 pub mod expect;
 pub mod file;
+pub mod frame;
 pub mod ftp;
 pub mod http;
 pub mod http2;
 pub mod krb5;
+pub mod ldap;
 mod lines;
 pub mod mime;
+pub mod ntp;
+pub mod pop3;
 mod protocol;
+pub mod quic;
+pub mod rfb;
+pub mod sides;
 pub mod sip;
 pub mod smb;
 pub mod smtp;
@@ -38,6 +46,7 @@ pub mod snmp;
 pub mod ssh;
 #[cfg(test)]
 pub(crate) mod template;
+pub mod tftp;
 pub mod tls;
 mod transaction;
 pub mod websocket;
@@ -111,6 +120,8 @@ pub struct AppConfig {
     pub max_transactions: usize,
     /// Protocols that are not parsed, a bit per [`Protocol`].
     pub disabled: u64,
+    /// Frames are looked for, see [`frame`].
+    pub frames: bool,
     /// Files in transit.
     pub files: file::FileConfig,
     /// SMTP and the mails in it.
@@ -164,6 +175,7 @@ impl Default for AppConfig {
             ports: Ports::default(),
             max_transactions: 512,
             disabled: 0,
+            frames: false,
             files: file::FileConfig::default(),
             smtp: smtp::Config::default(),
             ftp: ftp::Config::default(),
@@ -215,6 +227,7 @@ pub struct AppLayer {
     skipped: PerDirection<u64>,
     reversed: bool,
     expected: Option<Expected>,
+    frames: Option<Box<frame::Frames>>,
     txs: TxList,
 }
 
@@ -268,6 +281,12 @@ impl AppLayer {
             State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
             State::Probing => self.probe(dir, bytes, cx),
             State::Parsing(parser) => {
+                if self.txs.sides.is_new(dir) {
+                    self.txs.sides.look(dir, bytes, cx);
+                }
+                if let Some(frames) = &mut self.frames {
+                    frames.data(dir, bytes, &mut self.txs.frames);
+                }
                 parser.data(dir, bytes, &mut self.txs);
                 if let Some(expected) = parser.expect() {
                     self.expected = Some(expected);
@@ -289,11 +308,15 @@ impl AppLayer {
         match &mut self.state {
             State::Probing => {
                 *self.gave_up.get_mut(dir) = true;
+                self.txs.sides.event(sides::SKIPPED);
                 if !self.seen.get(dir).is_empty() {
                     self.skip(dir, missing);
                 }
             }
-            State::Parsing(parser) => parser.gap(dir, missing, &mut self.txs),
+            State::Parsing(parser) => {
+                parser.gap(dir, missing, &mut self.txs);
+                self.cut_frames(dir);
+            }
             State::Passive | State::Failed => {}
         }
     }
@@ -301,8 +324,17 @@ impl AppLayer {
     /// Nothing more will come in one direction.
     pub fn end(&mut self, dir: Direction) {
         match &mut self.state {
-            State::Parsing(parser) => parser.end(dir, &mut self.txs),
+            State::Parsing(parser) => {
+                parser.end(dir, &mut self.txs);
+                self.cut_frames(dir);
+            }
             State::Probing | State::Passive | State::Failed => {}
+        }
+    }
+
+    fn cut_frames(&mut self, dir: Direction) {
+        if let Some(frames) = &mut self.frames {
+            frames.cut(dir, &mut self.txs.frames);
         }
     }
 
@@ -421,9 +453,22 @@ impl AppLayer {
         if !cx.config.is_enabled(protocol) {
             return self.fail();
         }
+        if dir == Direction::ToClient
+            && matches!(protocol, Protocol::Http | Protocol::Tls)
+            && cx.transport == Transport::Tcp
+            && self.protocol == Protocol::Unknown
+            && self.seen.to_server.is_empty()
+        {
+            self.txs.sides.event(sides::WRONG_DIRECTION);
+        }
+        self.txs.sides.begin(protocol, dir, cx);
         self.protocol = protocol;
         self.txs.set_limit(cx.config.max_transactions);
         self.state = parser_of(protocol, cx).map_or(State::Passive, State::Parsing);
+        if cx.config.frames {
+            let at = self.frames.take().map(|frames| frames.position()).unwrap_or_default();
+            self.frames = frame::Frames::new(protocol, cx.transport, at).map(Box::new);
+        }
         let seen = std::mem::take(&mut self.seen);
         for side in [dir.reverse(), dir] {
             self.data(side, seen.get(side), cx);
@@ -438,12 +483,20 @@ impl AppLayer {
     fn switch(&mut self, dir: Direction, switch: Switch, cx: &AppContext<'_>) {
         let Switch { to, parser, rest } = switch;
         self.txs.complete_all();
+        if let Some(frames) = &mut self.frames {
+            frames.give_back(&rest);
+        }
         if to.is_some_and(|protocol| !cx.config.is_enabled(protocol)) {
             // What follows is not looked at; the flow stays what it was.
             self.state = State::Passive;
             return;
         }
         self.txs.original.get_or_insert(self.protocol);
+        self.txs.sides.wanted = match self.protocol {
+            // STARTTLS (RFC 3207), AUTH TLS (RFC 4217), StartTLS (RFC 4511), STLS (RFC 2595).
+            Protocol::Smtp | Protocol::Ftp | Protocol::Ldap | Protocol::Pop3 => Some(Protocol::Tls),
+            _ => to,
+        };
         self.state = State::Probing;
         self.seen = PerDirection::default();
         self.gave_up = PerDirection::default();
@@ -476,6 +529,13 @@ fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParse
         Protocol::Dcerpc => Box::new(dcerpc::Parser::new(cx.transport)),
         Protocol::Smb => Box::new(smb::Parser::new(cx.config)),
         Protocol::Snmp => Box::new(snmp::Parser),
+        Protocol::Ldap => Box::new(ldap::Parser::new(cx.transport == Transport::Udp)),
+        Protocol::Pop3 => Box::new(pop3::Parser::default()),
+        Protocol::Quic => Box::new(quic::Parser::default()),
+        Protocol::Dhcp => Box::new(dhcp::Parser),
+        Protocol::Ntp => Box::new(ntp::Parser),
+        Protocol::Tftp => Box::new(tftp::Parser),
+        Protocol::Rfb => Box::new(rfb::Parser::default()),
         Protocol::Krb5 => Box::new(krb5::Parser::new(cx.transport == Transport::Tcp)),
         Protocol::Sip => Box::new(sip::Parser::new(cx.transport == Transport::Tcp)),
         _ => return None,

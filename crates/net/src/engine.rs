@@ -105,6 +105,17 @@ impl Engine {
         stats
     }
 
+    /// Settings of detection and parsers, for flows and transactions that begin from now on.
+    pub fn app(&mut self) -> &mut crate::app::AppConfig {
+        &mut self.config.app
+    }
+
+    /// Whether checksums of the frames that follow are verified, for sources that know which of them
+    /// have none yet.
+    pub fn verify_checksums(&mut self, verify: bool) {
+        self.config.decode.checksums = verify;
+    }
+
     /// Takes in one frame.
     pub fn packet<S: Sink>(&mut self, meta: Meta, bytes: &[u8], sink: &mut S) {
         self.stats.packets = self.stats.packets.saturating_add(1);
@@ -261,16 +272,20 @@ impl Engine {
                 self.end_flow(flow, reason, sink);
             }
         }
-        match self.flows.insert(key, source_is_low, packet.meta.ts) {
-            Ok(slot) => {
-                self.stats.flows = self.stats.flows.saturating_add(1);
-                Some((slot, source_is_low))
-            }
-            Err(_) => {
-                self.stats.flows_shed = self.stats.flows_shed.saturating_add(1);
-                None
-            }
+        let mut inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
+        if inserted.is_err()
+            && let Some(flow) = self.flows.give_up(packet.meta.ts)
+        {
+            self.stats.flows_evicted = self.stats.flows_evicted.saturating_add(1);
+            self.end_flow(flow, EndReason::Forced, sink);
+            inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
         }
+        let counter = match inserted {
+            Ok(_) => &mut self.stats.flows,
+            Err(_) => &mut self.stats.flows_shed,
+        };
+        *counter = counter.saturating_add(1);
+        Some((inserted.ok()?, source_is_low))
     }
 
     fn tracked(&self, key: FlowKey, packet: &Packet<'_>) -> FlowKey {

@@ -1,5 +1,11 @@
 //! Entry points for fuzzers: any bytes, no panic, no unbounded work.
 
+mod stream;
+mod web;
+
+pub use stream::fuzz_stream;
+pub use web::{fuzz_dns, fuzz_http, fuzz_http2, fuzz_tls, fuzz_websocket};
+
 use crate::app::detect::Transport;
 use crate::app::{AppConfig, AppContext, AppLayer, TxList};
 use crate::engine::InFlow;
@@ -121,6 +127,11 @@ const BEGINNINGS: &[&[(Direction, &[u8])]] = &[
     ],
     &[(Direction::ToClient, b"220 a FTP\r\n"), (Direction::ToServer, b"PASV\r\n")],
     &[(Direction::ToServer, b"SSH-2.0-a\r\n"), (Direction::ToClient, b"SSH-2.0-b\r\n")],
+    &[
+        (Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+        (Direction::ToClient, b"\0\0\0\x04\0\0\0\0\0"),
+    ],
+    &[(Direction::ToClient, b"RFB 003.008\n"), (Direction::ToServer, b"RFB 003.008\n")],
 ];
 
 /// A mail and a form, each read whole and in two pieces, which must come to the same.
@@ -229,6 +240,45 @@ pub fn fuzz_krb5(data: &[u8]) {
     });
 }
 
+/// LDAP: see [`parser`]; each piece is an operation in a message.
+pub fn fuzz_ldap(data: &[u8]) {
+    parser(Protocol::Ldap, data, |piece| {
+        let tag = piece.first().map_or(0x63, |byte| 0x40 | byte & 0x3f);
+        let body = piece.get(1..).unwrap_or_default();
+        let [high, low] = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let inner = [&[2, 1, 1, tag, 0x82, high, low][..], body].concat();
+        let [high, low] = u16::try_from(inner.len()).unwrap_or(u16::MAX).to_be_bytes();
+        [&[0x30, 0x82, high, low][..], &inner].concat()
+    });
+}
+
+/// QUIC: see [`parser`]; each piece is what follows the head of a packet.
+pub fn fuzz_quic(data: &[u8]) {
+    parser(Protocol::Quic, data, |piece| match piece.first() {
+        Some(byte) if byte & 1 == 0 => [&[0xc0, 0, 0, 0, 1][..], piece].concat(),
+        _ => [&[0xc3][..], b"Q046\x50", piece].concat(),
+    });
+}
+
+/// RFB: see [`parser`].
+pub fn fuzz_rfb(data: &[u8]) {
+    parser(Protocol::Rfb, data, <[u8]>::to_vec);
+}
+
+/// POP3: see [`parser`]; each piece is a line.
+pub fn fuzz_pop3(data: &[u8]) {
+    parser(Protocol::Pop3, data, |piece| [piece, b"\r\n"].concat());
+}
+
+/// DHCP: see [`parser`]; each piece is what options a message has.
+pub fn fuzz_dhcp(data: &[u8]) {
+    parser(Protocol::Dhcp, data, |piece| {
+        let mut message = vec![1, 1, 6];
+        message.resize(236, 0);
+        [&message[..], &[0x63, 0x82, 0x53, 0x63], piece].concat()
+    });
+}
+
 /// SSH: see [`parser`]; each piece is a packet behind the banners.
 pub fn fuzz_ssh(data: &[u8]) {
     parser(Protocol::Ssh, data, |piece| {
@@ -259,6 +309,8 @@ fn beginning(protocol: Protocol, which: u8) -> &'static [(Direction, &'static [u
         Protocol::Smtp => 1_usize.saturating_add(usize::from(which & 1)),
         Protocol::Ftp => 3,
         Protocol::Ssh => 4,
+        Protocol::Http2 => 5,
+        Protocol::Rfb => 6,
         _ => 0,
     };
     BEGINNINGS.get(at).copied().unwrap_or_default()
@@ -269,7 +321,7 @@ fn beginning(protocol: Protocol, which: u8) -> &'static [(Direction, &'static [u
 fn parser(protocol: Protocol, data: &[u8], message: impl Fn(&[u8]) -> Vec<u8>) {
     let Some((kind, rest)) = data.split_first() else { return };
     let transport = if *kind & 1 == 0 { Transport::Tcp } else { Transport::Udp };
-    let config = AppConfig::default();
+    let config = AppConfig { frames: *kind & 0x80 != 0, ..AppConfig::default() };
     let cx = AppContext { config: &config, transport, ports: (50_000, 50_001) };
     let mut app = AppLayer::started(protocol, &cx);
     if *kind & 2 == 0 {

@@ -64,6 +64,26 @@ const DCERPC: &[AppProto] = &[Dcerpc, Smb];
 const SNMP: &[AppProto] = &[Snmp];
 const KRB5: &[AppProto] = &[Krb5];
 const SIP: &[AppProto] = &[Sip];
+const QUIC: &[AppProto] = &[Quic];
+const LDAP: &[AppProto] = &[AppProto::Ldap];
+const NTP: &[AppProto] = &[AppProto::Ntp];
+const RFB: &[AppProto] = &[AppProto::Rfb];
+const FRAMES: &[AppProto] = &[
+    Http,
+    Http2,
+    Doh2,
+    Dns,
+    AppProto::Mdns,
+    AppProto::Llmnr,
+    Smtp,
+    Dcerpc,
+    Ssh,
+    Tls,
+    Websocket,
+    Smb,
+    Sip,
+    AppProto::Ldap,
+];
 const FILES: &[AppProto] = &[Http, Http2, Doh2, Smtp, Ftp, FtpData, Smb, Nfs];
 
 macro_rules! buffers {
@@ -142,12 +162,12 @@ buffers! {
     TlsRandomTime: "tls.random_time", Both, TLS, Single; "Its first four bytes."
     TlsRandomBytes: "tls.random_bytes", Both, TLS, Single; "The rest of it."
     TlsSni: "tls.sni" | "tls_sni", ToServer, TLS, Single; "Server name of the client hello."
-    TlsCertSubject: "tls.cert_subject" | "tls_cert_subject", ToClient, TLS, Single; "Subject of the server certificate."
-    TlsCertIssuer: "tls.cert_issuer" | "tls_cert_issuer", ToClient, TLS, Single; "Issuer of the server certificate."
-    TlsCertSerial: "tls.cert_serial" | "tls_cert_serial", ToClient, TLS, Single; "Serial number `0A:1B:..`."
-    TlsCertFingerprint: "tls.cert_fingerprint" | "tls_cert_fingerprint", ToClient, TLS, Single; "SHA-1 `0a:1b:..`."
-    TlsCerts: "tls.certs", ToClient, TLS, Multi; "Certificates in DER."
-    TlsSubjectAltName: "tls.subjectaltname", ToClient, TLS, Multi; "Subject alternative names."
+    TlsCertSubject: "tls.cert_subject" | "tls_cert_subject", Both, TLS, Single; "Subject of the certificate of the side."
+    TlsCertIssuer: "tls.cert_issuer" | "tls_cert_issuer", Both, TLS, Single; "Issuer of the certificate of the side."
+    TlsCertSerial: "tls.cert_serial" | "tls_cert_serial", Both, TLS, Single; "Serial number `0A:1B:..`."
+    TlsCertFingerprint: "tls.cert_fingerprint" | "tls_cert_fingerprint", Both, TLS, Single; "SHA-1 `0a:1b:..`."
+    TlsCerts: "tls.certs", Both, TLS, Multi; "Certificates in DER."
+    TlsSubjectAltName: "tls.subjectaltname", Both, TLS, Multi; "Subject alternative names."
     TlsAlpn: "tls.alpn", Both, TLS, Multi; "Protocols offered or chosen."
     Ja3Hash: "ja3.hash" | "ja3_hash", ToServer, JA, Single; "MD5 of the JA3 string, lowercase hex."
     Ja3String: "ja3.string" | "ja3_string", ToServer, JA, Single; "JA3 string."
@@ -201,6 +221,19 @@ buffers! {
     SipUserAgent: "sip.user_agent", Both, SIP, Multi; "Values of User-Agent."
     SipContentType: "sip.content_type", Both, SIP, Multi; "Values of Content-Type."
     SipContentLength: "sip.content_length", Both, SIP, Multi; "Values of Content-Length."
+    QuicVersion: "quic.version", Both, QUIC, Single; "Version, four bytes."
+    QuicSni: "quic.sni", ToServer, QUIC, Single; "Server name of the client hello."
+    QuicUa: "quic.ua", ToServer, QUIC, Single; "What a client of Google's versions says it is."
+    QuicCyuHash: "quic.cyu.hash", ToServer, QUIC, Multi; "MD5 of the CYU string, lowercase hex."
+    QuicCyuString: "quic.cyu.string", ToServer, QUIC, Multi; "CYU string: version and tags of Google's versions."
+    LdapRequestDn: "ldap.request.dn", ToServer, LDAP, Single; "Name of the entry a request is about."
+    LdapRequestAttributeType: "ldap.request.attribute_type", ToServer, LDAP, Multi; "Types of attributes in a request."
+    LdapResponsesDn: "ldap.responses.dn", ToClient, LDAP, Multi; "Names of entries in responses."
+    LdapResponsesAttributeType: "ldap.responses.attribute_type", ToClient, LDAP, Multi; "Types of attributes in responses."
+    LdapResponsesMessage: "ldap.responses.message", ToClient, LDAP, Multi; "What results say in words."
+    Frame: "frame", Both, FRAMES, Single; "A unit that the protocol sends, of the kind that the rule names."
+    NtpReferenceId: "ntp.reference_id", Both, NTP, Single; "Reference identifier, four bytes."
+    RfbName: "rfb.name", ToClient, RFB, Single; "Name of the desktop."
     TcpHdr: "tcp.hdr", Packet, NONE, Single; "TCP header."
     UdpHdr: "udp.hdr", Packet, NONE, Single; "UDP header."
     Ipv4Hdr: "ipv4.hdr", Packet, NONE, Single; "IPv4 header."

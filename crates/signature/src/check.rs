@@ -12,6 +12,7 @@ pub(crate) mod dataset;
 pub(crate) mod dcerpc;
 mod file;
 mod finish;
+mod frame;
 mod header;
 mod hint;
 mod krb5;

@@ -18,7 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     Source, Support,
-    check::{AddressSet, Rule, dataset::Dataset, pool::Pool, ranges::Ranges},
+    check::{
+        AddressSet, Rule,
+        dataset::Dataset,
+        pool::{Names, Pool},
+        ranges::Ranges,
+    },
     compile::{
         need::Needs,
         plan::{Plan, Planner},
@@ -41,7 +46,7 @@ pub struct RuleSet {
     pub(crate) regexes: Vec<LazyRegex>,
     pub(crate) plan: Plan,
     pub(crate) needs: Needs,
-    pub(crate) flow_bits: Vec<Box<str>>,
+    pub(crate) names: Names,
     pub(crate) datasets: Vec<Dataset>,
 }
 
@@ -63,12 +68,19 @@ pub(crate) fn compile(
     let mut plan =
         Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
             .plan();
+    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+    let names = Names {
+        lineage: if pool.lineage == 0 { generation } else { pool.lineage },
+        flow_bits: pool.flow_bits.into_values(),
+        host_bits: pool.host_bits.into_values(),
+        flow_ints: pool.flow_ints.into_values(),
+    };
     let needs = Needs::new(&rules, &addresses, &ports);
     for groups in plan.packet.iter_mut().chain(&mut plan.stream) {
         groups.note_needs(&needs);
     }
     RuleSet {
-        generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+        generation,
         rules,
         places,
         sources,
@@ -78,7 +90,7 @@ pub(crate) fn compile(
         regexes,
         plan,
         needs,
-        flow_bits: pool.flow_bits.into_values(),
+        names,
         datasets: pool.datasets,
     }
 }

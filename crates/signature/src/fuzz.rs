@@ -47,6 +47,61 @@ pub fn fuzz_scan(data: &[u8]) {
     }
 }
 
+/// Contents of at most eight bytes, then a payload: which rules match must be what a search for each
+/// content says. A byte for their number; for each a byte for length and modifiers, then its bytes.
+pub fn fuzz_prefilter(data: &[u8]) {
+    let Some((count, mut rest)) = data.split_first() else { return };
+    let (mut text, mut contents) = (String::new(), Vec::new());
+    for sid in 1..=u32::from(count % 40) {
+        let Some((kind, tail)) = rest.split_first() else { break };
+        let Some((content, tail)) = tail.split_at_checked(usize::from(kind & 7) + 1) else { break };
+        rest = tail;
+        let (nocase, ends) = (kind & 8 != 0, kind & 16 != 0);
+        text.push_str("alert udp any any -> any any (content:\"|");
+        content.iter().for_each(|byte| text.push_str(&format!("{byte:02x} ")));
+        text.push_str("|\"; ");
+        text.push_str(if nocase { "nocase; " } else { "" });
+        text.push_str(if ends { "endswith; " } else { "" });
+        text.push_str(&format!("sid:{sid};)\n"));
+        contents.push((sid, content, nocase, ends));
+    }
+    let payload = rest;
+    let same = |nocase: bool, there: &[u8], content: &[u8]| {
+        if nocase { there.eq_ignore_ascii_case(content) } else { there == content }
+    };
+    let expected: Vec<u32> = contents
+        .into_iter()
+        .filter(|(_, content, nocase, ends)| {
+            let mut places = payload.windows(content.len());
+            if *ends {
+                places.next_back().is_some_and(|there| same(*nocase, there, content))
+            } else {
+                places.any(|there| same(*nocase, there, content))
+            }
+        })
+        .map(|(sid, ..)| sid)
+        .collect();
+    let source = Source { name: "fuzz".to_owned(), text: text.into_bytes() };
+    let (rules, report) = RuleSet::load(vec![source], &LoadOptions::default());
+    assert!(report.rejected.is_empty(), "{:?}", report.rejected);
+    let (tables, mut scratch) = (Tables::default(), Scratch::new(&rules));
+    let packet = PacketView {
+        ip: IpFields { version: 4, ..IpFields::default() },
+        ip_proto: 17,
+        src_port: Some(1),
+        dst_port: Some(80),
+        payload,
+        ..PacketView::default()
+    };
+    let mut scan = Scan::begin(&rules, &tables, &mut scratch, &packet, None);
+    scan.packet();
+    let outcome = scan.finish();
+    let sids: Vec<u32> =
+        outcome.matches.iter().filter_map(|m| rules.rule(m.rule)).map(|rule| rule.sid).collect();
+    let told = sids.len() + usize::try_from(outcome.beyond_limit).unwrap_or(usize::MAX);
+    assert_eq!((told, sids.as_slice()), (expected.len(), &expected[..sids.len()]), "{rules:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -116,6 +171,13 @@ mod tests {
             data.extend_from_slice(b"\n\n");
             data.extend_from_slice(&traffic);
             fuzz_scan(&data);
+        }
+
+        #[test]
+        fn the_prefilter_finds_what_a_search_finds(data in proptest::collection::vec(any::<u8>(), 0..400)) {
+            fuzz_prefilter(&data);
+            // Few letters, so that much is found.
+            fuzz_prefilter(&data.iter().map(|byte| b"aAb\x10\x1b\x0a"[usize::from(*byte) % 6]).collect::<Vec<_>>());
         }
 
         #[test]

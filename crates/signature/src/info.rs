@@ -1,7 +1,7 @@
 //! What a rule says of itself, for alerts and listings.
 
 use crate::{
-    Action, FileStore, Note, RuleId, RuleSet, Tag, Target,
+    Action, FileStore, Names, Note, RuleId, RuleSet, Tag, Target,
     check::{classification, rule::Post},
 };
 
@@ -53,6 +53,12 @@ impl RuleInfo<'_> {
 }
 
 impl RuleSet {
+    /// The names that states keep by number, for the set that will replace this one.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// How many rules it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -123,7 +129,7 @@ impl RuleSet {
     /// Name of a flowbit by its number.
     #[must_use]
     pub fn flow_bit_name(&self, bit: u32) -> Option<&str> {
-        self.flow_bits.get(bit as usize).map(AsRef::as_ref)
+        self.names.flow_bits.get(bit as usize).map(AsRef::as_ref)
     }
 
     /// What a note adds to an alert: name and JSON text.

@@ -33,7 +33,8 @@
 //! when it is complete; calling it again without progress costs little and finds nothing twice. [`RuleSet`] is
 //! immutable and shared (`Arc`); [`Tables`] (thresholds, bits of hosts) is shared and locked only on matches;
 //! [`Scratch`] belongs to one worker, [`FlowState`] to one flow, [`TxState`] to one transaction (both directions).
-//! After a change of rules, `FlowState` and `TxState` made under the old set reset themselves.
+//! After a change of rules, `TxState` made under the old set resets itself, and so does `FlowState`, which keeps its
+//! bits and counters when the new set was loaded with the old one's [`Names`].
 //!
 //! Stages, one folder each: `parse` (text to raw options with positions), `check` (raw options to meaning, or an
 //! error naming the keyword: nothing is ignored), `compile` (order, fast patterns, prefilters), `scan`.
@@ -57,6 +58,7 @@ mod view;
 
 pub use buffer::{Buffer, Sides};
 pub use check::{
+    pool::Names,
     rule::{Action, FileStore, FileStoreScope, Tag, TagHost, TagMetric, Target},
     vars::Variables,
 };

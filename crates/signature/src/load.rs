@@ -8,7 +8,10 @@ use hashbrown::HashMap;
 
 use crate::{
     RuleSet, Support, Variables,
-    check::{Checker, Rule, pool::Pool},
+    check::{
+        Checker, Rule,
+        pool::{Names, Pool},
+    },
     compile,
     error::{Located, RuleError},
     parse,
@@ -42,6 +45,8 @@ pub struct LoadOptions {
     pub limits: Vec<Source>,
     /// Reads files that rules name (data sets, lists of digests); rules that name one are refused without it.
     pub read: Option<ReadFile>,
+    /// Names of the set that this one replaces.
+    pub names: Names,
 }
 
 /// Reads a file that a rule names: name of the rule file, name as the rule has it, most bytes to read (a longer file
@@ -112,7 +117,7 @@ impl RuleSet {
         let mut checker = Checker {
             variables: &options.variables,
             support: options.support,
-            pool: Pool::default(),
+            pool: Pool::with_names(&options.names),
             file: String::new(),
             read: options.read,
         };

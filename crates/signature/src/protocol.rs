@@ -184,13 +184,13 @@ pub struct Support {
     pub detected: ProtoSet,
     /// Protocols parsed into transactions with all their buffers.
     pub parsed: ProtoSet,
-    /// Whether [`crate::FileFacts::magic`] is given.
-    pub file_magic: bool,
+    /// Descriptions that [`crate::FileFacts::magic`] can have, or begin with.
+    pub file_magic: &'static [&'static str],
 }
 
 impl Default for Support {
     /// Parsed: HTTP, DNS and its relatives, TLS, SMTP, FTP with its data channels, SSH, SMB, DCERPC, SNMP,
-    /// Kerberos and SIP.
+    /// Kerberos, SIP, DHCP, NTP, TFTP, RFB, LDAP, POP3 and QUIC.
     fn default() -> Self {
         let parsed = ProtoSet::of(&[
             AppProto::Http,
@@ -211,8 +211,15 @@ impl Default for Support {
             AppProto::Http2,
             AppProto::Doh2,
             AppProto::Websocket,
+            AppProto::Dhcp,
+            AppProto::Ntp,
+            AppProto::Tftp,
+            AppProto::Rfb,
+            AppProto::Quic,
+            AppProto::Ldap,
+            AppProto::Pop3,
         ]);
         let others = ProtoSet::of(&[]);
-        Self { detected: parsed.union(others), parsed, file_magic: false }
+        Self { detected: parsed.union(others), parsed, file_magic: &[] }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
         cost += 16;
     }
     if HEADERS.contains(&window) {
-        cost += 30;
+        cost += 45;
     }
     if lower.windows(2).all(|pair| pair.first() == pair.last()) {
         cost += 10;

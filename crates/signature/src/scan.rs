@@ -72,6 +72,7 @@ pub struct Scratch {
     transformed: Vec<u8>,
     spare: Vec<u8>,
     queue: Vec<Match>,
+    stores: Vec<Match>,
     stats: ScanStats,
     /// Most alerts of one packet, when it is not the default.
     max_alerts: Option<usize>,
@@ -118,6 +119,8 @@ pub struct Scan<'a> {
     flow: Option<&'a mut FlowState>,
     /// The protocol of the flow became known, or another, with this packet.
     news: bool,
+    /// It is the first packet of its direction since.
+    turn: bool,
     /// The data at hand is a segment that no stream took in: its position means nothing.
     loose: bool,
 }
@@ -132,12 +135,14 @@ impl<'a> Scan<'a> {
         mut flow: Option<&'a mut FlowState>,
     ) -> Self {
         scratch.queue.clear();
-        let mut news = false;
+        let (mut news, mut turn) = (false, false);
         if let Some(flow) = &mut flow {
-            flow.adopt(rules.generation);
-            news = packet.flow.is_some_and(|view| flow.learn(view.app));
+            flow.adopt(rules.generation, rules.names.lineage);
+            if let Some(view) = &packet.flow {
+                (news, turn) = flow.learn(view, packet.direction);
+            }
         }
-        Self { rules, tables, scratch, packet, flow, news, loose: false }
+        Self { rules, tables, scratch, packet, flow, news, turn, loose: false }
     }
 
     fn is_passed(&self) -> bool {
@@ -297,7 +302,9 @@ impl<'a> Scan<'a> {
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
-        if rule.protocol_only && !self.news {
+        // One direction waits for its own packet.
+        let directed = rule.flow.to_server || rule.flow.to_client;
+        if rule.protocol_only && !self.news && !(directed && self.turn) {
             return;
         }
         if !header::matches(rules, rule, self.packet, place) {

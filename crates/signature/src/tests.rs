@@ -15,7 +15,11 @@ pub(crate) fn everything() -> LoadOptions {
         &Buffer::all().flat_map(Buffer::protocols).copied().collect::<Vec<AppProto>>(),
     );
     LoadOptions {
-        support: Support { detected: all, parsed: all, file_magic: true },
+        support: Support {
+            detected: all,
+            parsed: all,
+            file_magic: &["PE32 executable", "PDF document"],
+        },
         ..LoadOptions::default()
     }
 }
@@ -116,6 +120,12 @@ impl Bench {
             flow: FlowState::default(),
             state: TxState::default(),
         }
+    }
+
+    /// Goes on with other rules, as a worker does.
+    pub(crate) fn replace(&mut self, set: RuleSet) {
+        self.scratch = Scratch::new(&set);
+        self.set = set;
     }
 
     /// Runs `work` within the scan of one packet: verdict and sids.

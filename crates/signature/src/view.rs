@@ -297,7 +297,7 @@ pub enum Number {
     DnsOpcode,
     /// DNS header response code.
     DnsRcode,
-    /// Type of the first question.
+    /// Types of the questions of a request, of the answers of a response.
     DnsRrtype,
     /// FTP data channel: 1 when the server opens it, 0 when the client does.
     FtpMode,
@@ -349,6 +349,30 @@ pub enum Number {
     Krb5TicketEncryption,
     /// 1 when that cipher is weak, 0 when it is not.
     Krb5TicketWeak,
+    /// DHCP: seconds of the lease.
+    DhcpLeaseTime,
+    /// DHCP: seconds until the lease is to be renewed.
+    DhcpRenewalTime,
+    /// DHCP: seconds until any server may be asked.
+    DhcpRebindingTime,
+    /// LDAP: operation of the request (RFC 4511 appendix B).
+    LdapRequestOperation,
+    /// LDAP: operations of responses.
+    LdapResponsesOperation,
+    /// LDAP: how many responses there are.
+    LdapResponsesCount,
+    /// LDAP: codes of results.
+    LdapResponsesResultCode,
+    /// NTP: version.
+    NtpVersion,
+    /// NTP: mode (RFC 5905 figure 10).
+    NtpMode,
+    /// NTP: stratum.
+    NtpStratum,
+    /// RFB: kind of authentication chosen.
+    RfbSecurityType,
+    /// RFB: result of the authentication, 0 for success.
+    RfbSecurityResult,
     /// Number of the procedure that a DCERPC request calls.
     DcerpcOpnum,
     /// 1 when numbers of the DCERPC message are little endian, 0 when big endian.
@@ -394,6 +418,11 @@ pub trait Inspect {
     /// (several files, queries, certificates) the first instance not there yet is [`View::Pending`]
     /// while more may come.
     fn buffer(&self, buffer: Buffer, direction: Direction, instance: u32) -> View<'_>;
+
+    /// Its kind, when it is a frame rather than a transaction; [`Buffer::Frame`] has its bytes.
+    fn frame(&self) -> Option<&str> {
+        None
+    }
 
     /// A number; `None` while unknown.
     fn number(&self, _number: Number, _direction: Direction) -> Option<u64> {

@@ -34,11 +34,36 @@ pub(crate) fn rule(rule: &RuleInfo<'_>, options: &RecordOptions) -> Object {
         alert.insert("metadata".into(), metadata.into());
     }
     let references: Vec<Value> =
-        rule.references.iter().map(|(system, id)| json!(format!("{system},{id}"))).collect();
+        rule.references.iter().map(|(system, id)| reference(system, id).into()).collect();
     if !references.is_empty() && options.alert_references {
         alert.insert("references".into(), references.into());
     }
     alert
+}
+
+/// Where a reference of a rule leads: a URL when its system is one of those that rules name.
+fn reference(system: &str, id: &str) -> String {
+    let begin = match system.to_ascii_lowercase().as_str() {
+        "url" if id.contains("://") => "",
+        "url" | "telus" => "https://",
+        "cve" => "https://cve.mitre.org/cgi-bin/cvename.cgi?name=",
+        "bugtraq" | "bid" => "http://www.securityfocus.com/bid/",
+        "et" => "http://doc.emergingthreats.net/",
+        "etpro" => "http://doc.emergingthreatspro.com/",
+        "exploitdb" => "https://www.exploit-db.com/exploits/",
+        "md5" | "threatexpert" => "http://www.threatexpert.com/report.aspx?md5=",
+        "msft" => "http://technet.microsoft.com/security/bulletin/",
+        "nessus" => "https://www.tenable.com/plugins/nessus/",
+        "osvdb" => "http://osvdb.org/show/osvdb/",
+        "secunia" => "http://www.secunia.com/advisories/",
+        "securitytracker" => "http://securitytracker.com/id?",
+        "arachnids" => "http://www.whitehats.com/info/IDS",
+        "mcafee" => "http://vil.nai.com/vil/content/v_",
+        "xforce" => "http://xforce.iss.net/xforce/xfdb/",
+        "openpacket" => "https://www.openpacket.org/capture/grab/",
+        _ => return format!("{system},{id}"),
+    };
+    format!("{begin}{id}")
 }
 
 /// What the rule found beside its match: contexts of data sets, entropy.
@@ -178,7 +203,7 @@ pub(crate) fn packet<F: Fields>(record: &mut F, packet: &Packet<'_>) {
 }
 
 /// Payload with everything but printable ASCII as a dot.
-fn printable(payload: &[u8]) -> String {
+pub(super) fn printable(payload: &[u8]) -> String {
     payload
         .iter()
         .map(|b| {
@@ -189,4 +214,21 @@ fn printable(payload: &[u8]) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_lead_somewhere() {
+        for (system, id, expected) in [
+            ("url", "example.org/a", "https://example.org/a"),
+            ("url", "gopher://example.org", "gopher://example.org"),
+            ("CVE", "2014-0160", "https://cve.mitre.org/cgi-bin/cvename.cgi?name=2014-0160"),
+            ("own", "17", "own,17"),
+        ] {
+            assert_eq!(reference(system, id), expected);
+        }
+    }
 }

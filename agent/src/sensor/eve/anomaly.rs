@@ -10,11 +10,23 @@ pub(crate) fn packet(event: DecoderEvent) -> Value {
     json!({"type": kind, "event": event.name()})
 }
 
+/// An anomaly in what a flow speaks.
+pub(crate) fn of_flow(protocol: net::Protocol, event: &str) -> Value {
+    json!({
+        "app_proto": protocol.name(),
+        "type": "applayer",
+        "event": event.to_ascii_uppercase(),
+        "layer": "proto_detect",
+    })
+}
+
 /// An anomaly in a transaction.
 pub(crate) fn transaction(tx: &Transaction, event: &net::app::Event) -> Value {
-    // SMTP's are written in capitals.
+    // Those of the oldest protocols are written in capitals.
     let name = match tx.protocol() {
-        net::Protocol::Smtp => event.name.to_ascii_uppercase(),
+        net::Protocol::Smtp | net::Protocol::Http | net::Protocol::Tls => {
+            event.name.to_ascii_uppercase()
+        }
         _ => event.name.to_owned(),
     };
     json!({

@@ -116,9 +116,11 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     dns.word("type", if message.is_response() { "response" } else { "request" });
     dns.number("tx_id", tx_id);
     dns.number("id", message.id.into());
-    header_flags(dns, flags);
-    dns.number("opcode", message.opcode().into());
-    rcode_name(dns, message.rcode());
+    dns.same(flags, |dns| {
+        header_flags(dns, flags);
+        dns.number("opcode", message.opcode().into());
+        rcode_name(dns, message.rcode());
+    });
     if !message.queries.is_empty() {
         dns.objects("queries", message.queries.iter(), |query, q| {
             query.bytes("rrname", &q.name);

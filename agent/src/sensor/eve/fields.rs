@@ -29,6 +29,11 @@ pub(crate) trait Fields: Default {
     fn head(&mut self, ts: i64, kind: &'static str);
     /// A string.
     fn text(&mut self, key: &str, value: &str);
+    /// Fields that depend on `which` alone, at least one: what they came to may be kept and used again.
+    fn same(&mut self, which: u16, fill: impl FnOnce(&mut Self)) {
+        let _ = which;
+        fill(self);
+    }
     /// A string of ours, in which nothing has to be escaped.
     fn word(&mut self, key: &str, value: &'static str) {
         self.text(key, value);

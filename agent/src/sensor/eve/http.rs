@@ -1,5 +1,7 @@
 //! `http` objects.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use net::app::http::{Headers, Http};
 use serde_json::json;
 
@@ -49,6 +51,8 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
         }
         if let Some(status) = response.status_code() {
             out.number("status", status.into());
+        } else if !response.status.is_empty() {
+            out.bytes("status_string", &response.status);
         }
         header(out, "redirect", response.headers.get("location"));
         out.number("length", response.body.message_len());
@@ -59,6 +63,24 @@ pub(crate) fn transaction<F: Fields>(out: &mut F, http: &Http, options: &RecordO
     }
     if of_response {
         all(out, "response_headers", &response.headers);
+    }
+}
+
+/// Bodies inside an alert: base64, printable, as far as they were kept.
+pub(crate) fn bodies<F: Fields>(out: &mut F, http: &Http, options: &RecordOptions) {
+    let [encoded, printable] = options.alert_bodies;
+    for (body, name) in
+        [(&http.request.body, "http_request_body"), (&http.response.body, "http_response_body")]
+    {
+        if body.data().is_empty() {
+            continue;
+        }
+        if printable {
+            out.text(&format!("{name}_printable"), &super::alert::printable(body.data()));
+        }
+        if encoded {
+            out.text(name, &STANDARD.encode(body.data()));
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use net::{DecoderEvent, EventCounts};
 use serde_json::{Map, Value, json};
 
-use crate::sensor::figures::Figures;
+use crate::sensor::figures::{AppFigures, Figures};
 
 /// Counters of workers since they began.
 pub(crate) fn counters(figures: &Figures) -> Value {
-    let Figures { net: stats, scan } = figures;
+    let Figures { net: stats, scan, apps } = figures;
     let (decoder_events, stream_events) = events(&stats.events);
     let average = stats.bytes.checked_div(stats.packets).unwrap_or(0);
     json!({
@@ -26,6 +26,7 @@ pub(crate) fn counters(figures: &Figures) -> Value {
         },
         "flow": {
             "total": stats.flows, "active": stats.flows_active, "shed_packets": stats.flows_shed,
+            "evicted": stats.flows_evicted,
         },
         "stream": stream_events,
         "tcp": {
@@ -33,6 +34,7 @@ pub(crate) fn counters(figures: &Figures) -> Value {
             "stream_depth_reached": stats.stream_depth_reached,
             "segment_memcap_drop": stats.stream_shed,
         },
+        "app_layer": app_layer(apps),
         "detect": {
             "alert": scan.alerts, "alert_queue_overflow": scan.scan.beyond_limit,
             "inspections": scan.scan.inspections, "prefilter_fallbacks": scan.fallbacks,
@@ -40,8 +42,31 @@ pub(crate) fn counters(figures: &Figures) -> Value {
             "half_matched": scan.scan.partials_lost,
             "instances_beyond": scan.scan.instances_beyond,
             "flow_state_full": scan.scan.flow_state_full,
+            "frames_lost": scan.frames_lost,
         },
     })
+}
+
+/// Protocols that go over both transports are counted for each.
+fn app_layer(figures: &AppFigures) -> Value {
+    let (mut flows, mut txs) = (Map::new(), Map::new());
+    for protocol in net::Protocol::ALL.iter().copied() {
+        use net::Protocol as P;
+        let [tcp, other] = figures.of(protocol);
+        let name = protocol.name().replace('-', "_");
+        let both = matches!(protocol, P::Dns | P::Krb5 | P::Dcerpc | P::Sip | P::Nfs | P::Ldap);
+        let counts = if both {
+            vec![(format!("{name}_tcp"), tcp), (format!("{name}_udp"), other)]
+        } else {
+            let sum = (tcp.0.saturating_add(other.0), tcp.1.saturating_add(other.1));
+            vec![(name, sum)]
+        };
+        for (name, (flow, tx)) in counts {
+            flows.insert(name.clone(), flow.into());
+            txs.insert(name, tx.into());
+        }
+    }
+    json!({"flow": flows, "tx": txs})
 }
 
 /// Counters of anomalies: those of the decoder by layer and name, those of streams by name.

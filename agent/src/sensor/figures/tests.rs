@@ -8,8 +8,8 @@ use crate::sensor::eve::stats;
 /// Figures whose counters are all different.
 fn figures() -> Figures {
     let mut figures = Figures::default();
-    let Figures { net, scan } = &mut figures;
-    let all: [&mut u64; 28] = [
+    let Figures { net, scan, .. } = &mut figures;
+    let all: [&mut u64; 30] = [
         &mut net.packets,
         &mut net.bytes,
         &mut net.ipv4,
@@ -24,6 +24,7 @@ fn figures() -> Figures {
         &mut net.flows,
         &mut net.flows_active,
         &mut net.flows_shed,
+        &mut net.flows_evicted,
         &mut net.tcp_ignored,
         &mut net.stream_gaps,
         &mut net.stream_depth_reached,
@@ -37,6 +38,7 @@ fn figures() -> Figures {
         &mut scan.scan.flow_state_full,
         &mut scan.budget_hits,
         &mut scan.pcre_limits,
+        &mut scan.frames_lost,
         &mut scan.alerts,
     ];
     for (n, counter) in (1_000_u64..).zip(all) {

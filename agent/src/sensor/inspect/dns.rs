@@ -46,11 +46,19 @@ fn response_names(message: &Message) -> impl Iterator<Item = &[u8]> {
     message.queries.iter().map(|query| query.name.as_slice()).chain(names)
 }
 
-pub(super) fn number(message: &Message, number: Number) -> Option<u64> {
+pub(super) fn number(message: &Message, number: Number, at: u32) -> Option<u64> {
     match number {
-        Number::DnsOpcode => Some(u64::from(message.opcode())),
-        Number::DnsRcode => Some(u64::from(message.rcode())),
-        Number::DnsRrtype => Some(u64::from(message.queries.first()?.kind)),
+        Number::DnsOpcode if at == 0 => Some(u64::from(message.opcode())),
+        Number::DnsRcode if at == 0 => Some(u64::from(message.rcode())),
+        Number::DnsRrtype => {
+            let at = usize::try_from(at).ok()?;
+            let kind = if message.is_response() {
+                message.answers.get(at)?.kind
+            } else {
+                message.queries.get(at)?.kind
+            };
+            Some(kind.into())
+        }
         _ => None,
     }
 }

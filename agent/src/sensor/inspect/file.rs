@@ -35,7 +35,7 @@ pub(super) fn facts(tx: &Transaction, dir: Direction, at: u32) -> Option<FileFac
         md5: digests.md5,
         sha1: digests.sha1,
         sha256: digests.sha256,
-        magic: None,
+        magic: super::magic::of(file.head(), file.state() != FileState::Open),
         complete: file.state() != FileState::Open,
         truncated: file.state() == FileState::Truncated,
     })

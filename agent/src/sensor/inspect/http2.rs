@@ -57,8 +57,8 @@ pub(super) fn number(http2: &Http2, number: Number, dir: net::Direction, at: u32
                 Field::Header { .. } => None,
             })
             .nth(at),
-        Number::DnsOpcode | Number::DnsRcode | Number::DnsRrtype if at == 0 => {
-            dns::number(side.dns.as_ref()?, number)
+        Number::DnsOpcode | Number::DnsRcode | Number::DnsRrtype => {
+            dns::number(side.dns.as_ref()?, number, u32::try_from(at).ok()?)
         }
         _ => frames
             .filter_map(|frame| match (number, &frame.kind) {

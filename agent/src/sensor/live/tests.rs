@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crossbeam_channel::Receiver;
 use etherparse::PacketBuilder;
 use event::{Detection, Severity};
-use signature::{LoadOptions, Source as RuleSource};
+use signature::{LoadOptions, Names, RuleSet, Source as RuleSource};
 
 use super::*;
 
@@ -17,6 +17,8 @@ enum Step {
     Panic(Vec<u8>),
     /// Says that the interface is gone.
     Fail,
+    /// Gives an empty burst; meanwhile newer rules have come.
+    Rules(&'static str),
 }
 
 /// A ring that follows a script and stops the agent at its end.
@@ -28,6 +30,13 @@ struct Scripted {
     given: u64,
     dropped: u64,
     shutdown: Shutdown,
+    signatures: Arc<Signatures>,
+}
+
+fn load(text: &str, names: &Names) -> RuleSet {
+    let source = RuleSource { name: "t.rules".into(), text: text.into() };
+    let options = LoadOptions { names: names.clone(), ..LoadOptions::default() };
+    RuleSet::load(vec![source], &options).0
 }
 
 impl Ring for Scripted {
@@ -37,6 +46,11 @@ impl Ring for Scripted {
             Some(Step::Panic(frame)) => {
                 self.burst = [frame].into();
                 self.bomb = true;
+            }
+            Some(Step::Rules(text)) => {
+                let old = self.signatures.current().unwrap();
+                let new = Arc::new(load(text, old.names()));
+                drop(self.signatures.replace(new, 0));
             }
             Some(Step::Fail) => {
                 return Err(LiveError::Wait {
@@ -61,7 +75,14 @@ impl Ring for Scripted {
         self.current = frame;
         let wire_len = u32::try_from(self.current.len()).unwrap();
         let ts = 1_000_000_000 + i64::try_from(self.given).unwrap();
-        Ok(Some(Frame { ts, interface: 0, bytes: &self.current, wire_len, link: 1 }))
+        Ok(Some(Frame {
+            ts,
+            interface: 0,
+            bytes: &self.current,
+            wire_len,
+            link: 1,
+            checksums_pending: false,
+        }))
     }
 
     fn stats(&mut self) -> Result<LiveStats, LiveError> {
@@ -85,10 +106,10 @@ const RULE: &str = "alert dns any any -> any any (msg:\"bad name\"; dns.query; c
 fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Item>, Arc<Counters>) {
     let (queue, items) = crossbeam_channel::bounded(room);
     let shutdown = Shutdown::new();
-    let source = RuleSource { name: "t.rules".into(), text: RULE.into() };
+    let signatures = Arc::new(Signatures::new(Some(Arc::new(load(RULE, &Names::default()))), 0));
     let shared = Shared {
         settings: Settings::default(),
-        rules: Some(Arc::new(RuleSet::load(vec![source], &LoadOptions::default()).0)),
+        signatures: Arc::clone(&signatures),
         tables: Arc::new(Tables::default()),
         queue,
         counters: Arc::new(Counters::default()),
@@ -103,6 +124,7 @@ fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Item>, Arc<Coun
         given: 0,
         dropped,
         shutdown,
+        signatures,
     };
     let interface = Interface {
         name: "test0".into(),
@@ -111,7 +133,10 @@ fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Item>, Arc<Coun
         verify_checksums: true,
     };
     let interface = Arc::new(interface);
-    supervise(Opened { ring, interface, index: 0, kernel: LiveStats::default() }, &shared);
+    supervise(
+        Opened { ring, interface, index: 0, leads: true, kernel: LiveStats::default() },
+        &shared,
+    );
     (items, shared.counters)
 }
 
@@ -218,4 +243,36 @@ fn a_played_capture_is_in_the_ledger_and_does_not_hide_what_an_interface_lost() 
         problems,
         ["4 packets dropped by the kernel", "4 segments not reassembled: memory cap"]
     );
+}
+
+#[test]
+fn newer_rules_apply_from_the_next_burst_on_and_flows_remember() {
+    const BITS: &str = "alert dns any any -> any any (dns.query; content:\"bad\"; flowbits:set,seen; noalert; sid:1;)";
+    const NEWER: &str = "alert dns any any -> any any (dns.query; content:\"bad\"; flowbits:isset,other; sid:2;)\n\
+        alert dns any any -> any any (msg:\"again\"; dns.query; content:\"bad\"; flowbits:isset,seen; sid:3; rev:9;)";
+    let steps = vec![
+        Step::Frames(vec![query(1)]),
+        Step::Rules(BITS),
+        Step::Frames(vec![query(1), query(2)]),
+        Step::Rules(NEWER),
+        Step::Frames(vec![query(1), query(2), query(3)]),
+    ];
+    let (items, counters) = run(steps, 64, 0);
+    let events: Vec<Event> = items.try_iter().map(|item| item.event).collect();
+    let alerts = events.iter().filter(|event| event.kind == Kind::Alert);
+    let found: Vec<(String, String)> = alerts
+        .map(|event| Detection::from_document(&event.fields).unwrap())
+        .map(|detection| (detection.rule_id, detection.rule_text))
+        .collect();
+    let again = NEWER.lines().nth(1).unwrap().trim().to_owned();
+    let expected = [
+        ("4".to_owned(), RULE.to_owned()),
+        ("3".to_owned(), again.clone()),
+        ("3".to_owned(), again),
+    ];
+    assert_eq!(found, expected);
+    // Six packets, three flows: none was begun anew.
+    assert_eq!(events.iter().filter(|event| event.kind.as_str() == "flow").count(), 3);
+    let ledger = counters.capture();
+    assert_eq!((ledger.seen, ledger.processed, ledger.residue()), (6, 6, 0));
 }

@@ -1,5 +1,6 @@
 //! Records of what rules found: alerts, and packets that rules want to be kept.
 
+use net::app::file::File;
 use net::app::{Transaction, TxList};
 use net::engine::InFlow;
 use net::{Direction, Flow, Packet};
@@ -11,6 +12,7 @@ use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
 use crate::sensor::inspect::our_direction;
 use crate::sensor::settings::RecordOptions;
+use crate::sensor::store::{Fate, Store};
 
 impl<O: Output> Reporter<O> {
     /// Runs the rules on a packet; a record for each that matched.
@@ -30,14 +32,18 @@ impl<O: Output> Reporter<O> {
             }
             None => detector.packet(packet, None, None),
         };
-        if found.is_empty() {
+        let found = found.len();
+        if let Some(place) = &place {
+            keep_files(&mut self.store, detector, place.flow);
+        }
+        if found == 0 {
             if detector.is_tagged() {
                 self.tagged(packet, place.map(|place| (&*place.flow, place.dir)));
             }
             return;
         }
         self.matches.clear();
-        self.matches.extend_from_slice(found);
+        self.matches.extend_from_slice(detector.found());
         let tagged = detector.is_tagged();
         if let Some(place) = &place {
             let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
@@ -83,8 +89,9 @@ impl<O: Output> Reporter<O> {
         let head = Head { kind: "alert", ts: self.ts, packet: self.packet, options };
         for hit in &self.matches {
             let Some(rule) = detector.rules().rule(hit.rule) else { continue };
+            let tx_id = hit.tx.filter(|_| hit.source != MatchSource::Frame);
             let client = flow
-                .and_then(|(_, _, all)| options.xff.client(hit.tx.and_then(|id| all.get(id)), all));
+                .and_then(|(_, _, all)| options.xff.client(tx_id.and_then(|id| all.get(id)), all));
             let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
             let mut record = self.output.begin();
             match (flow, packet) {
@@ -97,7 +104,7 @@ impl<O: Output> Reporter<O> {
             }
             let source = packet.map_or(FROM_END, eve::alert::source);
             record.text("pkt_src", source);
-            if let Some(tx) = hit.tx {
+            if let Some(tx) = tx_id {
                 record.number("tx_id", tx);
             }
             let mut alert = eve::Object::new();
@@ -116,20 +123,8 @@ impl<O: Output> Reporter<O> {
             }
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
-                let name = if dir == Direction::ToServer { "to_server" } else { "to_client" };
-                let tx = hit.tx.and_then(|id| transactions.get(id));
-                if options.alert_metadata {
-                    tx_object(&mut record, flow, tx, options);
-                }
-                tx_files(&mut record, tx, options);
-                if flow.protocol().is_known() {
-                    record.text("app_proto", flow.protocol().name());
-                }
-                record.text("direction", name);
-                let compress = options.compress_ipv6;
-                if options.alert_metadata {
-                    record.object("flow", |body| eve::flow::so_far(body, flow, compress));
-                }
+                let store = self.store.as_ref();
+                of_flow(&mut record, hit, (flow, dir, transactions), (options, store));
             }
             if eve::alert::wants_payload(options) {
                 let stream = match flow {
@@ -155,6 +150,44 @@ impl<O: Output> Reporter<O> {
     }
 }
 
+/// What an alert shows of its flow, and of the transaction or frame that it was found in.
+fn of_flow<F: Fields>(
+    record: &mut F,
+    hit: &signature::Match,
+    (flow, dir, transactions): (&Flow, Direction, &TxList),
+    (options, store): (&RecordOptions, Option<&Store>),
+) {
+    let frame = transactions.frames().iter().find(|frame| hit.tx == Some(frame.id));
+    let frame = frame.filter(|_| hit.source == MatchSource::Frame);
+    let tx = match hit.tx {
+        _ if hit.source == MatchSource::Frame => transactions.iter().last(),
+        Some(id) => transactions.get(id),
+        // A datagram is one message: the one that the rule is about as well.
+        None if flow.proto() == 17 => newest(transactions, dir),
+        None => None,
+    };
+    if options.alert_metadata {
+        tx_object(record, flow, tx, options);
+    }
+    if let Some(frame) = frame {
+        record.object("frame", |out| eve::frame::frame(out, frame));
+    }
+    tx_files(record, tx, (options, store.map(|store| (store, flow))));
+    if flow.protocol().is_known() {
+        record.text("app_proto", flow.protocol().name());
+    }
+    record.text("direction", if dir == Direction::ToServer { "to_server" } else { "to_client" });
+    let compress = options.compress_ipv6;
+    if options.alert_metadata {
+        record.object("flow", |body| eve::flow::so_far(body, flow, compress));
+    }
+}
+
+/// The transaction that a packet of that direction has made or changed last.
+fn newest(transactions: &TxList, dir: Direction) -> Option<&Transaction> {
+    transactions.changed().filter(|(_, of)| *of == dir).map(|(tx, _)| tx).last()
+}
+
 /// Most transactions of a flow that are remembered as kept out of the records.
 const MAX_UNLOGGED: usize = 1_024;
 
@@ -172,12 +205,29 @@ pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u
     });
 }
 
+/// Takes note of rules that want files of a flow kept.
+pub(super) fn keep_files(store: &mut Option<Store>, detector: &detect::Detector, flow: &Flow) {
+    let Some(store) = store else { return };
+    for hit in detector.stores() {
+        if let Some(asked) = detector.rules().rule(hit.rule).and_then(|rule| rule.file_store) {
+            let tx = hit.tx.filter(|_| hit.source == MatchSource::Transaction);
+            store.want(flow.id().0, asked, tx);
+        }
+    }
+}
+
 /// The files of a transaction inside an alert.
-fn tx_files<F: Fields>(record: &mut F, tx: Option<&Transaction>, options: &RecordOptions) {
+fn tx_files<F: Fields>(
+    record: &mut F,
+    tx: Option<&Transaction>,
+    (options, store): (&RecordOptions, Option<(&Store, &Flow)>),
+) {
     let Some(tx) = tx.filter(|tx| !tx.files.is_empty()) else { return };
-    let one = |file| {
+    let one = |file: &File| {
         let mut out = eve::Object::new();
-        eve::file::of(&mut out, file, tx, options);
+        let fate =
+            store.map_or(Fate::Unwanted, |(store, flow)| store.fate(flow.id().0, tx.id, file));
+        eve::file::of(&mut out, file, (tx.id, &fate), eve::file::stand_in(tx, options));
         serde_json::Value::from(out)
     };
     record.value("files", tx.files.iter().map(one).collect::<Vec<_>>().into());

@@ -1,7 +1,7 @@
 //! BER (X.690) as SNMP and Kerberos use it: definite lengths.
 //!
-//! A tag is its first octet. The number of one in the long form (X.690 section 8.1.2.4) is read over: neither
-//! protocol has any, and the first octet already tells it from all that they have.
+//! A tag is its first octet. Neither protocol has numbers that need the long form (X.690 section 8.1.2.4);
+//! one that would fit the short form is taken as that.
 
 use crate::cursor::Cursor;
 
@@ -11,9 +11,12 @@ const MAX_TAG_OCTETS: usize = 4;
 /// Reads one element: its tag and its content.
 pub(super) fn element<'a>(c: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     let mut ahead = *c;
-    let tag = ahead.u8()?;
+    let mut tag = ahead.u8()?;
     if tag & 0x1f == 0x1f {
-        long_tag(&mut ahead)?;
+        tag = match long_tag(&mut ahead)? {
+            number @ 0..=30 => tag & 0xe0 | number,
+            _ => tag,
+        };
     }
     let length = match ahead.u8()? {
         short @ 0..=0x7f => usize::from(short),
@@ -28,17 +31,20 @@ pub(super) fn element<'a>(c: &mut Cursor<'a>) -> Option<(u8, &'a [u8])> {
     Some((tag, content))
 }
 
-/// Octets of a tag number in the long form: seven bits each, the last one with the high bit clear.
-fn long_tag(c: &mut Cursor<'_>) -> Option<()> {
+/// Octets of a tag number in the long form: seven bits each, the last one with the high bit clear. The number
+/// when it is below 128, else 255.
+fn long_tag(c: &mut Cursor<'_>) -> Option<u8> {
     // A number does not begin with zeros; 28 bits are more than any protocol uses.
-    let mut octet = c.u8().filter(|first| *first != 0x80)?;
+    let first = c.u8().filter(|first| *first != 0x80)?;
+    let mut octet = first;
     for _ in 1..MAX_TAG_OCTETS {
         if octet & 0x80 == 0 {
             break;
         }
         octet = c.u8()?;
     }
-    (octet & 0x80 == 0).then_some(())
+    let number = if first & 0x80 == 0 { first } else { u8::MAX };
+    (octet & 0x80 == 0).then_some(number)
 }
 
 /// The content of the next element, which must have this tag.

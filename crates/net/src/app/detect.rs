@@ -1,6 +1,6 @@
 //! Which protocol the first bytes of a direction belong to. Content decides, not the port.
 
-use super::{AppContext, Ports, Protocol, dcerpc, dns, smb};
+use super::{AppContext, Ports, Protocol, dcerpc, dhcp, dns, ldap, ntp, quic, smb, tftp};
 use crate::cursor::Cursor;
 use crate::flow::Direction;
 
@@ -151,6 +151,12 @@ fn tcp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     if let Some(protocol) = binary(bytes) {
         return Probe::Is(protocol);
     }
+    if let Some(sender) = ldap::looks_like(bytes) {
+        return match (dir, sender) {
+            (Direction::ToServer, Direction::ToClient) => Probe::Reversed(Protocol::Ldap),
+            _ => Probe::Is(Protocol::Ldap),
+        };
+    }
     match kerberos(bytes, cx) {
         Fit::Yes => return Probe::Is(Protocol::Krb5),
         Fit::Maybe => more = true,
@@ -213,7 +219,7 @@ fn banner(dir: Direction, bytes: &[u8]) -> Option<Protocol> {
                     return Some(Protocol::Smtp);
                 }
             }
-            if bytes.starts_with(b"+OK ") {
+            if bytes.starts_with(b"+OK ") || bytes.starts_with(b"+OK\r") {
                 return Some(Protocol::Pop3);
             }
             if bytes.starts_with(b"* OK ") {
@@ -287,8 +293,6 @@ fn binary(bytes: &[u8]) -> Option<Protocol> {
         [3, 0, _, _, _, 0xe0 | 0xd0, 0, 0, ..] => Some(Protocol::Rdp),
         [0x10, _, 0, 4, b'M', b'Q', b'T', b'T', ..]
         | [0x10, _, 0, 6, b'M', b'Q', b'I', b's', ..] => Some(Protocol::Mqtt),
-        [0x30, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..]
-        | [0x30, 0x84, 0, 0, _, _, 2, 1, _, 0x60 | 0x61 | 0x63 | 0x77, ..] => Some(Protocol::Ldap),
         _ => None,
     }
 }
@@ -320,8 +324,11 @@ fn is_short_kerberos(message: &[u8]) -> bool {
 }
 
 fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
-    let registered = cx.config.ports.is_home(&[53], cx.ports);
-    if !cx.config.ports.allow(&[53], cx.ports) {
+    // LLMNR falls back to TCP on its own port (RFC 4795 section 2.4).
+    let (client, server) = cx.ports;
+    let llmnr = client == 5355 || server == 5355;
+    let registered = cx.config.ports.is_home(&[53, 5355], cx.ports);
+    if !cx.config.ports.allow(&[53, 5355], cx.ports) {
         return Probe::No;
     }
     let mut c = Cursor::new(bytes);
@@ -333,7 +340,7 @@ fn dns_over_tcp(bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         (dns::Likeness::Query | dns::Likeness::Response, _)
             if registered || usize::from(length) <= c.remaining() =>
         {
-            Probe::Is(Protocol::Dns)
+            Probe::Is(if llmnr { Protocol::Llmnr } else { Protocol::Dns })
         }
         (dns::Likeness::Short, true) => Probe::More,
         _ => Probe::No,
@@ -367,23 +374,35 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
         }
         _ => {}
     }
+    let told = |protocol, by_server: bool| match (dir, by_server) {
+        (Direction::ToServer, true) => Probe::Reversed(protocol),
+        _ => Probe::Is(protocol),
+    };
     match bytes {
-        // Client and server messages of NTP versions 3 and 4 with a plausible stratum.
-        [0x1b | 0x1c | 0x23 | 0x24 | 0xe3 | 0xdb, 0..=16, ..] if bytes.len() == 48 => {
-            Probe::Is(Protocol::Ntp)
-        }
-        [1 | 2, 1, 6, _, ..] if bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63]) => {
-            Probe::Is(Protocol::Dhcp)
-        }
+        // On its own port any message of NTP will do, elsewhere one of the usual length.
+        [_, 0..=16, ..] if port(123) || bytes.len() == 48 => match ntp::parse(bytes) {
+            Some(message) => told(Protocol::Ntp, ntp::is_answer(&message)),
+            None => Probe::No,
+        },
+        [1 | 2, 1, 6, ..] => match dhcp::looks_like(bytes) {
+            Some(reply) => told(Protocol::Dhcp, reply),
+            None => Probe::No,
+        },
         [4, ..] if dcerpc::looks_like(bytes, Transport::Udp) => Probe::Is(Protocol::Dcerpc),
         [0x30, ..] if cx.config.ports.allow(&[161, 162], cx.ports) && snmp(bytes) => {
             Probe::Is(Protocol::Snmp)
         }
+        [0x30, ..] => match ldap::looks_like(bytes) {
+            Some(sender) => told(Protocol::Ldap, sender == Direction::ToClient),
+            None => Probe::No,
+        },
         [0x6a..=0x6f | 0x7e, 0x81 | 0x82, ..] if port(88) => Probe::Is(Protocol::Krb5),
         _ if port(88) && is_short_kerberos(bytes) => Probe::Is(Protocol::Krb5),
-        [0xc0..=0xff, 0, 0, 0, 1, ..] if bytes.len() >= 1000 => Probe::Is(Protocol::Quic),
+        [0xc0..=0xff, ..] | [0x09..=0x3d, ..] if quic::looks_like(bytes) => {
+            Probe::Is(Protocol::Quic)
+        }
         [b'd', b'1', b':', ..] => Probe::Is(Protocol::BittorrentDht),
-        [0, 1 | 2, ..] if port(69) => Probe::Is(Protocol::Tftp),
+        [0, 1 | 2, ..] if port(69) && tftp::parse(bytes).is_some() => Probe::Is(Protocol::Tftp),
         _ if first_line_is_sip(bytes) => Probe::Is(Protocol::Sip),
         _ => Probe::No,
     }

@@ -112,7 +112,7 @@ fn datagrams_are_known_by_content_and_some_by_port() {
     dhcp[..3].copy_from_slice(&[1, 1, 6]);
     dhcp[236..240].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
     let mut quic = [0; 1200];
-    quic[..5].copy_from_slice(&[0xc3, 0, 0, 0, 1]);
+    quic[..10].copy_from_slice(&[0xc3, 0, 0, 0, 1, 0, 0, 0, 0x44, 0xa6]);
     let snmp3 = b"\x30\x3e\x02\x01\x03\x30\x11\x02\x04";
     let cases: &[(Direction, &[u8], u16, &str)] = &[
         (ToServer, QUERY, 9999, "dns"),

@@ -14,11 +14,14 @@ const MAX_NAME: usize = 1025;
 /// Records kept per section.
 const MAX_RECORDS: usize = 1000;
 
+/// A name as text, dots between labels. Most are short enough to stand where they are, without a place of their own.
+pub type Name = smallvec::SmallVec<[u8; 40]>;
+
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// Name asked for.
-    pub name: Vec<u8>,
+    pub name: Name,
     /// Type number.
     pub kind: u16,
     /// Class number.
@@ -31,15 +34,15 @@ pub enum Rdata {
     /// An IPv4 or IPv6 address.
     Address(std::net::IpAddr),
     /// NS, CNAME, PTR and other records that are one name.
-    Name(Vec<u8>),
+    Name(Name),
     /// MX: preference and name.
-    Mx(u16, Vec<u8>),
+    Mx(u16, Name),
     /// One string of a TXT record; a record with several becomes several.
-    Text(Vec<u8>),
+    Text(Name),
     /// SOA.
     Soa(Box<Soa>),
     /// SRV: priority, weight, port and target.
-    Srv(u16, u16, u16, Vec<u8>),
+    Srv(u16, u16, u16, Name),
     /// SSHFP: algorithm, type and fingerprint.
     Sshfp(u8, u8, Vec<u8>),
     /// Anything else.
@@ -50,9 +53,9 @@ pub enum Rdata {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Soa {
     /// Primary name server.
-    pub mname: Vec<u8>,
+    pub mname: Name,
     /// Mailbox of the person responsible.
-    pub rname: Vec<u8>,
+    pub rname: Name,
     /// Serial, refresh, retry, expire, minimum.
     pub numbers: [u32; 5],
 }
@@ -61,7 +64,7 @@ pub struct Soa {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Owner name.
-    pub name: Vec<u8>,
+    pub name: Name,
     /// Type number.
     pub kind: u16,
     /// Class number.
@@ -136,8 +139,9 @@ pub fn looks_like(bytes: &[u8], lenient: bool) -> Likeness {
     else {
         return Likeness::Short;
     };
-    // Off its port a set Z bit speaks against DNS; on it, it must not hide the message (`z_flag_set`).
-    if (!lenient && flags & 0x0040 != 0) || flags >> 11 & 15 > 6 {
+    // Off its port a set Z bit and an unknown opcode speak against DNS; on it, they must not hide the
+    // message (`z_flag_set`, `invalid_opcode`).
+    if !lenient && (flags & 0x0040 != 0 || flags >> 11 & 15 > 6) {
         return Likeness::Other;
     }
     let kind = if flags & 0x8000 == 0 { Likeness::Query } else { Likeness::Response };
@@ -225,7 +229,7 @@ fn record<'a>(message: &'a [u8], c: &mut Cursor<'a>, section: &mut Vec<Answer>) 
             if section.len() >= MAX_RECORDS {
                 return Some(false);
             }
-            let data = Rdata::Text(text.to_vec());
+            let data = Rdata::Text(Name::from_slice(text));
             section.push(Answer { name: owner.clone(), kind, class, ttl, data });
         }
         return Some(true);
@@ -265,9 +269,8 @@ fn rdata(message: &[u8], at: usize, kind: u16, data: &[u8]) -> Option<Rdata> {
 }
 
 /// A name, following compression pointers, which may only point backwards.
-fn name<'a>(message: &'a [u8], c: &mut Cursor<'a>) -> Option<Vec<u8>> {
-    // Most names fit: growing from nothing would take four steps.
-    let mut out = Vec::with_capacity(64);
+fn name<'a>(message: &'a [u8], c: &mut Cursor<'a>) -> Option<Name> {
+    let mut out = Name::new();
     let mut place = *c;
     let mut jumped = false;
     for _ in 0..MAX_LABELS {
@@ -329,6 +332,7 @@ impl Parser {
         let side = if message.is_response() { Direction::ToClient } else { Direction::ToServer };
         let z = message.flags & 0x0040 != 0;
         let cut = message.cut;
+        let unknown = message.opcode() > 6;
         let id = txs.push(Record::Dns(Box::new(message)));
         let Some(tx) = txs.get_mut(id) else { return };
         if !whole {
@@ -336,6 +340,9 @@ impl Parser {
         }
         if cut {
             tx.event(dir, "too_many_records");
+        }
+        if unknown {
+            tx.event(dir, "invalid_opcode");
         }
         if z {
             tx.event(dir, "z_flag_set");

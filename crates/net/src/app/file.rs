@@ -10,6 +10,9 @@ use sha2::Sha256;
 
 use crate::flow::Direction;
 
+/// Bytes of the beginning that are kept in any case.
+const HEAD: usize = 16;
+
 /// Settings of files in transit.
 #[derive(Clone, Copy, Debug)]
 pub struct FileConfig {
@@ -17,6 +20,8 @@ pub struct FileConfig {
     pub keep: usize,
     /// Files per transaction; further ones are not followed, which is an event of the transaction.
     pub per_transaction: usize,
+    /// Content is handed out as it comes, see [`File::fresh`].
+    pub stream: bool,
     /// Compute MD5 (RFC 1321).
     pub md5: bool,
     /// Compute SHA-1 (FIPS 180-4).
@@ -27,7 +32,14 @@ pub struct FileConfig {
 
 impl Default for FileConfig {
     fn default() -> Self {
-        Self { keep: 100 << 10, per_transaction: 64, md5: false, sha1: false, sha256: false }
+        Self {
+            keep: 100 << 10,
+            per_transaction: 64,
+            stream: false,
+            md5: false,
+            sha1: false,
+            sha256: false,
+        }
     }
 }
 
@@ -110,6 +122,9 @@ pub struct File {
     state: FileState,
     data: Vec<u8>,
     keep: usize,
+    stream: bool,
+    fresh: Vec<u8>,
+    head: [u8; HEAD],
     size: u64,
     gaps: bool,
     hashers: Option<Box<Hashers>>,
@@ -127,6 +142,9 @@ impl File {
             state: FileState::Open,
             data: Vec::new(),
             keep: config.keep,
+            stream: config.stream,
+            fresh: Vec::new(),
+            head: [0; HEAD],
             size: 0,
             gaps: false,
             hashers: Hashers::new(config),
@@ -140,9 +158,16 @@ impl File {
         if self.state != FileState::Open {
             return;
         }
+        let begun = usize::try_from(self.size).unwrap_or(usize::MAX);
+        for (slot, byte) in self.head.iter_mut().skip(begun).zip(bytes) {
+            *slot = *byte;
+        }
         self.size = self.size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if let Some(hashers) = &mut self.hashers {
             hashers.update(bytes);
+        }
+        if self.stream {
+            self.fresh.extend_from_slice(bytes);
         }
         let room = self.keep.saturating_sub(self.data.len()).min(bytes.len());
         self.data.extend_from_slice(bytes.get(..room).unwrap_or_default());
@@ -184,6 +209,13 @@ impl File {
 
     pub(crate) fn settle(&mut self) {
         self.ended_now = false;
+        self.fresh.clear();
+    }
+
+    /// Content that came since its transaction's news was taken note of; only where it is handed out.
+    #[must_use]
+    pub fn fresh(&self) -> &[u8] {
+        &self.fresh
     }
 
     /// False when its content is kept elsewhere.
@@ -202,6 +234,13 @@ impl File {
     #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.data
+    }
+
+    /// The first bytes, wherever the content is kept.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        let length = usize::try_from(self.size).unwrap_or(HEAD).min(HEAD);
+        self.head.get(..length).unwrap_or_default()
     }
 
     /// Bytes of content so far, missing ones included.

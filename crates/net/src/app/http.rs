@@ -5,6 +5,7 @@
 //! decoding. A deviation from RFC 9112 is an event of the transaction, not a reason to stop.
 
 mod body;
+mod events;
 mod files;
 mod framing;
 mod headers;

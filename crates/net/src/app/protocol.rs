@@ -16,6 +16,9 @@ macro_rules! protocols {
         }
 
         impl Protocol {
+            /// Every protocol.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The name that rules and records use (`app_proto`).
             #[must_use]
             pub fn name(self) -> &'static str {

@@ -14,7 +14,10 @@ mod handshake_tests;
 mod tests;
 
 pub use certificate::Certificate;
+pub(in crate::app) use fingerprint::hex;
+pub use fingerprint::is_grease;
 pub use hello::{ClientHello, ServerHello};
+pub(in crate::app) use hello::{client as client_hello, server as server_hello};
 pub use parser::Parser;
 
 /// Progress numbers of a direction.
@@ -56,6 +59,11 @@ pub struct Tls {
     pub record_version: u16,
     /// The server went on to encryption without sending a certificate.
     pub resumed: bool,
+    /// The server wants a certificate of the client.
+    pub client_certificate_wanted: bool,
+    /// All that is readable of the handshake was seen: the server's part, and the client's certificate if
+    /// it is wanted.
+    pub told: bool,
     /// The handshake is over.
     pub encrypted: bool,
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::file::File;
 use super::{
-    Protocol, dcerpc, dns, ftp, http, http2, krb5, sip, smb, smtp, snmp, ssh, tls, websocket,
+    Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, pop3, quic, rfb, sip, smb,
+    smtp, snmp, ssh, tftp, tls, websocket,
 };
 use crate::flow::{Direction, PerDirection};
 
@@ -39,6 +40,20 @@ pub enum Record {
     Http2(Box<http2::Http2>),
     /// A frame of WebSocket.
     Websocket(Box<websocket::Frame>),
+    /// A DHCP message.
+    Dhcp(Box<dhcp::Message>),
+    /// An NTP message.
+    Ntp(Box<ntp::Message>),
+    /// A TFTP request.
+    Tftp(Box<tftp::Request>),
+    /// An LDAP request and its responses.
+    Ldap(Box<ldap::Ldap>),
+    /// A POP3 command with its response.
+    Pop3(Box<pop3::Pop3>),
+    /// A hello of QUIC.
+    Quic(Box<quic::Quic>),
+    /// The handshake of RFB.
+    Rfb(Box<rfb::Rfb>),
 }
 
 impl Record {
@@ -57,6 +72,13 @@ impl Record {
             | Self::Smb(_)
             | Self::Snmp(_)
             | Self::Krb5(_)
+            | Self::Dhcp(_)
+            | Self::Ntp(_)
+            | Self::Quic(_)
+            | Self::Ldap(_)
+            | Self::Pop3(_)
+            | Self::Tftp(_)
+            | Self::Rfb(_)
             | Self::Sip(_) => 1,
         }
     }
@@ -92,6 +114,8 @@ pub struct Transaction {
     touched: PerDirection<bool>,
     /// News that rules have not seen yet.
     uninspected: PerDirection<bool>,
+    /// What rules see of a direction they have seen in another transaction.
+    told: PerDirection<bool>,
     /// Complete and told; kept for inspection alone.
     over: bool,
 }
@@ -128,6 +152,13 @@ impl Transaction {
             Record::Http2(http2) if http2.has_dns() => Protocol::Doh2,
             Record::Http2(_) => Protocol::Http2,
             Record::Websocket(_) => Protocol::Websocket,
+            Record::Dhcp(_) => Protocol::Dhcp,
+            Record::Ntp(_) => Protocol::Ntp,
+            Record::Quic(_) => Protocol::Quic,
+            Record::Ldap(_) => Protocol::Ldap,
+            Record::Pop3(_) => Protocol::Pop3,
+            Record::Tftp(_) => Protocol::Tftp,
+            Record::Rfb(_) => Protocol::Rfb,
         }
     }
 
@@ -161,8 +192,10 @@ impl Transaction {
         *self.progress.get_mut(dir) = progress;
     }
 
-    /// Takes back the news of a direction: it was told before, in another transaction.
+    /// Takes back the news of a direction, and all that will come: it was told before, in another
+    /// transaction.
     pub(crate) fn told_already(&mut self, dir: Direction) {
+        *self.told.get_mut(dir) = true;
         *self.touched.get_mut(dir) = false;
         *self.uninspected.get_mut(dir) = false;
     }
@@ -170,7 +203,7 @@ impl Transaction {
     /// Says that a direction has news.
     pub fn touch(&mut self, dir: Direction) {
         *self.touched.get_mut(dir) = true;
-        *self.uninspected.get_mut(dir) = true;
+        *self.uninspected.get_mut(dir) = !*self.told.get(dir);
     }
 
     /// A direction has news that rules have not seen.
@@ -207,6 +240,9 @@ pub struct TxList {
     any_uninspected: bool,
     /// What the flow spoke first, when that is another protocol than now.
     pub(super) original: Option<Protocol>,
+    /// Frames that were not looked at yet.
+    pub(super) frames: super::frame::Found,
+    pub(super) sides: super::sides::Sides,
 }
 
 impl Default for TxList {
@@ -218,6 +254,8 @@ impl Default for TxList {
             any_touched: false,
             any_uninspected: false,
             original: None,
+            frames: super::frame::Found::default(),
+            sides: super::sides::Sides::default(),
         }
     }
 }
@@ -243,6 +281,30 @@ impl TxList {
         self.list.shrink_to_fit();
     }
 
+    /// What each side speaks, when that differs; the flow is parsed as the protocol that was known first.
+    #[must_use]
+    pub fn protocols(&self) -> Option<PerDirection<Protocol>> {
+        self.sides.differing()
+    }
+
+    /// Events of the flow since the last call of `settle`, by the name of the `app-layer-event` keyword.
+    #[must_use]
+    pub fn flow_events(&self) -> &[&'static str] {
+        self.sides.news()
+    }
+
+    /// Frames that were not looked at yet, oldest first.
+    #[must_use]
+    pub fn frames(&self) -> &[super::frame::Frame] {
+        self.frames.list()
+    }
+
+    /// Frames that nobody looked at before there were too many.
+    #[must_use]
+    pub fn frames_lost(&self) -> u64 {
+        self.frames.lost()
+    }
+
     /// Number of transactions ever made.
     #[must_use]
     pub fn created(&self) -> u64 {
@@ -260,6 +322,10 @@ impl TxList {
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
         self.any_touched = true;
+        if self.list.capacity() == 0 {
+            // Most flows have one at a time; room for four would stay with each of them.
+            self.list.reserve_exact(1);
+        }
         self.list.push_back(Transaction {
             id,
             record,
@@ -268,6 +334,7 @@ impl TxList {
             progress: PerDirection::default(),
             touched: PerDirection::default(),
             uninspected: PerDirection::default(),
+            told: PerDirection::default(),
             over: false,
         });
         id
@@ -340,6 +407,8 @@ impl TxList {
     /// The news was taken note of: forgets it, and every transaction that is complete. Of `inspected`
     /// (`None`: of both directions) it was inspected too; what was not keeps its transaction.
     pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
+        self.sides.settle();
+        self.frames.settle(inspected);
         if !std::mem::take(&mut self.any_touched) && !self.any_uninspected {
             return;
         }

@@ -143,6 +143,10 @@ fn extensions<'a>(p: &mut Packet<'a>, first: u8, whole: &'a [u8], o: DecodeOptio
             44 => {
                 twice(p, &mut fragments, 1, DecoderEvent::Ipv6ExthdrDuplFh);
                 match fragment(p, &mut c, named_at) {
+                    // Too short for any header, whichever it is.
+                    Some(_) if c.remaining() < 2 => {
+                        return p.invalid(DecoderEvent::Ipv6TruncExthdr);
+                    }
                     Some(after) => next = after,
                     None => {
                         p.ip_header = whole.get(..here).unwrap_or(p.ip_header);

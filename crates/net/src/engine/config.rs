@@ -102,6 +102,8 @@ pub struct Stats {
     pub flows_active: u64,
     /// Packets without a flow because the table was full.
     pub flows_shed: u64,
+    /// Flows ended early to make room for newer ones: the table was full.
+    pub flows_evicted: u64,
     /// TCP segments that belong to no connection.
     pub tcp_ignored: u64,
     /// Gaps in streams.
@@ -135,6 +137,7 @@ impl Stats {
             (&mut self.flows, other.flows),
             (&mut self.flows_active, other.flows_active),
             (&mut self.flows_shed, other.flows_shed),
+            (&mut self.flows_evicted, other.flows_evicted),
             (&mut self.tcp_ignored, other.tcp_ignored),
             (&mut self.stream_gaps, other.stream_gaps),
             (&mut self.stream_depth_reached, other.stream_depth_reached),

@@ -108,7 +108,8 @@ impl Work<'_> {
             flow.swap();
             dir = dir.reverse();
         }
-        (dir, !data.is_empty())
+        // What came with a reset is nothing that a rule on streams should see elsewhere.
+        (dir, !data.is_empty() || tcp.has(tcp_flags::RST))
     }
 
     /// Whether another flow has announced this one, which is about to see its first bytes.

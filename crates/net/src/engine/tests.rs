@@ -6,8 +6,8 @@ use expect_test::expect;
 use super::*;
 use crate::Config;
 use crate::fuzz::{
-    fuzz_app, fuzz_dcerpc, fuzz_ftp, fuzz_krb5, fuzz_mime, fuzz_packets, fuzz_sip, fuzz_smb,
-    fuzz_smtp, fuzz_snmp, fuzz_ssh,
+    fuzz_app, fuzz_dcerpc, fuzz_dhcp, fuzz_ftp, fuzz_krb5, fuzz_ldap, fuzz_mime, fuzz_packets,
+    fuzz_pop3, fuzz_quic, fuzz_rfb, fuzz_sip, fuzz_smb, fuzz_smtp, fuzz_snmp, fuzz_ssh,
 };
 use crate::testing::{Log, Tcp, meta, noise, udp};
 
@@ -214,9 +214,21 @@ fn fuzz_entries_survive_noise_and_cut_traffic() {
         fuzz_app(&noise(seed, 600));
         fuzz_mime(&noise(seed, 600));
     }
-    for entry in
-        [fuzz_smb, fuzz_dcerpc, fuzz_snmp, fuzz_sip, fuzz_krb5, fuzz_ssh, fuzz_smtp, fuzz_ftp]
-    {
+    for entry in [
+        fuzz_smb,
+        fuzz_dcerpc,
+        fuzz_snmp,
+        fuzz_sip,
+        fuzz_krb5,
+        fuzz_ssh,
+        fuzz_smtp,
+        fuzz_ftp,
+        fuzz_ldap,
+        fuzz_quic,
+        fuzz_rfb,
+        fuzz_pop3,
+        fuzz_dhcp,
+    ] {
         for seed in 0..200 {
             entry(&noise(seed, 600));
         }

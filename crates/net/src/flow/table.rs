@@ -67,7 +67,15 @@ pub struct FlowTable {
     wheel: Wheel,
     timeouts: Timeouts,
     max: usize,
+    /// Where the search for a flow to give up goes on.
+    hand: usize,
 }
+
+/// Flows looked at to find one to give up: the work for one packet is bounded.
+const LOOKED_AT: usize = 16;
+/// Seconds of silence after which a flow with one side seen, with both sides seen, may be given up for a
+/// newer one. One that is over may be at once.
+const GIVEN_UP: [i64; 2] = [1, 60];
 
 impl FlowTable {
     /// An empty table for at most `max` flows. `first_id` keeps ids of several engines apart.
@@ -83,6 +91,7 @@ impl FlowTable {
             wheel: Wheel::new(),
             timeouts,
             max,
+            hand: 0,
         }
     }
 
@@ -155,6 +164,30 @@ impl FlowTable {
             slots.get(at).and_then(Option::as_ref).map_or(0, |flow| hasher.hash_one(flow.key))
         });
         Ok(slot)
+    }
+
+    /// When the table is full: takes out the flow that is of least use among some, by turns of the whole
+    /// table. What is over goes first, then what only one side has spoken in, then what has been silent
+    /// for long; `None` when all of those looked at are of more use than one that is just beginning.
+    pub fn give_up(&mut self, ts: i64) -> Option<Flow> {
+        let mut least: Option<(usize, i64, u32)> = None;
+        for _ in 0..LOOKED_AT.min(self.slots.len()) {
+            self.hand = if self.hand >= self.slots.len() { 0 } else { self.hand };
+            let flow = self.slots.get(self.hand).and_then(Option::as_ref);
+            self.hand = self.hand.saturating_add(1);
+            let Some(flow) = flow else { continue };
+            let both = usize::from(flow.both_seen() && flow.state() != FlowState::New);
+            let over = flow.proto() == 6 && flow.state() == FlowState::Closed;
+            let (rank, allowed) =
+                if over { (0, 0) } else { (both.saturating_add(1), *GIVEN_UP.get(both)?) };
+            let silence = ts.saturating_sub(flow.last);
+            if silence < allowed.saturating_mul(1_000_000) {
+                continue;
+            }
+            let this = (rank, flow.last, flow.slot);
+            least = Some(least.map_or(this, |least| least.min(this)));
+        }
+        self.remove(least?.2)
     }
 
     /// Takes a flow out.

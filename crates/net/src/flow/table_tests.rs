@@ -197,6 +197,81 @@ fn a_full_table_takes_flows_again_when_others_end() {
     assert_eq!((engine.stats().flows, engine.stats().flows_shed), (11, 10));
 }
 
+#[test]
+fn what_is_of_least_use_makes_room_in_a_full_table() {
+    let config = Config { max_flows: 4, ..Config::default() };
+    let (mut engine, mut log) = (Engine::new(config, 0), Log::default());
+    let mut give = |engine: &mut Engine, dir: Direction, tenths: i64, port: u16| {
+        let frame = udp(dir, (port, 9), b"x");
+        engine.packet(meta(tenths * SECOND / 10, frame.len()), &frame, &mut log);
+        let stats = engine.stats();
+        (stats.flows, stats.flows_evicted, stats.flows_shed)
+    };
+    let (there, back) = (Direction::ToServer, Direction::ToClient);
+    for port in 1..=4 {
+        give(&mut engine, there, 0, port);
+    }
+    for port in 1..=3 {
+        give(&mut engine, back, 1, port);
+    }
+    // None has been silent for a second: the new one has no room.
+    assert_eq!(give(&mut engine, there, 9, 5), (4, 0, 1));
+    // The one without an answer goes, then its successor, which has none either.
+    assert_eq!(give(&mut engine, there, 15, 6), (5, 1, 1));
+    assert_eq!(give(&mut engine, there, 30, 7), (6, 2, 1));
+    // All are answered: one that is silent for a minute goes, not before.
+    give(&mut engine, back, 31, 7);
+    assert_eq!(give(&mut engine, there, 500, 8), (6, 2, 2));
+    assert_eq!(give(&mut engine, there, 700, 8), (7, 3, 2));
+    assert_eq!(engine.stats().flows_active, 4);
+    engine.finish(&mut log);
+    assert_eq!(log.ended, 7, "each flow has ended once");
+}
+
+#[test]
+fn a_connection_that_is_over_makes_room_at_once() {
+    let mut tcp = Tcp::new(Config { max_flows: 1, ..Config::default() });
+    for (dir, flags) in [
+        (Direction::ToServer, "S"),
+        (Direction::ToClient, "SA"),
+        (Direction::ToServer, "A"),
+        (Direction::ToClient, "R"),
+    ] {
+        tcp.send(dir, flags, b"");
+    }
+    let frame = udp(Direction::ToServer, (7, 9), b"x");
+    tcp.engine.packet(meta(tcp.ts, frame.len()), &frame, &mut tcp.log);
+    let stats = tcp.engine.stats();
+    assert_eq!((stats.flows, stats.flows_evicted, stats.flows_shed), (2, 1, 0));
+}
+
+#[test]
+fn half_a_million_flows_at_once_are_all_kept() {
+    // As many hosts as it takes, with a question and an answer each: nothing is shed, and each is found.
+    let (mut engine, mut log) = (Engine::new(Config::default(), 0), Log::default());
+    let flows = 500_000_u32;
+    for dir in [Direction::ToServer, Direction::ToClient] {
+        for number in 0..flows {
+            let [_, a, b, c] = number.to_be_bytes();
+            let (mut packet, client) = (ipv4(17, &[], &udp_body((4_000, 9), b"x")), [10, a, b, c]);
+            let server = crate::testing::SERVER;
+            let (from, to) =
+                if dir == Direction::ToServer { (client, server) } else { (server, client) };
+            if dir == Direction::ToClient {
+                packet = ipv4(17, &[], &udp_body((9, 4_000), b"y"));
+            }
+            packet[12..16].copy_from_slice(&from);
+            packet[16..20].copy_from_slice(&to);
+            let frame = ether(0x0800, &packet);
+            engine.packet(meta(i64::from(number) * 10, frame.len()), &frame, &mut log);
+        }
+    }
+    let stats = engine.stats();
+    let expected = (u64::from(flows), u64::from(flows), 0, 0);
+    let found = (stats.flows, stats.flows_active, stats.flows_shed, stats.flows_evicted);
+    assert_eq!(found, expected, "{} ended", log.ended);
+}
+
 proptest! {
     /// Beside a plain map: the table finds what is there, and only that.
     #[test]

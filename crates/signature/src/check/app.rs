@@ -34,6 +34,7 @@ impl Builder<'_, '_> {
                 self.push(Item::Entropy(Box::new(entropy)));
             }
             "replace" => self.replace(value)?,
+            "frame" => self.frame(value)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -128,7 +129,8 @@ impl Builder<'_, '_> {
         if !known {
             return Err(RuleError::unsupported(proto.name(), "this protocol is not detected"));
         }
-        Ok(Test::AppProto { proto, negated, side })
+        let exact = mode.trim() == "exact";
+        Ok(Test::AppProto { proto, negated, side, exact })
     }
 }
 

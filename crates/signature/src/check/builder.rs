@@ -33,6 +33,8 @@ pub(super) struct Builder<'b, 'c> {
     /// All of these must hold for one file.
     pub(super) files: Vec<FileTest>,
     pub(super) file_store: Option<super::rule::FileStore>,
+    /// Kind of frame that the rule looks into.
+    pub(super) frame: Option<Box<str>>,
     pub(super) priority_given: bool,
     /// Keywords seen that may stand once only.
     pub(super) once: Vec<&'static str>,
@@ -78,6 +80,7 @@ impl<'b, 'c> Builder<'b, 'c> {
             alert: None,
             files: Vec::new(),
             file_store: None,
+            frame: None,
             priority_given: false,
             once: Vec::new(),
             current: None,

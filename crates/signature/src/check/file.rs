@@ -35,11 +35,11 @@ impl Builder<'_, '_> {
             }
             "filemagic" => {
                 let (part, negated) = quoted(name, value)?;
-                if !self.checker.support.file_magic {
-                    return Err(RuleError::unsupported(
-                        name,
-                        "types of files are not told by their content",
-                    ));
+                let asked = String::from_utf8_lossy(&part).into_owned();
+                let known = self.checker.support.file_magic;
+                if !known.iter().any(|known| known.to_ascii_lowercase().contains(&asked)) {
+                    let what = "a type of file that is not told by its content";
+                    return Err(RuleError::unsupported(name, what));
                 }
                 FileTest::Magic { part, negated }
             }
@@ -47,7 +47,13 @@ impl Builder<'_, '_> {
             "filesha1" => self.listed(name, value, Digest::Sha1)?,
             "filesha256" => self.listed(name, value, Digest::Sha256)?,
             "filestore" => {
-                self.file_store = Some(store(value)?);
+                let asked = store(value)?;
+                self.file_store = Some(asked);
+                if asked.scope != FileStoreScope::File {
+                    // The rule is about the transaction; files may come later.
+                    self.usable(Buffer::FileData)?;
+                    return Ok(true);
+                }
                 FileTest::Any
             }
             _ => return Ok(false),

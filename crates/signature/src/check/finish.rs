@@ -61,6 +61,7 @@ pub(super) fn finish(mut builder: Builder<'_, '_>) -> Result<Rule, RuleError> {
         shows: builder.alert.unwrap_or(builder.action != Action::Pass),
         files: builder.files,
         file_store: builder.file_store,
+        frame: builder.frame,
         protocol_only,
     })
 }

@@ -83,14 +83,6 @@ impl Builder<'_, '_> {
                     AppProto::Dns,
                 );
             }
-            "dns.rrtype" => {
-                return self.number(
-                    name,
-                    Number::DnsRrtype,
-                    compare(name, value, 65_535)?,
-                    AppProto::Dns,
-                );
-            }
             _ => return layers::option(self, name, value),
         };
         self.tests.push(test);

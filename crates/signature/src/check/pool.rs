@@ -17,7 +17,27 @@ impl<T> Default for Interner<T> {
     }
 }
 
+/// Names that states keep by number. A set loaded with those of the one before it gives each name the
+/// number it had, so that what flows and hosts remember goes on under newer rules.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// Tells sets that share numbers; 0 for none.
+    pub(crate) lineage: u64,
+    pub(crate) flow_bits: Vec<Box<str>>,
+    pub(crate) host_bits: Vec<Box<str>>,
+    pub(crate) flow_ints: Vec<Box<str>>,
+}
+
 impl<T: Clone + std::hash::Hash + Eq> Interner<T> {
+    /// With values that have their numbers already.
+    fn with(values: &[T]) -> Self {
+        let mut interner = Self::default();
+        for value in values {
+            interner.number(value.clone());
+        }
+        interner
+    }
+
     pub(crate) fn number(&mut self, value: T) -> u32 {
         if let Some(number) = self.numbers.get(&value) {
             return *number;
@@ -54,6 +74,8 @@ impl Interner<Expression> {
 /// Shared parts, filled while rules are checked.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
+    /// Of the names it began with.
+    pub(crate) lineage: u64,
     bytes: Vec<u8>,
     patterns: HashMap<Box<[u8]>, Pattern, foldhash::fast::RandomState>,
     pub(crate) addresses: Interner<AddressSet>,
@@ -69,6 +91,17 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// An empty pool in which these names have their numbers.
+    pub(crate) fn with_names(names: &Names) -> Self {
+        Self {
+            lineage: names.lineage,
+            flow_bits: Interner::with(&names.flow_bits),
+            host_bits: Interner::with(&names.host_bits),
+            flow_ints: Interner::with(&names.flow_ints),
+            ..Self::default()
+        }
+    }
+
     /// Keeps the bytes of a pattern once.
     pub(crate) fn pattern(&mut self, bytes: &[u8]) -> Pattern {
         if let Some(pattern) = self.patterns.get(bytes) {

@@ -49,24 +49,66 @@ impl Builder<'_, '_> {
             }
             "ssh.protoversion" => {
                 // SSH 2 is also spoken by who says 1.99 (RFC 4253 section 5.1).
-                return self.ssh_field(name, value, Buffer::SshProto, |text| match text {
+                return self.by_expression(name, value, Buffer::SshProto, |text| match text {
                     "2_compat" => Some(r#""/^(2|1\.99)/""#.to_owned()),
                     other => Some(format!(r#""/^{}$/""#, escaped(other)?)),
                 });
             }
             "ssh.softwareversion" => {
-                return self.ssh_field(name, value, Buffer::SshSoftware, |text| {
+                return self.by_expression(name, value, Buffer::SshSoftware, |text| {
                     Some(format!(r#""/{}/""#, escaped(text)?))
                 });
+            }
+            "tls.subject" => return self.by_content(name, value, Buffer::TlsCertSubject),
+            "tls.issuerdn" => return self.by_content(name, value, Buffer::TlsCertIssuer),
+            "tls.fingerprint" => {
+                let lowered = text(name, value)?.to_ascii_lowercase();
+                return self.by_content(name, Some(lowered.as_bytes()), Buffer::TlsCertFingerprint);
             }
             _ => return Ok(false),
         };
         self.number(name, number, cmp, proto)
     }
 
-    /// A keyword from before sticky buffers: an expression on a buffer of its own, which what follows
-    /// does not go into.
-    fn ssh_field(
+    /// A keyword from before sticky buffers: a content in a buffer of the server's certificate.
+    fn by_content(
+        &mut self,
+        name: &str,
+        value: Option<&[u8]>,
+        buffer: Buffer,
+    ) -> Result<bool, RuleError> {
+        let given = value.unwrap_or_default();
+        let (not, quoted) = match given.strip_prefix(b"!") {
+            Some(rest) => ("!", rest.trim_ascii()),
+            None => ("", given),
+        };
+        let inner = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        let inner = inner.unwrap_or(quoted);
+        if inner.is_empty() {
+            return Err(RuleError::value(name, given, "nothing to look for"));
+        }
+        let content = [not.as_bytes(), b"\"", inner, b"\""].concat();
+        self.flow.to_client = true;
+        self.in_buffer(buffer, |rule| rule.content_option("content", Some(&content)))
+    }
+
+    /// What `add` adds goes into a buffer, what follows does not.
+    fn in_buffer(
+        &mut self,
+        buffer: Buffer,
+        add: impl FnOnce(&mut Self) -> Result<bool, RuleError>,
+    ) -> Result<bool, RuleError> {
+        self.usable(buffer)?;
+        let before = (self.current, self.in_base64);
+        self.in_base64 = None;
+        self.current = Some(self.open(buffer));
+        let known = add(self);
+        (self.current, self.in_base64) = before;
+        known
+    }
+
+    /// A keyword from before sticky buffers: an expression on a buffer of its own.
+    fn by_expression(
         &mut self,
         name: &str,
         value: Option<&[u8]>,
@@ -76,13 +118,7 @@ impl Builder<'_, '_> {
         let given = text(name, value)?.trim().trim_matches('"');
         let expression = expression(given)
             .ok_or_else(|| RuleError::value(name, given.as_bytes(), "not a version"))?;
-        self.usable(buffer)?;
-        let before = (self.current, self.in_base64);
-        self.in_base64 = None;
-        self.current = Some(self.open(buffer));
-        let known = self.content_option("pcre", Some(expression.as_bytes()));
-        (self.current, self.in_base64) = before;
-        known
+        self.in_buffer(buffer, |rule| rule.content_option("pcre", Some(expression.as_bytes())))
     }
 }
 
@@ -138,6 +174,11 @@ mod tests {
             ("ssh", "ssh.protoversion:2_compat;", true),
             ("ssh", "ssh.softwareversion:\"OpenSSH_9\";", true),
             ("ssh", "ssh.softwareversion:\"a*b\";", false),
+            ("tls", "tls.subject:\"CN=a\";", true),
+            ("tls", "tls.issuerdn:!\"CN=a\";", true),
+            ("tls", "tls.fingerprint:\"0A:1b\";", true),
+            ("tls", "tls.fingerprint:\"\";", false),
+            ("http", "tls.subject:\"CN=a\";", false),
             ("ssh", "ssh.hassh; content:\"a\";", true),
             ("smtp", "email.subject; content:\"a\";", true),
             ("ftp", "email.subject; content:\"a\";", false),

@@ -293,10 +293,20 @@ pub(crate) enum Test {
     Mss(Cmp),
     Wscale(Cmp),
     FragOffset(Cmp),
-    Flags { mode: FlagsMode, want: u8, ignore: u8 },
-    FragBits { mode: FlagsMode, want: u8 },
+    Flags {
+        mode: FlagsMode,
+        want: u8,
+        ignore: u8,
+    },
+    FragBits {
+        mode: FlagsMode,
+        want: u8,
+    },
     SameIp,
-    VlanId { cmp: Cmp, layer: Layers },
+    VlanId {
+        cmp: Cmp,
+        layer: Layers,
+    },
     VlanLayers(Cmp),
     Vni(Cmp),
     IgmpType(Cmp),
@@ -304,14 +314,32 @@ pub(crate) enum Test {
     SctpChunks(Cmp),
     SctpChunkType(Cmp),
     NetworkVersion(u8),
-    Checksum { kind: Checksum, valid: bool },
+    Checksum {
+        kind: Checksum,
+        valid: bool,
+    },
     IpOptions(Option<IpOption>),
-    StreamSize { side: Side, cmp: Cmp },
+    StreamSize {
+        side: Side,
+        cmp: Cmp,
+    },
     FlowAge(Cmp),
-    FlowPackets { side: Side, cmp: Cmp },
-    FlowBytes { side: Side, cmp: Cmp },
+    FlowPackets {
+        side: Side,
+        cmp: Cmp,
+    },
+    FlowBytes {
+        side: Side,
+        cmp: Cmp,
+    },
     Event(Box<str>),
-    AppProto { proto: AppProto, negated: bool, side: Side },
+    AppProto {
+        proto: AppProto,
+        negated: bool,
+        side: Side,
+        /// This protocol and none that it covers.
+        exact: bool,
+    },
 }
 
 /// A test of a transaction that is not a buffer.
@@ -428,6 +456,8 @@ pub(crate) struct Rule {
     /// Tests of which all must hold for one and the same file.
     pub(crate) files: Vec<FileTest>,
     pub(crate) file_store: Option<FileStore>,
+    /// Kind of frame that it looks into; such a rule is about frames alone.
+    pub(crate) frame: Option<Box<str>>,
     /// About nothing but the protocol of the flow: fires when that becomes known.
     pub(crate) protocol_only: bool,
 }

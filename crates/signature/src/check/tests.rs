@@ -22,7 +22,7 @@ fn unknown_and_unsupported_keywords_are_named() {
             "lua:x.lua;",
             "content:\"x\"; nocas;",
             "dataset:isset,x;",
-            "rfb.name; content:\"x\";",
+            "mqtt.type; content:\"x\";",
             "ssh.proto; content:\"x\";",
         ],
         &expect![[r#"
@@ -31,7 +31,7 @@ fn unknown_and_unsupported_keywords_are_named() {
             2:40 sid 1: keyword "lua" is not evaluated: no evaluation for it
             3:53 sid 1: unknown keyword "nocas"; did you mean nocase?
             4:40 sid 1: dataset: the set needs a type: "x"
-            5:40 sid 1: keyword "rfb.name" is not evaluated: no evaluation for it
+            5:40 sid 1: keyword "mqtt.type" is not evaluated: no evaluation for it
         "#]],
     );
 }
@@ -148,7 +148,11 @@ fn headers_are_checked() {
 fn more_protocols_make_more_rules_good() {
     let all = ProtoSet::of(&[AppProto::Http, AppProto::Smtp]);
     let options = LoadOptions {
-        support: Support { detected: all, parsed: all, file_magic: true },
+        support: Support {
+            detected: all,
+            parsed: all,
+            file_magic: &["PE32 executable", "PDF document"],
+        },
         ..LoadOptions::default()
     };
     let source = Source {

@@ -23,7 +23,7 @@ pub(crate) const HEAD: usize = 256;
 
 /// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
 /// is cheaper in the search that is made anyway than in one of its own.
-const SELDOM: u32 = 50;
+const SELDOM: u32 = 60;
 
 /// The searches of one group of rules.
 #[derive(Debug, Default)]

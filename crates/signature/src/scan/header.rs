@@ -132,6 +132,8 @@ fn test_holds(test: &Test, packet: &PacketView<'_>) -> bool {
     let ip = Some(packet.ip).filter(|ip| ip.version != 0);
     let ip4 = ip.filter(|ip| ip.version == 4);
     match test {
+        // A size that is ruled out asks for some payload all the same.
+        Test::Dsize(Cmp::Ne(_)) if packet.payload.is_empty() => false,
         Test::Dsize(cmp) => !packet.pseudo && cmp.holds(packet.payload.len() as u64),
         Test::Ttl(cmp) => compare(*cmp, ip.map(|ip| ip.ttl)),
         Test::Id(cmp) => compare(*cmp, ip4.map(|ip| ip.id)),
@@ -183,10 +185,13 @@ fn flow_test(test: &Test, flow: &FlowView, packet: &PacketView<'_>) -> bool {
         Test::FlowAge(cmp) => cmp.holds(flow.age),
         Test::FlowPackets { side, cmp } => sides(*side, *cmp, flow.packets),
         Test::FlowBytes { side, cmp } => sides(*side, *cmp, flow.bytes),
-        Test::AppProto { proto, negated, side } => {
+        Test::AppProto { proto, negated, side, exact } => {
             let [server, client] = flow.app_by_direction.unwrap_or([flow.app; 2]);
             let undecided = flow.app == AppProto::Unknown && *proto != AppProto::Unknown;
-            let is = |have: AppProto| proto.covers().contains(have);
+            let is = |have: AppProto| match exact {
+                true => have == *proto,
+                false => proto.covers().contains(have),
+            };
             let holds = match side {
                 Side::Server => is(server),
                 Side::Client => is(client),

@@ -46,6 +46,8 @@ pub enum MatchSource {
     Stream,
     /// A transaction.
     Transaction,
+    /// A frame; its number stands for that of the transaction.
+    Frame,
 }
 
 /// A rule that matched and is to be shown.
@@ -93,6 +95,8 @@ pub struct Verdict {
 pub struct Outcome<'a> {
     /// Rules to alert on, in rule order.
     pub matches: &'a [Match],
+    /// Rules with `filestore` that matched, shown or not.
+    pub stores: &'a [Match],
     /// What is to happen.
     pub verdict: Verdict,
     /// Alerts beyond the limit of one packet.
@@ -109,6 +113,8 @@ impl<'a> Scan<'a> {
         queue.sort_unstable_by_key(|queued| {
             (queued.rule, std::cmp::Reverse(queued.tx.map_or(0, |tx| tx.saturating_add(1))))
         });
+        let mut stores = std::mem::take(&mut self.scratch.stores);
+        stores.clear();
         let mut verdict = Verdict::default();
         let mut passed = false;
         let most = self.scratch.max_alerts.unwrap_or(MAX_ALERTS);
@@ -126,6 +132,9 @@ impl<'a> Scan<'a> {
                 queued.action = rule.rate.map_or(queued.action, |rate| rate.action);
             }
             apply(rule, queued.action, &mut verdict);
+            if rule.file_store.is_some() {
+                stores.push(*queued);
+            }
             passed = queued.action == Action::Pass && verdict.drop == Scope::None;
             let visible = ruling == Ruling::Show && rule.shows;
             if visible && shown >= most {
@@ -141,6 +150,7 @@ impl<'a> Scan<'a> {
             flow.dropped |= verdict.drop == Scope::Flow;
         }
         self.scratch.queue = queue;
+        self.scratch.stores = stores;
         let packet = self.packet;
         let of_flow = !packet.pseudo
             && self
@@ -150,7 +160,8 @@ impl<'a> Scan<'a> {
                 .is_some_and(|tags| tags.packet(packet));
         let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
         let Self { scratch, .. } = self;
-        Outcome { matches: &scratch.queue, verdict, beyond_limit: beyond, tagged }
+        let (matches, stores) = (&scratch.queue, &scratch.stores);
+        Outcome { matches, stores, verdict, beyond_limit: beyond, tagged }
     }
 
     fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::{
-    AppProto, Direction, PacketView,
+    AppProto, Direction, FlowView, PacketView,
     check::rule::{BitOp, IntTest, IntValue, Threshold},
     scan::{
         tables::{Count, Ruling},
@@ -22,6 +22,8 @@ const MAX_PARTIAL: usize = 512;
 #[derive(Debug, Default)]
 pub struct FlowState {
     generation: u64,
+    /// Of the names that bits and counters stand for.
+    lineage: u64,
     /// What is known of the ends, by whether the sender is the lower one.
     pub(super) ends: [Option<u64>; 2],
     /// Rules on addresses alone ran in that direction.
@@ -30,6 +32,10 @@ pub struct FlowState {
     left: Option<Box<Left>>,
     /// Protocol of the flow when it was last looked at.
     app: AppProto,
+    /// The sides were known to speak different protocols.
+    differing: bool,
+    /// Directions without a packet since the protocol became known.
+    owed: [bool; 2],
     /// A pass rule let the flow go.
     pub(super) passed: bool,
     /// A drop or reject rule stopped the flow.
@@ -49,11 +55,17 @@ struct Left {
 }
 
 impl FlowState {
-    /// Forgets what was made under another rule set; numbers of bits mean something else there.
-    pub(super) fn adopt(&mut self, generation: u64) {
+    /// Forgets what was made under another rule set; bits and counters stay where their numbers mean
+    /// the same.
+    pub(super) fn adopt(&mut self, generation: u64, lineage: u64) {
         if self.generation != generation {
-            let (passed, dropped, app) = (self.passed, self.dropped, self.app);
-            *self = Self { generation, passed, dropped, app, ..Self::default() };
+            let old = std::mem::take(self);
+            let same = old.left.filter(|_| old.lineage == lineage);
+            let left = same
+                .map(|left| Box::new(Left { bits: left.bits, ints: left.ints, ..Left::default() }));
+            let (passed, dropped, app) = (old.passed, old.dropped, old.app);
+            // Rules on addresses run again: the newer ones have not seen this flow.
+            *self = Self { generation, lineage, left, passed, dropped, app, ..Self::default() };
         }
     }
 
@@ -73,9 +85,19 @@ impl FlowState {
         stream_ends.push((rule, direction, end));
     }
 
-    /// Takes in the protocol of the flow; `true` when it is news.
-    pub(super) fn learn(&mut self, app: AppProto) -> bool {
-        app != AppProto::Unknown && std::mem::replace(&mut self.app, app) != app
+    /// Takes in the protocol of the flow with a packet of that direction: whether it is news at all, and
+    /// whether it is for that direction.
+    pub(super) fn learn(&mut self, flow: &FlowView, direction: Option<Direction>) -> (bool, bool) {
+        let differing = flow.app_by_direction.is_some();
+        let changed = flow.app != self.app || differing != self.differing;
+        let news = flow.app != AppProto::Unknown && changed;
+        if news {
+            self.app = flow.app;
+            self.differing = differing;
+            self.owed = [true; 2];
+        }
+        let owed = direction.and_then(|direction| self.owed.get_mut(direction.index()));
+        (news, owed.is_some_and(std::mem::take))
     }
 
     /// True after a pass rule matched the flow: it needs no further inspection.

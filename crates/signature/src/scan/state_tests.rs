@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    Direction, FlowState, PacketView, Scope,
+    Direction, FlowState, LoadOptions, PacketView, RuleSet, Scope, Source,
     tests::{Bench, answer, good, packet},
 };
 
@@ -68,6 +68,39 @@ fn a_bit_is_seen_by_later_rules_of_the_same_packet_and_kept_when_silent() {
     let names: Vec<&str> =
         bench.flow.flow_bits().filter_map(|bit| bench.set.flow_bit_name(bit)).collect();
     assert_eq!(names, ["b", "a"]);
+}
+
+#[test]
+fn flows_and_hosts_remember_over_a_change_of_rules_when_the_names_go_on() {
+    let old = udp(&[
+        r#"content:"set"; flowbits:set,b; flowbits:set,a; noalert;"#,
+        r#"content:"set"; flowint:n,+,1; noalert;"#,
+        r#"content:"set"; xbits:set,x,track ip_src; noalert;"#,
+    ]);
+    // Other names come first, so that the numbers would be others.
+    let new = udp(&[
+        r#"content:"?"; flowbits:isset,new; flowint:m,notset; xbits:isset,new,track ip_src;"#,
+        r#"content:"?"; flowbits:isset,a;"#,
+        r#"content:"?"; flowint:n,==,1;"#,
+        r#"content:"?"; xbits:isset,x,track ip_src;"#,
+        r#"content:"?"; xbits:isset,other,track ip_src;"#,
+    ]);
+    let load = |text: &str, names: &crate::Names| {
+        let source = Source { name: "new.rules".into(), text: text.into() };
+        RuleSet::load(vec![source], &LoadOptions { names: names.clone(), ..LoadOptions::default() })
+    };
+    let mut bench = Bench::new(&old);
+    assert!(bench.packet(&packet(b"set")).is_empty());
+    let (set, report) = load(&new, bench.set.names());
+    assert!(report.rejected.is_empty(), "{report:?}");
+    bench.replace(set);
+    assert_eq!(bench.packet(&packet(b"?")), [2, 3, 4]);
+    // A third set, and one that does not go on: what the flow remembers means nothing there.
+    let (set, _) = load(&new, bench.set.names());
+    bench.replace(set);
+    assert_eq!(bench.packet(&packet(b"?")), [2, 3, 4]);
+    bench.replace(load(&new, &crate::Names::default()).0);
+    assert!(!bench.packet(&packet(b"?")).contains(&2));
 }
 
 #[test]

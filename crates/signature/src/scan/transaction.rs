@@ -142,6 +142,10 @@ impl Scan<'_> {
     fn try_rule(&mut self, id: u32, tx: &dyn Inspect, state: &mut TxState, direction: Direction) {
         let rules = self.rules;
         let Some(rule) = rules.rules.get(id as usize) else { return };
+        // A rule is about frames of its kind or about transactions.
+        if tx.frame() != rule.frame.as_deref() {
+            return;
+        }
         // Each direction is a match of its own, unless the rule needs both.
         let side = if rule.both_sides { 0 } else { direction.index() };
         if state.fired.contains(&(id, side)) {
@@ -198,9 +202,12 @@ impl Scan<'_> {
             if !state.keep(Partial { rule: id, side, matched }) {
                 self.scratch.stats.partials_lost += 1;
             }
-        } else if self.accept(rule, id, (MatchSource::Transaction, Some(tx.id()), Some(direction)))
-        {
-            state.fired.push((id, side));
+        } else {
+            let source =
+                if rule.frame.is_some() { MatchSource::Frame } else { MatchSource::Transaction };
+            if self.accept(rule, id, (source, Some(tx.id()), Some(direction))) {
+                state.fired.push((id, side));
+            }
         }
     }
 

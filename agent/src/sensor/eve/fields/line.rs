@@ -17,11 +17,22 @@ pub(crate) struct Line {
     /// What comes before the next field: a comma, or the brace that opens its object.
     before: u8,
     clock: Clock,
+    kept: Option<Box<Kept>>,
 }
+
+/// Texts of fields that were written before, see [`Fields::same`]; the first byte, which depends on what is before,
+/// left out.
+#[derive(Debug, Default)]
+struct Kept {
+    texts: [(u16, Vec<u8>); KEPT],
+}
+
+/// Texts that are kept at a time; a power of two.
+const KEPT: usize = 16;
 
 impl Default for Line {
     fn default() -> Self {
-        Self { text: Vec::new(), before: b'{', clock: Clock::default() }
+        Self { text: Vec::new(), before: b'{', clock: Clock::default(), kept: None }
     }
 }
 
@@ -54,22 +65,18 @@ const PAIRS: [[u8; 2]; 100] = {
 /// The octets of addresses with a dot behind, and their length with it.
 const OCTETS: [([u8; 4], u8); 256] = {
     let mut octets = [([b'.'; 4], 0); 256];
-    let mut n = 0_usize;
-    while n < 256 {
-        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
-        let skip = if n >= 100 {
-            0
-        } else if n >= 10 {
-            1
-        } else {
-            2
+    let mut n = 0_u8;
+    loop {
+        let (digits, length) = &mut octets[n as usize];
+        let [hundreds, tens, ones] = [b'0' + n / 100, b'0' + n / 10 % 10, b'0' + n % 10];
+        (*digits, *length) = match n {
+            0..10 => ([ones, b'.', b'.', b'.'], 2),
+            10..100 => ([tens, ones, b'.', b'.'], 3),
+            _ => ([hundreds, tens, ones, b'.'], 4),
         };
-        let mut at = skip;
-        while at < 3 {
-            octets[n].0[at - skip] = digits[at];
-            at += 1;
+        if n == u8::MAX {
+            break;
         }
-        octets[n].1 = 4 - skip as u8;
         n += 1;
     }
     octets
@@ -298,6 +305,27 @@ impl Fields for Line {
     fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         self.string(value);
+    }
+
+    fn same(&mut self, which: u16, fill: impl FnOnce(&mut Self)) {
+        // The flags of DNS differ in all their bits: the lower half alone would put many in one place.
+        let place = usize::from(which ^ which >> 8 ^ which >> 4) % KEPT;
+        if let Some((of, text)) = self.kept.as_ref().and_then(|kept| kept.texts.get(place))
+            && *of == which
+            && !text.is_empty()
+        {
+            self.text.push(self.before);
+            self.text.extend_from_slice(text);
+            self.before = b',';
+            return;
+        }
+        let from = self.text.len() + 1;
+        fill(self);
+        let text = self.text.get(from..).unwrap_or_default();
+        let (of, kept) = &mut self.kept.get_or_insert_default().texts[place];
+        *of = which;
+        kept.clear();
+        kept.extend_from_slice(text);
     }
 
     #[inline(always)]

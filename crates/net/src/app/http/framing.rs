@@ -16,8 +16,15 @@ fn is_chunked(headers: &Headers) -> bool {
     })
 }
 
-pub(super) fn request_framing(http: &mut Http) -> State {
-    let request = &mut http.request;
+/// How the body is framed, whether all its encodings are undone.
+pub(super) fn request_framing(http: &mut Http, layers: usize) -> (State, bool) {
+    let state = request_state(&mut http.request);
+    let encodings = http.request.headers.understood("content-encoding");
+    let all = encodings.is_none_or(|value| http.request.body.set_encodings(&value, layers));
+    (state, all)
+}
+
+fn request_state(request: &mut Request) -> State {
     if request.host_raw.is_empty()
         && let Some(value) = request.headers.get("host")
     {

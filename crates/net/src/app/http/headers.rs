@@ -25,6 +25,8 @@ pub struct Headers {
 pub(in crate::app) struct Added {
     pub(in crate::app) repeated: bool,
     pub(in crate::app) too_many: bool,
+    /// Another length than before.
+    pub(in crate::app) ambiguous: bool,
 }
 
 impl Headers {
@@ -110,6 +112,11 @@ impl Headers {
         }
         self.bytes = self.bytes.saturating_add(more);
         if let Some(field) = self.fields.iter_mut().find(|f| f.name.eq_ignore_ascii_case(name)) {
+            if name.eq_ignore_ascii_case(b"content-length") {
+                // Two lengths are no longer one: the first stands.
+                let ambiguous = field.value.trim_ascii() != value.trim_ascii();
+                return Added { repeated: true, ambiguous, ..Added::default() };
+            }
             field.value.extend_from_slice(b", ");
             field.value.extend_from_slice(value);
             return Added { repeated: true, ..Added::default() };

@@ -68,7 +68,7 @@ fn trailers_become_headers() {
     let tx = run.app.open().iter().next().unwrap();
     assert_eq!(tx.http().unwrap().response.headers.get("x-sum"), Some(&b"1, 2"[..]));
     assert!(tx.is_complete(Direction::ToClient));
-    assert!(tx.events.iter().any(|e| e.name == "header_repetition"));
+    assert!(tx.events.iter().any(|e| e.name == "response_header_repetition"));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn lengths_that_are_wrong_are_read_as_servers_read_them() {
     );
     check_request(
         b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcGET /b HTTP/1.0\r\n\r\n",
-        &expect![[r"
-            POST /  [abc] -> 200 OK [ok] header_repetition
-            GET /b  [] ->   []"]],
+        &expect![[r#"
+            POST /  [abc] -> 200 OK [ok] request_header_repetition duplicate_content_length_field_in_request
+            GET /b  [] ->   []"#]],
     );
     check_request(
         b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\nGET /b HTTP/1.0\r\n\r\n",
@@ -211,14 +211,14 @@ fn headers_in_all_their_shapes() {
         (b"", ""),
         (b"A: 1\r\nB:2\r\nC:\t3\t\r\n", "A=1|B=2|C=3"),
         (b"A: one\r\n two\r\n\tthree\r\n", "A=one two three"),
-        (b" folded first\r\nA: 1\r\n", "A=1 invalid_header_folding"),
+        (b" folded first\r\nA: 1\r\n", "A=1 invalid_request_field_folding"),
         (b"no colon\r\nA: 1\r\n", "=no colon|A=1"),
         (b": no name\r\n", "=no name"),
         (b"A: x:y:z\r\n", "A=x:y:z"),
         (b"A : space\r\n", "A=space"),
         (b"A\0: nul\r\n", "A=nul"),
         (b"A: in\0side\r\n", r"A=in\x00side"),
-        (b"A: 1\r\na: 2\r\nA: 3\r\n", "A=1, 2, 3 header_repetition"),
+        (b"A: 1\r\na: 2\r\nA: 3\r\n", "A=1, 2, 3 request_header_repetition"),
         (b"A:\r\n", "A="),
     ];
     for (block, expected) in cases {

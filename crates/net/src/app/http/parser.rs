@@ -1,9 +1,11 @@
 //! The state machine of both directions.
 
 mod ahead;
+mod pair;
 
 use super::super::detect::begins_http;
 use super::super::{AppConfig, AppParser, Record, Switch, TxList};
+use super::events::{EventNames, is_known_scheme, too_long};
 use super::files::Shape;
 use super::framing::{request_framing, response_framing, set_host};
 use super::{Http, Request, body::Body, headers::Headers, line, progress, upgrade, uri};
@@ -265,39 +267,6 @@ impl Parser {
         self.body(Direction::ToClient, raw, txs);
     }
 
-    /// The transaction the next response belongs to; one without request when there is none.
-    fn response_tx(&mut self, txs: &mut TxList) -> u64 {
-        if let Some(id) = self.sides.to_client.tx {
-            return id;
-        }
-        while self.next_response < txs.created() {
-            let id = self.next_response;
-            self.next_response = id.saturating_add(1);
-            match txs.get(id).and_then(super::super::Transaction::http) {
-                // Made for a response below: not a request.
-                Some(http) if http.request_missing => {}
-                Some(_) => return id,
-                // Given up when too many were open. Its response is read, or all after it are lost.
-                None => return Self::lone_response(&self.config, txs),
-            }
-        }
-        let id = Self::lone_response(&self.config, txs);
-        self.next_response = id.saturating_add(1);
-        id
-    }
-
-    /// A transaction for a response whose request is not known.
-    fn lone_response(config: &AppConfig, txs: &mut TxList) -> u64 {
-        let mut http = Http { request_missing: true, ..Http::default() };
-        http.response.body.set_limit(config.response_body_limit);
-        let id = txs.push(Record::Http(Box::new(http)));
-        if let Some(tx) = txs.get_mut(id) {
-            tx.event(Direction::ToClient, "unable_to_match_response_to_request");
-            tx.reach(Direction::ToServer, progress::COMPLETE);
-        }
-        id
-    }
-
     fn header_line(&mut self, dir: Direction, raw: &[u8], txs: &mut TxList) {
         let trailing = self.sides.get(dir).state == State::Trailers;
         let Some(id) = self.sides.get(dir).tx else { return };
@@ -305,6 +274,7 @@ impl Parser {
         let Record::Http(http) = &mut tx.record else { return };
         let headers = headers_of(http, dir);
         let raw_fits = headers.push_raw(raw);
+        let names = EventNames::of(dir);
         let side = self.sides.get_mut(dir);
         let text = line::chomp(raw);
         // Blanks and a bare line feed end the headers for most clients.
@@ -319,7 +289,7 @@ impl Parser {
         if !ends && folded && !line::is_field(text) {
             // A folded line (RFC 9112 section 5.2), even within a name.
             if field.is_empty() {
-                tx.event(dir, "invalid_header_folding");
+                tx.event(dir, names.folding);
             } else if field.len() < MAX_LINE {
                 field.push(b' ');
                 field.extend_from_slice(line::trim(text));
@@ -336,9 +306,14 @@ impl Parser {
             let added = headers.add(name, value);
             field.clear();
             let too_many = added.too_many || !raw_fits;
-            let events = [(added.repeated, "header_repetition"), (too_many, "too_many_headers")];
-            for (_, name) in events.iter().filter(|(happened, _)| *happened) {
-                tx.event(dir, name);
+            for (happened, name) in [
+                (added.repeated, names.repeated),
+                (added.ambiguous, names.lengths),
+                (too_many, "too_many_headers"),
+            ] {
+                if happened {
+                    tx.event(dir, name);
+                }
             }
         }
         if ends && blank {
@@ -365,8 +340,16 @@ impl Parser {
         headers_of(http, dir).complete(skip);
         match dir {
             Direction::ToServer => {
-                let state = request_framing(http);
+                let (state, all) = request_framing(http, self.config.decompress_layers);
+                let authorization = http.request.headers.get("authorization");
+                let unrecognized = authorization.is_some_and(|value| !is_known_scheme(value));
                 tx.reach(dir, progress::BODY);
+                if unrecognized {
+                    tx.event(dir, "request_auth_unrecognized");
+                }
+                if !all {
+                    tx.event(dir, "too_many_encoding_layers");
+                }
                 self.sides.to_server.state = state;
                 if state == State::Length(0) {
                     self.complete(dir, txs);
@@ -572,13 +555,6 @@ fn take<'a>(data: &mut &'a [u8], n: usize) -> &'a [u8] {
     let (head, tail) = data.split_at_checked(n).unwrap_or((data, &[]));
     *data = tail;
     head
-}
-
-fn too_long(dir: Direction) -> &'static str {
-    match dir {
-        Direction::ToServer => "request_field_too_long",
-        Direction::ToClient => "response_field_too_long",
-    }
 }
 
 fn headers_of(http: &mut Http, dir: Direction) -> &mut Headers {

@@ -1,6 +1,7 @@
 //! What records and rules ask of an X.509 certificate (RFC 5280).
 
 use sha1::{Digest as _, Sha1};
+use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate, X509Name};
 
 use super::fingerprint::hex;
@@ -41,8 +42,30 @@ pub(super) fn fingerprint(der: &[u8]) -> String {
     colons(&Sha1::digest(der), false)
 }
 
-pub(super) fn read(der: &[u8]) -> Option<Certificate> {
-    let (_, x509) = X509Certificate::from_der(der).ok()?;
+/// What is wrong with a certificate that cannot be read, as the event for it is named.
+fn event_of(error: &x509_parser::nom::Err<X509Error>) -> &'static str {
+    use x509_parser::nom::Err;
+    match error {
+        Err::Incomplete(_) => "certificate_invalid_length",
+        Err::Error(error) | Err::Failure(error) => match error {
+            X509Error::InvalidVersion => "certificate_invalid_version",
+            X509Error::InvalidSerial => "certificate_invalid_serial",
+            X509Error::InvalidAlgorithmIdentifier => "certificate_invalid_algorithmidentifier",
+            X509Error::InvalidX509Name => "certificate_invalid_x509name",
+            X509Error::InvalidDate => "certificate_invalid_date",
+            X509Error::InvalidExtensions => "certificate_invalid_extensions",
+            X509Error::Der(_) => "certificate_invalid_der",
+            _ => "invalid_certificate",
+        },
+    }
+}
+
+/// Reads a certificate.
+///
+/// # Errors
+/// The name of the event that says what is wrong with it.
+pub(super) fn read(der: &[u8]) -> Result<Certificate, &'static str> {
+    let (_, x509) = X509Certificate::from_der(der).map_err(|error| event_of(&error))?;
     let mut names = Vec::new();
     for extension in x509.extensions() {
         let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension()
@@ -59,7 +82,7 @@ pub(super) fn read(der: &[u8]) -> Option<Certificate> {
             }
         }
     }
-    Some(Certificate {
+    Ok(Certificate {
         subject: one_line(x509.subject()),
         issuer: one_line(x509.issuer()),
         serial: colons(x509.raw_serial(), true),
@@ -121,7 +144,7 @@ fn short_name(oid: &str) -> &str {
         "2.5.4.46" => "dnQualifier",
         "0.9.2342.19200300.100.1.1" => "UID",
         "0.9.2342.19200300.100.1.25" => "DC",
-        "1.2.840.113549.1.9.1" => "emailAddress",
+        "1.2.840.113549.1.9.1" => "Email",
         "1.2.840.113549.1.9.2" => "unstructuredName",
         "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL",
         "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST",

@@ -6,7 +6,8 @@ use sha2::Sha256;
 use super::hello::{ClientHello, ServerHello};
 
 /// Values reserved so that peers must ignore them (RFC 8701); fingerprints leave them out.
-fn is_grease(value: u16) -> bool {
+#[must_use]
+pub fn is_grease(value: u16) -> bool {
     value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
 }
 
@@ -21,7 +22,7 @@ fn dashed(values: impl Iterator<Item = u16>) -> String {
     out
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::app) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |n: u8| DIGITS.get(usize::from(n)).copied().unwrap_or('0');

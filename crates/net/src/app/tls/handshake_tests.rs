@@ -148,7 +148,7 @@ fn a_hello_may_span_records_and_segments() {
     let tls = session(&app);
     assert!(tls.server.is_some());
     assert_eq!(tls.certificates, [b"not a certificate".to_vec()]);
-    assert_eq!(events(&app), ["invalid_certificate"]);
+    assert_eq!(events(&app), ["invalid_certificate", "invalid_handshake_message"]);
     let fingerprint = &tls.certificate.as_ref().unwrap().fingerprint;
     assert_eq!(fingerprint.len(), 59, "its bytes have a fingerprint all the same");
 }

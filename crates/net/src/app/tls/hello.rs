@@ -64,7 +64,7 @@ fn words(bytes: &[u8]) -> Vec<u16> {
     std::iter::from_fn(|| c.u16()).collect()
 }
 
-pub(super) fn client(body: &[u8]) -> Option<ClientHello> {
+pub(in crate::app) fn client(body: &[u8]) -> Option<ClientHello> {
     let mut c = Cursor::new(body);
     let mut hello = ClientHello { version: c.u16()?, ..ClientHello::default() };
     hello.random = c.array()?;
@@ -105,7 +105,7 @@ fn client_extension(hello: &mut ClientHello, kind: u16, data: &[u8]) {
     }
 }
 
-pub(super) fn server(body: &[u8]) -> Option<ServerHello> {
+pub(in crate::app) fn server(body: &[u8]) -> Option<ServerHello> {
     let mut c = Cursor::new(body);
     let mut hello = ServerHello { version: c.u16()?, ..ServerHello::default() };
     hello.random = c.array()?;

@@ -1,7 +1,7 @@
 //! Records and handshake messages.
 
 use super::super::{AppParser, Record, TxList};
-use super::{Tls, certificate, hello, progress};
+use super::{Certificate, Tls, certificate, hello, progress};
 use crate::cursor::Cursor;
 use crate::flow::{Direction, PerDirection};
 
@@ -126,6 +126,9 @@ impl Parser {
                 break;
             };
             self.message(dir, kind, message, txs);
+            if self.sides.get(dir).over {
+                return;
+            }
         }
         let done = c.position();
         buffer.drain(..done);
@@ -143,16 +146,23 @@ impl Parser {
                     });
                     self.reach(dir, progress::HELLO, txs);
                 }
-                None => self.event(dir, "invalid_handshake_message", txs),
+                None => self.fail(dir, txs),
             },
             2 => match hello::server(message) {
                 Some(server) => {
                     self.with_tls(txs, |tls| tls.server = Some(server));
                     self.reach(dir, progress::HELLO, txs);
                 }
-                None => self.event(dir, "invalid_handshake_message", txs),
+                None => self.fail(dir, txs),
             },
             11 => self.certificates(dir, message, txs),
+            13 => {
+                self.with_tls(txs, |tls| tls.client_certificate_wanted = true);
+            }
+            14 => {
+                self.with_tls(txs, |tls| tls.told |= !tls.client_certificate_wanted);
+                self.reach(dir, progress::CERTIFICATE, txs);
+            }
             _ => {}
         }
     }
@@ -168,18 +178,17 @@ impl Parser {
             }
             chain.push(der.to_vec());
         }
-        let first = chain
-            .first()
-            .map(|der| certificate::read(der).ok_or_else(|| certificate::fingerprint(der)));
-        if let Some(Err(_)) = first {
-            self.event(dir, "invalid_certificate", txs);
-        }
-        let first = first.map(|read| {
-            read.unwrap_or_else(|fingerprint| certificate::Certificate {
-                fingerprint,
-                ..certificate::Certificate::default()
+        let mut wrong = None;
+        let first = chain.first().map(|der| {
+            certificate::read(der).unwrap_or_else(|event| {
+                wrong = Some(event);
+                let fingerprint = certificate::fingerprint(der);
+                Certificate { fingerprint, ..Certificate::default() }
             })
         });
+        if let Some(event) = wrong {
+            self.event(dir, event, txs);
+        }
         self.with_tls(txs, |tls| match dir {
             Direction::ToClient => {
                 tls.certificates = chain;
@@ -188,9 +197,25 @@ impl Parser {
             Direction::ToServer => {
                 tls.client_certificates = chain;
                 tls.client_certificate = first;
+                tls.told = true;
             }
         });
         self.reach(dir, progress::CERTIFICATE, txs);
+        if wrong.is_some() {
+            self.fail(dir, txs);
+        }
+    }
+
+    /// A handshake message that cannot be read: nothing after it can be.
+    fn fail(&mut self, dir: Direction, txs: &mut TxList) {
+        self.event(dir, "invalid_handshake_message", txs);
+        for side in [&mut self.sides.to_server, &mut self.sides.to_client] {
+            *side = Side { over: true, ..Side::default() };
+        }
+        if let Some(tx) = self.tx.and_then(|id| txs.get_mut(id)) {
+            tx.reach(dir, progress::FINISHED);
+            tx.close_silently(dir.reverse(), progress::FINISHED);
+        }
     }
 
     /// SSL 2 client hello (RFC 5246 appendix E.2): no record layer as later versions have it.

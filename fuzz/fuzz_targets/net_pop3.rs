@@ -1,0 +1,4 @@
+//! POP3 lines, given to the parser from its first byte on.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| net::fuzz::fuzz_pop3(data));

@@ -1,0 +1,4 @@
+//! QUIC packets, given to the parser from its first byte on.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| net::fuzz::fuzz_quic(data));
