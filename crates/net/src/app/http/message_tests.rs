@@ -424,7 +424,11 @@ fn gaps_cost_no_more_than_they_have_to() {
     assert_eq!(gap(length, 2, &format!("ef{next}")), "abef! ok", "within the body");
     assert_eq!(gap(length, 4, next), "ab! ok", "up to its end");
     assert_eq!(gap(length, 5, next), "ab! ok", "over its end: a message begins behind the gap");
-    assert_eq!(gap(length, 5, &next[1..]), "ab! ", "it does not: it is not found");
+    assert_eq!(
+        gap(length, 5, next.get(1..).unwrap_or_default()),
+        "ab! ",
+        "it does not: it is not found"
+    );
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nab";
     assert_eq!(gap(chunked, 2, &format!("ef\r\n0\r\n\r\n{next}")), "abef! ok");
     assert_eq!(gap(chunked, 4, &format!("\r\n0\r\n\r\n{next}")), "ab! ok");
