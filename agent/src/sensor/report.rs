@@ -108,18 +108,13 @@ impl<O: Output> Reporter<O> {
     }
 
     /// Switches on what rules need of the engine: digests of files, frames.
-    pub(crate) fn ask(&self, config: &mut net::Config) {
-        config.app.files.stream |= self.store.is_some();
-        config.app.files.sha256 |= self.store.is_some();
-        let rules = self.detector.as_ref().map(Detector::rules);
-        config.app.frames |= rules.is_some_and(|rules| rules.uses(signature::Buffer::Frame));
-        self.ask_digests(&mut config.app.files);
-    }
-
-    /// Switches on the digests that rules need.
-    pub(crate) fn ask_digests(&self, files: &mut net::app::file::FileConfig) {
-        let Some(detector) = &self.detector else { return };
-        let [md5, sha1, sha256] = detector.rules().digests();
+    pub(crate) fn ask(&self, app: &mut net::app::AppConfig) {
+        let files = &mut app.files;
+        files.stream |= self.store.is_some();
+        files.sha256 |= self.store.is_some();
+        let Some(rules) = self.rules() else { return };
+        app.frames |= rules.uses(signature::Buffer::Frame);
+        let [md5, sha1, sha256] = rules.digests();
         files.md5 |= md5;
         files.sha1 |= sha1;
         files.sha256 |= sha256;
@@ -225,8 +220,12 @@ impl<O: Output> Reporter<O> {
             }
             Record::Tls(tls) => {
                 let done = tls.told || tls.encrypted || ended;
+                // Suricata says nothing of a hello that was answered by a reset.
+                let flags = flow.tcp_flags();
+                let reset = (flags.to_server | flags.to_client) & net::decode::tcp_flags::RST != 0;
+                let asked = ended && !(self.settings.compat && reset);
                 if done
-                    && eve::tls::is_worth_a_record(tls, ended)
+                    && eve::tls::is_worth_a_record(tls, asked)
                     && !self.memory(flow).session_done
                 {
                     self.memory(flow).session_done = true;

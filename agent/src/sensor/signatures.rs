@@ -153,12 +153,15 @@ impl Renewal {
     /// # Errors
     /// When no thread can be started.
     pub(crate) fn start(self, asked: Receiver<()>) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("rules".to_owned()).spawn(move || self.run(&asked))
+        // Before the thread runs: what changes from now on is news.
+        let known = self.print();
+        let thread = std::thread::Builder::new().name("rules".to_owned());
+        thread.spawn(move || self.run(&asked, known))
     }
 
-    fn run(&self, asked: &Receiver<()>) {
+    fn run(&self, asked: &Receiver<()>, mut known: Print) {
         let every = Duration::from_secs(self.config.watch_seconds);
-        let (mut known, mut seen) = (self.print(), Print::new());
+        let mut seen = Print::new();
         let mut looked = now();
         while !self.shutdown.is_triggered() {
             match asked.recv_timeout(LOOK) {
@@ -207,18 +210,14 @@ impl Renewal {
                 tracing::info!(why, loaded, refused, took, "newer signatures are in force");
                 let named: Vec<String> =
                     report.rejected.iter().take(MAX_NAMED).map(rules::describe).collect();
-                self.tell("newer signatures are in force", took, json!(named));
+                self.tell("newer signatures are in force", took, &named);
                 self.release(old);
             }
             Err(error) => {
                 let words = format!("{error:#}");
                 tracing::error!(why, error = words, "signatures stay as they are");
                 self.signatures.state().failure = Some(words);
-                self.tell(
-                    "newer signatures could not be loaded, the old ones stay",
-                    took,
-                    json!([]),
-                );
+                self.tell("newer signatures could not be loaded, the old ones stay", took, &[]);
             }
         }
     }
@@ -238,7 +237,7 @@ impl Renewal {
     }
 
     /// An event of kind `health` about the rules.
-    fn tell(&self, message: &str, took: u64, refused_rules: serde_json::Value) {
+    fn tell(&self, message: &str, took: u64, refused_rules: &[String]) {
         let State { version, loaded, refused, failure } = self.signatures.state().clone();
         let mut fields = Object::new();
         fields.insert("message".into(), message.into());

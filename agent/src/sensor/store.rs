@@ -358,7 +358,7 @@ mod tests {
             file.close();
             match (store.end(1, 5, (0, &file)), fate) {
                 (Fate::Stored(name), Fate::Stored(_)) => {
-                    let kept = folder.path().join(&name[..2]).join(&name);
+                    let kept = folder.path().join(name.get(..2).unwrap()).join(&name);
                     assert_eq!(fs::read(kept).unwrap(), b"con");
                 }
                 (found, expected) => assert_eq!(found, expected),

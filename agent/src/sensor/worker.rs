@@ -57,7 +57,7 @@ impl<O: Output> Worker<O> {
         // Flow ids of several workers must not meet.
         let first_id = share.index.wrapping_shl(48);
         let mut config = config;
-        sink.ask(&mut config);
+        sink.ask(&mut config.app);
         let checksums = config.decode.checksums;
         let engine = Engine::new(config, first_id);
         Self { engine, sink, share, frames: 0, checksums, pending: false }
@@ -99,7 +99,7 @@ impl<O: Output> Worker<O> {
     /// Goes on with other rules from the next packet on; flows stay.
     pub(crate) fn renew(&mut self, rules: Arc<RuleSet>) {
         self.sink.renew(rules);
-        self.sink.ask_digests(self.engine.files());
+        self.sink.ask(self.engine.app());
     }
 
     /// Lets time pass while no packet comes; `ts` in microseconds since the epoch.

@@ -105,9 +105,9 @@ impl Engine {
         stats
     }
 
-    /// What is done with the content of files, for transactions that begin from now on.
-    pub fn files(&mut self) -> &mut crate::app::file::FileConfig {
-        &mut self.config.app.files
+    /// Settings of detection and parsers, for flows and transactions that begin from now on.
+    pub fn app(&mut self) -> &mut crate::app::AppConfig {
+        &mut self.config.app
     }
 
     /// Whether checksums of the frames that follow are verified, for sources that know which of them

@@ -41,7 +41,8 @@ pub(crate) fn counters(figures: &Figures) -> Value {
             "inspection_budget": scan.budget_hits, "pcre_limit": scan.pcre_limits,
             "half_matched": scan.scan.partials_lost,
             "instances_beyond": scan.scan.instances_beyond,
-            "flow_state_full": scan.scan.flow_state_full, "frames_lost": scan.frames_lost,
+            "flow_state_full": scan.scan.flow_state_full,
+            "frames_lost": scan.frames_lost,
         },
     })
 }

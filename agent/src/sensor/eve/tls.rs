@@ -9,12 +9,12 @@ use super::{Object, text, timestamp};
 use crate::sensor::settings::RecordOptions;
 
 /// True when there is enough of a handshake for a record: a certificate, a resumed session, or
-/// TLS 1.3, which encrypts its certificates; at the end of the flow, that somebody asked for one.
-pub(crate) fn is_worth_a_record(tls: &Tls, ended: bool) -> bool {
+/// TLS 1.3, which encrypts its certificates; at the end of the flow that somebody `asked` for one.
+pub(crate) fn is_worth_a_record(tls: &Tls, asked: bool) -> bool {
     let named =
         tls.certificate.as_ref().is_some_and(|c| !c.subject.is_empty() && !c.issuer.is_empty());
     let is_13 = tls.server.is_some() && tls.version() >= 0x0304;
-    named || tls.resumed || is_13 || ended && tls.client.is_some() && tls.server.is_none()
+    named || tls.resumed || is_13 || asked && tls.client.is_some() && tls.server.is_none()
 }
 
 /// Fields of a `tls` object that can be chosen, and the name each has when it is chosen.

@@ -28,20 +28,14 @@ impl<O: Output> Reporter<O> {
             Record::Ntp(message) if message.version == 0 => {}
             Record::Ntp(_) => self.plain("ntp", place),
             Record::Tftp(_) => self.plain("tftp", place),
-            Record::Pop3(_) if is_complete(tx) => {
-                self.plain("pop3", from_client);
-            }
+            Record::Pop3(_) if is_complete(tx) => self.plain("pop3", from_client),
             // What could not be read has no record, only its event.
             Record::Ldap(ldap) if ldap.request.is_none() && ldap.responses.is_empty() => {}
-            Record::Ldap(_) if is_complete(tx) => {
-                self.plain("ldap", from_client);
-            }
+            Record::Ldap(_) if is_complete(tx) => self.plain("ldap", from_client),
             Record::Quic(quic)
                 if quic.client.is_none() && quic.server.is_none() && quic.google.is_none() => {}
             Record::Quic(_) => self.plain("quic", place),
-            Record::Rfb(_) if is_complete(tx) => {
-                self.plain("rfb", from_client);
-            }
+            Record::Rfb(_) if is_complete(tx) => self.plain("rfb", from_client),
             _ => {}
         }
     }

@@ -362,7 +362,7 @@ fn udp(dir: Direction, bytes: &[u8], cx: &AppContext<'_>) -> Probe {
     };
     // On its own port a damaged message is DNS too; elsewhere all of it has to be right.
     let likeness = dns::looks_like(bytes, by_port.is_some());
-    let dns = by_port.or((cx.config.ports == Ports::Any).then_some(Protocol::Dns));
+    let dns = by_port.or_else(|| (cx.config.ports == Ports::Any).then_some(Protocol::Dns));
     match (likeness, dns) {
         (dns::Likeness::Query, Some(dns)) => return Probe::Is(dns),
         (dns::Likeness::Response, Some(Protocol::Mdns)) => return Probe::Is(Protocol::Mdns),

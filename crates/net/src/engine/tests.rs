@@ -91,6 +91,46 @@ fn a_flood_of_fragments_stays_within_its_memory() {
 }
 
 #[test]
+fn one_datagram_in_endless_fragments_stays_within_its_memory() {
+    let mut config = no_checksums();
+    config.defrag.memory = 100_000;
+    let (mut engine, mut log) = (Engine::new(config, 0), Log::default());
+    // The last fragment never comes: the rest of 65,000 bytes in pieces of 8, over and over.
+    let frames = fragments(8, &noise(3, 65_000));
+    let rounds = 3;
+    for round in 0..rounds {
+        for (n, frame) in frames.iter().take(frames.len() - 1).enumerate() {
+            let ts = i64::try_from(round * frames.len() + n).unwrap();
+            engine.packet(meta(ts, 100), frame, &mut log);
+        }
+    }
+    let stats = engine.stats().defrag;
+    assert_eq!(stats.fragments, u64::try_from(rounds * (frames.len() - 1)).unwrap());
+    assert_eq!(stats.reassembled, 0);
+    // 96 bytes of bookkeeping for each piece: about a thousand pieces fit.
+    assert!(stats.shed >= stats.fragments / 1_000, "{}", stats.shed);
+}
+
+#[test]
+fn a_flood_of_flows_leaves_those_that_are_there_alone() {
+    let config = Config { max_flows: 1_000, ..no_checksums() };
+    let mut tcp = Tcp::connected(config);
+    tcp.client_says(b"GET /1 HTTP/1.1\r\n\r\n");
+    let packets = 50_000_u32;
+    for n in 0..packets {
+        let ports = (u16::try_from(n % 60_000).unwrap() + 1, 9);
+        let frame = udp(Direction::ToServer, ports, b"x");
+        tcp.engine.packet(meta(tcp.ts, frame.len()), &frame, &mut tcp.log);
+    }
+    let stats = tcp.engine.stats();
+    assert_eq!((stats.flows_active, stats.flows), (1_000, 1_000));
+    assert_eq!(stats.flows_shed, u64::from(packets) - 999);
+    tcp.client_says(b"GET /2 HTTP/1.1\r\n\r\n");
+    let flow = tcp.engine.flows.get(0).unwrap();
+    assert_eq!(flow.cold.as_ref().unwrap().app.open().iter().count(), 2);
+}
+
+#[test]
 fn icmp_errors_belong_to_the_flow_they_are_about() {
     let (mut engine, mut log) = (Engine::new(no_checksums(), 0), Log::default());
     let frame = udp(Direction::ToServer, (1000, 2000), b"x");

@@ -151,8 +151,8 @@ mod tests {
             FixedSet::new(fixed.clone()).scan(&data, offset, &mut got);
             got.sort_unstable();
             let plain: Vec<u32> = fixed.iter().filter(|one| {
-                let there = one.at.checked_sub(offset)
-                    .and_then(|at| data.get(at as usize..at as usize + one.bytes.len()));
+                let at = one.at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+                let there = at.and_then(|at| data.get(at..at + one.bytes.len()));
                 there.is_some_and(|there| if one.nocase {
                     there.eq_ignore_ascii_case(&one.bytes)
                 } else {

@@ -25,18 +25,18 @@ const ESTABLISHED: u64 = 1 << 4;
 const NOT_ESTABLISHED: u64 = 1 << 5;
 
 /// Address lists with a bit for each side.
-const ADDRESSES: usize = 3;
+const ADDRESSES: u32 = 3;
 /// Port lists with a bit for each side.
-const PORTS: usize = 4;
-const FLAGS: usize = 8;
-const APPS: usize = 8;
+const PORTS: u32 = 4;
+const FLAGS: u32 = 8;
+const APPS: u32 = 8;
 
 const SRC_AT: u32 = 6;
-const DST_AT: u32 = SRC_AT + ADDRESSES as u32;
-const SRC_PORT_AT: u32 = DST_AT + ADDRESSES as u32;
-const DST_PORT_AT: u32 = SRC_PORT_AT + PORTS as u32;
-const FLAGS_AT: u32 = DST_PORT_AT + PORTS as u32;
-const APPS_AT: u32 = FLAGS_AT + FLAGS as u32;
+const DST_AT: u32 = SRC_AT + ADDRESSES;
+const SRC_PORT_AT: u32 = DST_AT + ADDRESSES;
+const DST_PORT_AT: u32 = SRC_PORT_AT + PORTS;
+const FLAGS_AT: u32 = DST_PORT_AT + PORTS;
+const APPS_AT: u32 = FLAGS_AT + FLAGS;
 
 /// The bits of all address and port lists.
 pub(crate) const ANY_ENDS: u64 = (1 << FLAGS_AT) - (1 << SRC_AT);
@@ -80,10 +80,10 @@ pub(crate) struct Moment {
 type Counter<K> = HashMap<K, u32, foldhash::fast::RandomState>;
 
 /// The keys that were counted most, at most `most` of them.
-fn top<K: Copy + Ord + std::hash::Hash>(counter: Counter<K>, most: usize) -> Vec<K> {
+fn top<K: Copy + Ord + std::hash::Hash>(counter: Counter<K>, most: u32) -> Vec<K> {
     let mut all: Vec<(K, u32)> = counter.into_iter().collect();
     all.sort_unstable_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
-    all.into_iter().take(most).map(|(key, _)| key).collect()
+    all.into_iter().take(most as usize).map(|(key, _)| key).collect()
 }
 
 /// A flag test: how, which, which not looked at.

@@ -46,6 +46,27 @@ fn one_rules_bomb_costs_no_other_rule_its_turn() {
 }
 
 #[test]
+fn what_follows_a_content_shares_its_budget() {
+    // Each place of the content is a place to look for the rest: by expression, by number, by variable.
+    for rest in [
+        r#"pcre:"/[^a]x/R";"#,
+        r#"pcre:"/(.)\1x/R";"#,
+        r#"byte_test:1,>,200,0,relative;"#,
+        r#"byte_jump:1,0,relative; content:"x"; within:1;"#,
+        r#"byte_extract:1,0,n,relative; content:"x"; distance:n; within:1;"#,
+        r#"isdataat:9000,relative;"#,
+        r#"content:!"a"; within:1; content:"x"; distance:0;"#,
+    ] {
+        let rule = format!(r#"alert udp any any -> any any (content:"a"; {rest} sid:1;)"#);
+        let mut bench = Bench::with(naive(&rule));
+        assert!(bench.packet(&packet(&[b'a'; 8_000])).is_empty(), "{rest}");
+        let (budget, expressions) = bench.scratch.cut_short();
+        assert_eq!((budget, bench.scratch.stats().inspections), (1, 1), "{rest}");
+        assert!(expressions <= 3_000, "{rest}");
+    }
+}
+
+#[test]
 fn half_matched_rules_of_one_transaction() {
     let rules: String = (1..=600)
         .map(|sid| format!("alert http any any -> any any (http.uri; content:\"/x\"; http.request_body; content:\"body{sid}!\"; fast_pattern; sid:{sid};)\n"))

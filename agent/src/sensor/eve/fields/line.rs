@@ -65,22 +65,18 @@ const PAIRS: [[u8; 2]; 100] = {
 /// The octets of addresses with a dot behind, and their length with it.
 const OCTETS: [([u8; 4], u8); 256] = {
     let mut octets = [([b'.'; 4], 0); 256];
-    let mut n = 0_usize;
-    while n < 256 {
-        let digits = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
-        let skip = if n >= 100 {
-            0
-        } else if n >= 10 {
-            1
-        } else {
-            2
+    let mut n = 0_u8;
+    loop {
+        let (digits, length) = &mut octets[n as usize];
+        let [hundreds, tens, ones] = [b'0' + n / 100, b'0' + n / 10 % 10, b'0' + n % 10];
+        (*digits, *length) = match n {
+            0..10 => ([ones, b'.', b'.', b'.'], 2),
+            10..100 => ([tens, ones, b'.', b'.'], 3),
+            _ => ([hundreds, tens, ones, b'.'], 4),
         };
-        let mut at = skip;
-        while at < 3 {
-            octets[n].0[at - skip] = digits[at];
-            at += 1;
+        if n == u8::MAX {
+            break;
         }
-        octets[n].1 = 4 - skip as u8;
         n += 1;
     }
     octets

@@ -194,6 +194,30 @@ fn a_decompression_bomb_is_cut_at_the_limit() {
 }
 
 #[test]
+fn bombs_of_every_encoding_are_cut() {
+    let zeros = vec![0; 8 << 20];
+    let mut brotli = Vec::new();
+    let params = brotli::enc::BrotliEncoderParams::default();
+    brotli::BrotliCompress(&mut zeros.as_slice(), &mut brotli, &params).unwrap();
+    for (name, bomb) in [
+        ("br", brotli),
+        ("deflate", packed("zlib", &zeros)),
+        ("deflate", packed("raw", &zeros)),
+        ("gzip, deflate", packed("zlib", &packed("gzip", &zeros))),
+    ] {
+        let mut run = Run::new();
+        run.request(b"GET / HTTP/1.1\r\n\r\n");
+        run.response(format!("HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\n\r\n").as_bytes());
+        bomb.chunks(100).for_each(|piece| run.response(piece));
+        let tx = run.app.open().iter().next().unwrap();
+        let body = &tx.http().unwrap().response.body;
+        assert!(body.is_truncated(), "{name}");
+        assert_eq!(body.data().len(), 100 << 10, "{name}");
+        assert!(body.decoded_len() < 2 << 20, "{name}: work stops soon after the limit");
+    }
+}
+
+#[test]
 fn a_flood_of_headers_is_bounded_and_told() {
     let mut run = Run::new();
     run.request(b"GET / HTTP/1.1\r\n");
