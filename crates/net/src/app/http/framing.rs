@@ -1,7 +1,8 @@
 //! Where the body of a message ends: RFC 9112 section 6, and what clients make of messages that break it.
 
 use super::parser::State;
-use super::{Headers, Http, Request, line};
+use super::{Body, Headers, Http, Request, line};
+use crate::flow::Direction;
 
 pub(super) fn set_host(request: &mut Request, authority: &[u8]) {
     let (host, port) = line::host_port(authority);
@@ -74,4 +75,20 @@ pub(super) fn response_framing(http: &mut Http, layers: usize) -> (State, bool, 
         None => State::ToEnd,
     };
     (state, false, all)
+}
+
+/// The headers of a direction.
+pub(super) fn headers_of(http: &mut Http, dir: Direction) -> &mut Headers {
+    match dir {
+        Direction::ToServer => &mut http.request.headers,
+        Direction::ToClient => &mut http.response.headers,
+    }
+}
+
+/// The body of a direction.
+pub(super) fn body_of(http: &mut Http, dir: Direction) -> &mut Body {
+    match dir {
+        Direction::ToServer => &mut http.request.body,
+        Direction::ToClient => &mut http.response.body,
+    }
 }

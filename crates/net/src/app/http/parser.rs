@@ -7,8 +7,8 @@ use super::super::detect::begins_http;
 use super::super::{AppConfig, AppParser, Record, Switch, TxList};
 use super::events::{EventNames, is_known_scheme, too_long};
 use super::files::Shape;
-use super::framing::{request_framing, response_framing, set_host};
-use super::{Http, Request, body::Body, headers::Headers, line, progress, upgrade, uri};
+use super::framing::{body_of, headers_of, request_framing, response_framing, set_host};
+use super::{Http, Request, headers::Headers, line, progress, upgrade, uri};
 use crate::flow::{Direction, PerDirection};
 
 /// Bytes kept of one line.
@@ -555,18 +555,4 @@ fn take<'a>(data: &mut &'a [u8], n: usize) -> &'a [u8] {
     let (head, tail) = data.split_at_checked(n).unwrap_or((data, &[]));
     *data = tail;
     head
-}
-
-fn headers_of(http: &mut Http, dir: Direction) -> &mut Headers {
-    match dir {
-        Direction::ToServer => &mut http.request.headers,
-        Direction::ToClient => &mut http.response.headers,
-    }
-}
-
-fn body_of(http: &mut Http, dir: Direction) -> &mut Body {
-    match dir {
-        Direction::ToServer => &mut http.request.body,
-        Direction::ToClient => &mut http.response.body,
-    }
 }
