@@ -96,16 +96,16 @@ fn group(set: &RuleSet, groups: &PortGroups) -> String {
 fn groups_by_port_and_direction() {
     let wide: Vec<String> = (1..=17).map(|port| (port * 2).to_string()).collect();
     let set = good(&format!(
-        "alert tcp any any -> any any (content:\"abcd\"; sid:1;)\n\
-         alert tcp any any -> any 80 (content:\"abcd\"; sid:2;)\n\
-         alert tcp any 25 -> any any (content:\"abcd\"; sid:3;)\n\
-         alert tcp any any -> any [80,81] (flow:to_server; content:\"abcd\"; sid:4;)\n\
-         alert tcp any any -> any !80 (content:\"abcd\"; sid:5;)\n\
-         alert tcp any 80 <> any 81 (content:\"abcd\"; sid:6;)\n\
-         alert tcp any any -> any [{}] (content:\"abcd\"; sid:7;)\n\
+        "alert tcp any any -> any any (content:\"tent\"; sid:1;)\n\
+         alert tcp any any -> any 80 (content:\"tent\"; sid:2;)\n\
+         alert tcp any 25 -> any any (content:\"tent\"; sid:3;)\n\
+         alert tcp any any -> any [80,81] (flow:to_server; content:\"tent\"; sid:4;)\n\
+         alert tcp any any -> any !80 (content:\"tent\"; sid:5;)\n\
+         alert tcp any 80 <> any 81 (content:\"tent\"; sid:6;)\n\
+         alert tcp any any -> any [{}] (content:\"tent\"; sid:7;)\n\
          alert tcp any any -> any any (flow:to_client; pcre:\"/a/\"; sid:8;)\n\
-         alert udp any any -> any 53 (content:\"abcd\"; sid:9;)\n\
-         alert tcp-pkt any any -> any 80 (content:\"abcd\"; sid:10;)",
+         alert udp any any -> any 53 (content:\"tent\"; sid:9;)\n\
+         alert tcp-pkt any any -> any 80 (content:\"tent\"; sid:10;)",
         wide.join(",")
     ));
     let expected = [
