@@ -1,11 +1,12 @@
 //! A tantivy `Directory` whose files are sealed ([`super::sealed`]).
 //!
 //! Locks are no files here: the store's own lock guarantees one owner, and nothing stale stays
-//! behind after a crash.
+//! behind after a crash. Within the process the lock of the list of segments is kept: whoever reads the list must
+//! have opened its files before those that it no longer names are removed.
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
@@ -24,6 +25,34 @@ pub struct SealedDirectory {
     key: Key,
     cache: Arc<PageCache>,
     watchers: Arc<WatchCallbackList>,
+    segments: Arc<SegmentsLock>,
+}
+
+/// Held while the list of segments and their files must agree.
+#[derive(Debug, Default)]
+struct SegmentsLock {
+    held: Mutex<bool>,
+    free: Condvar,
+}
+
+/// The lock, given back when dropped.
+struct Held(Arc<SegmentsLock>);
+
+impl SegmentsLock {
+    fn take(lock: &Arc<Self>) -> Held {
+        let held = lock.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held =
+            lock.free.wait_while(held, |held| *held).unwrap_or_else(PoisonError::into_inner);
+        *held = true;
+        Held(Arc::clone(lock))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        *self.0.held.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.free.notify_one();
+    }
 }
 
 impl std::fmt::Debug for SealedDirectory {
@@ -36,7 +65,8 @@ impl SealedDirectory {
     /// The directory `root` of a partition, whose name is bound into its files.
     #[must_use]
     pub fn new(root: PathBuf, partition: &str, key: Key, cache: Arc<PageCache>) -> Self {
-        Self { root, partition: partition.to_owned(), key, cache, watchers: Arc::default() }
+        let partition = partition.to_owned();
+        Self { root, partition, key, cache, watchers: Arc::default(), segments: Arc::default() }
     }
 
     fn name(&self, path: &Path) -> String {
@@ -122,7 +152,11 @@ impl Directory for SealedDirectory {
         std::fs::File::open(&self.root)?.sync_all()
     }
 
-    fn acquire_lock(&self, _: &Lock) -> Result<DirectoryLock, LockError> {
+    fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
+        // The other lock is the writer's: the store has one of them by itself.
+        if lock.is_blocking {
+            return Ok(DirectoryLock::from(Box::new(SegmentsLock::take(&self.segments))));
+        }
         Ok(DirectoryLock::from(Box::new(())))
     }
 
