@@ -19,9 +19,14 @@ pub(super) struct ShortSet {
     runs: Runs,
     /// Patterns of two and three bytes, by pair.
     longer: Vec<Short>,
+    /// A bit for each pair that begins one of these, where they are many.
+    begins: Vec<u64>,
     /// Patterns of one byte.
     one: Vec<Short>,
 }
+
+/// Patterns from which on a table of pairs is worth its eight kilobytes.
+const MANY: usize = 16;
 
 /// A byte in both cases, or as it is.
 fn spellings(byte: u8, nocase: bool) -> Vec<u8> {
@@ -48,6 +53,13 @@ impl ShortSet {
             }
         }
         set.longer.sort_unstable();
+        if set.longer.len() >= MANY {
+            set.begins = vec![0; (1 << 16) / 64];
+            for short in &set.longer {
+                let pair = usize::from(short.pair);
+                set.begins[pair / 64] |= 1 << (pair % 64);
+            }
+        }
         let ones = set.one.iter().map(|one| (one.pair.to_le_bytes()[0], None, None));
         let longer = set.longer.iter().map(|short| {
             let [first, second] = short.pair.to_le_bytes();
@@ -74,6 +86,10 @@ impl ShortSet {
             }
             let (first, Some(second), third) = there else { return };
             let pair = u16::from_le_bytes([first, second]);
+            let word = self.begins.get(usize::from(pair) / 64);
+            if word.is_some_and(|word| word >> (pair % 64) & 1 == 0) {
+                return;
+            }
             let from = self.longer.partition_point(|short| short.pair < pair);
             let same = self.longer.iter().skip(from).take_while(|short| short.pair == pair);
             for short in same.filter(|short| short.len == 2 || third == Some(short.third)) {
