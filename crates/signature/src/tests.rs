@@ -36,13 +36,16 @@ pub(crate) fn good(rules: &str) -> RuleSet {
     set
 }
 
-/// The same rules with every pattern taken out of the prefilter, so that each is evaluated everywhere.
+/// The same rules with every pattern and need taken out of the prefilter, so that each is evaluated everywhere.
 pub(crate) fn naive(rules: &str) -> RuleSet {
     let mut set = good(rules);
+    // Nothing is dropped for what its header needs either.
+    set.needs = crate::compile::need::Needs::default();
     for groups in set.plan.packet.iter_mut().chain(&mut set.plan.stream) {
         let searches = || std::iter::once(&groups.all).chain(groups.by_port.values());
         let all: Vec<u32> = searches().flat_map(crate::compile::group::Searches::rules).collect();
         groups.always.extend(all);
+        groups.addresses_need = 0;
         groups.all = crate::compile::group::Searches::default();
         groups.by_port.clear();
     }
