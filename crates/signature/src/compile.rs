@@ -76,7 +76,7 @@ pub(crate) fn compile(
         flow_ints: pool.flow_ints.into_values(),
     };
     let needs = Needs::new(&rules, &addresses, &ports);
-    for groups in plan.packet.iter_mut().chain(&mut plan.stream) {
+    for groups in plan.packet.iter_mut().flatten().chain(&mut plan.stream) {
         groups.note_needs(&needs);
     }
     RuleSet {

@@ -165,9 +165,12 @@ impl<'a> Scan<'a> {
             17 => 1,
             _ => 2,
         };
-        if let Some(groups) = rules.plan.packet.get(group) {
+        let direction = self.packet.direction.unwrap_or(Direction::ToServer);
+        let groups = rules.plan.packet.get(group).and_then(|both| both.get(direction.index()));
+        if let Some(groups) = groups {
             let ends = (self.packet.src, self.packet.dst);
-            self.search(groups, (data, self.packet.dst_port, ends), moment, &mut candidates);
+            let ports = [self.packet.dst_port, self.packet.src_port];
+            self.search(groups, (data, ports, ends), moment, &mut candidates);
         }
         self.settle(Place::Packet, moment, &mut candidates);
         for id in candidates.iter().copied() {
@@ -275,7 +278,7 @@ impl<'a> Scan<'a> {
             self.packet.src_port
         };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
-            self.search(groups, (data, port, ends), moment, &mut candidates);
+            self.search(groups, (data, [port, None], ends), moment, &mut candidates);
         }
         self.settle(Place::Stream(chunk.direction), moment, &mut candidates);
         for id in candidates.iter().copied() {
@@ -287,14 +290,14 @@ impl<'a> Scan<'a> {
     fn search(
         &mut self,
         groups: &PortGroups,
-        place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)),
+        place: (Data<'_>, [Option<u16>; 2], (IpAddr, IpAddr)),
         moment: u64,
         out: &mut Vec<u32>,
     ) {
-        let (data, port, ends) = place;
+        let (data, ports, ends) = place;
         let matching = &mut self.scratch.matching;
         if !data.bytes.is_empty() {
-            groups.scan((data.bytes, data.offset), port, matching, out);
+            groups.scan((data.bytes, data.offset), ports, matching, out);
         }
         without_pattern(groups, ends, moment, out);
     }

@@ -34,7 +34,7 @@ pub(crate) struct Searches {
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
     pub(crate) head: Matcher,
-    /// Both, for data that is no longer than that: one search instead of two.
+    /// Both and those of rules about small data, for data that is no longer than that: one search instead of two.
     pub(crate) short: Matcher,
 }
 
@@ -43,6 +43,8 @@ pub(crate) struct Searches {
 pub(crate) struct PortGroups {
     pub(crate) all: Searches,
     pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
+    /// The same by the port of the other side.
+    pub(crate) by_sender: HashMap<u16, Searches, foldhash::fast::RandomState>,
     /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
     pub(crate) addresses: [AddressIndex; 2],
     /// What all of these need, see [`crate::compile::need`].
@@ -72,7 +74,7 @@ impl Searches {
     /// Every rule in it.
     #[cfg(test)]
     pub(crate) fn rules(&self) -> Vec<u32> {
-        [self.any.rules(), self.head.rules(), &self.fixed.rules()].concat()
+        [self.short.rules(), &self.fixed.rules()].concat()
     }
 }
 
@@ -83,18 +85,21 @@ impl PortGroups {
         self.addresses_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
     }
 
-    /// The same for the rules of any port and those of `port`, the server's.
+    /// The same for the rules of any port and those of `ports`: that of `by_port`, that of `by_sender`.
     #[inline]
     pub(crate) fn scan(
         &self,
         (data, offset): (&[u8], u64),
-        port: Option<u16>,
+        ports: [Option<u16>; 2],
         scratch: &mut MatchScratch,
         out: &mut Vec<u32>,
     ) {
         self.all.scan(data, offset, scratch, out);
-        if let Some(own) = port.and_then(|port| self.by_port.get(&port)) {
-            own.scan(data, offset, scratch, out);
+        for (searches, port) in [&self.by_port, &self.by_sender].into_iter().zip(ports) {
+            let own = port.filter(|_| !searches.is_empty()).and_then(|port| searches.get(&port));
+            if let Some(own) = own {
+                own.scan(data, offset, scratch, out);
+            }
         }
     }
 }
@@ -103,6 +108,14 @@ impl PortGroups {
 #[derive(Debug, Default)]
 pub(crate) struct AddressIndex {
     v4: Vec<(u32, u32, Vec<u32>)>,
+}
+
+/// The ports by which a rule is grouped, and whose they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ports<'a> {
+    /// Of packets the receiver, of streams the server.
+    Receiver(&'a Ranges<u16>),
+    Sender(&'a Ranges<u16>),
 }
 
 /// Ranges of addresses with the rule they belong to.
@@ -114,23 +127,27 @@ struct SearchBuilder {
     fixed: Vec<Fixed>,
     any: Vec<Wanted>,
     head: Vec<Wanted>,
+    /// Of rules about data that is no longer than [`HEAD`].
+    small: Vec<Wanted>,
 }
 
 impl SearchBuilder {
-    fn add(&mut self, wanted: Wanted, chosen: &Chosen) {
+    fn add(&mut self, wanted: Wanted, chosen: &Chosen, most: Option<u64>) {
         if let Some(at) = chosen.at.filter(|at| *at < HEAD as u64) {
             let Wanted { bytes, nocase, rule, .. } = wanted;
             self.fixed.push(Fixed { at, bytes, nocase, rule });
         } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
             self.head.push(wanted);
+        } else if most.is_some_and(|most| most <= HEAD as u64) {
+            self.small.push(wanted);
         } else {
             self.any.push(wanted);
         }
     }
 
     fn build(self) -> Searches {
-        let both = self.any.iter().chain(&self.head).cloned().collect();
-        let short = Matcher::new(both);
+        let all = self.any.iter().chain(&self.head).cloned().chain(self.small).collect();
+        let short = Matcher::new(all);
         let fixed = FixedSet::new(self.fixed);
         Searches { fixed, any: Matcher::new(self.any), head: Matcher::new(self.head), short }
     }
@@ -141,12 +158,15 @@ impl SearchBuilder {
 pub(super) struct GroupBuilder {
     all: SearchBuilder,
     by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    by_sender: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
     pub(super) addresses: [AddressRanges; 2],
     pub(super) always: Vec<u32>,
 }
 
 impl GroupBuilder {
-    pub(super) fn add(&mut self, id: u32, chosen: &Chosen, ports: &Ranges<u16>) {
+    /// A rule by its number and the longest payload it can be about.
+    pub(super) fn add(&mut self, rule: (u32, Option<u64>), chosen: &Chosen, ports: Ports<'_>) {
+        let (id, most) = rule;
         let wanted = Wanted {
             bytes: chosen.bytes.clone(),
             nocase: chosen.nocase,
@@ -155,24 +175,28 @@ impl GroupBuilder {
             rule: id,
         };
         let seldom = chosen.at.is_none() && rarity::pattern_cost(&chosen.bytes) <= SELDOM;
+        let (by_port, ports) = match ports {
+            Ports::Receiver(ports) => (&mut self.by_port, ports),
+            Ports::Sender(ports) => (&mut self.by_sender, ports),
+        };
         match listed(ports).filter(|_| !seldom) {
             Some(list) => {
                 for port in list {
-                    self.by_port.entry(port).or_default().add(wanted.clone(), chosen);
+                    by_port.entry(port).or_default().add(wanted.clone(), chosen, most);
                 }
             }
-            None => self.all.add(wanted, chosen),
+            None => self.all.add(wanted, chosen, most),
         }
     }
 
     pub(super) fn build(self) -> PortGroups {
+        let built = |searches: HashMap<u16, SearchBuilder, _>| {
+            searches.into_iter().map(|(port, searches)| (port, searches.build())).collect()
+        };
         PortGroups {
             all: self.all.build(),
-            by_port: self
-                .by_port
-                .into_iter()
-                .map(|(port, searches)| (port, searches.build()))
-                .collect(),
+            by_port: built(self.by_port),
+            by_sender: built(self.by_sender),
             addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
             addresses_need: 0,
             always: self.always,

@@ -7,11 +7,11 @@ use crate::{
     check::{
         Rule,
         ranges::Ranges,
-        rule::{Scope, Test, Transform, Transport},
+        rule::{Cmp, Scope, Test, Transform, Transport},
     },
     compile::{
         fast::{self, Chosen},
-        group::{GroupBuilder, HEAD, PortGroups},
+        group::{GroupBuilder, HEAD, PortGroups, Ports},
         matcher::{Matcher, Wanted},
     },
 };
@@ -37,8 +37,9 @@ pub(crate) struct TxPlan {
 /// Where rules are looked for.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// By transport (TCP, UDP, other): payload of packets.
-    pub(crate) packet: [PortGroups; 3],
+    /// By transport (TCP, UDP, other) and direction in the flow: payload of packets. Packets without a
+    /// direction are among those to the server; rules that want one cannot be about them.
+    pub(crate) packet: [[PortGroups; 2]; 3],
     /// By direction: TCP streams.
     pub(crate) stream: [PortGroups; 2],
     /// Rules on addresses alone, run once per flow and direction.
@@ -114,7 +115,7 @@ pub(super) struct Planner<'a> {
 
 impl Planner<'_> {
     pub(super) fn plan(&self) -> Plan {
-        let mut packet: [GroupBuilder; 3] = Default::default();
+        let mut packet: [[GroupBuilder; 2]; 3] = Default::default();
         let mut stream: [GroupBuilder; 2] = Default::default();
         let mut plan = Plan::default();
         plan.tx.resize_with(64, Default::default);
@@ -131,11 +132,11 @@ impl Planner<'_> {
                 self.without_pattern(id, rule, &mut addresses);
             }
             if kind.packet {
-                for (group, builder) in packet.iter_mut().enumerate() {
+                let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD));
+                let chosen = near.flatten().or_else(|| chosen.clone());
+                for (group, builders) in packet.iter_mut().enumerate() {
                     if carries(rule, group) {
-                        let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD));
-                        let chosen = near.flatten().or_else(|| chosen.clone());
-                        self.add(id, rule, chosen.as_ref(), (builder, self.packet_ports(rule)));
+                        self.add_to_packets(id, rule, chosen.as_ref(), builders);
                     }
                 }
             }
@@ -144,17 +145,13 @@ impl Planner<'_> {
                     if rule.wants(direction)
                         && let Some(builder) = stream.get_mut(direction.index())
                     {
-                        self.add(
-                            id,
-                            rule,
-                            chosen.as_ref(),
-                            (builder, self.stream_ports(rule, direction)),
-                        );
+                        let ports = self.stream_ports(rule, direction);
+                        self.add(id, rule, chosen.as_ref(), (builder, ports));
                     }
                 }
             }
         }
-        plan.packet = packet.map(GroupBuilder::build);
+        plan.packet = packet.map(|both| both.map(GroupBuilder::build));
         plan.stream = stream.map(GroupBuilder::build);
         plan.addresses = addresses.build();
         hooks.build(&mut plan);
@@ -166,19 +163,46 @@ impl Planner<'_> {
         self.ports.get(number as usize).unwrap_or(&NONE)
     }
 
-    /// Ports by which a packet rule is grouped: the destination's, unless the rule is bidirectional.
-    fn packet_ports(&self, rule: &Rule) -> &Ranges<u16> {
+    /// Puts a rule on packets under the directions it is about.
+    fn add_to_packets(
+        &self,
+        id: u32,
+        rule: &Rule,
+        chosen: Option<&Chosen>,
+        builders: &mut [GroupBuilder; 2],
+    ) {
+        let directions = [Direction::ToServer, Direction::ToClient];
+        for (direction, builder) in directions.into_iter().zip(builders) {
+            if rule.wants(direction) {
+                let ports = self.packet_ports(rule, direction);
+                self.add(id, rule, chosen, (builder, ports));
+            }
+        }
+    }
+
+    /// Port of a packet by which the rule is grouped: the receiver's, unless the rule leaves that one open and
+    /// speaks of the server that sends; none when it is bidirectional.
+    fn packet_ports(&self, rule: &Rule, direction: Direction) -> Ports<'_> {
         static ALL: std::sync::LazyLock<Ranges<u16>> = std::sync::LazyLock::new(Ranges::all);
-        if rule.bidirectional { &ALL } else { self.port_set(rule.dst_port) }
+        if rule.bidirectional {
+            return Ports::Receiver(&ALL);
+        }
+        match self.port_set(rule.dst_port) {
+            any if any.is_all() && direction == Direction::ToClient => {
+                Ports::Sender(self.port_set(rule.src_port))
+            }
+            ports => Ports::Receiver(ports),
+        }
     }
 
     /// Ports of the server's side.
-    fn stream_ports(&self, rule: &Rule, direction: Direction) -> &Ranges<u16> {
+    fn stream_ports(&self, rule: &Rule, direction: Direction) -> Ports<'_> {
         static ALL: std::sync::LazyLock<Ranges<u16>> = std::sync::LazyLock::new(Ranges::all);
         if rule.bidirectional {
-            return &ALL;
+            return Ports::Receiver(&ALL);
         }
-        self.port_set(if direction == Direction::ToServer { rule.dst_port } else { rule.src_port })
+        let side = if direction == Direction::ToServer { rule.dst_port } else { rule.src_port };
+        Ports::Receiver(self.port_set(side))
     }
 
     fn add(
@@ -186,11 +210,11 @@ impl Planner<'_> {
         id: u32,
         rule: &Rule,
         chosen: Option<&Chosen>,
-        place: (&mut GroupBuilder, &Ranges<u16>),
+        place: (&mut GroupBuilder, Ports<'_>),
     ) {
         let (builder, ports) = place;
         match chosen {
-            Some(chosen) => builder.add(id, chosen, ports),
+            Some(chosen) => builder.add((id, most_payload(rule)), chosen, ports),
             None => self.without_pattern(id, rule, builder),
         }
     }
@@ -216,6 +240,16 @@ impl Planner<'_> {
             list.extend(ranges.iter().map(|(low, high)| (*low, *high, id)));
         }
     }
+}
+
+/// The longest payload that the rule's `dsize` allows, when it sets a limit.
+fn most_payload(rule: &Rule) -> Option<u64> {
+    let limits = rule.tests.iter().filter_map(|test| match test {
+        Test::Dsize(Cmp::Eq(most) | Cmp::Le(most)) => Some(*most),
+        Test::Dsize(Cmp::Lt(beyond) | Cmp::Between(_, beyond)) => Some(beyond.saturating_sub(1)),
+        _ => None,
+    });
+    limits.min()
 }
 
 /// Whether packets of that group (0 TCP, 1 UDP, 2 other) can match the header.
