@@ -22,7 +22,7 @@ const MAX_LISTED_PORTS: usize = 16;
 pub(crate) const HEAD: usize = 256;
 
 /// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
-/// is cheaper in the search that is made anyway than in one of its own.
+/// is cheaper in the search that is made anyway than in one of its own, if that of its own would be made often.
 const SELDOM: u32 = 60;
 
 /// The searches of one group of rules.
@@ -116,6 +116,8 @@ pub(super) enum Ports<'a> {
     /// Of packets the receiver, of streams the server.
     Receiver(&'a Ranges<u16>),
     Sender(&'a Ranges<u16>),
+    /// Of packets from servers the receiver: a client, which seldom has a port that rules name.
+    Client(&'a Ranges<u16>),
 }
 
 /// Ranges of addresses with the rule they belong to.
@@ -174,9 +176,11 @@ impl GroupBuilder {
             dotted: false,
             rule: id,
         };
-        let seldom = chosen.at.is_none() && rarity::pattern_cost(&chosen.bytes) <= SELDOM;
+        let seldom = chosen.at.is_none()
+            && !matches!(ports, Ports::Client(_))
+            && rarity::pattern_cost(&chosen.bytes) <= SELDOM;
         let (by_port, ports) = match ports {
-            Ports::Receiver(ports) => (&mut self.by_port, ports),
+            Ports::Receiver(ports) | Ports::Client(ports) => (&mut self.by_port, ports),
             Ports::Sender(ports) => (&mut self.by_sender, ports),
         };
         match listed(ports).filter(|_| !seldom) {

@@ -191,6 +191,7 @@ impl Planner<'_> {
             any if any.is_all() && direction == Direction::ToClient => {
                 Ports::Sender(self.port_set(rule.src_port))
             }
+            ports if direction == Direction::ToClient => Ports::Client(ports),
             ports => Ports::Receiver(ports),
         }
     }
