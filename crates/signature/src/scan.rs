@@ -231,8 +231,7 @@ impl<'a> Scan<'a> {
     fn ends_of(&mut self, place: Place) -> u64 {
         let (rules, packet) = (self.rules, self.packet);
         let (from, to) = place.ends(packet);
-        let sets = (rules.addresses.as_slice(), rules.ports.as_slice());
-        let of_ends = || rules.needs.of_ends(sets, from, to);
+        let of_ends = || rules.needs.of_ends(from, to);
         match &mut self.flow {
             // Of the packets of other protocols some only speak of the flow, as ICMP errors do.
             Some(flow) if matches!(packet.ip_proto, 6 | 17) => {

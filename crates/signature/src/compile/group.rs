@@ -25,6 +25,9 @@ pub(crate) const HEAD: usize = 256;
 /// is cheaper in the search that is made anyway than in one of its own, if that of its own would be made often.
 const SELDOM: u32 = 60;
 
+/// The same of patterns that are shorter than a window.
+const SELDOM_SHORT: u32 = 75;
+
 /// The searches of one group of rules.
 #[derive(Debug, Default)]
 pub(crate) struct Searches {
@@ -108,6 +111,8 @@ impl PortGroups {
 #[derive(Debug, Default)]
 pub(crate) struct AddressIndex {
     v4: Vec<(u32, u32, Vec<u32>)>,
+    /// A bit for each of the /16 networks in which some address is listed.
+    networks: Vec<u64>,
 }
 
 /// The ports by which a rule is grouped, and whose they are.
@@ -178,7 +183,8 @@ impl GroupBuilder {
         };
         let seldom = chosen.at.is_none()
             && !matches!(ports, Ports::Client(_))
-            && rarity::pattern_cost(&chosen.bytes) <= SELDOM;
+            && rarity::pattern_cost(&chosen.bytes)
+                <= if chosen.bytes.len() < 4 { SELDOM_SHORT } else { SELDOM };
         let (by_port, ports) = match ports {
             Ports::Receiver(ports) | Ports::Client(ports) => (&mut self.by_port, ports),
             Ports::Sender(ports) => (&mut self.by_sender, ports),
@@ -201,7 +207,7 @@ impl GroupBuilder {
             all: self.all.build(),
             by_port: built(self.by_port),
             by_sender: built(self.by_sender),
-            addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
+            addresses: self.addresses.map(AddressIndex::new),
             addresses_need: 0,
             always: self.always,
         }
@@ -243,10 +249,23 @@ fn flatten(ranges: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, Vec<u32>)> {
 }
 
 impl AddressIndex {
+    fn new(ranges: AddressRanges) -> Self {
+        let v4 = flatten(ranges);
+        let mut networks = vec![0; if v4.is_empty() { 0 } else { (1 << 16) / 64 }];
+        for network in v4.iter().flat_map(|(low, high, _)| low >> 16..=high >> 16) {
+            networks[network as usize / 64] |= 1 << (network % 64);
+        }
+        Self { v4, networks }
+    }
+
     /// Rules whose list has this address.
     pub(crate) fn lookup(&self, address: IpAddr) -> &[u32] {
         let IpAddr::V4(v4) = address else { return &[] };
         let bits = v4.to_bits();
+        let network = self.networks.get((bits >> 16) as usize / 64);
+        if network.is_none_or(|word| word >> (bits >> 16 & 63) & 1 == 0) {
+            return &[];
+        }
         let after = self.v4.partition_point(|(low, ..)| *low <= bits);
         match after.checked_sub(1).and_then(|at| self.v4.get(at)) {
             Some((_, high, ids)) if bits <= *high => ids,

@@ -12,7 +12,7 @@ use crate::{
     AppProto, Direction,
     check::{
         AddressSet, Rule,
-        ranges::Ranges,
+        ranges::{Ranges, Step},
         rule::{FlagsMode, Test, Transport},
     },
 };
@@ -51,8 +51,10 @@ pub(crate) type End = (IpAddr, Option<u16>);
 #[derive(Debug)]
 pub(crate) struct Needs {
     by_rule: Vec<u64>,
-    addresses: Vec<u32>,
-    ports: Vec<u32>,
+    /// Which of the address and port lists with a bit have a number.
+    v4: Line<u32>,
+    v6: Line<u128>,
+    ports: Line<u16>,
     /// Bits of the flag tests that hold, by the flags of a packet.
     by_flags: Box<[u64; 256]>,
     /// Bits of protocols, by the number of a flow's protocol.
@@ -75,6 +77,36 @@ pub(crate) struct Moment {
     pub(crate) flags: Option<u8>,
     /// Of the flow.
     pub(crate) app: Option<AppProto>,
+}
+
+/// A line of numbers cut where one of a few sets begins or ends.
+#[derive(Debug)]
+struct Line<T> {
+    /// First number of each stretch, in order, and a bit for each of the sets that it is in.
+    stretches: Vec<(T, u64)>,
+}
+
+impl<T: Step> Line<T> {
+    fn new(sets: &[&Ranges<T>]) -> Self {
+        let ranges = sets.iter().flat_map(|set| set.as_slice());
+        let mut cuts: Vec<T> =
+            ranges.flat_map(|(low, high)| [Some(*low), high.next()]).flatten().collect();
+        cuts.push(T::MIN);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let bits = |cut| {
+            let has = sets.iter().enumerate().filter(|(_, set)| set.contains(cut));
+            has.fold(0, |bits, (number, _)| bits | 1 << number)
+        };
+        Self { stretches: cuts.into_iter().map(|cut| (cut, bits(cut))).collect() }
+    }
+
+    /// A bit for each of the sets that have the number.
+    #[inline]
+    fn at(&self, number: T) -> u64 {
+        let after = self.stretches.partition_point(|(first, _)| *first <= number);
+        after.checked_sub(1).and_then(|at| self.stretches.get(at)).map_or(0, |(_, bits)| *bits)
+    }
 }
 
 type Counter<K> = HashMap<K, u32, foldhash::fast::RandomState>;
@@ -116,6 +148,35 @@ fn place<T: PartialEq>(chosen: &[T], wanted: &T) -> Option<usize> {
     chosen.iter().position(|known| known == wanted)
 }
 
+/// What a rule needs, given the address and port lists, flag tests and protocols that have a bit.
+fn word(rule: &Rule, lists: &(Vec<u32>, Vec<u32>), others: (&[FlagTest], &[AppProto])) -> u64 {
+    let ((addresses, ports), (flags, apps)) = (lists, others);
+    let mut word = match rule.protocol.transport {
+        Transport::Tcp => TCP,
+        Transport::Udp => UDP,
+        _ => 0,
+    };
+    let flow = &rule.flow;
+    for (wanted, fact) in [
+        (flow.to_server, TO_SERVER),
+        (flow.to_client, TO_CLIENT),
+        (flow.present && flow.established, ESTABLISHED),
+        (flow.present && flow.not_established, NOT_ESTABLISHED),
+    ] {
+        word |= if wanted { fact } else { 0 };
+    }
+    if !rule.bidirectional {
+        word |= bit(SRC_AT, place(addresses, &rule.src));
+        word |= bit(DST_AT, place(addresses, &rule.dst));
+        word |= bit(SRC_PORT_AT, place(ports, &rule.src_port));
+        word |= bit(DST_PORT_AT, place(ports, &rule.dst_port));
+    }
+    for (test, _) in rule.tests.iter().filter_map(flag_test) {
+        word |= bit(FLAGS_AT, place(flags, &test));
+    }
+    word | bit(APPS_AT, rule.protocol.app.and_then(|app| place(apps, &app)))
+}
+
 impl Needs {
     pub(crate) fn new(rules: &[Rule], addresses: &[AddressSet], ports: &[Ranges<u16>]) -> Self {
         let any_address = |number: u32| {
@@ -145,10 +206,14 @@ impl Needs {
         }
         let flags = top(count_flags, FLAGS);
         let apps = top(count_apps, APPS);
+        let lists = (top(count_addresses, ADDRESSES), top(count_ports, PORTS));
+        let sets = lists.0.iter().filter_map(|number| addresses.get(*number as usize));
+        let port_sets = lists.1.iter().filter_map(|number| ports.get(*number as usize));
         let mut needs = Self {
             by_rule: Vec::new(),
-            addresses: top(count_addresses, ADDRESSES),
-            ports: top(count_ports, PORTS),
+            v4: Line::new(&sets.clone().map(|set| &set.v4).collect::<Vec<_>>()),
+            v6: Line::new(&sets.map(|set| &set.v6).collect::<Vec<_>>()),
+            ports: Line::new(&port_sets.collect::<Vec<_>>()),
             by_flags: Box::new([0; 256]),
             by_app: Box::new([0; 64]),
         };
@@ -167,57 +232,21 @@ impl Needs {
                 *bits |= if app.covers().contains(flow) { bit(APPS_AT, Some(at)) } else { 0 };
             }
         }
-        needs.by_rule = rules.iter().map(|rule| needs.word(rule, &flags, &apps)).collect();
+        needs.by_rule = rules.iter().map(|rule| word(rule, &lists, (&flags, &apps))).collect();
         needs
     }
 
-    fn word(&self, rule: &Rule, flags: &[FlagTest], apps: &[AppProto]) -> u64 {
-        let mut word = match rule.protocol.transport {
-            Transport::Tcp => TCP,
-            Transport::Udp => UDP,
-            _ => 0,
-        };
-        let flow = &rule.flow;
-        for (wanted, fact) in [
-            (flow.to_server, TO_SERVER),
-            (flow.to_client, TO_CLIENT),
-            (flow.present && flow.established, ESTABLISHED),
-            (flow.present && flow.not_established, NOT_ESTABLISHED),
-        ] {
-            word |= if wanted { fact } else { 0 };
-        }
-        if !rule.bidirectional {
-            word |= bit(SRC_AT, place(&self.addresses, &rule.src));
-            word |= bit(DST_AT, place(&self.addresses, &rule.dst));
-            word |= bit(SRC_PORT_AT, place(&self.ports, &rule.src_port));
-            word |= bit(DST_PORT_AT, place(&self.ports, &rule.dst_port));
-        }
-        for (test, _) in rule.tests.iter().filter_map(flag_test) {
-            word |= bit(FLAGS_AT, place(flags, &test));
-        }
-        word | bit(APPS_AT, rule.protocol.app.and_then(|app| place(apps, &app)))
-    }
-
     /// Facts about the two ends of data, the sender first.
-    pub(crate) fn of_ends(
-        &self,
-        (addresses, ports): (&[AddressSet], &[Ranges<u16>]),
-        from: End,
-        to: End,
-    ) -> u64 {
-        let mut facts = 0;
-        for (at, number) in self.addresses.iter().enumerate() {
-            let Some(set) = addresses.get(*number as usize) else { continue };
-            facts |= if set.contains(from.0) { bit(SRC_AT, Some(at)) } else { 0 };
-            facts |= if set.contains(to.0) { bit(DST_AT, Some(at)) } else { 0 };
-        }
-        for (at, number) in self.ports.iter().enumerate() {
-            let Some(set) = ports.get(*number as usize) else { continue };
-            let has = |port: Option<u16>| port.is_some_and(|port| set.contains(port));
-            facts |= if has(from.1) { bit(SRC_PORT_AT, Some(at)) } else { 0 };
-            facts |= if has(to.1) { bit(DST_PORT_AT, Some(at)) } else { 0 };
-        }
-        facts
+    pub(crate) fn of_ends(&self, from: End, to: End) -> u64 {
+        let address = |address: IpAddr| match address {
+            IpAddr::V4(v4) => self.v4.at(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.at(v6.to_bits()),
+        };
+        let port = |port: Option<u16>| port.map_or(0, |port| self.ports.at(port));
+        address(from.0) << SRC_AT
+            | address(to.0) << DST_AT
+            | port(from.1) << SRC_PORT_AT
+            | port(to.1) << DST_PORT_AT
     }
 
     /// Facts that change from packet to packet.

@@ -313,10 +313,12 @@ impl HookBuilder {
         if !block.buffer.exists(direction) {
             return;
         }
-        // A dot before the buffer matters only to a pattern that reaches back to it.
-        let dotted = block.transforms == [Transform::DotPrefix]
-            && chosen.is_some_and(|chosen| chosen.at_end && chosen.bytes.starts_with(b"."));
-        let transforms = if dotted { Vec::new() } else { block.transforms.clone() };
+        // A dot before the buffer matters only to a pattern that reaches back to it; at the end that is known.
+        let begins_with_dot = chosen.is_some_and(|chosen| chosen.bytes.starts_with(b"."));
+        let plain = block.transforms == [Transform::DotPrefix]
+            && chosen.is_some_and(|chosen| chosen.at_end || !begins_with_dot);
+        let dotted = plain && begins_with_dot;
+        let transforms = if plain { Vec::new() } else { block.transforms.clone() };
         let key = (proto as u8, direction.index(), block.buffer, transforms);
         let (wanted, always) = self.hooks.entry(key).or_default();
         match chosen {
