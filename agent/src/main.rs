@@ -82,17 +82,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Memory in pages of four kilobytes: state of flows is spread out, and huge pages would be held for a part
-/// of each (measured: 7 to 15 MB of 210).
-fn use_small_pages() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
-        tracing::debug!(%error, "huge pages stay on");
-    }
-}
-
 fn main() -> ExitCode {
-    use_small_pages();
     match execute(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

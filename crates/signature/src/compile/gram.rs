@@ -1,6 +1,6 @@
 //! Multi-pattern search by the rarest window of four bytes of each pattern, or by two that follow each other.
 //!
-//! Scan: at every offset a window is hashed and one bit tested ([`simd`]); on a hit the window is looked up, eight
+//! Scan: at every offset a window is hashed and two bits tested ([`simd`]); on a hit the window is looked up, eight
 //! further folded bytes are compared, then the pattern itself. No state between calls. Patterns of five bytes and
 //! more have two windows side by side, of which one stands at an even offset, so that half of the windows are
 //! enough. Of shorter ones a window has three bytes and one beside them, which may be any: 128 windows when folded,
@@ -31,7 +31,7 @@ struct Entry {
 /// Search for patterns of three bytes and more.
 #[derive(Debug, Default)]
 pub(super) struct GramSet {
-    /// One bit per hash of a window; its length is a power of two, `2^(27 - shift)` words.
+    /// Two bits per hash of a window; its length is a power of two, `2^(27 - shift)` words.
     bitmap: Vec<u32>,
     shift: u32,
     /// Open hash: a window and the index into `entries` of its first entry, plus one; 0 = free.
@@ -168,8 +168,8 @@ impl GramSet {
                 continue;
             }
             before = Some(gram);
-            let bit = (simd::hash(gram) >> set.shift) as usize;
-            set.bitmap[bit / 32] |= 1 << (bit % 32);
+            let (word, bits) = simd::place(simd::hash(gram), set.shift);
+            set.bitmap[word] |= bits;
             let mut slot = (simd::hash(gram) >> set.slot_shift) as usize;
             while set.slots[slot].1 != 0 {
                 slot = (slot + 1) % set.slots.len();

@@ -1,7 +1,7 @@
 //! The inner loops of the prefilter: at which offsets may a pattern be?
 //!
 //! Two questions, each answered by AVX2 where the processor has it (found out at run time) and by plain code
-//! elsewhere, with the same answers: which windows of four bytes have their bit set, at every offset or at even
+//! elsewhere, with the same answers: which windows of four bytes have their bits set, at every offset or at even
 //! ones ([`windows`]), and where one of a few short runs of bytes may begin ([`runs`]). This is the only room of this crate with `unsafe` code:
 //! measured, it makes scanning four times as fast.
 
@@ -10,11 +10,11 @@
     reason = "a gather and calls of functions compiled for AVX2 cannot be had otherwise"
 )]
 
-/// Bits of a hash table over windows of four bytes.
+/// Bits of a hash table over windows of four bytes; each window has two in one word.
 pub(super) struct Table<'a> {
     /// `2^(27 - shift)` words.
     pub(super) bitmap: &'a [u32],
-    /// How far a hash is shifted to be the number of a bit.
+    /// How far a hash is shifted to be the number of its first bit; ten or more.
     pub(super) shift: u32,
     pub(super) offsets: Offsets,
 }
@@ -37,11 +37,17 @@ pub(super) const fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(MULTIPLIER)
 }
 
+/// The word of a hash and its bits there.
+pub(super) const fn place(hash: u32, shift: u32) -> (usize, u32) {
+    let (first, second) = (hash >> shift, hash >> (shift - 5));
+    ((first / 32) as usize, 1 << (first % 32) | 1 << (second % 32))
+}
+
 impl Table<'_> {
     /// Whether the bit of the window is set.
     fn has(&self, window: [u8; 4]) -> bool {
-        let bit = hash(u32::from_le_bytes(window) | FOLD) >> self.shift;
-        self.bitmap.get((bit / 32) as usize).is_some_and(|word| word >> (bit % 32) & 1 != 0)
+        let (word, bits) = place(hash(u32::from_le_bytes(window) | FOLD), self.shift);
+        self.bitmap.get(word).is_some_and(|word| word & bits == bits)
     }
 }
 
@@ -179,7 +185,7 @@ mod avx2 {
         unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
     }
 
-    /// Which of eight windows, at every offset (`EVERY` 1) or every second, have their bit set.
+    /// Which of eight windows, at every offset (`EVERY` 1) or every second, have their bits set.
     #[target_feature(enable = "avx2")]
     fn eight<const EVERY: usize>(bytes: &[u8; LOADED], table: &Table<'_>) -> u32 {
         let second = bytes.get(4 * EVERY..).and_then(<[u8]>::first_chunk);
@@ -204,9 +210,13 @@ mod avx2 {
         // SAFETY: the number of a bit has 32 - shift bits, that of its word five fewer, and `windows` has made
         // sure that the bitmap has 2^(27 - shift) words.
         let loaded = unsafe { _mm256_i32gather_epi32::<4>(table.bitmap.as_ptr().cast(), words) };
-        // The wanted bit goes to the top of its word.
-        let up = _mm256_andnot_si256(bits, _mm256_set1_epi32(31));
-        let signs = _mm256_sllv_epi32(loaded, up);
+        // Each wanted bit goes to the top of its word.
+        let second = _mm256_srl_epi32(hashes, _mm_cvtsi32_si128(table.shift.cast_signed() - 5));
+        let top = _mm256_set1_epi32(31);
+        let signs = _mm256_and_si256(
+            _mm256_sllv_epi32(loaded, _mm256_andnot_si256(bits, top)),
+            _mm256_sllv_epi32(loaded, _mm256_andnot_si256(second, top)),
+        );
         _mm256_movemask_ps(_mm256_castsi256_ps(signs)).cast_unsigned()
     }
 
