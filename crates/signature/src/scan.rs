@@ -206,7 +206,7 @@ impl<'a> Scan<'a> {
         }
         without_pattern(
             &self.rules.plan.addresses,
-            (self.packet.src, self.packet.dst),
+            ((self.packet.src, self.packet.dst), self.packet.dst_port),
             u64::MAX,
             out,
         );
@@ -298,7 +298,7 @@ impl<'a> Scan<'a> {
         if !data.bytes.is_empty() {
             groups.scan((data.bytes, data.offset), ports, matching, out);
         }
-        without_pattern(groups, ends, moment, out);
+        without_pattern(groups, (ends, ports[0]), moment, out);
     }
 
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
@@ -429,13 +429,23 @@ const fn payload(bytes: &[u8], offset: u64, last: bool) -> Data<'_> {
     Data { bytes, offset, last, little: false, buffer: crate::Buffer::Payload }
 }
 
-/// Rules that no pattern announces, by source and destination of the data.
-fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), moment: u64, out: &mut Vec<u32>) {
+/// Rules that no pattern announces, by source and destination of the data and the port of the group.
+fn without_pattern(
+    groups: &PortGroups,
+    place: ((IpAddr, IpAddr), Option<u16>),
+    moment: u64,
+    out: &mut Vec<u32>,
+) {
+    let (ends, port) = place;
     // What all rules on addresses need, such as a SYN.
     if groups.addresses_need & !(moment | need::ANY_ENDS) == 0 {
         let [src, dst] = &groups.addresses;
         out.extend_from_slice(src.lookup(ends.0));
         out.extend_from_slice(dst.lookup(ends.1));
+    }
+    if groups.ports_need & !(moment | need::ANY_ENDS) == 0 && !groups.ports.is_empty() {
+        let rules = port.and_then(|port| groups.ports.get(&port));
+        out.extend_from_slice(rules.map(Vec::as_slice).unwrap_or_default());
     }
     out.extend_from_slice(&groups.always);
 }

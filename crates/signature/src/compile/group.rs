@@ -52,6 +52,9 @@ pub(crate) struct PortGroups {
     pub(crate) addresses: [AddressIndex; 2],
     /// What all of these need, see [`crate::compile::need`].
     pub(crate) addresses_need: u64,
+    /// Rules without a pattern that name few ports, by the port of `by_port`; and what all of them need.
+    pub(crate) ports: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
+    pub(crate) ports_need: u64,
     /// Rules without a pattern for any address.
     pub(crate) always: Vec<u32>,
 }
@@ -82,10 +85,12 @@ impl Searches {
 }
 
 impl PortGroups {
-    /// Notes what the rules under addresses need.
+    /// Notes what the rules under addresses and ports need.
     pub(crate) fn note_needs(&mut self, needs: &Needs) {
         let rules = self.addresses.iter().flat_map(|index| &index.v4).flat_map(|(_, _, ids)| ids);
         self.addresses_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
+        let rules = self.ports.values().flatten();
+        self.ports_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
     }
 
     /// The same for the rules of any port and those of `ports`: that of `by_port`, that of `by_sender`.
@@ -166,6 +171,7 @@ pub(super) struct GroupBuilder {
     all: SearchBuilder,
     by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
     by_sender: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    ports: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
     pub(super) addresses: [AddressRanges; 2],
     pub(super) always: Vec<u32>,
 }
@@ -199,6 +205,14 @@ impl GroupBuilder {
         }
     }
 
+    /// Takes a rule without a pattern under its ports; `false` when there are too many, or those of the sender.
+    pub(super) fn add_to_ports(&mut self, id: u32, ports: Ports<'_>) -> bool {
+        let (Ports::Receiver(ports) | Ports::Client(ports)) = ports else { return false };
+        let Some(list) = listed(ports) else { return false };
+        list.into_iter().for_each(|port| self.ports.entry(port).or_default().push(id));
+        true
+    }
+
     pub(super) fn build(self) -> PortGroups {
         let built = |searches: HashMap<u16, SearchBuilder, _>| {
             searches.into_iter().map(|(port, searches)| (port, searches.build())).collect()
@@ -209,6 +223,8 @@ impl GroupBuilder {
             by_sender: built(self.by_sender),
             addresses: self.addresses.map(AddressIndex::new),
             addresses_need: 0,
+            ports: self.ports,
+            ports_need: 0,
             always: self.always,
         }
     }

@@ -129,14 +129,16 @@ impl Planner<'_> {
                 continue;
             }
             if kind.addresses {
-                self.without_pattern(id, rule, &mut addresses);
+                let ports = self.packet_ports(rule, Direction::ToServer);
+                self.without_pattern(id, rule, (&mut addresses, ports));
             }
             if kind.packet {
-                let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD));
-                let chosen = near.flatten().or_else(|| chosen.clone());
+                // What streams bring is long, and there the rule is looked for as a whole already.
+                let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD)).flatten();
                 for (group, builders) in packet.iter_mut().enumerate() {
+                    let near = near.as_ref().filter(|_| group == 0);
                     if carries(rule, group) {
-                        self.add_to_packets(id, rule, chosen.as_ref(), builders);
+                        self.add_to_packets(id, rule, near.or(chosen.as_ref()), builders);
                     }
                 }
             }
@@ -216,18 +218,25 @@ impl Planner<'_> {
         let (builder, ports) = place;
         match chosen {
             Some(chosen) => builder.add((id, most_payload(rule)), chosen, ports),
-            None => self.without_pattern(id, rule, builder),
+            None => self.without_pattern(id, rule, (builder, ports)),
         }
     }
 
-    /// Puts a rule without a pattern under the shorter of its two address lists.
-    fn without_pattern(&self, id: u32, rule: &Rule, builder: &mut GroupBuilder) {
+    /// Puts a rule without a pattern under the shorter of its two address lists, or when both are long under
+    /// its ports.
+    fn without_pattern(&self, id: u32, rule: &Rule, place: (&mut GroupBuilder, Ports<'_>)) {
+        let (builder, ports) = place;
         let set = |number: u32| self.addresses.get(number as usize);
         let size = |number: u32| -> Option<u64> {
             let set = set(number).filter(|set| set.v6.is_empty() && !rule.bidirectional)?;
             Some(set.v4.as_slice().iter().map(|(low, high)| u64::from(high - low) + 1).sum())
         };
-        let (side, number) = match (size(rule.src), size(rule.dst)) {
+        let sizes = (size(rule.src), size(rule.dst));
+        let short = [sizes.0, sizes.1].into_iter().flatten().any(|size| size <= SHORT_LIST);
+        if !short && builder.add_to_ports(id, ports) {
+            return;
+        }
+        let (side, number) = match sizes {
             (Some(src), Some(dst)) if dst < src => (1, rule.dst),
             (Some(_), _) => (0, rule.src),
             (None, Some(_)) => (1, rule.dst),
@@ -253,8 +262,20 @@ fn most_payload(rule: &Rule) -> Option<u64> {
     limits.min()
 }
 
+/// Addresses up to which a list says more than a port.
+const SHORT_LIST: u64 = 1 << 16;
+
 /// Whether packets of that group (0 TCP, 1 UDP, 2 other) can match the header.
 fn carries(rule: &Rule, group: usize) -> bool {
+    let other = rule.tests.iter().any(|test| match test {
+        Test::IpProto(Cmp::Eq(6)) => group != 0,
+        Test::IpProto(Cmp::Eq(17)) => group != 1,
+        Test::IpProto(Cmp::Eq(_)) => group != 2,
+        _ => false,
+    });
+    if other {
+        return false;
+    }
     match rule.protocol.transport {
         Transport::Tcp => group == 0,
         Transport::Udp => group == 1,
