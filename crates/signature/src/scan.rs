@@ -309,7 +309,7 @@ impl<'a> Scan<'a> {
         if rule.protocol_only && !self.news && !(directed && self.turn) {
             return;
         }
-        if !header::matches(rules, rule, self.packet, place) {
+        if !rules.needs.is_whole(id) && !header::matches(rules, rule, self.packet, place) {
             return;
         }
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {

@@ -51,6 +51,8 @@ pub(crate) type End = (IpAddr, Option<u16>);
 #[derive(Debug)]
 pub(crate) struct Needs {
     by_rule: Vec<u64>,
+    /// A bit for each rule whose word says all that its header asks.
+    is_whole: Vec<u64>,
     /// Which of the address and port lists with a bit have a number.
     v4: Line<u32>,
     v6: Line<u128>,
@@ -177,6 +179,39 @@ fn word(rule: &Rule, lists: &(Vec<u32>, Vec<u32>), others: (&[FlagTest], &[AppPr
     word | bit(APPS_AT, rule.protocol.app.and_then(|app| place(apps, &app)))
 }
 
+/// Whether all that the header of a rule asks has a bit; `any` says which addresses and ports may be any.
+fn is_whole(
+    rule: &Rule,
+    any: ([bool; 2], [bool; 2]),
+    lists: &(Vec<u32>, Vec<u32>),
+    others: (&[FlagTest], &[AppProto]),
+) -> bool {
+    let ((addresses, ports), (flags, apps)) = (lists, others);
+    let transport = match rule.protocol.transport {
+        Transport::Tcp | Transport::Udp => true,
+        Transport::Any => !rule.tx_protocols().is_empty(),
+        _ => false,
+    };
+    let has = |list: &[u32], number: u32, any: bool| any || list.contains(&number);
+    transport
+        && !rule.bidirectional
+        && rule.protocol.version == 0
+        && !rule.flow.no_frag
+        && !rule.flow.only_frag
+        && has(addresses, rule.src, any.0[0])
+        && has(addresses, rule.dst, any.0[1])
+        && has(ports, rule.src_port, any.1[0])
+        && has(ports, rule.dst_port, any.1[1])
+        && rule
+            .tests
+            .iter()
+            .all(|test| flag_test(test).is_some_and(|(test, _)| flags.contains(&test)))
+        && rule
+            .protocol
+            .app
+            .is_none_or(|app| apps.contains(&app) || !rule.tx_protocols().is_empty())
+}
+
 impl Needs {
     pub(crate) fn new(rules: &[Rule], addresses: &[AddressSet], ports: &[Ranges<u16>]) -> Self {
         let any_address = |number: u32| {
@@ -211,6 +246,7 @@ impl Needs {
         let port_sets = lists.1.iter().filter_map(|number| ports.get(*number as usize));
         let mut needs = Self {
             by_rule: Vec::new(),
+            is_whole: vec![0; rules.len().div_ceil(64)],
             v4: Line::new(&sets.clone().map(|set| &set.v4).collect::<Vec<_>>()),
             v6: Line::new(&sets.map(|set| &set.v6).collect::<Vec<_>>()),
             ports: Line::new(&port_sets.collect::<Vec<_>>()),
@@ -231,6 +267,15 @@ impl Needs {
             for (at, app) in apps.iter().enumerate() {
                 *bits |= if app.covers().contains(flow) { bit(APPS_AT, Some(at)) } else { 0 };
             }
+        }
+        let any = |rule: &Rule| {
+            let addresses = [rule.src, rule.dst].map(any_address);
+            let ports = [rule.src_port, rule.dst_port].map(any_port);
+            (addresses, ports)
+        };
+        for (at, rule) in rules.iter().enumerate() {
+            let whole = is_whole(rule, any(rule), &lists, (&flags, &apps));
+            needs.is_whole[at / 64] |= u64::from(whole) << (at % 64);
         }
         needs.by_rule = rules.iter().map(|rule| word(rule, &lists, (&flags, &apps))).collect();
         needs
@@ -270,6 +315,13 @@ impl Needs {
     /// What a rule needs.
     pub(crate) fn of(&self, rule: u32) -> u64 {
         self.by_rule.get(rule as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether a rule's word says all that its header asks: if the word allows a packet, so does the header.
+    #[inline]
+    pub(crate) fn is_whole(&self, rule: u32) -> bool {
+        let word = self.is_whole.get(rule as usize / 64);
+        word.is_some_and(|word| word >> (rule % 64) & 1 != 0)
     }
 
     /// Whether a rule may match a packet with these facts.

@@ -76,6 +76,8 @@ fn keeps_something(block: &Block) -> bool {
 fn effort(block: &Block, is_chosen: bool) -> u8 {
     let sized = |item: &Item| matches!(item, Item::Size(Cmp::Eq(_)));
     match block.buffer {
+        // An expression alone takes longest of all.
+        _ if block.items.iter().all(|item| matches!(item, Item::Pcre { .. })) => 6,
         Buffer::Payload => 5,
         _ if is_chosen => 4,
         _ if block.items.iter().all(|item| matches!(item, Item::Size(_))) => 0,
