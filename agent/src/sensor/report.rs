@@ -25,12 +25,12 @@ use messages::tx_object;
 pub(crate) trait Output {
     /// What its records are made of.
     type Record: Fields;
-    /// A record to be filled.
-    fn begin(&mut self) -> Self::Record;
+    /// A record to be filled where it will stay.
+    fn begin(&mut self) -> &mut Self::Record;
     /// Rules other than those at the beginning are in force.
     fn renew(&mut self, _rules: &Arc<RuleSet>) {}
-    /// Takes one record; `ts` is its time in microseconds since the epoch.
-    fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
+    /// Takes the record that was begun; `ts` is its time in microseconds since the epoch.
+    fn end(&mut self, ts: i64, kind: &'static str);
 }
 
 /// What is remembered of a flow.
@@ -154,31 +154,6 @@ impl<O: Output> Reporter<O> {
         memory_of(&mut self.memory, flow)
     }
 
-    /// Adds what rules have noted about a flow.
-    fn noted(&self, flow: &Flow, record: &mut O::Record) {
-        let memory = self.memory.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
-        if memory.is_none_or(|memory| !memory.detection.has_bits()) {
-            return;
-        }
-        let mut noted = eve::Object::new();
-        self.bits_into(flow, &mut noted);
-        for (key, value) in noted {
-            record.value(&key, value);
-        }
-    }
-
-    fn bits_into(&self, flow: &Flow, into: &mut eve::Object) {
-        if !self.settings.records.metadata {
-            return;
-        }
-        if let Some(detector) = &self.detector
-            && let Some(memory) = self.memory.get(flow.slot())
-            && memory.flow == flow.id().0
-        {
-            eve::noted(memory.detection.bits(detector.rules()), into);
-        }
-    }
-
     fn write(
         &mut self,
         kind: &'static str,
@@ -187,12 +162,14 @@ impl<O: Output> Reporter<O> {
     ) {
         let options = &self.settings.records;
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
-        let mut record = self.output.begin();
-        head.of_flow(&mut record, place.flow, place.dir);
+        let record = self.output.begin();
+        head.of_flow(record, place.flow, place.dir);
         record.word("pkt_src", self.source);
-        self.noted(place.flow, &mut record);
-        fill(&mut record, &self.settings);
-        self.output.record(self.ts, kind, record);
+        if options.metadata {
+            noted((&self.memory, self.detector.as_ref()), place.flow, record);
+        }
+        fill(record, &self.settings);
+        self.output.end(self.ts, kind);
     }
 
     /// News of a transaction: writes the records it is complete enough for.
@@ -417,11 +394,11 @@ impl<O: Output> Reporter<O> {
         for event in transactions.flow_events() {
             let options = &self.settings.records;
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
-            head.of_flow(&mut record, flow, Direction::ToServer);
+            let record = self.output.begin();
+            head.of_flow(record, flow, Direction::ToServer);
             record.text("pkt_src", self.source);
             record.value("anomaly", eve::anomaly::of_flow(flow.protocol(), event));
-            self.output.record(self.ts, "anomaly", record);
+            self.output.end(self.ts, "anomaly");
         }
     }
 
@@ -438,18 +415,20 @@ impl<O: Output> Reporter<O> {
                 continue;
             }
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
+            let record = self.output.begin();
             match flow {
                 Some((flow, dir)) => {
-                    head.of_flow(&mut record, flow, dir);
-                    self.noted(flow, &mut record);
+                    head.of_flow(record, flow, dir);
+                    if options.metadata {
+                        noted((&self.memory, self.detector.as_ref()), flow, record);
+                    }
                 }
-                None => head.of_packet(&mut record, packet),
+                None => head.of_packet(record, packet),
             }
             record.value("anomaly", eve::anomaly::packet(event));
             record.text("pkt_src", eve::alert::source(packet));
-            eve::ethernet(&mut record, packet, options);
-            self.output.record(self.ts, "anomaly", record);
+            eve::ethernet(record, packet, options);
+            self.output.end(self.ts, "anomaly");
         }
     }
 }
@@ -466,6 +445,32 @@ fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
         *memory = Memory { flow: flow.id().0, ..Memory::default() };
     }
     memory
+}
+
+/// Adds what rules have noted about a flow.
+fn noted<F: Fields>(known: (&[Memory], Option<&Detector>), flow: &Flow, record: &mut F) {
+    let memory = known.0.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
+    if memory.is_none_or(|memory| !memory.detection.has_bits()) {
+        return;
+    }
+    let mut noted = eve::Object::new();
+    bits_into(known, flow, &mut noted);
+    for (key, value) in noted {
+        record.value(&key, value);
+    }
+}
+
+fn bits_into(
+    (memory, detector): (&[Memory], Option<&Detector>),
+    flow: &Flow,
+    into: &mut eve::Object,
+) {
+    if let Some(detector) = detector
+        && let Some(memory) = memory.get(flow.slot())
+        && memory.flow == flow.id().0
+    {
+        eve::noted(memory.detection.bits(detector.rules()), into);
+    }
 }
 
 /// Nothing more comes of a transaction.
@@ -490,10 +495,10 @@ impl<O: Output> Sink for Reporter<O> {
         {
             let options = &self.settings.records;
             let head = Head { kind: "arp", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
-            head.of_packet(&mut record, packet);
+            let record = self.output.begin();
+            head.of_packet(record, packet);
             record.value("arp", eve::arp::message(arp));
-            self.output.record(self.ts, "arp", record);
+            self.output.end(self.ts, "arp");
         }
         self.detect(packet, place.as_mut());
         if let Some(place) = place {
@@ -528,9 +533,11 @@ impl<O: Output> Sink for Reporter<O> {
             false => eve::flow::state_name(flow),
         };
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
-        let mut record = self.output.begin();
-        eve::flow::ended(&mut record, &head, flow, (state, reason));
-        self.noted(flow, &mut record);
+        let record = self.output.begin();
+        eve::flow::ended(record, &head, flow, (state, reason));
+        if self.settings.records.metadata {
+            noted((&self.memory, self.detector.as_ref()), flow, record);
+        }
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());
         }
@@ -538,7 +545,7 @@ impl<O: Output> Sink for Reporter<O> {
             record.text("app_proto_ts", sides.to_server.name());
             record.text("app_proto_tc", sides.to_client.name());
         }
-        self.output.record(self.ts, "flow", record);
+        self.output.end(self.ts, "flow");
         if let Some(store) = &mut self.store {
             store.forget(flow.id().0);
         }

@@ -113,7 +113,11 @@ fn lower_type(kind: u16) -> String {
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     let flags = message.flags;
     dns.number("version", 3);
-    dns.word("type", if message.is_response() { "response" } else { "request" });
+    if message.is_response() {
+        dns.word("type", "response");
+    } else {
+        dns.word("type", "request");
+    }
     dns.number("tx_id", tx_id);
     dns.number("id", message.id.into());
     dns.same(flags, |dns| {
@@ -211,28 +215,42 @@ fn plain(data: &Rdata) -> Option<Text<'_>> {
     }
 }
 
+/// The names of the types that are grouped, in the order of the groups.
+const GROUPS: [&str; 7] = ["A", "NS", "CNAME", "PTR", "MX", "TXT", "AAAA"];
+
+/// Place of a type among [`GROUPS`].
+fn group_of(kind: u16) -> Option<usize> {
+    match kind {
+        1 => Some(0),
+        2 => Some(1),
+        5 => Some(2),
+        12 => Some(3),
+        15 => Some(4),
+        16 => Some(5),
+        28 => Some(6),
+        _ => None,
+    }
+}
+
 /// Adds the answers by type: only those with plain data.
 fn grouped<F: Fields>(dns: &mut F, answers: &[Answer]) {
-    const TYPES: [(u16, &str); 7] =
-        [(1, "A"), (2, "NS"), (5, "CNAME"), (12, "PTR"), (15, "MX"), (16, "TXT"), (28, "AAAA")];
-    let of = |kind: u16| {
-        answers.iter().filter(move |a| a.kind == kind).filter_map(|answer| plain(&answer.data))
-    };
-    // A bit for each type that is there.
-    let there = answers.iter().filter(|answer| plain(&answer.data).is_some()).fold(
-        0_u8,
-        |there, answer| {
-            let place = TYPES.iter().position(|(kind, _)| *kind == answer.kind);
-            there | place.map_or(0, |place| 1 << place)
-        },
-    );
+    // A bit for each group that is there.
+    let mut there = 0_u8;
+    for answer in answers {
+        if let Some(place) = group_of(answer.kind)
+            && plain(&answer.data).is_some()
+        {
+            there |= 1 << place;
+        }
+    }
     if there == 0 {
         return;
     }
     dns.object("grouped", |groups| {
-        for (place, (kind, name)) in TYPES.into_iter().enumerate() {
+        for (place, name) in GROUPS.into_iter().enumerate() {
             if there >> place & 1 != 0 {
-                groups.texts(name, of(kind));
+                let of = answers.iter().filter(|answer| group_of(answer.kind) == Some(place));
+                groups.texts(name, of.filter_map(|answer| plain(&answer.data)));
             }
         }
     });
