@@ -215,10 +215,7 @@ fn plain(data: &Rdata) -> Option<Text<'_>> {
     }
 }
 
-/// The names of the types that are grouped, in the order of the groups.
-const GROUPS: [&str; 7] = ["A", "NS", "CNAME", "PTR", "MX", "TXT", "AAAA"];
-
-/// Place of a type among [`GROUPS`].
+/// Place of a type among the groups, in their order.
 fn group_of(kind: u16) -> Option<usize> {
     match kind {
         1 => Some(0),
@@ -246,11 +243,22 @@ fn grouped<F: Fields>(dns: &mut F, answers: &[Answer]) {
     if there == 0 {
         return;
     }
+    let of = |place: usize| {
+        let of = answers.iter().filter(move |answer| group_of(answer.kind) == Some(place));
+        of.filter_map(|answer| plain(&answer.data))
+    };
     dns.object("grouped", |groups| {
-        for (place, name) in GROUPS.into_iter().enumerate() {
-            if there >> place & 1 != 0 {
-                let of = answers.iter().filter(|answer| group_of(answer.kind) == Some(place));
-                groups.texts(name, of.filter_map(|answer| plain(&answer.data)));
+        while there != 0 {
+            let place = there.trailing_zeros() as usize;
+            there &= there - 1;
+            match place {
+                0 => groups.texts("A", of(place)),
+                1 => groups.texts("NS", of(place)),
+                2 => groups.texts("CNAME", of(place)),
+                3 => groups.texts("PTR", of(place)),
+                4 => groups.texts("MX", of(place)),
+                5 => groups.texts("TXT", of(place)),
+                _ => groups.texts("AAAA", of(place)),
             }
         }
     });

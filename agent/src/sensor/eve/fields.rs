@@ -4,7 +4,7 @@
 //! only writes them down, and building maps of strings for hundreds of thousands of flows costs
 //! more than inspecting their packets. Makers of records are written once, for both.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::Value;
 
@@ -24,10 +24,43 @@ pub(crate) enum Text<'a> {
     Address(IpAddr),
 }
 
+/// What records about nearly all flows begin with: TCP or UDP over IPv4, without VLAN.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct V4Flow {
+    /// Kind of the record.
+    pub(crate) kind: &'static str,
+    /// Microseconds since the epoch.
+    pub(crate) ts: i64,
+    /// Number of the packet that caused the record; 0 for none.
+    pub(crate) packet: u64,
+    /// Number of the flow.
+    pub(crate) flow: u64,
+    /// Sender, with its port.
+    pub(crate) src: (Ipv4Addr, u16),
+    /// Receiver, with its port.
+    pub(crate) dst: (Ipv4Addr, u16),
+    /// TCP, not UDP.
+    pub(crate) tcp: bool,
+}
+
 /// Takes the fields of one object in order.
 pub(crate) trait Fields: Default {
     /// Time (microseconds since the epoch) and kind of a record.
     fn head(&mut self, ts: i64, kind: &'static str);
+    /// All that a record begins with, field by field: for those who know no shorter way.
+    fn v4_flow(&mut self, begin: &V4Flow) {
+        self.head(begin.ts, begin.kind);
+        if begin.packet > 0 {
+            self.number("pcap_cnt", begin.packet);
+        }
+        self.number("flow_id", begin.flow);
+        self.address("src_ip", begin.src.0.into(), true);
+        self.number("src_port", begin.src.1.into());
+        self.address("dest_ip", begin.dst.0.into(), true);
+        self.number("dest_port", begin.dst.1.into());
+        self.word("proto", if begin.tcp { "TCP" } else { "UDP" });
+        self.number("ip_v", 4);
+    }
     /// A string.
     fn text(&mut self, key: &str, value: &str);
     /// Fields that depend on `which` alone, at least one: what they came to may be kept and used again.

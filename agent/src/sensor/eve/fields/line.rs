@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::timestamp;
 use super::room::{Room, six_digits};
-use super::{Fields, Text};
+use super::{Fields, Text, V4Flow};
 
 /// Lines of JSON; the last one may be under way.
 #[derive(Debug, Default)]
@@ -40,31 +40,64 @@ struct Same {
 /// The second that was written last.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
+    /// Days since the epoch.
+    day: i64,
     /// Seconds since the epoch.
     second: i64,
     /// `"2026-01-31T23:59:59.000000+0000"` with its quotes.
-    text: [u8; 33],
+    text: [u8; TIME],
 }
+
+/// Length of a time with its quotes.
+const TIME: usize = 33;
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { second: i64::MIN, text: [b' '; 33] }
+        Self { day: i64::MIN, second: i64::MIN, text: [b' '; TIME] }
     }
 }
 
 impl Clock {
-    /// Where the microseconds are.
-    const MICROS: usize = 21;
+    /// A time in microseconds since the epoch.
+    #[inline(always)]
+    fn text(&mut self, micros: i64) -> [u8; TIME] {
+        let second = micros.div_euclid(1_000_000);
+        if self.second != second {
+            self.set(second);
+        }
+        let mut text = self.text;
+        if let Some(digits) = text[21..].first_chunk_mut() {
+            let micros = u32::try_from(micros.rem_euclid(1_000_000)).unwrap_or(0);
+            // The two bytes that a word has beyond six digits are the first of the zone.
+            let zone = u64::from(b'+') << 48 | u64::from(b'0') << 56;
+            *digits = (six_digits(micros) | zone).to_le_bytes();
+        }
+        text
+    }
 
-    #[cold]
     #[inline(never)]
     fn set(&mut self, second: i64) {
+        let day = second.div_euclid(86_400);
+        if self.day != day {
+            self.set_day(day);
+        }
         self.second = second;
-        let text = timestamp(second.saturating_mul(1_000_000));
-        let quoted = std::iter::once(&b'"').chain(text.as_bytes()).chain(b"\"");
+        let second = u32::try_from(second.rem_euclid(86_400)).unwrap_or(0);
+        let clock = second / 3_600 * 10_000 + second / 60 % 60 * 100 + second % 60;
+        let [a, b, c, d, e, f, _, _] = six_digits(clock).to_le_bytes();
+        if let Some(text) = self.text[12..].first_chunk_mut() {
+            *text = [a, b, b':', c, d, b':', e, f];
+        }
+    }
+
+    #[cold]
+    fn set_day(&mut self, day: i64) {
+        self.day = day;
+        let text = timestamp(day.saturating_mul(86_400_000_000));
+        let quoted = std::iter::once(&b'"').chain(text.as_bytes());
         self.text.iter_mut().zip(quoted).for_each(|(to, from)| *to = *from);
         // Whatever the year.
-        self.text[32] = b'"';
+        self.text[TIME - 1] = b'"';
     }
 }
 
@@ -113,9 +146,9 @@ impl Line {
     fn key(&mut self, key: &str, then: &[u8]) {
         let (key, length) = (key.as_bytes(), key.len() + then.len() + 4);
         match length {
-            ..=8 => self.room.piece(whole::<8>(key, then), length),
-            ..=16 => self.room.piece(whole::<16>(key, then), length),
-            ..=32 => self.room.piece(whole::<32>(key, then), length),
+            ..=8 => self.room.piece(&whole::<8>(key, then), length),
+            ..=16 => self.room.piece(&whole::<16>(key, then), length),
+            ..=32 => self.room.piece(&whole::<32>(key, then), length),
             _ => {
                 self.room.bytes(b",\"");
                 self.room.bytes(key);
@@ -153,7 +186,7 @@ impl Line {
                 b'\t' => self.room.bytes(b"\\t"),
                 0..0x20 => {
                     self.room.bytes(b"\\u00");
-                    self.room.piece(hex(byte), 2);
+                    self.room.piece(&hex(byte), 2);
                 }
                 _ => self.room.push(byte),
             }
@@ -197,23 +230,32 @@ impl Line {
             for ([a, b, c, d, _], [high, low]) in groups.iter_mut().zip(pairs) {
                 ([*a, *b], [*c, *d]) = (hex(*high), hex(*low));
             }
-            self.room.piece(text, 39);
+            self.room.piece(&text, 39);
         }
         self.room.push(b'"');
     }
 
+    /// Items of a list and its end.
+    #[inline(never)]
+    fn list<'a>(&mut self, items: impl Iterator<Item = Text<'a>>) {
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                self.room.push(b',');
+            }
+            match item {
+                Text::Bytes(bytes) => self.raw(bytes),
+                Text::Address(value) => {
+                    self.room.push(b'"');
+                    self.ip(value, false);
+                }
+            }
+        }
+        self.room.push(b']');
+    }
+
     /// A time with its microseconds, in quotes.
     fn moment(&mut self, micros: i64) {
-        let second = micros.div_euclid(1_000_000);
-        if self.clock.second != second {
-            self.clock.set(second);
-        }
-        let micros = u32::try_from(micros.rem_euclid(1_000_000)).unwrap_or(0);
-        let at = self.room.len() + Clock::MICROS;
-        self.room.piece(self.clock.text, 33);
-        // The two that a word has beyond six digits are the first of the zone.
-        let zone = u64::from(b'+') << 48 | u64::from(b'0') << 56;
-        self.room.set(at, six_digits(micros) | zone);
+        self.room.piece(&self.clock.text(micros), TIME);
     }
 }
 
@@ -237,6 +279,37 @@ impl Fields for Line {
         self.word("event_type", kind);
     }
 
+    fn v4_flow(&mut self, begin: &V4Flow) {
+        let time = self.clock.text(begin.ts);
+        self.room.short(|out| {
+            out.whole(b",\"timestamp\":");
+            out.whole(&time);
+            out.whole(b",\"event_type\":\"");
+            out.word(begin.kind);
+            if begin.packet > 0 {
+                out.whole(b"\",\"pcap_cnt\":");
+                out.number(begin.packet);
+                out.whole(b",\"flow_id\":");
+            } else {
+                out.whole(b"\",\"flow_id\":");
+            }
+            out.number(begin.flow);
+            out.whole(b",\"src_ip\":\"");
+            out.v4_and_quote(begin.src.0);
+            out.whole(b",\"src_port\":");
+            out.number(begin.src.1.into());
+            out.whole(b",\"dest_ip\":\"");
+            out.v4_and_quote(begin.dst.0);
+            out.whole(b",\"dest_port\":");
+            out.number(begin.dst.1.into());
+            if begin.tcp {
+                out.whole(b",\"proto\":\"TCP\",\"ip_v\":4");
+            } else {
+                out.whole(b",\"proto\":\"UDP\",\"ip_v\":4");
+            }
+        });
+    }
+
     #[inline(always)]
     fn text(&mut self, key: &str, value: &str) {
         self.key(key, b"");
@@ -247,10 +320,10 @@ impl Fields for Line {
         // The flags of DNS differ in all their bits: the lower half alone would put many in one place.
         let place = usize::from(which ^ which >> 8 ^ which >> 4) % KEPT;
         if let Some(kept) = &self.kept
-            && let Same { which: of, length: length @ 1.., text } = kept[place]
-            && of == which
+            && let Same { which: of, length: length @ 1.., text } = &kept[place]
+            && *of == which
         {
-            return self.room.piece(text, length);
+            return self.room.piece(text, *length);
         }
         let from = self.room.len();
         fill(self);
@@ -278,7 +351,10 @@ impl Fields for Line {
     #[inline(always)]
     fn number(&mut self, key: &str, value: u64) {
         self.key(key, b"");
-        self.room.number(value);
+        match u8::try_from(value) {
+            Ok(digit @ 0..10) => self.room.push(b'0' + digit),
+            _ => self.room.number(value),
+        }
     }
 
     #[inline(always)]
@@ -296,21 +372,10 @@ impl Fields for Line {
         self.ip(value, compress);
     }
 
+    #[inline(always)]
     fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>) {
         self.key(key, b"[");
-        for (at, item) in items.enumerate() {
-            if at > 0 {
-                self.room.push(b',');
-            }
-            match item {
-                Text::Bytes(bytes) => self.raw(bytes),
-                Text::Address(value) => {
-                    self.room.push(b'"');
-                    self.ip(value, false);
-                }
-            }
-        }
-        self.room.push(b']');
+        self.list(items);
     }
 
     #[inline(always)]

@@ -62,26 +62,32 @@ pub(super) const fn six_digits(n: u32) -> u64 {
     (eight_digits(n) | ZEROS) >> 16
 }
 
-/// Whether a byte cannot stand in a JSON string as it is: controls, quotes, backslashes and all beyond ASCII.
+/// Whether one of the bytes of a word cannot stand in a JSON string as it is: controls, quotes, backslashes
+/// and all beyond ASCII.
 #[inline(always)]
-const fn is_special(byte: u8) -> bool {
-    byte.cast_signed() < 0x20 || byte == b'"' || byte == b'\\'
+const fn any_special(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of each byte says it. A borrow comes only from a byte that is special itself.
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    (word | control | quote | backslash) & (ONES * 0x80) != 0
 }
 
-/// Whether one of these bytes is special; without a branch between them, so that they are looked at together.
+/// The same of sixteen bytes, which the compiler looks at together.
 #[inline(always)]
-fn any_special<const N: usize>(bytes: &[u8; N]) -> bool {
+fn any_special_of_16(bytes: &[u8; 16]) -> bool {
     bytes.iter().fold(false, |any, byte| {
         any | (byte.cast_signed() < 0x20) | (*byte == b'"') | (*byte == b'\\')
     })
 }
 
-/// Copies the first and the last `N` bytes, which may overlap; whether one of them is special. Both slices
-/// have the same length.
+/// Copies the first and the last `N` bytes, which may overlap, and gives them. Both slices have the same
+/// length, of at least `N`.
 #[inline(always)]
-fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> [[u8; N]; 2] {
     let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
-        return true;
+        return [[0; N]; 2];
     };
     if let Some(to) = to.first_chunk_mut() {
         *to = *first;
@@ -89,29 +95,34 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     if let Some(to) = to.last_chunk_mut() {
         *to = *last;
     }
-    any_special(first) | any_special(last)
+    [*first, *last]
 }
 
 /// Copies and tells whether all bytes can stand in a string as they are. Both slices have the same length.
 #[inline(always)]
 fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
     match from.len() {
-        0 => true,
-        1 => {
-            to.copy_from_slice(from);
-            !from.iter().copied().any(is_special)
-        }
-        2..4 => !copy_ends::<2>(to, from),
-        4..8 => !copy_ends::<4>(to, from),
-        8..16 => !copy_ends::<8>(to, from),
-        _ => {
-            let mut special = copy_ends::<16>(to, from);
+        16.. => {
+            let [first, last] = copy_ends::<16>(to, from);
+            let mut special = any_special_of_16(&first) | any_special_of_16(&last);
             let ((to, _), (from, _)) = (to.as_chunks_mut::<16>(), from.as_chunks::<16>());
             for (to, from) in to.iter_mut().zip(from).skip(1) {
                 *to = *from;
-                special |= any_special(from);
+                special |= any_special_of_16(from);
             }
             !special
+        }
+        8.. => {
+            let [first, last] = copy_ends(to, from).map(u64::from_le_bytes);
+            !(any_special(first) | any_special(last))
+        }
+        4.. => {
+            let [first, last] = copy_ends(to, from).map(u32::from_le_bytes);
+            !any_special(u64::from(first) | u64::from(last) << 32)
+        }
+        _ => {
+            to.copy_from_slice(from);
+            from.iter().all(|byte| !any_special(u64::from(*byte) | 0x6161_6161_6161_6100))
         }
     }
 }
@@ -122,8 +133,29 @@ fn copy(to: &mut [u8], from: &[u8]) {
     match from.len() {
         4..8 => _ = copy_ends::<4>(to, from),
         8..=16 => _ = copy_ends::<8>(to, from),
+        17..=32 => _ = copy_ends::<16>(to, from),
         _ => to.copy_from_slice(from),
     }
+}
+
+/// A number below [`EIGHT_DIGITS`] as a word, its first digit in the lowest byte, and its length.
+#[inline(always)]
+const fn number_word(value: u32) -> (u64, usize) {
+    let digits = eight_digits(value);
+    // Zeros in front, as bits of whole bytes; of zero itself one digit stays.
+    let zeros = (digits | 1 << 56).trailing_zeros() & 0x38;
+    ((digits | ZEROS) >> zeros, 8 - (zeros / 8) as usize)
+}
+
+/// An address with a quote behind it as two words with their lengths.
+#[inline(always)]
+fn v4_words(address: Ipv4Addr) -> [(u64, usize); 2] {
+    let [a, b, c, d] = address.octets().map(|octet| OCTETS[usize::from(octet)]);
+    let join = |a: (u32, u32), b: (u32, u32)| u64::from(a.0) | u64::from(b.0) << (a.1 & 63);
+    let (front, back) = (a.1 + b.1, c.1 + d.1);
+    // The last dot becomes a quote.
+    let quote = u64::from(b'.' ^ b'"') << ((back - 8) & 63);
+    [(join(a, b), (front / 8) as usize), (join(c, d) ^ quote, (back / 8) as usize)]
 }
 
 impl Room {
@@ -155,33 +187,32 @@ impl Room {
     /// The next `length` bytes of room.
     #[inline(always)]
     fn next(&mut self, length: usize) -> Option<&mut [u8]> {
-        self.bytes.get_mut(self.at..).and_then(|room| room.get_mut(..length))
+        self.bytes.get_mut(self.at..self.at.checked_add(length)?)
+    }
+
+    /// The next `N` bytes of room.
+    #[inline(always)]
+    fn chunk<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.next(N)?.try_into().ok()
     }
 
     /// Adds the first `length` bytes of a piece.
     #[inline(always)]
-    pub(super) fn piece<const N: usize>(&mut self, piece: [u8; N], length: usize) {
+    pub(super) fn piece<const N: usize>(&mut self, piece: &[u8; N], length: usize) {
         loop {
-            let room = self.bytes.get_mut(self.at..).and_then(|room| room.first_chunk_mut());
-            if let Some(room) = room {
-                *room = piece;
-                self.at += length.min(N);
+            if let Some(room) = self.chunk() {
+                *room = *piece;
+                self.at += length;
                 return;
             }
             self.grow(N);
         }
     }
 
-    /// Adds the `length` lowest bytes of a word, the lowest first.
-    #[inline(always)]
-    fn word(&mut self, word: u64, length: u32) {
-        self.piece(word.to_le_bytes(), length as usize);
-    }
-
     /// Adds one byte.
     #[inline(always)]
     pub(super) fn push(&mut self, byte: u8) {
-        self.piece([byte], 1);
+        self.piece(&[byte], 1);
     }
 
     /// Puts a byte into the text.
@@ -189,15 +220,6 @@ impl Room {
     pub(super) fn set_byte(&mut self, at: usize, byte: u8) {
         if let Some(place) = self.bytes.get_mut(at) {
             *place = byte;
-        }
-    }
-
-    /// Puts a word into the text, its lowest byte first.
-    #[inline(always)]
-    pub(super) fn set(&mut self, at: usize, word: u64) {
-        let place = self.bytes.get_mut(at..).and_then(|text| text.first_chunk_mut());
-        if let Some(place) = place {
-            *place = word.to_le_bytes();
         }
     }
 
@@ -229,28 +251,114 @@ impl Room {
     }
 
     /// Adds a string with its quotes, or nothing when something in it has to be escaped: whether it did.
-    #[inline]
     pub(super) fn quoted_if_plain(&mut self, value: &[u8]) -> bool {
-        loop {
-            if let Some([open, room @ .., close]) = self.next(value.len() + 2) {
-                (*open, *close) = (b'"', b'"');
-                let plain = copy_plain(room, value);
-                self.at += if plain { value.len() + 2 } else { 0 };
-                return plain;
-            }
-            self.grow(value.len() + 2);
+        let length = value.len() + 2;
+        let Some([open, room @ .., close]) = self.next(length) else {
+            self.grow(length);
+            return self.quoted_if_plain(value);
+        };
+        (*open, *close) = (b'"', b'"');
+        let plain = copy_plain(room, value);
+        self.at += if plain { length } else { 0 };
+        plain
+    }
+
+    /// Adds a number.
+    pub(super) fn number(&mut self, value: u64) {
+        if let Ok(value @ 0..EIGHT_DIGITS) = u32::try_from(value)
+            && let Some(room) = self.chunk()
+        {
+            let (word, length) = number_word(value);
+            *room = word.to_le_bytes();
+            self.at += length;
+            return;
+        }
+        self.any_number(value);
+    }
+
+    /// Adds a number of any length, wherever there is room or not.
+    #[cold]
+    #[inline(never)]
+    fn any_number(&mut self, value: u64) {
+        self.grow(32);
+        self.short(|out| out.number(value));
+    }
+
+    /// Adds an address and a quote behind it.
+    pub(super) fn v4_and_quote(&mut self, address: Ipv4Addr) {
+        let Some(room) = self.chunk::<24>() else {
+            self.grow(24);
+            return self.v4_and_quote(address);
+        };
+        let [(front, front_length), (back, back_length)] = v4_words(address);
+        let (begin, end) = (front_length & 15, front_length + back_length);
+        room[..8].copy_from_slice(&front.to_le_bytes());
+        room[begin..begin + 8].copy_from_slice(&back.to_le_bytes());
+        self.at += end;
+    }
+
+    /// Adds what is certain to be shorter than [`Short::MOST`].
+    #[inline(always)]
+    pub(super) fn short(&mut self, fill: impl FnOnce(&mut Short<'_>)) {
+        if self.bytes.len().saturating_sub(self.at) < Short::ROOM {
+            self.grow(Short::ROOM);
+        }
+        if let Some(room) = self.chunk() {
+            let mut short = Short { room, at: 0 };
+            fill(&mut short);
+            self.at += short.at;
+        }
+    }
+}
+
+/// A short text under way: that there is room for it was looked at before.
+#[derive(Debug)]
+pub(super) struct Short<'a> {
+    room: &'a mut [u8; Short::ROOM],
+    at: usize,
+}
+
+impl Short<'_> {
+    /// Bytes that it can have before the last piece, less one; a power of two, less one.
+    const MOST: usize = 511;
+    /// Room for it, and for a last piece.
+    const ROOM: usize = 1_024;
+
+    /// Adds the first `length` bytes of a piece.
+    #[inline(always)]
+    pub(super) fn piece<const N: usize>(&mut self, piece: &[u8; N], length: usize) {
+        debug_assert!(self.at <= Self::MOST, "no short text");
+        // So that the compiler knows that it fits.
+        let at = self.at & Self::MOST;
+        if let Some(room) = self.room.get_mut(at..at + N) {
+            room.copy_from_slice(piece);
+        }
+        self.at = at + length;
+    }
+
+    /// Adds all bytes of a piece.
+    #[inline(always)]
+    pub(super) fn whole<const N: usize>(&mut self, piece: &[u8; N]) {
+        self.piece(piece, N);
+    }
+
+    /// Adds a word of ours.
+    #[inline(always)]
+    pub(super) fn word(&mut self, word: &'static str) {
+        let at = self.at & Self::MOST;
+        if let Some(room) = self.room.get_mut(at..at + word.len()) {
+            copy(room, word.as_bytes());
+            self.at = at + word.len();
         }
     }
 
     /// Adds a number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self, value: u64) {
         match u32::try_from(value) {
-            Ok(short @ 0..EIGHT_DIGITS) => {
-                let digits = eight_digits(short);
-                // Zeros in front, as bits of whole bytes; of zero itself one digit stays.
-                let zeros = (digits | 1 << 56).trailing_zeros() & !7;
-                self.word((digits | ZEROS) >> zeros, 8 - zeros / 8);
+            Ok(value @ 0..EIGHT_DIGITS) => {
+                let (word, length) = number_word(value);
+                self.piece(&word.to_le_bytes(), length);
             }
             _ => self.long(value),
         }
@@ -259,21 +367,26 @@ impl Room {
     /// Adds a number of more than eight digits.
     #[inline(never)]
     fn long(&mut self, value: u64) {
-        let (high, low) = (value / u64::from(EIGHT_DIGITS), value % u64::from(EIGHT_DIGITS));
-        self.number(high);
-        self.word(eight_digits(u32::try_from(low).unwrap_or(0)) | ZEROS, 8);
+        let split = |value: u64| (value / u64::from(EIGHT_DIGITS), value % u64::from(EIGHT_DIGITS));
+        let ((higher, low), short) = (split(value), |n: u64| u32::try_from(n).unwrap_or(0));
+        let (highest, middle) = split(higher);
+        if highest > 0 {
+            let (word, length) = number_word(short(highest));
+            self.piece(&word.to_le_bytes(), length);
+            self.whole(&(eight_digits(short(middle)) | ZEROS).to_le_bytes());
+        } else {
+            let (word, length) = number_word(short(middle));
+            self.piece(&word.to_le_bytes(), length);
+        }
+        self.whole(&(eight_digits(short(low)) | ZEROS).to_le_bytes());
     }
 
     /// Adds an address and a quote behind it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn v4_and_quote(&mut self, address: Ipv4Addr) {
-        let [a, b, c, d] = address.octets().map(|octet| OCTETS[usize::from(octet)]);
-        self.word(u64::from(a.0) | u64::from(b.0) << a.1, (a.1 + b.1) / 8);
-        let bits = c.1 + d.1;
-        let last = u64::from(c.0) | u64::from(d.0) << c.1;
-        // The last dot becomes a quote.
-        let quote = u64::from(b'.' ^ b'"') << (bits - 8);
-        self.word(last ^ quote, bits / 8);
+        for (word, length) in v4_words(address) {
+            self.piece(&word.to_le_bytes(), length);
+        }
     }
 }
 
