@@ -29,7 +29,8 @@ pub(super) struct RecordFile {
 impl RecordFile {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let (path, file) = (path.to_owned(), File::create(path)?);
-        Ok(Self { path, file, lines: Line::default(), alerts: 0, newest: 0, failed: None })
+        let lines = Line::with_capacity(ENOUGH + (1 << 16));
+        Ok(Self { path, file, lines, alerts: 0, newest: 0, failed: None })
     }
 
     /// Alert records so far.

@@ -35,7 +35,7 @@ pub(crate) mod xff;
 
 use std::net::IpAddr;
 
-use fields::{Fields, V4Flow};
+use fields::{Brief as _, Fields};
 use net::{Direction, Flow, Packet};
 use serde_json::{Map, Value, json};
 
@@ -130,14 +130,22 @@ impl Head<'_> {
             && let proto @ (6 | 17) = flow.proto()
             && vlan == [0; 3]
         {
-            record.v4_flow(&V4Flow {
-                kind: self.kind,
-                ts: self.ts,
-                packet: self.packet,
-                flow: flow.id().0,
-                src: (from, src.1),
-                dst: (to, dst.1),
-                tcp: proto == 6,
+            record.brief(|out| {
+                out.head(self.ts, self.kind);
+                if self.packet > 0 {
+                    out.number("pcap_cnt", self.packet);
+                }
+                out.number("flow_id", flow.id().0);
+                out.v4("src_ip", from);
+                out.number("src_port", src.1.into());
+                out.v4("dest_ip", to);
+                out.number("dest_port", dst.1.into());
+                if proto == 17 {
+                    out.word("proto", "UDP");
+                } else {
+                    out.word("proto", "TCP");
+                }
+                out.number("ip_v", 4);
             });
         } else {
             self.begin(record);

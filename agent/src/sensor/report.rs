@@ -434,25 +434,36 @@ impl<O: Output> Reporter<O> {
 }
 
 /// What is remembered of a flow, in the table beside the engine's slab.
+#[inline(always)]
 fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
-    let slot = flow.slot();
+    let (slot, id) = (flow.slot(), flow.id().0);
+    if table.get(slot).is_none_or(|memory| memory.flow != id) {
+        begin_memory(table, slot, id);
+    }
+    // The table is long enough now.
+    &mut table[slot]
+}
+
+/// Makes room for what is remembered of a flow.
+#[inline(never)]
+fn begin_memory(table: &mut Vec<Memory>, slot: usize, flow: u64) {
     if slot >= table.len() {
         table.resize_with(slot.saturating_add(1), Memory::default);
     }
-    // The table was just made long enough.
-    let memory = &mut table[slot];
-    if memory.flow != flow.id().0 {
-        *memory = Memory { flow: flow.id().0, ..Memory::default() };
-    }
-    memory
+    table[slot] = Memory { flow, ..Memory::default() };
 }
 
 /// Adds what rules have noted about a flow.
+#[inline(always)]
 fn noted<F: Fields>(known: (&[Memory], Option<&Detector>), flow: &Flow, record: &mut F) {
     let memory = known.0.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
-    if memory.is_none_or(|memory| !memory.detection.has_bits()) {
-        return;
+    if memory.is_some_and(|memory| memory.detection.has_bits()) {
+        bits_of(known, flow, record);
     }
+}
+
+#[inline(never)]
+fn bits_of<F: Fields>(known: (&[Memory], Option<&Detector>), flow: &Flow, record: &mut F) {
     let mut noted = eve::Object::new();
     bits_into(known, flow, &mut noted);
     for (key, value) in noted {

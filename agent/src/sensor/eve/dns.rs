@@ -4,7 +4,7 @@ use net::Protocol;
 use net::app::dns::{Answer, Message, Rdata};
 use serde_json::json;
 
-use super::fields::{Fields, Text};
+use super::fields::{Brief as _, Fields, Text};
 use super::{Object, text};
 
 /// The object of a message, under the name of its protocol.
@@ -112,14 +112,16 @@ fn lower_type(kind: u16) -> String {
 /// The `dns` object of a message.
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     let flags = message.flags;
-    dns.number("version", 3);
-    if message.is_response() {
-        dns.word("type", "response");
-    } else {
-        dns.word("type", "request");
-    }
-    dns.number("tx_id", tx_id);
-    dns.number("id", message.id.into());
+    dns.brief(|out| {
+        out.number("version", 3);
+        if message.is_response() {
+            out.word("type", "response");
+        } else {
+            out.word("type", "request");
+        }
+        out.number("tx_id", tx_id);
+        out.number("id", message.id.into());
+    });
     dns.same(flags, |dns| {
         header_flags(dns, flags);
         dns.number("opcode", message.opcode().into());
@@ -131,14 +133,14 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
             type_name(query, q.kind);
         });
     }
-    for (name, section) in [
-        ("answers", &message.answers),
-        ("authorities", &message.authorities),
-        ("additionals", &message.additionals),
-    ] {
-        if !section.is_empty() {
-            dns.objects(name, section.iter(), answer);
-        }
+    if !message.answers.is_empty() {
+        dns.objects("answers", message.answers.iter(), answer);
+    }
+    if !message.authorities.is_empty() {
+        dns.objects("authorities", message.authorities.iter(), answer);
+    }
+    if !message.additionals.is_empty() {
+        dns.objects("additionals", message.additionals.iter(), answer);
     }
     grouped(dns, &message.answers);
 }
@@ -356,6 +358,16 @@ pub(crate) fn type_number(name: &str) -> Option<u16> {
 
 /// Adds the name of a record type (IANA registry), or its number.
 fn type_name<F: Fields>(record: &mut F, kind: u16) {
+    match kind {
+        1 => record.word("rrtype", "A"),
+        5 => record.word("rrtype", "CNAME"),
+        28 => record.word("rrtype", "AAAA"),
+        _ => rare_type_name(record, kind),
+    }
+}
+
+/// Adds the name of any record type, or its number.
+fn rare_type_name<F: Fields>(record: &mut F, kind: u16) {
     let name = match LOW_NAMES.get(usize::from(kind)) {
         Some(name) => *name,
         None => NAMES

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::Value;
 
+mod clock;
 mod line;
 mod room;
 
@@ -24,43 +25,59 @@ pub(crate) enum Text<'a> {
     Address(IpAddr),
 }
 
-/// What records about nearly all flows begin with: TCP or UDP over IPv4, without VLAN.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct V4Flow {
-    /// Kind of the record.
-    pub(crate) kind: &'static str,
-    /// Microseconds since the epoch.
-    pub(crate) ts: i64,
-    /// Number of the packet that caused the record; 0 for none.
-    pub(crate) packet: u64,
-    /// Number of the flow.
-    pub(crate) flow: u64,
-    /// Sender, with its port.
-    pub(crate) src: (Ipv4Addr, u16),
-    /// Receiver, with its port.
-    pub(crate) dst: (Ipv4Addr, u16),
-    /// TCP, not UDP.
-    pub(crate) tcp: bool,
+/// Takes a few fields whose values are short: together less than 500 bytes with their keys, each key less than
+/// 24. That there is room for them is looked at once for all.
+pub(crate) trait Brief {
+    /// See [`Fields::head`].
+    fn head(&mut self, ts: i64, kind: &'static str);
+    /// See [`Fields::number`].
+    fn number(&mut self, key: &'static str, value: u64);
+    /// See [`Fields::word`].
+    fn word(&mut self, key: &'static str, value: &'static str);
+    /// See [`Fields::boolean`].
+    fn boolean(&mut self, key: &'static str, value: bool);
+    /// An address of IPv4.
+    fn v4(&mut self, key: &'static str, value: Ipv4Addr);
+    /// See [`Fields::time`].
+    fn time(&mut self, key: &'static str, micros: i64);
+}
+
+impl Brief for Object {
+    fn head(&mut self, ts: i64, kind: &'static str) {
+        Fields::head(self, ts, kind);
+    }
+
+    fn number(&mut self, key: &'static str, value: u64) {
+        Fields::number(self, key, value);
+    }
+
+    fn word(&mut self, key: &'static str, value: &'static str) {
+        Fields::word(self, key, value);
+    }
+
+    fn boolean(&mut self, key: &'static str, value: bool) {
+        Fields::boolean(self, key, value);
+    }
+
+    fn v4(&mut self, key: &'static str, value: Ipv4Addr) {
+        Fields::address(self, key, value.into(), true);
+    }
+
+    fn time(&mut self, key: &'static str, micros: i64) {
+        Fields::time(self, key, micros);
+    }
 }
 
 /// Takes the fields of one object in order.
 pub(crate) trait Fields: Default {
     /// Time (microseconds since the epoch) and kind of a record.
     fn head(&mut self, ts: i64, kind: &'static str);
-    /// All that a record begins with, field by field: for those who know no shorter way.
-    fn v4_flow(&mut self, begin: &V4Flow) {
-        self.head(begin.ts, begin.kind);
-        if begin.packet > 0 {
-            self.number("pcap_cnt", begin.packet);
-        }
-        self.number("flow_id", begin.flow);
-        self.address("src_ip", begin.src.0.into(), true);
-        self.number("src_port", begin.src.1.into());
-        self.address("dest_ip", begin.dst.0.into(), true);
-        self.number("dest_port", begin.dst.1.into());
-        self.word("proto", if begin.tcp { "TCP" } else { "UDP" });
-        self.number("ip_v", 4);
-    }
+    /// What takes a few short fields.
+    type Brief<'a>: Brief
+    where
+        Self: 'a;
+    /// A few short fields, see [`Brief`].
+    fn brief(&mut self, fill: impl FnOnce(&mut Self::Brief<'_>));
     /// A string.
     fn text(&mut self, key: &str, value: &str);
     /// Fields that depend on `which` alone, at least one: what they came to may be kept and used again.
@@ -98,8 +115,14 @@ pub(crate) trait Fields: Default {
 }
 
 impl Fields for Object {
+    type Brief<'a> = Self;
+
     // An event carries both outside of its fields.
     fn head(&mut self, _ts: i64, _kind: &'static str) {}
+
+    fn brief(&mut self, fill: impl FnOnce(&mut Self)) {
+        fill(self);
+    }
 
     fn text(&mut self, key: &str, value: &str) {
         self.insert(key.to_owned(), value.into());
@@ -166,7 +189,7 @@ impl Fields for Object {
 mod tests {
     use super::*;
 
-    fn fill(record: &mut impl Fields) {
+    fn fill<F: Fields>(record: &mut F) {
         record.text("plain", "a \"quoted\" \\ text\n\u{1}é");
         record.text("long and plain", "0123456789 abcdefghijklmnop");
         record.text("a quote late", "0123456789abcdef\"");
@@ -176,6 +199,17 @@ mod tests {
         record.number("zero", 0);
         record.number("most", u64::MAX);
         record.boolean("yes", true);
+        record.brief(|few| {
+            few.number("one digit", 7);
+            few.number("nine digits", 123_456_789);
+            few.number("seventeen digits", 12_345_678_901_234_567);
+            few.number("none is more", u64::MAX);
+            few.word("two", "ab");
+            few.word("of twenty", "abcdefghijklmnopqrst");
+            few.boolean("no", false);
+            few.v4("brief v4", [192, 0, 2, 10].into());
+            few.time("brief time", 1_500_000_000_000_002);
+        });
         record.address("v4", [10, 0, 200, 1].into(), true);
         let v6: IpAddr = "2001:db8::1".parse().unwrap();
         record.address("short", v6, true);
@@ -202,6 +236,7 @@ mod tests {
     fn a_line_and_an_object_say_the_same() {
         let mut object = Object::new();
         fill(&mut object);
+        assert_eq!(object["seventeen digits"], 12_345_678_901_234_567_u64);
         let mut line = Line::default();
         fill(line.again());
         line.finish();

@@ -1,7 +1,7 @@
 //! `flow` records.
 
 use super::Head;
-use super::fields::Fields;
+use super::fields::{Brief, Fields};
 use net::flow::tcp::TcpState;
 use net::{Direction, EndReason, Flow, FlowState};
 
@@ -44,16 +44,18 @@ pub(crate) fn ended<F: Fields>(
     }
     let age = flow.last().div_euclid(1_000_000).saturating_sub(flow.start().div_euclid(1_000_000));
     record.object("flow", |body| {
-        counters(body, flow);
-        body.time("start", flow.start());
-        body.time("end", flow.last());
-        body.number("age", age.unsigned_abs());
-        body.word("state", state);
-        body.word("reason", reason_name(reason));
-        body.boolean("alerted", flow.alerted());
-        if flow.transactions() > 0 {
-            body.number("tx_cnt", flow.transactions());
-        }
+        body.brief(|body| {
+            counters(body, flow);
+            body.time("start", flow.start());
+            body.time("end", flow.last());
+            body.number("age", age.unsigned_abs());
+            body.word("state", state);
+            body.word("reason", reason_name(reason));
+            body.boolean("alerted", flow.alerted());
+            if flow.transactions() > 0 {
+                body.number("tx_cnt", flow.transactions());
+            }
+        });
     });
     record.text("community_id", &flow.community_id(head.options.community_seed));
     if flow.proto() == 6 {
@@ -61,7 +63,8 @@ pub(crate) fn ended<F: Fields>(
     }
 }
 
-fn counters<F: Fields>(body: &mut F, flow: &Flow) {
+#[inline(always)]
+fn counters<B: Brief>(body: &mut B, flow: &Flow) {
     let (packets, bytes) = (flow.packets(), flow.bytes());
     body.number("pkts_toserver", packets.to_server.into());
     body.number("pkts_toclient", packets.to_client.into());
@@ -100,7 +103,7 @@ fn tcp<F: Fields>(body: &mut F, flow: &Flow) {
 /// The `flow` object inside an alert.
 pub(crate) fn so_far<F: Fields>(body: &mut F, flow: &Flow, compress: bool) {
     let (client, server) = flow.endpoints(Direction::ToServer);
-    counters(body, flow);
+    body.brief(|body| counters(body, flow));
     body.time("start", flow.start());
     body.address("src_ip", client.0, compress);
     body.address("dest_ip", server.0, compress);

@@ -3,13 +3,13 @@
 //! Every field is written with a comma in front; where an object begins its brace takes the place of the
 //! first one. So what stands before a value is a constant, stored as one piece (see [`Room`]).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::Value;
 
-use super::super::timestamp;
-use super::room::{Room, six_digits};
-use super::{Fields, Text, V4Flow};
+use super::clock::{Clock, MICROS, TIME};
+use super::room::{Room, Short};
+use super::{Brief, Fields, Text};
 
 /// Lines of JSON; the last one may be under way.
 #[derive(Debug, Default)]
@@ -37,70 +37,6 @@ struct Same {
     text: [u8; LONGEST],
 }
 
-/// The second that was written last.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    /// Days since the epoch.
-    day: i64,
-    /// Seconds since the epoch.
-    second: i64,
-    /// `"2026-01-31T23:59:59.000000+0000"` with its quotes.
-    text: [u8; TIME],
-}
-
-/// Length of a time with its quotes.
-const TIME: usize = 33;
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self { day: i64::MIN, second: i64::MIN, text: [b' '; TIME] }
-    }
-}
-
-impl Clock {
-    /// A time in microseconds since the epoch.
-    #[inline(always)]
-    fn text(&mut self, micros: i64) -> [u8; TIME] {
-        let second = micros.div_euclid(1_000_000);
-        if self.second != second {
-            self.set(second);
-        }
-        let mut text = self.text;
-        if let Some(digits) = text[21..].first_chunk_mut() {
-            let micros = u32::try_from(micros.rem_euclid(1_000_000)).unwrap_or(0);
-            // The two bytes that a word has beyond six digits are the first of the zone.
-            let zone = u64::from(b'+') << 48 | u64::from(b'0') << 56;
-            *digits = (six_digits(micros) | zone).to_le_bytes();
-        }
-        text
-    }
-
-    #[inline(never)]
-    fn set(&mut self, second: i64) {
-        let day = second.div_euclid(86_400);
-        if self.day != day {
-            self.set_day(day);
-        }
-        self.second = second;
-        let second = u32::try_from(second.rem_euclid(86_400)).unwrap_or(0);
-        let clock = second / 3_600 * 10_000 + second / 60 % 60 * 100 + second % 60;
-        let [a, b, c, d, e, f, _, _] = six_digits(clock).to_le_bytes();
-        if let Some(text) = self.text[12..].first_chunk_mut() {
-            *text = [a, b, b':', c, d, b':', e, f];
-        }
-    }
-
-    #[cold]
-    fn set_day(&mut self, day: i64) {
-        self.day = day;
-        let text = timestamp(day.saturating_mul(86_400_000_000));
-        let quoted = std::iter::once(&b'"').chain(text.as_bytes());
-        self.text.iter_mut().zip(quoted).for_each(|(to, from)| *to = *from);
-        // Whatever the year.
-        self.text[TIME - 1] = b'"';
-    }
-}
-
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Two hexadecimal digits.
@@ -109,6 +45,11 @@ const fn hex(byte: u8) -> [u8; 2] {
 }
 
 impl Line {
+    /// With room for that many bytes before more is asked for.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { room: Room::with_capacity(bytes), ..Self::default() }
+    }
+
     /// A record after those that are finished.
     #[inline(always)]
     pub(crate) fn again(&mut self) -> &mut Self {
@@ -255,7 +196,77 @@ impl Line {
 
     /// A time with its microseconds, in quotes.
     fn moment(&mut self, micros: i64) {
-        self.room.piece(&self.clock.text(micros), TIME);
+        let at = self.room.len() + MICROS;
+        let (text, digits) = self.clock.text(micros);
+        self.room.piece(text, TIME);
+        self.room.set(at, &digits);
+    }
+}
+
+/// A few fields of a line, see [`Fields::brief`].
+#[derive(Debug)]
+pub(crate) struct BriefLine<'a> {
+    text: Short<'a>,
+    clock: &'a mut Clock,
+}
+
+impl BriefLine<'_> {
+    /// A key and what its value begins with, both constants.
+    #[inline(always)]
+    fn key(&mut self, key: &'static str, then: &[u8]) {
+        let (key, length) = (key.as_bytes(), key.len() + then.len() + 4);
+        match length {
+            ..=8 => self.text.piece(&whole::<8>(key, then), length),
+            ..=16 => self.text.piece(&whole::<16>(key, then), length),
+            _ => {
+                debug_assert!(length <= 32, "no brief key");
+                self.text.piece(&whole::<32>(key, then), length);
+            }
+        }
+    }
+}
+
+impl Brief for BriefLine<'_> {
+    #[inline(always)]
+    fn head(&mut self, ts: i64, kind: &'static str) {
+        self.time("timestamp", ts);
+        self.word("event_type", kind);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, key: &'static str, value: u64) {
+        self.key(key, b"");
+        self.text.number(value);
+    }
+
+    #[inline(always)]
+    fn word(&mut self, key: &'static str, value: &'static str) {
+        self.key(key, b"");
+        self.text.quoted(value.as_bytes());
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self, key: &'static str, value: bool) {
+        if value {
+            self.key(key, b"true");
+        } else {
+            self.key(key, b"false");
+        }
+    }
+
+    #[inline(always)]
+    fn v4(&mut self, key: &'static str, value: Ipv4Addr) {
+        self.key(key, b"\"");
+        self.text.v4_and_quote(value);
+    }
+
+    #[inline(always)]
+    fn time(&mut self, key: &'static str, micros: i64) {
+        self.key(key, b"");
+        let at = self.text.len() + MICROS;
+        let (text, digits) = self.clock.text(micros);
+        self.text.piece(text, TIME);
+        self.text.set(at, &digits);
     }
 }
 
@@ -279,34 +290,15 @@ impl Fields for Line {
         self.word("event_type", kind);
     }
 
-    fn v4_flow(&mut self, begin: &V4Flow) {
-        let time = self.clock.text(begin.ts);
-        self.room.short(|out| {
-            out.whole(b",\"timestamp\":");
-            out.whole(&time);
-            out.whole(b",\"event_type\":\"");
-            out.word(begin.kind);
-            if begin.packet > 0 {
-                out.whole(b"\",\"pcap_cnt\":");
-                out.number(begin.packet);
-                out.whole(b",\"flow_id\":");
-            } else {
-                out.whole(b"\",\"flow_id\":");
-            }
-            out.number(begin.flow);
-            out.whole(b",\"src_ip\":\"");
-            out.v4_and_quote(begin.src.0);
-            out.whole(b",\"src_port\":");
-            out.number(begin.src.1.into());
-            out.whole(b",\"dest_ip\":\"");
-            out.v4_and_quote(begin.dst.0);
-            out.whole(b",\"dest_port\":");
-            out.number(begin.dst.1.into());
-            if begin.tcp {
-                out.whole(b",\"proto\":\"TCP\",\"ip_v\":4");
-            } else {
-                out.whole(b",\"proto\":\"UDP\",\"ip_v\":4");
-            }
+    type Brief<'a> = BriefLine<'a>;
+
+    #[inline(always)]
+    fn brief(&mut self, fill: impl FnOnce(&mut BriefLine<'_>)) {
+        let clock = &mut self.clock;
+        self.room.short(|text| {
+            let mut out = BriefLine { text, clock };
+            fill(&mut out);
+            out.text.len()
         });
     }
 

@@ -131,6 +131,8 @@ fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
     match from.len() {
+        1 => to.copy_from_slice(from),
+        2..4 => _ = copy_ends::<2>(to, from),
         4..8 => _ = copy_ends::<4>(to, from),
         8..=16 => _ = copy_ends::<8>(to, from),
         17..=32 => _ = copy_ends::<16>(to, from),
@@ -159,6 +161,11 @@ fn v4_words(address: Ipv4Addr) -> [(u64, usize); 2] {
 }
 
 impl Room {
+    /// Without text, with room for that many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: vec![0; bytes], at: 0 }
+    }
+
     /// The text so far.
     pub(super) fn text(&self) -> &[u8] {
         self.bytes.get(..self.at).unwrap_or_default()
@@ -223,6 +230,15 @@ impl Room {
         }
     }
 
+    /// Puts a piece into the text.
+    #[inline(always)]
+    pub(super) fn set<const N: usize>(&mut self, at: usize, piece: &[u8; N]) {
+        let place = self.bytes.get_mut(at..).and_then(|text| text.first_chunk_mut());
+        if let Some(place) = place {
+            *place = *piece;
+        }
+    }
+
     /// Adds bytes.
     #[inline(always)]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
@@ -281,7 +297,10 @@ impl Room {
     #[inline(never)]
     fn any_number(&mut self, value: u64) {
         self.grow(32);
-        self.short(|out| out.number(value));
+        self.short(|mut out| {
+            out.number(value);
+            out.len()
+        });
     }
 
     /// Adds an address and a quote behind it.
@@ -299,14 +318,12 @@ impl Room {
 
     /// Adds what is certain to be shorter than [`Short::MOST`].
     #[inline(always)]
-    pub(super) fn short(&mut self, fill: impl FnOnce(&mut Short<'_>)) {
+    pub(super) fn short(&mut self, fill: impl FnOnce(Short<'_>) -> usize) {
         if self.bytes.len().saturating_sub(self.at) < Short::ROOM {
             self.grow(Short::ROOM);
         }
         if let Some(room) = self.chunk() {
-            let mut short = Short { room, at: 0 };
-            fill(&mut short);
-            self.at += short.at;
+            self.at += fill(Short { room, at: 0 });
         }
     }
 }
@@ -319,43 +336,51 @@ pub(super) struct Short<'a> {
 }
 
 impl Short<'_> {
-    /// Bytes that it can have before the last piece, less one; a power of two, less one.
+    /// Bytes that there can be before the last piece; a power of two, less one.
     const MOST: usize = 511;
     /// Room for it, and for a last piece.
     const ROOM: usize = 1_024;
 
+    /// Length of the text so far.
+    #[inline(always)]
+    pub(super) const fn len(&self) -> usize {
+        self.at
+    }
+
     /// Adds the first `length` bytes of a piece.
     #[inline(always)]
     pub(super) fn piece<const N: usize>(&mut self, piece: &[u8; N], length: usize) {
-        debug_assert!(self.at <= Self::MOST, "no short text");
+        self.set(self.at, piece);
+        self.at += length;
+    }
+
+    /// Stores a piece at a place.
+    #[inline(always)]
+    pub(super) fn set<const N: usize>(&mut self, at: usize, piece: &[u8; N]) {
+        debug_assert!(at <= Self::MOST, "no short text");
         // So that the compiler knows that it fits.
-        let at = self.at & Self::MOST;
+        let at = at & Self::MOST;
         if let Some(room) = self.room.get_mut(at..at + N) {
             room.copy_from_slice(piece);
         }
-        self.at = at + length;
     }
 
-    /// Adds all bytes of a piece.
+    /// Adds a string in which nothing has to be escaped, with its quotes.
     #[inline(always)]
-    pub(super) fn whole<const N: usize>(&mut self, piece: &[u8; N]) {
-        self.piece(piece, N);
-    }
-
-    /// Adds a word of ours.
-    #[inline(always)]
-    pub(super) fn word(&mut self, word: &'static str) {
-        let at = self.at & Self::MOST;
-        if let Some(room) = self.room.get_mut(at..at + word.len()) {
-            copy(room, word.as_bytes());
-            self.at = at + word.len();
+    pub(super) fn quoted(&mut self, value: &[u8]) {
+        let (at, length) = (self.at & Self::MOST, value.len() + 2);
+        if let Some([open, room @ .., close]) = self.room.get_mut(at..at + length) {
+            (*open, *close) = (b'"', b'"');
+            copy(room, value);
         }
+        self.at += length;
     }
 
     /// Adds a number.
     #[inline(always)]
     pub(super) fn number(&mut self, value: u64) {
         match u32::try_from(value) {
+            Ok(digit @ 0..10) => self.piece(&[b'0' + digit as u8], 1),
             Ok(value @ 0..EIGHT_DIGITS) => {
                 let (word, length) = number_word(value);
                 self.piece(&word.to_le_bytes(), length);
@@ -367,18 +392,18 @@ impl Short<'_> {
     /// Adds a number of more than eight digits.
     #[inline(never)]
     fn long(&mut self, value: u64) {
-        let split = |value: u64| (value / u64::from(EIGHT_DIGITS), value % u64::from(EIGHT_DIGITS));
-        let ((higher, low), short) = (split(value), |n: u64| u32::try_from(n).unwrap_or(0));
-        let (highest, middle) = split(higher);
-        if highest > 0 {
-            let (word, length) = number_word(short(highest));
-            self.piece(&word.to_le_bytes(), length);
-            self.whole(&(eight_digits(short(middle)) | ZEROS).to_le_bytes());
-        } else {
-            let (word, length) = number_word(short(middle));
-            self.piece(&word.to_le_bytes(), length);
+        let split = |value: u64| {
+            let low = u32::try_from(value % u64::from(EIGHT_DIGITS)).unwrap_or(0);
+            (value / u64::from(EIGHT_DIGITS), low)
+        };
+        let (rest, low) = split(value);
+        let (highest, middle) = split(rest);
+        let first = if highest > 0 { u32::try_from(highest).unwrap_or(0) } else { middle };
+        let (word, length) = number_word(first);
+        self.piece(&word.to_le_bytes(), length);
+        for eight in [(highest > 0).then_some(middle), Some(low)].into_iter().flatten() {
+            self.piece(&(eight_digits(eight) | ZEROS).to_le_bytes(), 8);
         }
-        self.whole(&(eight_digits(short(low)) | ZEROS).to_le_bytes());
     }
 
     /// Adds an address and a quote behind it.
