@@ -1,5 +1,7 @@
 //! `dns` objects, version 3.
 
+use std::net::IpAddr;
+
 use net::Protocol;
 use net::app::dns::{Answer, Message, Rdata};
 use serde_json::json;
@@ -142,7 +144,9 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     if !message.additionals.is_empty() {
         dns.objects("additionals", message.additionals.iter(), answer);
     }
-    grouped(dns, &message.answers);
+    if !message.answers.is_empty() {
+        grouped(dns, &message.answers);
+    }
 }
 
 /// Adds the flags word and the flags that are set in it.
@@ -175,6 +179,14 @@ fn hex<F: Fields>(dns: &mut F, flags: u16) {
 
 fn answer<F: Fields>(record: &mut F, answer: &Answer) {
     record.bytes("rrname", &answer.name);
+    // What most answers are.
+    if let (1, Rdata::Address(IpAddr::V4(address))) = (answer.kind, &answer.data) {
+        return record.brief(|out| {
+            out.word("rrtype", "A");
+            out.number("ttl", answer.ttl.into());
+            out.v4("rdata", *address);
+        });
+    }
     type_name(record, answer.kind);
     record.number("ttl", answer.ttl.into());
     answer_data(record, &answer.data);

@@ -36,6 +36,8 @@ pub(crate) trait Brief {
     fn word(&mut self, key: &'static str, value: &'static str);
     /// See [`Fields::boolean`].
     fn boolean(&mut self, key: &'static str, value: bool);
+    /// Two hexadecimal digits.
+    fn hex(&mut self, key: &'static str, value: u8);
     /// An address of IPv4.
     fn v4(&mut self, key: &'static str, value: Ipv4Addr);
     /// See [`Fields::time`].
@@ -57,6 +59,10 @@ impl Brief for Object {
 
     fn boolean(&mut self, key: &'static str, value: bool) {
         Fields::boolean(self, key, value);
+    }
+
+    fn hex(&mut self, key: &'static str, value: u8) {
+        self.text(key, &format!("{value:02x}"));
     }
 
     fn v4(&mut self, key: &'static str, value: Ipv4Addr) {
@@ -207,6 +213,8 @@ mod tests {
             few.word("two", "ab");
             few.word("of twenty", "abcdefghijklmnopqrst");
             few.boolean("no", false);
+            few.hex("hex", 0x0a);
+            few.hex("more hex", 0xf9);
             few.v4("brief v4", [192, 0, 2, 10].into());
             few.time("brief time", 1_500_000_000_000_002);
         });

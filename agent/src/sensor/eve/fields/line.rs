@@ -255,6 +255,13 @@ impl Brief for BriefLine<'_> {
     }
 
     #[inline(always)]
+    fn hex(&mut self, key: &'static str, value: u8) {
+        self.key(key, b"\"");
+        let [high, low] = hex(value);
+        self.text.piece(&[high, low, b'"'], 3);
+    }
+
+    #[inline(always)]
     fn v4(&mut self, key: &'static str, value: Ipv4Addr) {
         self.key(key, b"\"");
         self.text.v4_and_quote(value);

@@ -296,7 +296,6 @@ impl Room {
     #[cold]
     #[inline(never)]
     fn any_number(&mut self, value: u64) {
-        self.grow(32);
         self.short(|mut out| {
             out.number(value);
             out.len()
@@ -304,16 +303,11 @@ impl Room {
     }
 
     /// Adds an address and a quote behind it.
+    #[inline(always)]
     pub(super) fn v4_and_quote(&mut self, address: Ipv4Addr) {
-        let Some(room) = self.chunk::<24>() else {
-            self.grow(24);
-            return self.v4_and_quote(address);
-        };
-        let [(front, front_length), (back, back_length)] = v4_words(address);
-        let (begin, end) = (front_length & 15, front_length + back_length);
-        room[..8].copy_from_slice(&front.to_le_bytes());
-        room[begin..begin + 8].copy_from_slice(&back.to_le_bytes());
-        self.at += end;
+        for (word, length) in v4_words(address) {
+            self.piece(&word.to_le_bytes(), length);
+        }
     }
 
     /// Adds what is certain to be shorter than [`Short::MOST`].
@@ -452,6 +446,17 @@ mod tests {
                 assert_eq!(room.text(), wanted);
             }
         }
+    }
+
+    #[test]
+    fn room_is_made_for_what_is_written_and_no_more() {
+        let mut room = Room::with_capacity(1 << 16);
+        for _ in 0..1_000 {
+            room.number(u64::MAX);
+            room.number(1);
+            room.push(b',');
+        }
+        assert_eq!((room.len(), room.bytes.len()), (22_000, 1 << 16));
     }
 
     proptest! {
