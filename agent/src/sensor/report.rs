@@ -1,9 +1,9 @@
 //! The sink of a worker: turns what the engine finds into records.
 //!
-//! Holds what has to be remembered per flow between packets, in a table beside the engine's slab.
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
+mod memory;
 mod messages;
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use super::eve::{self, Head};
 use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
+use memory::Memories;
 use messages::tx_object;
 
 /// Where records go.
@@ -33,21 +34,6 @@ pub(crate) trait Output {
     fn end(&mut self, ts: i64, kind: &'static str);
 }
 
-/// What is remembered of a flow.
-#[derive(Debug, Default)]
-struct Memory {
-    /// The flow it is about; slots are reused.
-    flow: u64,
-    /// The TLS or SSH session has its record.
-    session_done: bool,
-    /// It is encrypted and let pass.
-    bypassed: bool,
-    /// Transactions that rules keep out of the records.
-    unlogged: Vec<u64>,
-    /// What detection remembers.
-    detection: FlowMemory,
-}
-
 /// Sink of one worker.
 #[derive(Debug)]
 pub(crate) struct Reporter<O> {
@@ -57,7 +43,7 @@ pub(crate) struct Reporter<O> {
     matches: Vec<signature::Match>,
     store: Option<Store>,
     apps: AppFigures,
-    memory: Vec<Memory>,
+    memory: Memories,
     /// What the flow at hand spoke first, when it has changed since.
     original: Option<net::Protocol>,
     /// SSH records have fingerprints.
@@ -101,7 +87,7 @@ impl<O: Output> Reporter<O> {
             matches: Vec::new(),
             store,
             apps: AppFigures::default(),
-            memory: Vec::new(),
+            memory: Memories::default(),
             packet: 0,
             ts: 0,
         }
@@ -150,10 +136,6 @@ impl<O: Output> Reporter<O> {
         self.output
     }
 
-    fn memory(&mut self, flow: &Flow) -> &mut Memory {
-        memory_of(&mut self.memory, flow)
-    }
-
     fn write(
         &mut self,
         kind: &'static str,
@@ -166,7 +148,7 @@ impl<O: Output> Reporter<O> {
         head.of_flow(record, place.flow, place.dir);
         record.word("pkt_src", self.source);
         if options.metadata {
-            noted((&self.memory, self.detector.as_ref()), place.flow, record);
+            self.memory.note(place.flow, self.detector.as_ref(), record);
         }
         fill(record, &self.settings);
         self.output.end(self.ts, kind);
@@ -175,7 +157,7 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
-        if self.memory(flow).unlogged.contains(&tx.id) {
+        if self.memory.of(flow).unlogged.contains(&tx.id) {
             return;
         }
         let (encrypted, handling) = match &tx.record {
@@ -184,7 +166,7 @@ impl<O: Output> Reporter<O> {
             _ => (false, Handling::Track),
         };
         if encrypted && handling == Handling::Bypass {
-            self.memory(flow).bypassed = true;
+            self.memory.of(flow).bypassed = true;
         }
         match &tx.record {
             Record::Dns(message) => self.dns(place, message),
@@ -203,9 +185,9 @@ impl<O: Output> Reporter<O> {
                 let asked = ended && !(self.settings.compat && reset);
                 if done
                     && eve::tls::is_worth_a_record(tls, asked)
-                    && !self.memory(flow).session_done
+                    && !self.memory.of(flow).session_done
                 {
-                    self.memory(flow).session_done = true;
+                    self.memory.of(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     let original = self.original;
                     self.write("tls", place, |record, settings| {
@@ -291,7 +273,7 @@ impl<O: Output> Reporter<O> {
         if (got < wanted && !ended) || known.iter().all(|side| side.protocol.is_empty()) {
             return;
         }
-        if std::mem::replace(&mut self.memory(place.flow).session_done, true) {
+        if std::mem::replace(&mut self.memory.of(place.flow).session_done, true) {
             return;
         }
         self.write("ssh", Place { dir: Direction::ToServer, ..place }, |record, settings| {
@@ -420,7 +402,7 @@ impl<O: Output> Reporter<O> {
                 Some((flow, dir)) => {
                     head.of_flow(record, flow, dir);
                     if options.metadata {
-                        noted((&self.memory, self.detector.as_ref()), flow, record);
+                        self.memory.note(flow, self.detector.as_ref(), record);
                     }
                 }
                 None => head.of_packet(record, packet),
@@ -433,57 +415,6 @@ impl<O: Output> Reporter<O> {
     }
 }
 
-/// What is remembered of a flow, in the table beside the engine's slab.
-#[inline(always)]
-fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
-    let (slot, id) = (flow.slot(), flow.id().0);
-    if table.get(slot).is_none_or(|memory| memory.flow != id) {
-        begin_memory(table, slot, id);
-    }
-    // The table is long enough now.
-    &mut table[slot]
-}
-
-/// Makes room for what is remembered of a flow.
-#[inline(never)]
-fn begin_memory(table: &mut Vec<Memory>, slot: usize, flow: u64) {
-    if slot >= table.len() {
-        table.resize_with(slot.saturating_add(1), Memory::default);
-    }
-    table[slot] = Memory { flow, ..Memory::default() };
-}
-
-/// Adds what rules have noted about a flow.
-#[inline(always)]
-fn noted<F: Fields>(known: (&[Memory], Option<&Detector>), flow: &Flow, record: &mut F) {
-    let memory = known.0.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
-    if memory.is_some_and(|memory| memory.detection.has_bits()) {
-        bits_of(known, flow, record);
-    }
-}
-
-#[inline(never)]
-fn bits_of<F: Fields>(known: (&[Memory], Option<&Detector>), flow: &Flow, record: &mut F) {
-    let mut noted = eve::Object::new();
-    bits_into(known, flow, &mut noted);
-    for (key, value) in noted {
-        record.value(&key, value);
-    }
-}
-
-fn bits_into(
-    (memory, detector): (&[Memory], Option<&Detector>),
-    flow: &Flow,
-    into: &mut eve::Object,
-) {
-    if let Some(detector) = detector
-        && let Some(memory) = memory.get(flow.slot())
-        && memory.flow == flow.id().0
-    {
-        eve::noted(memory.detection.bits(detector.rules()), into);
-    }
-}
-
 /// Nothing more comes of a transaction.
 fn is_complete(tx: &Transaction) -> bool {
     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
@@ -492,7 +423,7 @@ fn is_complete(tx: &Transaction) -> bool {
 impl<O: Output> Sink for Reporter<O> {
     fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>) {
         if let Some(detector) = &self.detector {
-            detector.chunk(&mut memory_of(&mut self.memory, flow).detection, chunk);
+            detector.chunk(&mut self.memory.of(flow).detection, chunk);
         }
     }
 
@@ -524,7 +455,7 @@ impl<O: Output> Sink for Reporter<O> {
         self.source = FROM_END;
         self.apps.flow(flow.protocol(), flow.proto() == 6, transactions.created());
         if let Some(detector) = &mut self.detector {
-            let memory = memory_of(&mut self.memory, flow);
+            let memory = self.memory.of(flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
             alerts::keep_out(&mut self.matches, &mut memory.unlogged);
@@ -539,7 +470,7 @@ impl<O: Output> Sink for Reporter<O> {
         for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
-        let state = match self.memory(flow).bypassed {
+        let state = match self.memory.of(flow).bypassed {
             true => "bypassed",
             false => eve::flow::state_name(flow),
         };
@@ -547,7 +478,7 @@ impl<O: Output> Sink for Reporter<O> {
         let record = self.output.begin();
         eve::flow::ended(record, &head, flow, (state, reason));
         if self.settings.records.metadata {
-            noted((&self.memory, self.detector.as_ref()), flow, record);
+            self.memory.note(flow, self.detector.as_ref(), record);
         }
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());
@@ -560,6 +491,6 @@ impl<O: Output> Sink for Reporter<O> {
         if let Some(store) = &mut self.store {
             store.forget(flow.id().0);
         }
-        self.memory(flow).detection = FlowMemory::default();
+        self.memory.of(flow).detection = FlowMemory::default();
     }
 }

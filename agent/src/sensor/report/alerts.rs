@@ -6,7 +6,7 @@ use net::engine::InFlow;
 use net::{Direction, Flow, Packet};
 use signature::MatchSource;
 
-use super::{FROM_END, Output, Reporter, bits_into, memory_of, tx_object};
+use super::{FROM_END, Output, Reporter, tx_object};
 use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
@@ -20,7 +20,7 @@ impl<O: Output> Reporter<O> {
         let Some(detector) = &mut self.detector else { return };
         let found = match &place {
             Some(place) => {
-                let memory = memory_of(&mut self.memory, place.flow);
+                let memory = self.memory.of(place.flow);
                 let at = detect::Place {
                     flow: place.flow,
                     dir: place.dir,
@@ -46,7 +46,7 @@ impl<O: Output> Reporter<O> {
         self.matches.extend_from_slice(detector.found());
         let tagged = detector.is_tagged();
         if let Some(place) = &place {
-            let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
+            let unlogged = &mut self.memory.of(place.flow).unlogged;
             keep_out(&mut self.matches, unlogged);
             if self.matches.is_empty() {
                 return;
@@ -116,7 +116,7 @@ impl<O: Output> Reporter<O> {
             alert.insert("alert".into(), about.into());
             eve::alert::notes(&mut alert, hit, detector.rules());
             if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata && options.metadata) {
-                bits_into((&self.memory, Some(detector)), flow, &mut alert);
+                self.memory.bits_into(flow, Some(detector), &mut alert);
             }
             for (key, value) in alert {
                 record.value(&key, value);
@@ -132,7 +132,7 @@ impl<O: Output> Reporter<O> {
                         if flow.proto() == 6 && hit.source != MatchSource::Packet =>
                     {
                         let dir = hit.direction.map_or(dir, our_direction);
-                        let memory = self.memory.get(flow.slot());
+                        let memory = self.memory.get(flow);
                         memory.map(|m| m.detection.evidence(dir, options.alert_payload_size))
                     }
                     _ => None,
