@@ -160,7 +160,7 @@ impl Head<'_> {
             record.number("ip_v", if flow.key().low().0.is_ipv4() { 4 } else { 6 });
         }
         if self.options.community_id && self.kind != "flow" {
-            record.text("community_id", &flow.community_id(self.options.community_seed));
+            record.ascii("community_id", &flow.community_id(self.options.community_seed));
         }
     }
 

@@ -157,7 +157,7 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
-        if self.memory.of(flow).unlogged.contains(&tx.id) {
+        if self.memory.get(flow).is_some_and(|memory| memory.unlogged.contains(&tx.id)) {
             return;
         }
         let (encrypted, handling) = match &tx.record {
@@ -358,17 +358,16 @@ impl<O: Output> Reporter<O> {
         }
         self.original = transactions.original_protocol();
         let mut last = None;
-        for (tx, dir) in transactions.changed() {
-            if last != Some(tx.id)
-                && let Some(store) = &mut self.store
-            {
+        transactions.changed().for_each(|(tx, dir)| {
+            // A transaction with news on both sides is one piece of news.
+            if last.replace(tx.id) == Some(tx.id) {
+                return;
+            }
+            if let Some(store) = &mut self.store {
                 store.news(flow.id().0, tx);
             }
-            // A transaction with news on both sides is one piece of news.
-            if last.replace(tx.id) != Some(tx.id) {
-                self.transaction(flow, tx, dir, ended);
-            }
-        }
+            self.transaction(flow, tx, dir, ended);
+        });
     }
 
     /// What is wrong with the protocol of a flow.

@@ -95,6 +95,10 @@ pub(crate) trait Fields: Default {
     fn word(&mut self, key: &str, value: &'static str) {
         self.text(key, value);
     }
+    /// A string that is made here, digits and letters, in which nothing has to be escaped.
+    fn ascii(&mut self, key: &str, value: &str) {
+        self.text(key, value);
+    }
     /// Bytes off the wire as text, see [`text`].
     fn bytes(&mut self, key: &str, value: &[u8]);
     /// A number.
@@ -199,6 +203,7 @@ mod tests {
         record.text("plain", "a \"quoted\" \\ text\n\u{1}é");
         record.text("long and plain", "0123456789 abcdefghijklmnop");
         record.text("a quote late", "0123456789abcdef\"");
+        record.ascii("ascii", "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
         record.bytes("raw", b"a\xffb");
         record.bytes("plain bytes", b"www.example.com");
         record.bytes("controls", b"0123456\x00\x1f\x7f");

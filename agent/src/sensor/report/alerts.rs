@@ -206,6 +206,7 @@ pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u
 }
 
 /// Takes note of rules that want files of a flow kept.
+#[inline(always)]
 pub(super) fn keep_files(store: &mut Option<Store>, detector: &detect::Detector, flow: &Flow) {
     let Some(store) = store else { return };
     for hit in detector.stores() {

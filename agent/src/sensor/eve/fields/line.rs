@@ -179,8 +179,9 @@ impl Line {
     /// Items of a list and its end.
     #[inline(never)]
     fn list<'a>(&mut self, items: impl Iterator<Item = Text<'a>>) {
-        for (at, item) in items.enumerate() {
-            if at > 0 {
+        let mut later = false;
+        items.for_each(|item| {
+            if std::mem::replace(&mut later, true) {
                 self.room.push(b',');
             }
             match item {
@@ -190,7 +191,7 @@ impl Line {
                     self.ip(value, false);
                 }
             }
-        }
+        });
         self.room.push(b']');
     }
 
@@ -337,6 +338,12 @@ impl Fields for Line {
 
     #[inline(always)]
     fn word(&mut self, key: &str, value: &'static str) {
+        self.key(key, b"");
+        self.room.quoted(value.as_bytes());
+    }
+
+    #[inline(always)]
+    fn ascii(&mut self, key: &str, value: &str) {
         self.key(key, b"");
         self.room.quoted(value.as_bytes());
     }
