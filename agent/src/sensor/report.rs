@@ -148,7 +148,7 @@ impl<O: Output> Reporter<O> {
         head.of_flow(record, place.flow, place.dir);
         record.word("pkt_src", self.source);
         if options.metadata {
-            self.memory.note(place.flow, self.detector.as_ref(), record);
+            noted((&self.memory, self.detector.as_ref()), place.flow, record);
         }
         fill(record, &self.settings);
         self.output.end(self.ts, kind);
@@ -157,7 +157,7 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
-        if self.memory.get(flow).is_some_and(|memory| memory.unlogged.contains(&tx.id)) {
+        if self.memory.of(flow).is_unlogged(tx.id) {
             return;
         }
         let (encrypted, handling) = match &tx.record {
@@ -401,7 +401,7 @@ impl<O: Output> Reporter<O> {
                 Some((flow, dir)) => {
                     head.of_flow(record, flow, dir);
                     if options.metadata {
-                        self.memory.note(flow, self.detector.as_ref(), record);
+                        noted((&self.memory, self.detector.as_ref()), flow, record);
                     }
                 }
                 None => head.of_packet(record, packet),
@@ -411,6 +411,34 @@ impl<O: Output> Reporter<O> {
             eve::ethernet(record, packet, options);
             self.output.end(self.ts, "anomaly");
         }
+    }
+}
+
+/// Adds what rules have noted about a flow.
+#[inline(always)]
+fn noted<F: Fields>(known: (&Memories, Option<&Detector>), flow: &Flow, record: &mut F) {
+    if known.0.get(flow).is_some_and(|memory| memory.detection.has_bits()) {
+        bits_of(known, flow, record);
+    }
+}
+
+#[inline(never)]
+fn bits_of<F: Fields>(known: (&Memories, Option<&Detector>), flow: &Flow, record: &mut F) {
+    let mut noted = eve::Object::new();
+    bits_into(known, flow, &mut noted);
+    for (key, value) in noted {
+        record.value(&key, value);
+    }
+}
+
+/// The same into an object that has something already.
+fn bits_into(
+    (memories, detector): (&Memories, Option<&Detector>),
+    flow: &Flow,
+    into: &mut eve::Object,
+) {
+    if let (Some(memory), Some(detector)) = (memories.get(flow), detector) {
+        eve::noted(memory.detection.bits(detector.rules()), into);
     }
 }
 
@@ -457,7 +485,7 @@ impl<O: Output> Sink for Reporter<O> {
             let memory = self.memory.of(flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
-            alerts::keep_out(&mut self.matches, &mut memory.unlogged);
+            alerts::keep_out(&mut self.matches, memory);
             alerts::keep_files(&mut self.store, detector, flow);
             if !self.matches.is_empty() {
                 flow.set_alerted();
@@ -477,7 +505,7 @@ impl<O: Output> Sink for Reporter<O> {
         let record = self.output.begin();
         eve::flow::ended(record, &head, flow, (state, reason));
         if self.settings.records.metadata {
-            self.memory.note(flow, self.detector.as_ref(), record);
+            noted((&self.memory, self.detector.as_ref()), flow, record);
         }
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());

@@ -6,7 +6,8 @@ use net::engine::InFlow;
 use net::{Direction, Flow, Packet};
 use signature::MatchSource;
 
-use super::{FROM_END, Output, Reporter, tx_object};
+use super::memory::Memory;
+use super::{FROM_END, Output, Reporter, bits_into, tx_object};
 use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
@@ -46,8 +47,7 @@ impl<O: Output> Reporter<O> {
         self.matches.extend_from_slice(detector.found());
         let tagged = detector.is_tagged();
         if let Some(place) = &place {
-            let unlogged = &mut self.memory.of(place.flow).unlogged;
-            keep_out(&mut self.matches, unlogged);
+            keep_out(&mut self.matches, self.memory.of(place.flow));
             if self.matches.is_empty() {
                 return;
             }
@@ -116,7 +116,7 @@ impl<O: Output> Reporter<O> {
             alert.insert("alert".into(), about.into());
             eve::alert::notes(&mut alert, hit, detector.rules());
             if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata && options.metadata) {
-                self.memory.bits_into(flow, Some(detector), &mut alert);
+                bits_into((&self.memory, Some(detector)), flow, &mut alert);
             }
             for (key, value) in alert {
                 record.value(&key, value);
@@ -188,18 +188,12 @@ fn newest(transactions: &TxList, dir: Direction) -> Option<&Transaction> {
     transactions.changed().filter(|(_, of)| *of == dir).map(|(tx, _)| tx).last()
 }
 
-/// Most transactions of a flow that are remembered as kept out of the records.
-const MAX_UNLOGGED: usize = 1_024;
-
 /// Takes matches that are no alerts but keep a transaction out of the records.
-pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
+pub(super) fn keep_out(matches: &mut Vec<signature::Match>, memory: &mut Memory) {
     matches.retain(|hit| {
         let config = hit.action == signature::Action::Config;
         if let Some(tx) = hit.tx.filter(|_| config) {
-            if unlogged.len() >= MAX_UNLOGGED {
-                unlogged.remove(0);
-            }
-            unlogged.push(tx);
+            memory.unlogged.get_or_insert_default().add(tx);
         }
         !config
     });

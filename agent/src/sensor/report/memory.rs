@@ -1,10 +1,16 @@
-//! What is remembered of flows between packets, in a table beside the engine's slab.
+//! What is remembered of flows beside the engine's slab: by the same slot numbers.
+//!
+//! Grows in pieces that stay where they are: one long array would be there twice while it grows.
 
 use net::Flow;
 
-use crate::sensor::detect::{Detector, FlowMemory};
-use crate::sensor::eve;
-use crate::sensor::eve::fields::Fields;
+use super::FlowMemory;
+
+/// Flows of a piece, a power of two.
+const PIECE: usize = 1024;
+
+/// Most transactions of a flow that are remembered as kept out of the records.
+const MAX_UNLOGGED: usize = 1_024;
 
 /// What is remembered of a flow.
 #[derive(Debug, Default)]
@@ -15,77 +21,79 @@ pub(super) struct Memory {
     pub(super) session_done: bool,
     /// It is encrypted and let pass.
     pub(super) bypassed: bool,
-    /// Transactions that rules keep out of the records.
-    pub(super) unlogged: Vec<u64>,
+    /// Transactions that rules keep out of the records; few flows have one.
+    pub(super) unlogged: Option<Box<Unlogged>>,
     /// What detection remembers.
     pub(super) detection: FlowMemory,
 }
 
-/// Slots of the table that are made at once; a power of two.
-const BLOCK: usize = 256;
+impl Memory {
+    /// For another flow.
+    #[inline(never)]
+    fn begin(&mut self, flow: u64) {
+        *self = Self { flow, ..Self::default() };
+    }
 
-/// What is remembered of all flows, by their slots.
+    /// True when rules keep a transaction out of the records.
+    pub(super) fn is_unlogged(&self, tx: u64) -> bool {
+        self.unlogged.as_ref().is_some_and(|unlogged| unlogged.0.contains(&tx))
+    }
+}
+
+/// Transactions that rules keep out of the records.
+#[derive(Debug, Default)]
+pub(super) struct Unlogged(Vec<u64>);
+
+impl Unlogged {
+    /// One more; of too many the oldest goes.
+    pub(super) fn add(&mut self, tx: u64) {
+        if self.0.len() >= MAX_UNLOGGED {
+            self.0.remove(0);
+        }
+        self.0.push(tx);
+    }
+}
+
+/// What is remembered of all flows.
 #[derive(Debug, Default)]
 pub(super) struct Memories {
-    /// In blocks that stay where they are: to move all of them whenever there are more flows than ever
-    /// before would cost more than to look for the block.
-    blocks: Vec<Box<[Memory]>>,
+    pieces: Vec<Vec<Memory>>,
+}
+
+/// Piece and place in it.
+fn split(flow: &Flow) -> (usize, usize) {
+    (flow.slot() >> PIECE.trailing_zeros(), flow.slot() % PIECE)
 }
 
 impl Memories {
-    /// What is remembered of a flow; nothing yet of a new one.
-    #[inline(always)]
-    pub(super) fn of(&mut self, flow: &Flow) -> &mut Memory {
-        if self.get(flow).is_none() {
-            self.begin(flow);
-        }
-        let slot = flow.slot();
-        // The table is long enough now.
-        &mut self.blocks[slot / BLOCK][slot % BLOCK]
-    }
-
-    /// What is remembered of a flow, if anything.
-    #[inline(always)]
+    /// What is remembered of a flow that there is something of.
     pub(super) fn get(&self, flow: &Flow) -> Option<&Memory> {
-        let memory = self.blocks.get(flow.slot() / BLOCK)?.get(flow.slot() % BLOCK)?;
-        Some(memory).filter(|memory| memory.flow == flow.id().0)
+        let (piece, at) = split(flow);
+        self.pieces.get(piece)?.get(at).filter(|memory| memory.flow == flow.id().0)
     }
 
-    #[inline(never)]
-    fn begin(&mut self, flow: &Flow) {
-        let slot = flow.slot();
-        while slot / BLOCK >= self.blocks.len() {
-            self.blocks.push((0..BLOCK).map(|_| Memory::default()).collect());
+    /// What is remembered of a flow; nothing yet, when it is new.
+    #[inline]
+    pub(super) fn of(&mut self, flow: &Flow) -> &mut Memory {
+        let (piece, at) = split(flow);
+        if piece >= self.pieces.len() {
+            self.grow(piece);
         }
-        self.blocks[slot / BLOCK][slot % BLOCK] = Memory { flow: flow.id().0, ..Memory::default() };
+        // There are pieces up to this one, and all of them are whole.
+        let memory = &mut self.pieces[piece][at];
+        if memory.flow != flow.id().0 {
+            memory.begin(flow.id().0);
+        }
+        memory
     }
 
-    /// Adds what rules have noted about a flow to a record.
-    #[inline(always)]
-    pub(super) fn note<F: Fields>(&self, flow: &Flow, detector: Option<&Detector>, record: &mut F) {
-        if self.get(flow).is_some_and(|memory| memory.detection.has_bits()) {
-            self.note_bits(flow, detector, record);
-        }
-    }
-
-    #[inline(never)]
-    fn note_bits<F: Fields>(&self, flow: &Flow, detector: Option<&Detector>, record: &mut F) {
-        let mut noted = eve::Object::new();
-        self.bits_into(flow, detector, &mut noted);
-        for (key, value) in noted {
-            record.value(&key, value);
-        }
-    }
-
-    /// The same into an object that has some already.
-    pub(super) fn bits_into(
-        &self,
-        flow: &Flow,
-        detector: Option<&Detector>,
-        into: &mut eve::Object,
-    ) {
-        if let (Some(memory), Some(detector)) = (self.get(flow), detector) {
-            eve::noted(memory.detection.bits(detector.rules()), into);
-        }
+    #[cold]
+    fn grow(&mut self, piece: usize) {
+        let whole = || {
+            let mut piece = Vec::new();
+            piece.resize_with(PIECE, Memory::default);
+            piece
+        };
+        self.pieces.resize_with(piece.saturating_add(1), whole);
     }
 }
