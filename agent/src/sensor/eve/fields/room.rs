@@ -469,8 +469,8 @@ mod tests {
         #[test]
         fn six_digits_are_as_they_are_formatted(value in 0_u32..1_000_000) {
             let digits = six_digits(value).to_le_bytes();
-            prop_assert_eq!(&digits[..6], format!("{value:06}").as_bytes());
-            prop_assert_eq!(&digits[6..], [0, 0]);
+            let wanted = format!("{value:06}\0\0");
+            prop_assert_eq!(&digits[..], wanted.as_bytes());
         }
 
         #[test]
