@@ -85,7 +85,7 @@ mod tests {
                 let mut text = *text;
                 text[MICROS..MICROS + 8].copy_from_slice(&digits);
                 let wanted = format!("\"{}\"", timestamp(time));
-                prop_assert_eq!(std::str::from_utf8(&text), Ok(&wanted[..]));
+                prop_assert_eq!(std::str::from_utf8(&text), Ok(wanted.as_str()));
             }
         }
     }

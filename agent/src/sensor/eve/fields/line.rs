@@ -88,8 +88,8 @@ impl Line {
         let (key, length) = (key.as_bytes(), key.len() + then.len() + 4);
         match length {
             ..=8 => self.room.piece(&whole::<8>(key, then), length),
-            ..=16 => self.room.piece(&whole::<16>(key, then), length),
-            ..=32 => self.room.piece(&whole::<32>(key, then), length),
+            9..=16 => self.room.piece(&whole::<16>(key, then), length),
+            17..=32 => self.room.piece(&whole::<32>(key, then), length),
             _ => {
                 self.room.bytes(b",\"");
                 self.room.bytes(key);
@@ -218,7 +218,7 @@ impl BriefLine<'_> {
         let (key, length) = (key.as_bytes(), key.len() + then.len() + 4);
         match length {
             ..=8 => self.text.piece(&whole::<8>(key, then), length),
-            ..=16 => self.text.piece(&whole::<16>(key, then), length),
+            9..=16 => self.text.piece(&whole::<16>(key, then), length),
             _ => {
                 debug_assert!(length <= 32, "no brief key");
                 self.text.piece(&whole::<32>(key, then), length);

@@ -50,9 +50,9 @@ const fn eight_digits(n: u32) -> u64 {
     // Halves, then pairs, then digits: each step divides all lanes of the word at once. The factors
     // are 2^20 / 100 and 2^10 / 10, rounded up: right for lanes below 10,000 and below 100.
     let halves = (n / 10_000) as u64 | ((n % 10_000) as u64) << 32;
-    let hundreds = (halves * 10_486 >> 20) & 0x7f_0000_007f;
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
     let pairs = hundreds | (halves - hundreds * 100) << 16;
-    let tens = (pairs * 103 >> 10) & 0x000f_000f_000f_000f;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
     tens | (pairs - tens * 10) << 8
 }
 
@@ -131,7 +131,7 @@ fn copy_plain(to: &mut [u8], from: &[u8]) -> bool {
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
     match from.len() {
-        1 => to.copy_from_slice(from),
+        1 => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
         2..4 => _ = copy_ends::<2>(to, from),
         4..8 => _ = copy_ends::<4>(to, from),
         8..=16 => _ = copy_ends::<8>(to, from),
@@ -373,8 +373,10 @@ impl Short<'_> {
     /// Adds a number.
     #[inline(always)]
     pub(super) fn number(&mut self, value: u64) {
+        if let Ok(digit @ 0..10) = u8::try_from(value) {
+            return self.piece(&[b'0' + digit], 1);
+        }
         match u32::try_from(value) {
-            Ok(digit @ 0..10) => self.piece(&[b'0' + digit as u8], 1),
             Ok(value @ 0..EIGHT_DIGITS) => {
                 let (word, length) = number_word(value);
                 self.piece(&word.to_le_bytes(), length);
