@@ -191,11 +191,12 @@ impl<O: Output> Reporter<O> {
                     let place = Place { dir: Direction::ToServer, ..place };
                     let original = self.original;
                     self.write("tls", place, |record, settings| {
-                        let mut session = eve::tls::session(tls, &settings.records);
-                        if let Some(original) = original {
-                            session.insert("from_proto".into(), original.name().into());
-                        }
-                        record.value("tls", session.into());
+                        record.object("tls", |out| {
+                            eve::tls::session(out, tls, &settings.records);
+                            if let Some(original) = original {
+                                out.word("from_proto", original.name());
+                            }
+                        });
                     });
                 }
             }
