@@ -1,9 +1,9 @@
 //! The sink of a worker: turns what the engine finds into records.
 //!
-//! Holds what has to be remembered per flow between packets, in a table beside the engine's slab.
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
+mod memory;
 mod messages;
 
 use std::sync::Arc;
@@ -19,33 +19,19 @@ use super::eve::{self, Head};
 use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
+use memory::Memories;
 use messages::tx_object;
 
 /// Where records go.
 pub(crate) trait Output {
     /// What its records are made of.
     type Record: Fields;
-    /// A record to be filled.
-    fn begin(&mut self) -> Self::Record;
+    /// A record to be filled where it will stay.
+    fn begin(&mut self) -> &mut Self::Record;
     /// Rules other than those at the beginning are in force.
     fn renew(&mut self, _rules: &Arc<RuleSet>) {}
-    /// Takes one record; `ts` is its time in microseconds since the epoch.
-    fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
-}
-
-/// What is remembered of a flow.
-#[derive(Debug, Default)]
-struct Memory {
-    /// The flow it is about; slots are reused.
-    flow: u64,
-    /// The TLS or SSH session has its record.
-    session_done: bool,
-    /// It is encrypted and let pass.
-    bypassed: bool,
-    /// Transactions that rules keep out of the records.
-    unlogged: Vec<u64>,
-    /// What detection remembers.
-    detection: FlowMemory,
+    /// Takes the record that was begun; `ts` is its time in microseconds since the epoch.
+    fn end(&mut self, ts: i64, kind: &'static str);
 }
 
 /// Sink of one worker.
@@ -57,7 +43,7 @@ pub(crate) struct Reporter<O> {
     matches: Vec<signature::Match>,
     store: Option<Store>,
     apps: AppFigures,
-    memory: Vec<Memory>,
+    memory: Memories,
     /// What the flow at hand spoke first, when it has changed since.
     original: Option<net::Protocol>,
     /// SSH records have fingerprints.
@@ -101,7 +87,7 @@ impl<O: Output> Reporter<O> {
             matches: Vec::new(),
             store,
             apps: AppFigures::default(),
-            memory: Vec::new(),
+            memory: Memories::default(),
             packet: 0,
             ts: 0,
         }
@@ -150,35 +136,6 @@ impl<O: Output> Reporter<O> {
         self.output
     }
 
-    fn memory(&mut self, flow: &Flow) -> &mut Memory {
-        memory_of(&mut self.memory, flow)
-    }
-
-    /// Adds what rules have noted about a flow.
-    fn noted(&self, flow: &Flow, record: &mut O::Record) {
-        let memory = self.memory.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
-        if memory.is_none_or(|memory| !memory.detection.has_bits()) {
-            return;
-        }
-        let mut noted = eve::Object::new();
-        self.bits_into(flow, &mut noted);
-        for (key, value) in noted {
-            record.value(&key, value);
-        }
-    }
-
-    fn bits_into(&self, flow: &Flow, into: &mut eve::Object) {
-        if !self.settings.records.metadata {
-            return;
-        }
-        if let Some(detector) = &self.detector
-            && let Some(memory) = self.memory.get(flow.slot())
-            && memory.flow == flow.id().0
-        {
-            eve::noted(memory.detection.bits(detector.rules()), into);
-        }
-    }
-
     fn write(
         &mut self,
         kind: &'static str,
@@ -187,18 +144,20 @@ impl<O: Output> Reporter<O> {
     ) {
         let options = &self.settings.records;
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
-        let mut record = self.output.begin();
-        head.of_flow(&mut record, place.flow, place.dir);
+        let record = self.output.begin();
+        head.of_flow(record, place.flow, place.dir);
         record.word("pkt_src", self.source);
-        self.noted(place.flow, &mut record);
-        fill(&mut record, &self.settings);
-        self.output.record(self.ts, kind, record);
+        if options.metadata {
+            noted((&self.memory, self.detector.as_ref()), place.flow, record);
+        }
+        fill(record, &self.settings);
+        self.output.end(self.ts, kind);
     }
 
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
-        if self.memory(flow).unlogged.contains(&tx.id) {
+        if self.memory.of(flow).is_unlogged(tx.id) {
             return;
         }
         let (encrypted, handling) = match &tx.record {
@@ -207,7 +166,7 @@ impl<O: Output> Reporter<O> {
             _ => (false, Handling::Track),
         };
         if encrypted && handling == Handling::Bypass {
-            self.memory(flow).bypassed = true;
+            self.memory.of(flow).bypassed = true;
         }
         match &tx.record {
             Record::Dns(message) => self.dns(place, message),
@@ -226,17 +185,18 @@ impl<O: Output> Reporter<O> {
                 let asked = ended && !(self.settings.compat && reset);
                 if done
                     && eve::tls::is_worth_a_record(tls, asked)
-                    && !self.memory(flow).session_done
+                    && !self.memory.of(flow).session_done
                 {
-                    self.memory(flow).session_done = true;
+                    self.memory.of(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     let original = self.original;
                     self.write("tls", place, |record, settings| {
-                        let mut session = eve::tls::session(tls, &settings.records);
-                        if let Some(original) = original {
-                            session.insert("from_proto".into(), original.name().into());
-                        }
-                        record.value("tls", session.into());
+                        record.object("tls", |out| {
+                            eve::tls::session(out, tls, &settings.records);
+                            if let Some(original) = original {
+                                out.word("from_proto", original.name());
+                            }
+                        });
                     });
                 }
             }
@@ -314,7 +274,7 @@ impl<O: Output> Reporter<O> {
         if (got < wanted && !ended) || known.iter().all(|side| side.protocol.is_empty()) {
             return;
         }
-        if std::mem::replace(&mut self.memory(place.flow).session_done, true) {
+        if std::mem::replace(&mut self.memory.of(place.flow).session_done, true) {
             return;
         }
         self.write("ssh", Place { dir: Direction::ToServer, ..place }, |record, settings| {
@@ -399,17 +359,16 @@ impl<O: Output> Reporter<O> {
         }
         self.original = transactions.original_protocol();
         let mut last = None;
-        for (tx, dir) in transactions.changed() {
-            if last != Some(tx.id)
-                && let Some(store) = &mut self.store
-            {
+        transactions.changed().for_each(|(tx, dir)| {
+            // A transaction with news on both sides is one piece of news.
+            if last.replace(tx.id) == Some(tx.id) {
+                return;
+            }
+            if let Some(store) = &mut self.store {
                 store.news(flow.id().0, tx);
             }
-            // A transaction with news on both sides is one piece of news.
-            if last.replace(tx.id) != Some(tx.id) {
-                self.transaction(flow, tx, dir, ended);
-            }
-        }
+            self.transaction(flow, tx, dir, ended);
+        });
     }
 
     /// What is wrong with the protocol of a flow.
@@ -417,11 +376,11 @@ impl<O: Output> Reporter<O> {
         for event in transactions.flow_events() {
             let options = &self.settings.records;
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
-            head.of_flow(&mut record, flow, Direction::ToServer);
+            let record = self.output.begin();
+            head.of_flow(record, flow, Direction::ToServer);
             record.text("pkt_src", self.source);
             record.value("anomaly", eve::anomaly::of_flow(flow.protocol(), event));
-            self.output.record(self.ts, "anomaly", record);
+            self.output.end(self.ts, "anomaly");
         }
     }
 
@@ -438,34 +397,50 @@ impl<O: Output> Reporter<O> {
                 continue;
             }
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
+            let record = self.output.begin();
             match flow {
                 Some((flow, dir)) => {
-                    head.of_flow(&mut record, flow, dir);
-                    self.noted(flow, &mut record);
+                    head.of_flow(record, flow, dir);
+                    if options.metadata {
+                        noted((&self.memory, self.detector.as_ref()), flow, record);
+                    }
                 }
-                None => head.of_packet(&mut record, packet),
+                None => head.of_packet(record, packet),
             }
             record.value("anomaly", eve::anomaly::packet(event));
             record.text("pkt_src", eve::alert::source(packet));
-            eve::ethernet(&mut record, packet, options);
-            self.output.record(self.ts, "anomaly", record);
+            eve::ethernet(record, packet, options);
+            self.output.end(self.ts, "anomaly");
         }
     }
 }
 
-/// What is remembered of a flow, in the table beside the engine's slab.
-fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
-    let slot = flow.slot();
-    if slot >= table.len() {
-        table.resize_with(slot.saturating_add(1), Memory::default);
+/// Adds what rules have noted about a flow.
+#[inline(always)]
+fn noted<F: Fields>(known: (&Memories, Option<&Detector>), flow: &Flow, record: &mut F) {
+    if known.0.get(flow).is_some_and(|memory| memory.detection.has_bits()) {
+        bits_of(known, flow, record);
     }
-    // The table was just made long enough.
-    let memory = &mut table[slot];
-    if memory.flow != flow.id().0 {
-        *memory = Memory { flow: flow.id().0, ..Memory::default() };
+}
+
+#[inline(never)]
+fn bits_of<F: Fields>(known: (&Memories, Option<&Detector>), flow: &Flow, record: &mut F) {
+    let mut noted = eve::Object::new();
+    bits_into(known, flow, &mut noted);
+    for (key, value) in noted {
+        record.value(&key, value);
     }
-    memory
+}
+
+/// The same into an object that has something already.
+fn bits_into(
+    (memories, detector): (&Memories, Option<&Detector>),
+    flow: &Flow,
+    into: &mut eve::Object,
+) {
+    if let (Some(memory), Some(detector)) = (memories.get(flow), detector) {
+        eve::noted(memory.detection.bits(detector.rules()), into);
+    }
 }
 
 /// Nothing more comes of a transaction.
@@ -476,7 +451,7 @@ fn is_complete(tx: &Transaction) -> bool {
 impl<O: Output> Sink for Reporter<O> {
     fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>) {
         if let Some(detector) = &self.detector {
-            detector.chunk(&mut memory_of(&mut self.memory, flow).detection, chunk);
+            detector.chunk(&mut self.memory.of(flow).detection, chunk);
         }
     }
 
@@ -490,10 +465,10 @@ impl<O: Output> Sink for Reporter<O> {
         {
             let options = &self.settings.records;
             let head = Head { kind: "arp", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
-            head.of_packet(&mut record, packet);
+            let record = self.output.begin();
+            head.of_packet(record, packet);
             record.value("arp", eve::arp::message(arp));
-            self.output.record(self.ts, "arp", record);
+            self.output.end(self.ts, "arp");
         }
         self.detect(packet, place.as_mut());
         if let Some(place) = place {
@@ -508,10 +483,10 @@ impl<O: Output> Sink for Reporter<O> {
         self.source = FROM_END;
         self.apps.flow(flow.protocol(), flow.proto() == 6, transactions.created());
         if let Some(detector) = &mut self.detector {
-            let memory = memory_of(&mut self.memory, flow);
+            let memory = self.memory.of(flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
-            alerts::keep_out(&mut self.matches, &mut memory.unlogged);
+            alerts::keep_out(&mut self.matches, memory);
             alerts::keep_files(&mut self.store, detector, flow);
             if !self.matches.is_empty() {
                 flow.set_alerted();
@@ -523,14 +498,16 @@ impl<O: Output> Sink for Reporter<O> {
         for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
-        let state = match self.memory(flow).bypassed {
+        let state = match self.memory.of(flow).bypassed {
             true => "bypassed",
             false => eve::flow::state_name(flow),
         };
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
-        let mut record = self.output.begin();
-        eve::flow::ended(&mut record, &head, flow, (state, reason));
-        self.noted(flow, &mut record);
+        let record = self.output.begin();
+        eve::flow::ended(record, &head, flow, (state, reason));
+        if self.settings.records.metadata {
+            noted((&self.memory, self.detector.as_ref()), flow, record);
+        }
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());
         }
@@ -538,10 +515,10 @@ impl<O: Output> Sink for Reporter<O> {
             record.text("app_proto_ts", sides.to_server.name());
             record.text("app_proto_tc", sides.to_client.name());
         }
-        self.output.record(self.ts, "flow", record);
+        self.output.end(self.ts, "flow");
         if let Some(store) = &mut self.store {
             store.forget(flow.id().0);
         }
-        self.memory(flow).detection = FlowMemory::default();
+        self.memory.of(flow).detection = FlowMemory::default();
     }
 }
