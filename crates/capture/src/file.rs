@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod format_tests;
 mod pcapng;
+mod window;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,11 +17,15 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::Frame;
 use pcapng::Section;
+use window::Window;
 
 /// A record longer than this is taken for damage: twice what any link type carries.
 const MAX_RECORD: u32 = 1 << 20;
 /// A pcapng block longer than this is taken for damage.
 const MAX_BLOCK: u32 = 16 << 20;
+
+/// Bytes that decompression is given at once. Files that are not compressed are read past it.
+const BUFFER: usize = 64 << 10;
 
 /// What is wrong with a capture file.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +129,7 @@ enum Format {
     Pcapng(Section),
 }
 
-/// Where a frame lies in the record buffer.
+/// Where a frame lies in the record that was read last.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     ts: i64,
@@ -137,9 +142,8 @@ struct Found {
 
 /// A capture file being read.
 pub struct FileReader {
-    input: Box<dyn Read + Send>,
+    window: Window,
     format: Format,
-    record: Vec<u8>,
     position: u64,
     /// Where the record being read begins.
     begin: u64,
@@ -160,7 +164,7 @@ impl FileReader {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let open = |source| FileError::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(open)?;
-        Self::detect(Box::new(BufReader::with_capacity(1 << 18, file)), path)
+        Self::detect(Box::new(BufReader::with_capacity(BUFFER, file)), path)
     }
 
     /// Reads from any source, which may be compressed; `path` is for messages.
@@ -171,10 +175,10 @@ impl FileReader {
         let open = |source| FileError::Open { path: path.to_owned(), source };
         let magic: Vec<u8> = raw.fill_buf().map_err(open)?.iter().take(4).copied().collect();
         let input: Box<dyn Read + Send> = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
+            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(raw)),
             [0x28, 0xb5, 0x2f, 0xfd] => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(open)?;
-                Box::new(BufReader::new(decoder))
+                Box::new(decoder)
             }
             _ => raw,
         };
@@ -187,12 +191,12 @@ impl FileReader {
     /// [`FileError`] when it does not begin like a capture file.
     pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Result<Self, FileError> {
         let format = Format::Pcapng(Section::default());
-        let mut reader =
-            Self { input, format, record: Vec::new(), position: 0, begin: 0, done: false };
+        let window = Window::new(input);
+        let mut reader = Self { window, format, position: 0, begin: 0, done: false };
         if !reader.fill(4, "file header")? {
             return Err(FileError::Truncated { position: 0, what: "file header" });
         }
-        let magic: [u8; 4] = reader.record.as_slice().try_into().unwrap_or_default();
+        let magic: [u8; 4] = reader.window.taken().try_into().unwrap_or_default();
         let (order, nanoseconds, extra) = match magic {
             [0xd4, 0xc3, 0xb2, 0xa1] => (Order::Little, false, 0),
             [0xa1, 0xb2, 0xc3, 0xd4] => (Order::Big, false, 0),
@@ -210,7 +214,7 @@ impl FileReader {
         if !reader.fill(20, "file header")? {
             return Err(FileError::Truncated { position: 0, what: "file header" });
         }
-        let mut fields = Fields { rest: &reader.record, order };
+        let mut fields = Fields { rest: reader.window.taken(), order };
         fields.take(16);
         // The upper bits tell about frame check sequences.
         let link = u16::try_from(fields.u32().unwrap_or(0) & 0xffff).unwrap_or(0);
@@ -241,7 +245,7 @@ impl FileReader {
         Ok(Some(Frame {
             ts: found.ts,
             interface: found.interface,
-            bytes: self.record.get(found.start..end).unwrap_or_default(),
+            bytes: self.window.taken().get(found.start..end).unwrap_or_default(),
             wire_len: found.wire_len,
             link: found.link,
             checksums_pending: false,
@@ -257,7 +261,7 @@ impl FileReader {
         if !self.fill(usize::saturating_add(16, extra), "record header")? {
             return Ok(None);
         }
-        let mut fields = Fields { rest: &self.record, order };
+        let mut fields = Fields { rest: self.window.taken(), order };
         let (Some(seconds), Some(fraction), Some(length), Some(wire_len)) =
             (fields.u32(), fields.u32(), fields.u32(), fields.u32())
         else {
@@ -282,7 +286,7 @@ impl FileReader {
         if !self.fill(8, "section header")? {
             return Err(cut);
         }
-        let (length, magic) = match self.record.as_slice() {
+        let (length, magic) = match self.window.taken() {
             [a, b, c, d, magic @ ..] => ([*a, *b, *c, *d], magic),
             _ => return Err(cut),
         };
@@ -306,7 +310,7 @@ impl FileReader {
             return Err(FileError::Truncated { position, what: "block" });
         }
         // The length stands at both ends: where the two differ, one of them is damage.
-        match (&self.format, self.record.last_chunk::<4>()) {
+        match (&self.format, self.window.taken().last_chunk::<4>()) {
             (Format::Pcapng(section), Some(again)) if section.order().u32(*again) == length => {
                 Ok(())
             }
@@ -321,7 +325,7 @@ impl FileReader {
             if !self.fill(4, "block header")? {
                 return Ok(None);
             }
-            let kind: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
+            let kind: [u8; 4] = self.window.taken().try_into().unwrap_or_default();
             if kind == [0x0a, 0x0d, 0x0d, 0x0a] {
                 self.section_header()?;
                 continue;
@@ -331,11 +335,11 @@ impl FileReader {
             if !self.fill(4, "block header")? {
                 return Err(FileError::Truncated { position, what: "block header" });
             }
-            let length: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
+            let length: [u8; 4] = self.window.taken().try_into().unwrap_or_default();
             self.block_body(order.u32(length), 8, position)?;
             let Format::Pcapng(section) = &mut self.format else { return Ok(None) };
             // The length at the block's end is no part of what it says.
-            let body = self.record.split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
+            let body = self.window.taken().split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
             match section.block(order.u32(kind), body) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
@@ -344,32 +348,22 @@ impl FileReader {
         }
     }
 
-    /// Reads exactly `n` bytes into the record buffer; false at the end of the file.
+    /// Makes the next `n` bytes the record; false at the end of the file.
     fn fill(&mut self, n: usize, what: &'static str) -> Result<bool, FileError> {
-        self.record.resize(n, 0);
-        let mut have = 0usize;
-        while have < n {
-            let Some(room) = self.record.get_mut(have..) else { break };
-            match self.input.read(room) {
-                Ok(0) => break,
-                Ok(more) => have = have.saturating_add(more),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                    // Only decompression says so: the file is cut, even between two records.
-                    return Err(FileError::Truncated {
-                        position: self.begin,
-                        what: "compressed data",
-                    });
-                }
-                Err(source) => {
-                    return Err(FileError::Read { position: self.position, source });
-                }
-            }
-        }
+        let have = self.window.take(n).map_err(|error| self.unread(error))?;
         self.position = self.position.saturating_add(u64::try_from(have).unwrap_or(0));
         if have == n {
             return Ok(true);
         }
         if have == 0 { Ok(false) } else { Err(FileError::Truncated { position: self.begin, what }) }
+    }
+
+    #[cold]
+    fn unread(&self, source: io::Error) -> FileError {
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            // Only decompression says so: the file is cut, even between two records.
+            return FileError::Truncated { position: self.begin, what: "compressed data" };
+        }
+        FileError::Read { position: self.position, source }
     }
 }
