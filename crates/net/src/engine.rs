@@ -122,23 +122,23 @@ impl Engine {
         self.stats.bytes = self.stats.bytes.saturating_add(u64::from(meta.wire_len));
         self.stats.longest = self.stats.longest.max(meta.wire_len);
         self.expire(meta.ts, sink);
-        let packet = Packet::decode(meta, bytes, self.config.decode);
-        self.decoded(packet, sink);
+        let mut packet = Packet::decode(meta, bytes, self.config.decode);
+        self.decoded(&mut packet, sink);
     }
 
     /// Ends flows that have been silent for too long at `ts`, without a packet.
     pub fn tick<S: Sink>(&mut self, ts: i64, sink: &mut S) {
         let mut budget = u32::MAX;
         self.clock.set(ts);
-        while let Some(flow) = self.flows.expire(ts, &mut budget) {
-            self.end_flow(flow, EndReason::Timeout, sink);
+        while let Some(slot) = self.flows.expired(ts, &mut budget) {
+            self.end_flow(slot, EndReason::Timeout, sink);
         }
     }
 
     /// Ends every flow.
     pub fn finish<S: Sink>(&mut self, sink: &mut S) {
-        while let Some(flow) = self.flows.pop() {
-            self.end_flow(flow, EndReason::Shutdown, sink);
+        while let Some(slot) = self.flows.last() {
+            self.end_flow(slot, EndReason::Shutdown, sink);
         }
     }
 
@@ -146,28 +146,28 @@ impl Engine {
         let mut budget = TIMERS_PER_PACKET;
         // Where room is short there is no time for doubts.
         let ts = if self.flows.is_full() { self.clock.set(ts) } else { self.clock.packet(ts) };
-        while let Some(flow) = self.flows.expire(ts, &mut budget) {
-            self.end_flow(flow, EndReason::Timeout, sink);
+        while let Some(slot) = self.flows.expired(ts, &mut budget) {
+            self.end_flow(slot, EndReason::Timeout, sink);
         }
     }
 
-    fn decoded<S: Sink>(&mut self, mut packet: Packet<'_>, sink: &mut S) {
-        self.count(&packet);
+    fn decoded<S: Sink>(&mut self, packet: &mut Packet<'_>, sink: &mut S) {
+        self.count(packet);
         if packet.invalid {
-            return self.show(&packet, sink);
+            return self.show(packet, sink);
         }
         if packet.reassembled && packet.fragment.is_some() {
             // A fragment header inside what was fragmented (RFC 8200 section 4.1 has it once): each
             // level would be joined inside the joining of the one around it.
             packet.note(crate::decode::DecoderEvent::Ipv6ExthdrDuplFh);
-            return self.show(&packet, sink);
+            return self.show(packet, sink);
         }
         if packet.fragment.is_some() {
-            let datagram = self.defrag.push(&mut packet);
-            self.show(&packet, sink);
+            let datagram = self.defrag.push(packet);
+            self.show(packet, sink);
             if let Some(datagram) = datagram {
-                let whole = packet.decode_reassembled(&datagram, self.config.decode);
-                self.decoded(whole, sink);
+                let mut whole = packet.decode_reassembled(&datagram, self.config.decode);
+                self.decoded(&mut whole, sink);
             }
             return;
         }
@@ -175,10 +175,10 @@ impl Engine {
         if inner.is_some() && packet.depth >= MAX_TUNNEL_DEPTH {
             packet.note(crate::decode::DecoderEvent::TooManyLayers);
         }
-        self.in_flow(&mut packet, sink);
+        self.in_flow(packet, sink);
         if let Some(inner) = inner.filter(|_| packet.depth < MAX_TUNNEL_DEPTH) {
-            let next = packet.decode_inner(inner, self.config.decode);
-            self.decoded(next, sink);
+            let mut next = packet.decode_inner(inner, self.config.decode);
+            self.decoded(&mut next, sink);
         }
     }
 
@@ -268,16 +268,14 @@ impl Engine {
                 packet.tcp().filter(|tcp| flow.tcp.is_reuse(tcp, dir)).map(|_| EndReason::TcpReuse)
             });
             let Some(reason) = reason else { return Some((slot, source_is_low)) };
-            if let Some(flow) = self.flows.remove(slot) {
-                self.end_flow(flow, reason, sink);
-            }
+            self.end_flow(slot, reason, sink);
         }
         let mut inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
         if inserted.is_err()
-            && let Some(flow) = self.flows.give_up(packet.meta.ts)
+            && let Some(slot) = self.flows.least_useful(packet.meta.ts)
         {
             self.stats.flows_evicted = self.stats.flows_evicted.saturating_add(1);
-            self.end_flow(flow, EndReason::Forced, sink);
+            self.end_flow(slot, EndReason::Forced, sink);
             inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
         }
         let counter = match inserted {
@@ -303,17 +301,20 @@ impl Engine {
         Some((slot, flow.key().low().0 != packet.dst))
     }
 
-    fn end_flow<S: Sink>(&mut self, mut flow: Flow, reason: EndReason, sink: &mut S) {
-        let mut work = deliver::Work {
-            config: &self.config,
-            budget: &mut self.budget,
-            expected: &mut self.expected,
-            stats: &mut self.stats,
-        };
-        work.end(&mut flow, sink);
-        let cold = flow.cold.take();
-        let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
-        sink.flow_end(&mut flow, transactions, reason);
+    fn end_flow<S: Sink>(&mut self, slot: u32, reason: EndReason, sink: &mut S) {
+        if let Some(flow) = self.flows.get_mut(slot) {
+            let mut work = deliver::Work {
+                config: &self.config,
+                budget: &mut self.budget,
+                expected: &mut self.expected,
+                stats: &mut self.stats,
+            };
+            work.end(flow, sink);
+            let cold = flow.cold.take();
+            let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
+            sink.flow_end(flow, transactions, reason);
+        }
+        self.flows.remove(slot);
     }
 }
 

@@ -5,7 +5,9 @@
 //! need (reassembly, protocol parser) is [`Cold`] and allocated on the first payload byte.
 
 mod community;
+mod index;
 mod key;
+mod slab;
 mod table;
 pub mod tcp;
 mod wheel;
@@ -114,14 +116,33 @@ pub enum EndReason {
     Shutdown,
 }
 
-/// State of flows that carry payload.
+/// State of flows that carry payload, in two lines of memory.
 #[derive(Debug, Default)]
 pub struct Cold {
-    /// Reassembly per direction.
-    pub halves: PerDirection<Half>,
+    /// Reassembly per direction, for TCP.
+    halves: Option<Box<PerDirection<Half>>>,
     /// Protocol detection and parser.
     pub app: AppLayer,
 }
+
+impl Cold {
+    /// Reassembly per direction, and what is made of the stream.
+    pub(crate) fn parts(&mut self) -> (&mut PerDirection<Half>, &mut AppLayer) {
+        (self.halves.get_or_insert_default(), &mut self.app)
+    }
+
+    /// Reassembly of a direction.
+    pub(crate) fn half(&mut self, dir: Direction) -> &mut Half {
+        self.halves.get_or_insert_default().get_mut(dir)
+    }
+
+    /// True when there is a stream to be put in order.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.halves.is_some()
+    }
+}
+
+const _: () = assert!(size_of::<Cold>() <= 128);
 
 /// Flag bits of a flow.
 mod flag {
@@ -132,8 +153,9 @@ mod flag {
     pub(super) const SWAPPED: u8 = 16;
 }
 
-/// One flow: the part every packet touches.
+/// One flow: the part every packet touches, in two lines of memory.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Flow {
     key: FlowKey,
     flags: u8,
@@ -151,8 +173,11 @@ pub struct Flow {
     bytes: PerDirection<u64>,
     pub(crate) cold: Option<Box<Cold>>,
     slot: u32,
-    generation: u32,
+    /// Where it is in the index.
+    hash: u32,
 }
+
+const _: () = assert!(size_of::<Option<Flow>>() == 128);
 
 impl Flow {
     fn new(key: FlowKey, client_is_low: bool, id: FlowId, ts: i64) -> Self {
@@ -169,7 +194,7 @@ impl Flow {
             bytes: PerDirection::default(),
             cold: None,
             slot: 0,
-            generation: 0,
+            hash: 0,
         }
     }
 
@@ -183,6 +208,11 @@ impl Flow {
     #[must_use]
     pub fn slot(&self) -> usize {
         usize::try_from(self.slot).unwrap_or(usize::MAX)
+    }
+
+    /// What tells it from those that had its slot before.
+    fn generation(&self) -> u32 {
+        u32::try_from(self.id.0 & 0xffff_ffff).unwrap_or(0)
     }
 
     /// Its symmetric key.
@@ -207,6 +237,12 @@ impl Flow {
     #[must_use]
     pub fn server(&self) -> (IpAddr, u16) {
         if self.has(flag::CLIENT_IS_LOW) { self.key.high() } else { self.key.low() }
+    }
+
+    /// Ports of client and server.
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        let (low, high) = self.key.ports();
+        if self.has(flag::CLIENT_IS_LOW) { (low, high) } else { (high, low) }
     }
 
     /// Sender and receiver for a direction.
@@ -334,8 +370,10 @@ impl Flow {
         self.packets.swap();
         self.bytes.swap();
         self.tcp.swap();
-        if let Some(cold) = &mut self.cold {
-            cold.halves.to_server.swap_with(&mut cold.halves.to_client);
+        if let Some(cold) = &mut self.cold
+            && let Some(halves) = &mut cold.halves
+        {
+            halves.to_server.swap_with(&mut halves.to_client);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::cursor::Cursor;
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
 /// Addresses in byte order, ports with them, protocol, VLAN tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct FlowKey {
     low: [u8; 16],
     high: [u8; 16],
@@ -20,16 +20,27 @@ pub struct FlowKey {
 
 const IS_V6: u8 = 1;
 
-// In a few wide words: field by field costs more than the hash itself.
+impl PartialEq for FlowKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.words() == other.words()
+    }
+}
+
+impl Eq for FlowKey {}
+
 impl std::hash::Hash for FlowKey {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let [a, b] = self.low_port.to_ne_bytes();
-        let [c, d] = self.high_port.to_ne_bytes();
-        let [[e, f], [g, h], [i, j]] = self.vlan.map(u16::to_ne_bytes);
-        state.write_u128(u128::from_ne_bytes(self.low));
-        state.write_u128(u128::from_ne_bytes(self.high));
-        state.write_u64(u64::from_ne_bytes([a, b, c, d, self.proto, self.kind, i, j]));
-        state.write_u32(u32::from_ne_bytes([e, f, g, h]));
+        let (low, high, rest, vlan) = self.words();
+        if self.is_v6() {
+            state.write_u128(low);
+            state.write_u128(high);
+            state.write_u64(rest);
+        } else {
+            // Only the first four bytes of each address are used.
+            let ends = (low & 0xffff_ffff) | ((high & 0xffff_ffff) << 32);
+            state.write_u128(ends | (u128::from(rest) << 64));
+        }
+        state.write_u32(vlan);
     }
 }
 
@@ -37,13 +48,13 @@ impl FlowKey {
     /// The key of two endpoints, and whether `src` became the low end.
     #[must_use]
     pub fn new(src: (IpAddr, u16), dst: (IpAddr, u16), proto: u8, vlan: &[u16]) -> (Self, bool) {
-        let (a, b) = ((octets(src.0), src.1), (octets(dst.0), dst.1));
+        let (a, b) = ((bits(src.0), src.1), (bits(dst.0), dst.1));
         let source_is_low = a <= b;
         let (low, high) = if source_is_low { (a, b) } else { (b, a) };
         let tag = |n: usize| vlan.get(n).copied().unwrap_or(0);
         let key = Self {
-            low: low.0,
-            high: high.0,
+            low: low.0.to_be_bytes(),
+            high: high.0.to_be_bytes(),
             low_port: low.1,
             high_port: high.1,
             vlan: [tag(0), tag(1), tag(2)],
@@ -51,6 +62,19 @@ impl FlowKey {
             kind: u8::from(src.0.is_ipv6()),
         };
         (key, source_is_low)
+    }
+
+    /// All of it in a few wide words: field by field, comparison and hash cost more than what they find.
+    fn words(&self) -> (u128, u128, u64, u32) {
+        let [a, b] = self.low_port.to_ne_bytes();
+        let [c, d] = self.high_port.to_ne_bytes();
+        let [[e, f], [g, h], [i, j]] = self.vlan.map(u16::to_ne_bytes);
+        (
+            u128::from_le_bytes(self.low),
+            u128::from_le_bytes(self.high),
+            u64::from_ne_bytes([a, b, c, d, self.proto, self.kind, i, j]),
+            u32::from_ne_bytes([e, f, g, h]),
+        )
     }
 
     /// The key without what is not to keep flows apart.
@@ -99,6 +123,11 @@ impl FlowKey {
     #[must_use]
     pub fn high(&self) -> (IpAddr, u16) {
         (self.address(self.high), self.high_port)
+    }
+
+    /// Ports of lower and higher endpoint.
+    pub(super) fn ports(&self) -> (u16, u16) {
+        (self.low_port, self.high_port)
     }
 
     /// True for ICMP messages of a type that nothing answers.
@@ -160,13 +189,11 @@ fn quoted_ends(quoted: &[u8]) -> Option<(u8, End, End)> {
     Some((proto, (src, cursor.u16()?), (dst, cursor.u16()?)))
 }
 
-fn octets(address: IpAddr) -> [u8; 16] {
+/// The address in its order: of IPv4 the first four of sixteen bytes.
+fn bits(address: IpAddr) -> u128 {
     match address {
-        IpAddr::V6(v6) => v6.octets(),
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
+        IpAddr::V6(v6) => v6.to_bits(),
+        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
     }
 }
 

@@ -290,8 +290,9 @@ proptest! {
                     Err(shed) => prop_assert_eq!((shed, model.len()), (Shed::MaxFlows, 20)),
                 }
             } else if !insert && let Some((slot, id)) = model.remove(&port) {
-                prop_assert_eq!(table.remove(slot).unwrap().id(), id);
-                prop_assert!(table.remove(slot).is_none());
+                prop_assert_eq!(table.get(slot).map(Flow::id), Some(id));
+                prop_assert!(table.remove(slot));
+                prop_assert!(!table.remove(slot));
             }
             prop_assert_eq!((table.len(), table.is_empty()), (model.len(), model.is_empty()));
             for port in 0..30 {
@@ -299,7 +300,8 @@ proptest! {
             }
         }
         let mut popped = 0;
-        while table.pop().is_some() {
+        while let Some(slot) = table.last() {
+            prop_assert!(table.remove(slot));
             popped += 1;
         }
         prop_assert_eq!(popped, model.len());

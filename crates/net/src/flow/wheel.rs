@@ -18,12 +18,14 @@ pub(super) struct Wheel {
     slots: Vec<Vec<Handle>>,
     /// Second that is being emptied.
     at: Option<i64>,
+    /// That second is empty, and nothing is added to it.
+    empty: bool,
 }
 
 impl Wheel {
     pub(super) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| Vec::new()).collect();
-        Self { slots, at: None }
+        Self { slots, at: None, empty: false }
     }
 
     pub(super) fn schedule(&mut self, second: i64, handle: Handle) {
@@ -35,7 +37,15 @@ impl Wheel {
     }
 
     /// The next entry that is due at `now` (a second), in time order.
+    #[inline]
     pub(super) fn poll(&mut self, now: i64) -> Option<Handle> {
+        if self.empty && self.at == Some(now) {
+            return None;
+        }
+        self.turn(now)
+    }
+
+    fn turn(&mut self, now: i64) -> Option<Handle> {
         let Some(mut at) = self.at else {
             self.at = Some(now);
             return None;
@@ -45,10 +55,12 @@ impl Wheel {
         at = at.clamp(now.saturating_sub(SLOTS), now);
         loop {
             self.at = Some(at);
+            self.empty = false;
             if let Some(handle) = self.slot_mut(at).and_then(Vec::pop) {
                 return Some(handle);
             }
             if at >= now {
+                self.empty = true;
                 return None;
             }
             at = at.saturating_add(1);
