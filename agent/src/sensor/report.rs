@@ -4,6 +4,7 @@
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
+mod memory;
 mod messages;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::eve::{self, Head};
 use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
+use memory::{Memories, Memory};
 use messages::tx_object;
 
 /// Where records go.
@@ -33,21 +35,6 @@ pub(crate) trait Output {
     fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
 }
 
-/// What is remembered of a flow.
-#[derive(Debug, Default)]
-struct Memory {
-    /// The flow it is about; slots are reused.
-    flow: u64,
-    /// The TLS or SSH session has its record.
-    session_done: bool,
-    /// It is encrypted and let pass.
-    bypassed: bool,
-    /// Transactions that rules keep out of the records.
-    unlogged: Vec<u64>,
-    /// What detection remembers.
-    detection: FlowMemory,
-}
-
 /// Sink of one worker.
 #[derive(Debug)]
 pub(crate) struct Reporter<O> {
@@ -57,7 +44,7 @@ pub(crate) struct Reporter<O> {
     matches: Vec<signature::Match>,
     store: Option<Store>,
     apps: AppFigures,
-    memory: Vec<Memory>,
+    memory: Memories,
     /// What the flow at hand spoke first, when it has changed since.
     original: Option<net::Protocol>,
     /// SSH records have fingerprints.
@@ -101,7 +88,7 @@ impl<O: Output> Reporter<O> {
             matches: Vec::new(),
             store,
             apps: AppFigures::default(),
-            memory: Vec::new(),
+            memory: Memories::default(),
             packet: 0,
             ts: 0,
         }
@@ -151,12 +138,12 @@ impl<O: Output> Reporter<O> {
     }
 
     fn memory(&mut self, flow: &Flow) -> &mut Memory {
-        memory_of(&mut self.memory, flow)
+        self.memory.of(flow)
     }
 
     /// Adds what rules have noted about a flow.
     fn noted(&self, flow: &Flow, record: &mut O::Record) {
-        let memory = self.memory.get(flow.slot()).filter(|memory| memory.flow == flow.id().0);
+        let memory = self.memory.get(flow);
         if memory.is_none_or(|memory| !memory.detection.has_bits()) {
             return;
         }
@@ -172,8 +159,7 @@ impl<O: Output> Reporter<O> {
             return;
         }
         if let Some(detector) = &self.detector
-            && let Some(memory) = self.memory.get(flow.slot())
-            && memory.flow == flow.id().0
+            && let Some(memory) = self.memory.get(flow)
         {
             eve::noted(memory.detection.bits(detector.rules()), into);
         }
@@ -198,7 +184,7 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
-        if self.memory(flow).unlogged.contains(&tx.id) {
+        if self.memory.of(flow).is_unlogged(tx.id) {
             return;
         }
         let (encrypted, handling) = match &tx.record {
@@ -454,20 +440,6 @@ impl<O: Output> Reporter<O> {
     }
 }
 
-/// What is remembered of a flow, in the table beside the engine's slab.
-fn memory_of<'a>(table: &'a mut Vec<Memory>, flow: &Flow) -> &'a mut Memory {
-    let slot = flow.slot();
-    if slot >= table.len() {
-        table.resize_with(slot.saturating_add(1), Memory::default);
-    }
-    // The table was just made long enough.
-    let memory = &mut table[slot];
-    if memory.flow != flow.id().0 {
-        *memory = Memory { flow: flow.id().0, ..Memory::default() };
-    }
-    memory
-}
-
 /// Nothing more comes of a transaction.
 fn is_complete(tx: &Transaction) -> bool {
     tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient)
@@ -476,7 +448,7 @@ fn is_complete(tx: &Transaction) -> bool {
 impl<O: Output> Sink for Reporter<O> {
     fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>) {
         if let Some(detector) = &self.detector {
-            detector.chunk(&mut memory_of(&mut self.memory, flow).detection, chunk);
+            detector.chunk(&mut self.memory.of(flow).detection, chunk);
         }
     }
 
@@ -508,10 +480,10 @@ impl<O: Output> Sink for Reporter<O> {
         self.source = FROM_END;
         self.apps.flow(flow.protocol(), flow.proto() == 6, transactions.created());
         if let Some(detector) = &mut self.detector {
-            let memory = memory_of(&mut self.memory, flow);
+            let memory = self.memory.of(flow);
             self.matches.clear();
             self.matches.extend_from_slice(detector.end(flow, transactions, &mut memory.detection));
-            alerts::keep_out(&mut self.matches, &mut memory.unlogged);
+            alerts::keep_out(&mut self.matches, memory);
             alerts::keep_files(&mut self.store, detector, flow);
             if !self.matches.is_empty() {
                 flow.set_alerted();

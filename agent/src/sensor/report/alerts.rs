@@ -6,7 +6,8 @@ use net::engine::InFlow;
 use net::{Direction, Flow, Packet};
 use signature::MatchSource;
 
-use super::{FROM_END, Output, Reporter, memory_of, tx_object};
+use super::memory::Memory;
+use super::{FROM_END, Output, Reporter, tx_object};
 use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
@@ -20,7 +21,7 @@ impl<O: Output> Reporter<O> {
         let Some(detector) = &mut self.detector else { return };
         let found = match &place {
             Some(place) => {
-                let memory = memory_of(&mut self.memory, place.flow);
+                let memory = self.memory.of(place.flow);
                 let at = detect::Place {
                     flow: place.flow,
                     dir: place.dir,
@@ -46,8 +47,7 @@ impl<O: Output> Reporter<O> {
         self.matches.extend_from_slice(detector.found());
         let tagged = detector.is_tagged();
         if let Some(place) = &place {
-            let unlogged = &mut memory_of(&mut self.memory, place.flow).unlogged;
-            keep_out(&mut self.matches, unlogged);
+            keep_out(&mut self.matches, self.memory.of(place.flow));
             if self.matches.is_empty() {
                 return;
             }
@@ -132,7 +132,7 @@ impl<O: Output> Reporter<O> {
                         if flow.proto() == 6 && hit.source != MatchSource::Packet =>
                     {
                         let dir = hit.direction.map_or(dir, our_direction);
-                        let memory = self.memory.get(flow.slot());
+                        let memory = self.memory.get(flow);
                         memory.map(|m| m.detection.evidence(dir, options.alert_payload_size))
                     }
                     _ => None,
@@ -188,18 +188,12 @@ fn newest(transactions: &TxList, dir: Direction) -> Option<&Transaction> {
     transactions.changed().filter(|(_, of)| *of == dir).map(|(tx, _)| tx).last()
 }
 
-/// Most transactions of a flow that are remembered as kept out of the records.
-const MAX_UNLOGGED: usize = 1_024;
-
 /// Takes matches that are no alerts but keep a transaction out of the records.
-pub(super) fn keep_out(matches: &mut Vec<signature::Match>, unlogged: &mut Vec<u64>) {
+pub(super) fn keep_out(matches: &mut Vec<signature::Match>, memory: &mut Memory) {
     matches.retain(|hit| {
         let config = hit.action == signature::Action::Config;
         if let Some(tx) = hit.tx.filter(|_| config) {
-            if unlogged.len() >= MAX_UNLOGGED {
-                unlogged.remove(0);
-            }
-            unlogged.push(tx);
+            memory.unlogged.get_or_insert_default().add(tx);
         }
         !config
     });
