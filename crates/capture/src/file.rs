@@ -339,7 +339,8 @@ impl FileReader {
             self.block_body(order.u32(length), 8, position)?;
             let Format::Pcapng(section) = &mut self.format else { return Ok(None) };
             // The length at the block's end is no part of what it says.
-            let body = self.window.taken().split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
+            let body =
+                self.window.taken().split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
             match section.block(order.u32(kind), body) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
