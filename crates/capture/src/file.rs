@@ -95,6 +95,18 @@ impl Order {
             Self::Big => u32::from_be_bytes(bytes),
         }
     }
+
+    /// Four numbers in a row.
+    fn words(self, bytes: [u8; 16]) -> [u32; 4] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(|word| self.u32(word))
+    }
+}
+
+/// Microseconds since the epoch.
+fn moment(seconds: u32, fraction: u32, nanoseconds: bool) -> i64 {
+    let fraction = if nanoseconds { fraction.wrapping_div(1000) } else { fraction };
+    i64::from(seconds).saturating_mul(1_000_000).saturating_add(i64::from(fraction))
 }
 
 /// Numbers of one record, in the file's byte order.
@@ -258,6 +270,9 @@ impl FileReader {
         };
         let position = self.position;
         self.begin = position;
+        if let Some(found) = self.whole_record() {
+            return Ok(Some(found));
+        }
         if !self.fill(usize::saturating_add(16, extra), "record header")? {
             return Ok(None);
         }
@@ -270,13 +285,28 @@ impl FileReader {
         if length > MAX_RECORD {
             return Err(FileError::Corrupt { position, what: "record length" });
         }
-        let fraction = if nanoseconds { fraction.wrapping_div(1000) } else { fraction };
         let len = usize::try_from(length).unwrap_or(usize::MAX);
         if !self.fill(len, "packet")? && len > 0 {
             return Err(FileError::Truncated { position, what: "packet" });
         }
-        let ts = i64::from(seconds).saturating_mul(1_000_000).saturating_add(i64::from(fraction));
+        let ts = moment(seconds, fraction, nanoseconds);
         Ok(Some(Found { ts, interface: 0, wire_len, link, start: 0, len }))
+    }
+
+    /// A record as most are: of the usual form, and all of it read already.
+    #[inline]
+    fn whole_record(&mut self) -> Option<Found> {
+        let Format::Pcap { order, nanoseconds, link, extra: 0 } = self.format else { return None };
+        let (header, rest) = self.window.rest().split_first_chunk::<16>()?;
+        let [seconds, fraction, length, wire_len] = order.words(*header);
+        let len = usize::try_from(length).ok()?;
+        if length > MAX_RECORD || len > rest.len() {
+            return None;
+        }
+        self.window.pass(16, len);
+        self.position = self.position.saturating_add(16).saturating_add(u64::from(length));
+        let ts = moment(seconds, fraction, nanoseconds);
+        Some(Found { ts, interface: 0, wire_len, link, start: 0, len })
     }
 
     /// The rest of a section header block whose type was read.

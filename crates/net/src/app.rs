@@ -59,6 +59,7 @@ mod dns_tests;
 mod tests;
 
 pub use protocol::Protocol;
+pub(crate) use transaction::Spare;
 pub use transaction::{Event, Record, Transaction, TxList};
 
 use crate::flow::{Direction, PerDirection};
@@ -195,16 +196,6 @@ impl AppConfig {
     }
 }
 
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Probing,
-    Parsing(Box<dyn AppParser>),
-    /// Known, but its payload is not parsed.
-    Passive,
-    Failed,
-}
-
 /// What a flow's payload needs to know of the flow.
 #[derive(Clone, Copy, Debug)]
 pub struct AppContext<'a> {
@@ -228,7 +219,10 @@ struct Probing {
 /// few of them need is somewhere else.
 #[derive(Debug, Default)]
 pub struct AppLayer {
-    state: State,
+    /// None while the protocol is looked for, and when what follows is not parsed.
+    parser: Option<Box<dyn AppParser>>,
+    /// The protocol is known, or there is none: nothing is looked for any more.
+    decided: bool,
     protocol: Protocol,
     gave_up: PerDirection<bool>,
     reversed: bool,
@@ -246,7 +240,7 @@ impl AppLayer {
             return;
         }
         self.protocol = Protocol::FtpData;
-        self.state = State::Parsing(Box::new(ftp::DataParser::new(transfer, &config.files)));
+        self.decide(Some(Box::new(ftp::DataParser::new(transfer, &config.files))));
     }
 
     /// The flow that was announced by this one's newest bytes.
@@ -284,10 +278,11 @@ impl AppLayer {
         if bytes.is_empty() {
             return;
         }
-        match &mut self.state {
-            State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
-            State::Probing => self.probe(dir, bytes, cx),
-            State::Parsing(parser) => {
+        match &mut self.parser {
+            None if self.decided => {}
+            None if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
+            None => self.probe(dir, bytes, cx),
+            Some(parser) => {
                 if self.txs.sides.is_new(dir) {
                     self.txs.sides.look(dir, bytes, cx);
                 }
@@ -306,36 +301,32 @@ impl AppLayer {
                     self.switch(dir, switch, cx);
                 }
             }
-            State::Passive | State::Failed => {}
         }
     }
 
     /// Bytes are missing in one direction.
     pub fn gap(&mut self, dir: Direction, missing: u64) {
-        match &mut self.state {
-            State::Probing => {
+        match &mut self.parser {
+            None if self.decided => {}
+            None => {
                 *self.gave_up.get_mut(dir) = true;
                 self.txs.sides.event(sides::SKIPPED);
                 if !self.seen(dir).is_empty() {
                     self.skip(dir, missing);
                 }
             }
-            State::Parsing(parser) => {
+            Some(parser) => {
                 parser.gap(dir, missing, &mut self.txs);
                 self.cut_frames(dir);
             }
-            State::Passive | State::Failed => {}
         }
     }
 
     /// Nothing more will come in one direction.
     pub fn end(&mut self, dir: Direction) {
-        match &mut self.state {
-            State::Parsing(parser) => {
-                parser.end(dir, &mut self.txs);
-                self.cut_frames(dir);
-            }
-            State::Probing | State::Passive | State::Failed => {}
+        if let Some(parser) = &mut self.parser {
+            parser.end(dir, &mut self.txs);
+            self.cut_frames(dir);
         }
     }
 
@@ -350,7 +341,7 @@ impl AppLayer {
         self.end(Direction::ToServer);
         self.end(Direction::ToClient);
         self.txs.complete_all();
-        if matches!(self.state, State::Probing) && self.has_seen_any() {
+        if !self.decided && self.has_seen_any() {
             self.fail();
         }
     }
@@ -367,10 +358,21 @@ impl AppLayer {
         self.txs.settle(inspected);
     }
 
+    /// Takes over spare room for what comes with this packet.
+    pub(crate) fn lend(&mut self, spare: &mut Spare) {
+        self.txs.lend(spare);
+    }
+
+    /// Gives free room to other flows.
+    pub(crate) fn give_back(&mut self, spare: &mut Spare) {
+        self.txs.give_back(spare);
+    }
+
     /// The flow is over but for its record: gives back what parsing needed.
     pub(crate) fn retire(&mut self) {
-        if matches!(self.state, State::Parsing(_)) && self.txs.is_empty() {
-            self.state = State::Passive;
+        if self.txs.is_empty() {
+            // Without a parser while still looking, there is nothing to give back.
+            self.parser = None;
         }
     }
 
@@ -380,8 +382,12 @@ impl AppLayer {
         buffered || self.gave_up.to_server || self.gave_up.to_client
     }
 
+    fn decide(&mut self, parser: Option<Box<dyn AppParser>>) {
+        (self.parser, self.decided) = (parser, true);
+    }
+
     fn fail(&mut self) {
-        self.state = State::Failed;
+        self.decide(None);
         self.protocol = Protocol::Failed;
         self.probing = None;
     }
@@ -488,7 +494,7 @@ impl AppLayer {
         self.txs.sides.begin(protocol, dir, cx);
         self.protocol = protocol;
         self.txs.set_limit(cx.config.max_transactions);
-        self.state = parser_of(protocol, cx).map_or(State::Passive, State::Parsing);
+        self.decide(parser_of(protocol, cx));
         if cx.config.frames {
             let at = self.frames.take().map(|frames| frames.position()).unwrap_or_default();
             self.frames = frame::Frames::new(protocol, cx.transport, at).map(Box::new);
@@ -502,7 +508,7 @@ impl AppLayer {
                 self.gap(side, skipped);
             }
         }
-        if !matches!(self.state, State::Probing) {
+        if self.decided {
             self.probing = None;
         }
     }
@@ -516,7 +522,7 @@ impl AppLayer {
         }
         if to.is_some_and(|protocol| !cx.config.is_enabled(protocol)) {
             // What follows is not looked at; the flow stays what it was.
-            self.state = State::Passive;
+            self.decide(None);
             return;
         }
         self.txs.original.get_or_insert(self.protocol);
@@ -525,13 +531,13 @@ impl AppLayer {
             Protocol::Smtp | Protocol::Ftp | Protocol::Ldap | Protocol::Pop3 => Some(Protocol::Tls),
             _ => to,
         };
-        self.state = State::Probing;
+        (self.parser, self.decided) = (None, false);
         self.probing = None;
         self.gave_up = PerDirection::default();
         if let Some(protocol) = to {
             self.begin(protocol, dir, cx);
             if let Some(parser) = parser {
-                self.state = State::Parsing(parser);
+                self.decide(Some(parser));
             }
         }
         for side in [dir.reverse(), dir] {

@@ -16,8 +16,8 @@ mod tests;
 
 pub use config::{Config, EventCounts, Stats};
 
-use crate::app::TxList;
 use crate::app::expect::Expectations;
+use crate::app::{Spare, TxList};
 use crate::decode::{Ip, LinkType, MAX_TUNNEL_DEPTH, Packet, Transport};
 use crate::defrag::Defrag;
 use crate::flow::{Direction, EndReason, Flow, FlowKey, FlowTable};
@@ -78,6 +78,7 @@ pub struct Engine {
     expected: Expectations,
     stats: Stats,
     none: TxList,
+    spare: Spare,
 }
 
 impl Engine {
@@ -92,6 +93,7 @@ impl Engine {
             expected: Expectations::default(),
             stats: Stats::default(),
             none: TxList::default(),
+            spare: Spare::default(),
             config,
         }
     }
@@ -229,6 +231,7 @@ impl Engine {
             budget: &mut self.budget,
             expected: &mut self.expected,
             stats: &mut self.stats,
+            spare: &mut self.spare,
         };
         let (dir, in_stream) = match packet.transport {
             Transport::Tcp(tcp) if packet.checksum_ok => work.tcp(flow, dir, packet, &tcp, sink),
@@ -248,6 +251,7 @@ impl Engine {
             if !one_way && flow.is_over() {
                 cold.app.retire();
             }
+            cold.app.give_back(&mut self.spare);
         }
         flow.cold = cold;
     }
@@ -308,6 +312,7 @@ impl Engine {
                 budget: &mut self.budget,
                 expected: &mut self.expected,
                 stats: &mut self.stats,
+                spare: &mut self.spare,
             };
             work.end(flow, sink);
             let cold = flow.cold.take();

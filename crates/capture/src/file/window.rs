@@ -48,6 +48,19 @@ impl Window {
         self.bytes.get(self.taken..self.next).unwrap_or_default()
     }
 
+    /// What was read and not handed out yet.
+    #[inline]
+    pub(super) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.next..self.end).unwrap_or_default()
+    }
+
+    /// Hands out `n` bytes of the [`Self::rest`] after those that are skipped.
+    #[inline]
+    pub(super) fn pass(&mut self, skipped: usize, n: usize) {
+        self.taken = self.next.saturating_add(skipped).min(self.end);
+        self.next = self.taken.saturating_add(n).min(self.end);
+    }
+
     /// Reads until `n` bytes are there, or no more come.
     #[cold]
     fn read_on(&mut self, n: usize) -> io::Result<()> {

@@ -15,6 +15,8 @@ const MAX_NAME: usize = 1025;
 const MAX_RECORDS: usize = 1000;
 /// Records that room is made for before the first is read; the header may promise what it likes.
 const ROOM: usize = 4;
+/// Records of a section whose room is kept for the next message.
+const KEPT: usize = 16;
 
 /// A name as text, dots between labels. Most are short enough to stand where they are, without a place of their own.
 pub type Name = smallvec::SmallVec<[u8; 40]>;
@@ -103,6 +105,19 @@ impl Message {
     #[must_use]
     pub fn is_response(&self) -> bool {
         self.flags & 0x8000 != 0
+    }
+
+    /// Empties it and keeps its room for the next one; false where that is more than most need.
+    pub(super) fn empty(&mut self) -> bool {
+        let Self { queries, answers, authorities, additionals, .. } = self;
+        let sections = [answers, authorities, additionals];
+        if queries.capacity() > KEPT || sections.iter().any(|section| section.capacity() > KEPT) {
+            return false;
+        }
+        queries.clear();
+        sections.into_iter().for_each(Vec::clear);
+        (self.cut, self.trailing) = (false, 0);
+        true
     }
 
     /// Operation code.
@@ -382,7 +397,7 @@ fn compressed_name<'a>(message: &'a [u8], c: &mut Cursor<'a>) -> Option<Name> {
 
 /// A message by itself, from a datagram or a stream.
 fn message(dir: Direction, bytes: &[u8], txs: &mut TxList) {
-    let mut message = Box::<Message>::default();
+    let mut message = txs.empty_message();
     let Some(whole) = read(bytes, &mut message) else { return };
     let side = if message.is_response() { Direction::ToClient } else { Direction::ToServer };
     let z = message.flags & 0x0040 != 0;

@@ -228,10 +228,20 @@ impl Transaction {
     }
 }
 
+/// Most transactions that spare room is kept for.
+const SPARE: usize = 4;
+
+/// Room for transactions that goes from flow to flow: nearly all of them are there for one packet, and what is
+/// allocated for each packet anew is seldom in the processor's cache.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    list: Vec<Transaction>,
+    message: Option<Box<dns::Message>>,
+}
+
 /// The open transactions of a flow, oldest first.
 #[derive(Debug)]
 pub struct TxList {
-    /// Without room of its own while it is empty: most flows have a transaction for one packet at a time.
     list: Vec<Transaction>,
     next_id: u64,
     limit: u32,
@@ -242,6 +252,8 @@ pub struct TxList {
     /// Frames that were not looked at yet.
     pub(super) frames: Option<Box<super::frame::Found>>,
     pub(super) sides: super::sides::Sides,
+    /// Room for the next message, see [`Spare`].
+    message: Option<Box<dns::Message>>,
 }
 
 impl Default for TxList {
@@ -255,6 +267,7 @@ impl Default for TxList {
             original: None,
             frames: None,
             sides: super::sides::Sides::default(),
+            message: None,
         }
     }
 }
@@ -273,6 +286,43 @@ impl TxList {
     /// True when no transaction is open.
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Takes over spare room, until [`Self::give_back`].
+    #[inline]
+    pub(crate) fn lend(&mut self, spare: &mut Spare) {
+        if self.list.capacity() == 0 {
+            std::mem::swap(&mut self.list, &mut spare.list);
+        }
+        self.message = spare.message.take();
+    }
+
+    /// Gives room that is free to other flows. After it an empty list has no room of its own.
+    #[inline]
+    pub(crate) fn give_back(&mut self, spare: &mut Spare) {
+        if self.list.is_empty() && self.list.capacity() > 0 {
+            let list = std::mem::take(&mut self.list);
+            if list.capacity() <= SPARE {
+                spare.list = list;
+            }
+        }
+        if let Some(message) = self.message.take() {
+            spare.message = Some(message);
+        }
+    }
+
+    /// An empty message.
+    pub(super) fn empty_message(&mut self) -> Box<dns::Message> {
+        self.message.take().unwrap_or_default()
+    }
+
+    /// The last transaction is over: what can be used again is kept.
+    fn recycle(&mut self) {
+        if let Some(Transaction { record: Record::Dns(mut message), .. }) = self.list.pop()
+            && message.empty()
+        {
+            self.message = Some(message);
+        }
     }
 
     fn limit(&self) -> usize {
@@ -422,7 +472,7 @@ impl TxList {
         self.any_uninspected = false;
         match self.list.as_slice() {
             [] => {}
-            [tx] if inspected.is_none() && tx.both_complete() => self.list = Vec::new(),
+            [tx] if inspected.is_none() && tx.both_complete() => self.recycle(),
             _ => self.settle_each(inspected),
         }
     }
@@ -443,13 +493,8 @@ impl TxList {
             // Without a packet of the direction that is waited for, the limit holds nevertheless.
             tx.both_complete() && (!tx.waits() || open.saturating_sub(*at) > limit)
         });
-        match done.count() {
-            0 => {}
-            all if all == open => self.list = Vec::new(),
-            some => {
-                self.list.drain(..some);
-            }
-        }
+        let done = done.count();
+        self.list.drain(..done);
         // One that stays open for long (a file) does not hold those after it.
         if self.list.len() > HELD {
             let full = self.list.len() > limit;

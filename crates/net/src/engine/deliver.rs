@@ -3,7 +3,7 @@
 use super::{Config, Sink, Stats};
 use crate::app::detect::Transport;
 use crate::app::expect::Expectations;
-use crate::app::{AppContext, AppLayer, Protocol};
+use crate::app::{AppContext, AppLayer, Protocol, Spare};
 use crate::decode::{Packet, Tcp, tcp_flags};
 use crate::flow::tcp::{Rules, TcpState, Verdict};
 use crate::flow::{Cold, Direction, Flow};
@@ -16,6 +16,7 @@ pub(super) struct Work<'a> {
     pub(super) budget: &'a mut Budget,
     pub(super) expected: &'a mut Expectations,
     pub(super) stats: &'a mut Stats,
+    pub(super) spare: &'a mut Spare,
 }
 
 /// A flow and its cold part, taken out of it.
@@ -85,6 +86,7 @@ impl Work<'_> {
             flow.cold = Some(cold);
         }
         let Some(mut cold) = flow.cold.take() else { return (dir, false) };
+        cold.app.lend(self.spare);
         if is_syn {
             cold.half(dir).start(seq);
         }
@@ -227,6 +229,7 @@ impl Work<'_> {
         }
         let cx = context(self.config, flow, Transport::Udp);
         let cold = flow.cold.get_or_insert_default();
+        cold.app.lend(self.spare);
         cold.app.data(dir, packet.payload, &cx);
         let reversed = cold.app.take_reversed();
         flow.protocol = cold.app.protocol();

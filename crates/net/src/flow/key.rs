@@ -6,19 +6,30 @@ use crate::cursor::Cursor;
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
 /// Addresses in byte order, ports with them, protocol, VLAN tags.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct FlowKey {
     low: [u8; 16],
     high: [u8; 16],
-    low_port: u16,
-    high_port: u16,
-    vlan: [u16; 3],
-    proto: u8,
-    /// Version of IP in the lowest bit, depth in tunnels above it: the key has no byte to spare.
-    kind: u8,
+    rest: Rest,
 }
 
+/// Bytes beside the addresses, in the order of the machine: ports of both ends, protocol, kind, VLAN tags
+/// from the innermost out. Together, so that comparison and hash read them in two words. Kind is the version
+/// of IP in the lowest bit and the depth in tunnels above it.
+type Rest = [u8; 12];
+
 const IS_V6: u8 = 1;
+
+impl std::fmt::Debug for FlowKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlowKey")
+            .field("low", &self.low())
+            .field("high", &self.high())
+            .field("proto", &self.proto())
+            .field("vlan", &self.vlan())
+            .finish_non_exhaustive()
+    }
+}
 
 impl PartialEq for FlowKey {
     fn eq(&self, other: &Self) -> bool {
@@ -51,39 +62,41 @@ impl FlowKey {
         let (a, b) = ((bits(src.0), src.1), (bits(dst.0), dst.1));
         let source_is_low = a <= b;
         let (low, high) = if source_is_low { (a, b) } else { (b, a) };
-        let tag = |n: usize| vlan.get(n).copied().unwrap_or(0);
-        let key = Self {
-            low: low.0.to_be_bytes(),
-            high: high.0.to_be_bytes(),
-            low_port: low.1,
-            high_port: high.1,
-            vlan: [tag(0), tag(1), tag(2)],
-            proto,
-            kind: u8::from(src.0.is_ipv6()),
+        let [a, b] = low.1.to_ne_bytes();
+        let [c, d] = high.1.to_ne_bytes();
+        let [[e, f], [g, h], [i, j]] = match vlan {
+            [] => [[0; 2]; 3],
+            _ => [2, 1, 0].map(|n| vlan.get(n).copied().unwrap_or(0).to_ne_bytes()),
         };
-        (key, source_is_low)
+        let kind = u8::from(src.0.is_ipv6());
+        let rest = [a, b, c, d, proto, kind, e, f, g, h, i, j];
+        (Self { low: low.0.to_be_bytes(), high: high.0.to_be_bytes(), rest }, source_is_low)
     }
 
     /// All of it in a few wide words: field by field, comparison and hash cost more than what they find.
     fn words(&self) -> (u128, u128, u64, u32) {
-        let [a, b] = self.low_port.to_ne_bytes();
-        let [c, d] = self.high_port.to_ne_bytes();
-        let [[e, f], [g, h], [i, j]] = self.vlan.map(u16::to_ne_bytes);
+        let [a, b, c, d, e, f, g, h, rest @ ..] = self.rest;
         (
             u128::from_le_bytes(self.low),
             u128::from_le_bytes(self.high),
-            u64::from_ne_bytes([a, b, c, d, self.proto, self.kind, i, j]),
-            u32::from_ne_bytes([e, f, g, h]),
+            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            u32::from_ne_bytes(rest),
         )
+    }
+
+    fn kind(&self) -> u8 {
+        let [_, _, _, _, _, kind, ..] = self.rest;
+        kind
     }
 
     /// The key without what is not to keep flows apart.
     #[must_use]
     pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
         // Depths are few: MAX_TUNNEL_DEPTH.
-        self.kind = (self.kind & IS_V6) | (depth.unwrap_or(0) << 1);
+        let [_, _, _, _, _, kind, tags @ ..] = &mut self.rest;
+        *kind = (*kind & IS_V6) | (depth.unwrap_or(0) << 1);
         if !vlan {
-            self.vlan = [0; 3];
+            *tags = [0; 6];
         }
         self
     }
@@ -110,41 +123,44 @@ impl FlowKey {
     /// IP protocol number.
     #[must_use]
     pub fn proto(&self) -> u8 {
-        self.proto
+        let [_, _, _, _, proto, ..] = self.rest;
+        proto
     }
 
     /// Lower endpoint.
     #[must_use]
     pub fn low(&self) -> (IpAddr, u16) {
-        (self.address(self.low), self.low_port)
+        (self.address(self.low), self.ports().0)
     }
 
     /// Higher endpoint.
     #[must_use]
     pub fn high(&self) -> (IpAddr, u16) {
-        (self.address(self.high), self.high_port)
+        (self.address(self.high), self.ports().1)
     }
 
     /// Ports of lower and higher endpoint.
     pub(super) fn ports(&self) -> (u16, u16) {
-        (self.low_port, self.high_port)
+        let [a, b, c, d, ..] = self.rest;
+        (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]))
     }
 
     /// True for ICMP messages of a type that nothing answers.
     #[must_use]
     pub(super) fn is_one_way(&self, icmp_type: u16) -> bool {
-        let is_icmp = if self.is_v6() { self.proto == 58 } else { self.proto == 1 };
+        let is_icmp = if self.is_v6() { self.proto() == 58 } else { self.proto() == 1 };
         is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6(), kind).is_none())
     }
 
     fn is_v6(&self) -> bool {
-        self.kind & IS_V6 != 0
+        self.kind() & IS_V6 != 0
     }
 
     /// VLAN tags, 0 for none.
     #[must_use]
     pub fn vlan(&self) -> [u16; 3] {
-        self.vlan
+        let [_, _, _, _, _, _, a, b, c, d, e, f] = self.rest;
+        [[e, f], [c, d], [a, b]].map(u16::from_ne_bytes)
     }
 
     fn address(&self, octets: [u8; 16]) -> IpAddr {

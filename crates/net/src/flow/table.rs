@@ -193,8 +193,13 @@ impl FlowTable {
 
     /// A flow that has timed out at `ts`, which is to be removed; looks at no more than `budget` timers,
     /// which it counts down.
+    #[inline]
     pub fn expired(&mut self, ts: i64, budget: &mut u32) -> Option<u32> {
         let now = ts.div_euclid(1_000_000);
+        if self.wheel.is_done(now) { None } else { self.turn(now, budget) }
+    }
+
+    fn turn(&mut self, now: i64, budget: &mut u32) -> Option<u32> {
         while *budget > 0 {
             let handle = self.wheel.poll(now)?;
             *budget = budget.saturating_sub(1);

@@ -36,16 +36,14 @@ impl Wheel {
         }
     }
 
-    /// The next entry that is due at `now` (a second), in time order.
+    /// Nothing is due at `now` (a second), nor will be in it.
     #[inline]
-    pub(super) fn poll(&mut self, now: i64) -> Option<Handle> {
-        if self.empty && self.at == Some(now) {
-            return None;
-        }
-        self.turn(now)
+    pub(super) fn is_done(&self, now: i64) -> bool {
+        self.empty && self.at == Some(now)
     }
 
-    fn turn(&mut self, now: i64) -> Option<Handle> {
+    /// The next entry that is due at `now` (a second), in time order.
+    pub(super) fn poll(&mut self, now: i64) -> Option<Handle> {
         let Some(mut at) = self.at else {
             self.at = Some(now);
             return None;
