@@ -27,6 +27,9 @@ const MAX_BLOCK: u32 = 16 << 20;
 /// Bytes that decompression is given at once. Files that are not compressed are read past it.
 const BUFFER: usize = 64 << 10;
 
+/// Frames that are looked at ahead of time.
+const AHEAD: u32 = 4;
+
 /// What is wrong with a capture file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -160,6 +163,8 @@ pub struct FileReader {
     /// Where the record being read begins.
     begin: u64,
     done: bool,
+    /// Where the next record to be looked at ahead of time begins, and how many were looked at.
+    ahead: (u64, u32),
 }
 
 impl std::fmt::Debug for FileReader {
@@ -204,7 +209,7 @@ impl FileReader {
     pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Result<Self, FileError> {
         let format = Format::Pcapng(Section::default());
         let window = Window::new(input);
-        let mut reader = Self { window, format, position: 0, begin: 0, done: false };
+        let mut reader = Self { window, format, position: 0, begin: 0, done: false, ahead: (0, 0) };
         if !reader.fill(4, "file header")? {
             return Err(FileError::Truncated { position: 0, what: "file header" });
         }
@@ -242,16 +247,12 @@ impl FileReader {
         if self.done {
             return Ok(None);
         }
-        let found = match self.format {
-            Format::Pcap { .. } => self.pcap_record(),
-            Format::Pcapng(_) => self.pcapng_frame(),
-        };
-        let found = match found {
-            Ok(Some(found)) => found,
-            other => {
-                self.done = true;
-                return other.map(|_| None);
-            }
+        let found = match self.whole_record() {
+            Some(found) => found,
+            None => match self.record()? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
         };
         let end = found.start.saturating_add(found.len);
         Ok(Some(Frame {
@@ -264,15 +265,43 @@ impl FileReader {
         }))
     }
 
+    /// Where the next frame is, however it is stored.
+    fn record(&mut self) -> Result<Option<Found>, FileError> {
+        let found = match self.format {
+            Format::Pcap { .. } => self.pcap_record(),
+            Format::Pcapng(_) => self.pcapng_frame(),
+        };
+        self.done = !matches!(found, Ok(Some(_)));
+        found
+    }
+
+    /// A frame after the next, when it was read already, with its link type: each is shown once, a few frames
+    /// before [`Self::next_frame`] gives it. For whoever wants to be prepared; pcap only.
+    pub fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        let Format::Pcap { order, link, extra: 0, .. } = self.format else { return None };
+        let (mut at, mut count) = self.ahead;
+        if at < self.position {
+            (at, count) = (self.position, 0);
+        }
+        if count >= AHEAD {
+            return None;
+        }
+        let skipped = usize::try_from(at.saturating_sub(self.position)).ok()?;
+        let (header, rest) = self.window.rest().get(skipped..)?.split_first_chunk::<16>()?;
+        let [_, _, length, _] = order.words(*header);
+        let frame = rest.get(..usize::try_from(length).ok()?)?;
+        let next = at.saturating_add(16).saturating_add(u64::from(length));
+        self.ahead = (next, count.saturating_add(1));
+        Some((link, frame))
+    }
+
     fn pcap_record(&mut self) -> Result<Option<Found>, FileError> {
         let Format::Pcap { order, nanoseconds, link, extra } = self.format else {
             return Ok(None);
         };
         let position = self.position;
         self.begin = position;
-        if let Some(found) = self.whole_record() {
-            return Ok(Some(found));
-        }
+        self.ahead.1 = self.ahead.1.saturating_sub(1);
         if !self.fill(usize::saturating_add(16, extra), "record header")? {
             return Ok(None);
         }
@@ -303,6 +332,7 @@ impl FileReader {
         if length > MAX_RECORD || len > rest.len() {
             return None;
         }
+        self.ahead.1 = self.ahead.1.saturating_sub(1);
         self.window.pass(16, len);
         self.position = self.position.saturating_add(16).saturating_add(u64::from(length));
         let ts = moment(seconds, fraction, nanoseconds);

@@ -3,6 +3,7 @@
 //! decode, defragment, find the flow, put the stream in order, parse; then the [`Sink`] sees the
 //! packet together with what it made known. Packets inside tunnels follow their outer packet.
 
+mod ahead;
 mod clock;
 mod config;
 mod deliver;
@@ -63,6 +64,9 @@ pub trait Sink {
     fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>);
     /// A packet, after everything it carries was parsed.
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>);
+    /// A packet of the flow in that slot may be about to come: a sink that keeps something of flows can have
+    /// it fetched, see [`Engine::look_ahead`].
+    fn upcoming(&mut self, _slot: usize) {}
     /// A flow has ended; its transactions are complete as they are.
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason);
 }
@@ -79,6 +83,7 @@ pub struct Engine {
     stats: Stats,
     none: TxList,
     spare: Spare,
+    ahead: ahead::Ahead,
 }
 
 impl Engine {
@@ -94,6 +99,7 @@ impl Engine {
             stats: Stats::default(),
             none: TxList::default(),
             spare: Spare::default(),
+            ahead: ahead::Ahead::default(),
             config,
         }
     }
@@ -149,6 +155,7 @@ impl Engine {
         // Where room is short there is no time for doubts.
         let ts = if self.flows.is_full() { self.clock.set(ts) } else { self.clock.packet(ts) };
         while let Some(slot) = self.flows.expired(ts, &mut budget) {
+            self.look_at_timers(sink);
             self.end_flow(slot, EndReason::Timeout, sink);
         }
     }

@@ -28,6 +28,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// For another flow.
+    #[inline(never)]
+    fn begin(&mut self, flow: u64) {
+        *self = Self { flow, ..Self::default() };
+    }
+
     /// True when rules keep a transaction out of the records.
     pub(super) fn is_unlogged(&self, tx: u64) -> bool {
         self.unlogged.as_ref().is_some_and(|unlogged| unlogged.0.contains(&tx))
@@ -76,9 +82,18 @@ impl Memories {
         // There are pieces up to this one, and all of them are whole.
         let memory = &mut self.pieces[piece][at];
         if memory.flow != flow.id().0 {
-            *memory = Memory { flow: flow.id().0, ..Memory::default() };
+            memory.begin(flow.id().0);
         }
         memory
+    }
+
+    /// Has what is remembered of the flow in a slot in the processor's cache.
+    #[inline]
+    pub(super) fn fetch(&self, slot: usize) {
+        let piece = self.pieces.get(slot >> PIECE.trailing_zeros());
+        if let Some(memory) = piece.and_then(|piece| piece.get(slot % PIECE)) {
+            net::prefetch::prefetch(memory);
+        }
     }
 
     #[cold]

@@ -58,6 +58,14 @@ impl Index {
         }
     }
 
+    /// Has the place where a hash is looked for first in the processor's cache.
+    #[inline]
+    pub(super) fn fetch(&self, hash: u32) {
+        if let Some(place) = self.places.get(self.home(hash)) {
+            crate::prefetch::prefetch(place);
+        }
+    }
+
     /// Adds a slot that is not there yet.
     pub(super) fn insert(&mut self, hash: u32, slot: u32) {
         // At most five of eight places are taken: searches end within a line or two.

@@ -3,6 +3,7 @@
 //! One long array would be copied as it grows, and be there twice while it is.
 
 use super::Flow;
+use crate::prefetch::prefetch;
 
 /// Flows of a piece, a power of two.
 const PIECE: usize = 1024;
@@ -38,6 +39,19 @@ impl Slab {
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Flow> {
         let (piece, at) = split(slot);
         self.pieces.get_mut(piece)?.get_mut(at)?.as_mut()
+    }
+
+    /// Asks for a place ahead of time.
+    pub(super) fn prefetch(&self, slot: u32) {
+        let (piece, at) = split(slot);
+        if let Some(place) = self.pieces.get(piece).and_then(|piece| piece.get(at)) {
+            prefetch(place);
+        }
+    }
+
+    /// The place that will be used next, when one is free.
+    pub(super) fn next_free(&self) -> Option<u32> {
+        self.free.last().copied()
     }
 
     /// Takes in a flow that is made for its place; `None` when all numbers are taken.

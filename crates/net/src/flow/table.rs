@@ -113,6 +113,27 @@ impl FlowTable {
         u32::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0)
     }
 
+    /// Fetches the place of a key in the index; its hash, for [`Self::likely`].
+    pub(crate) fn fetch(&self, key: &FlowKey) -> u32 {
+        let hash = self.hash(key);
+        self.index.fetch(hash);
+        hash
+    }
+
+    /// The slot of what is likely to be the flow of a hash; fetches the flow.
+    pub(crate) fn likely(&self, hash: u32) -> Option<u32> {
+        let slot = self.index.find(hash, |_| true)?;
+        self.slab.prefetch(slot);
+        Some(slot)
+    }
+
+    /// The slot that the next new flow will have, as far as there is one free; fetches it.
+    pub(crate) fn next_room(&self) -> Option<u32> {
+        let slot = self.slab.next_free()?;
+        self.slab.prefetch(slot);
+        Some(slot)
+    }
+
     /// Slot of the flow with this key.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
@@ -203,6 +224,9 @@ impl FlowTable {
         while *budget > 0 {
             let handle = self.wheel.poll(now)?;
             *budget = budget.saturating_sub(1);
+            if let Some(later) = self.wheel.ahead(2) {
+                self.slab.prefetch(later.slot);
+            }
             let flow = self.slab.get(handle.slot);
             let Some(flow) = flow.filter(|flow| flow.generation() == handle.generation) else {
                 continue;
@@ -214,6 +238,11 @@ impl FlowTable {
             self.wheel.schedule(deadline, handle);
         }
         None
+    }
+
+    /// The slot whose timer is looked at next.
+    pub(crate) fn next_timer(&self) -> Option<u32> {
+        self.wheel.ahead(0).map(|handle| handle.slot)
     }
 
     /// The flow of the highest slot, which is to be removed: for shutdown.

@@ -321,6 +321,22 @@ proptest! {
         prop_assert_eq!(u64::try_from(log.ended).unwrap(), engine.stats().flows);
     }
 
+    /// Without decoding a plain frame has the key that it has with decoding, and any bytes have one or none.
+    #[test]
+    fn the_key_of_a_plain_frame_is_that_of_its_packet(
+        ports in any::<(u16, u16)>(), server in any::<bool>(), any in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let dir = if server { Direction::ToServer } else { Direction::ToClient };
+        let frame = udp(dir, ports, b"x");
+        let options = crate::decode::DecodeOptions::default();
+        let packet = crate::Packet::decode(meta(0, frame.len()), &frame, options);
+        prop_assert_eq!(FlowKey::of_plain(&frame), FlowKey::of(&packet).map(|(key, _)| key));
+        let packet = crate::Packet::decode(meta(0, any.len()), &any, options);
+        if let (Some(plain), Some((key, _))) = (FlowKey::of_plain(&any), FlowKey::of(&packet)) {
+            prop_assert_eq!(plain, key);
+        }
+    }
+
     /// The key is the same from both ends and gives both ends back.
     #[test]
     fn keys_are_symmetric(a in any::<[u8; 4]>(), b in any::<[u8; 4]>(), ports in any::<(u16, u16)>(), proto in any::<u8>()) {

@@ -65,6 +65,12 @@ impl Wheel {
         }
     }
 
+    /// The entry that will come out after `n` others, if it is due in the same second.
+    pub(super) fn ahead(&self, n: usize) -> Option<Handle> {
+        let slot = self.slots.get(usize::try_from(self.at?.rem_euclid(SLOTS)).ok()?)?;
+        slot.iter().rev().nth(n).copied()
+    }
+
     fn slot_mut(&mut self, second: i64) -> Option<&mut Vec<Handle>> {
         self.slots.get_mut(usize::try_from(second.rem_euclid(SLOTS)).ok()?)
     }
