@@ -243,6 +243,7 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`] once, when the file is cut or damaged; then the end.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
         if self.done {
             return Ok(None);
@@ -266,6 +267,7 @@ impl FileReader {
     }
 
     /// Where the next frame is, however it is stored.
+    #[inline(never)]
     fn record(&mut self) -> Result<Option<Found>, FileError> {
         let found = match self.format {
             Format::Pcap { .. } => self.pcap_record(),

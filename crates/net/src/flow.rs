@@ -157,7 +157,7 @@ mod flag {
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Flow {
-    key: FlowKey,
+    key: key::Packed,
     flags: u8,
     /// Protocol found in the payload.
     pub(crate) protocol: Protocol,
@@ -182,7 +182,7 @@ const _: () = assert!(size_of::<Option<Flow>>() == 128);
 impl Flow {
     fn new(key: FlowKey, client_is_low: bool, id: FlowId, ts: i64) -> Self {
         Self {
-            key,
+            key: key::Packed::new(&key),
             flags: if client_is_low { flag::CLIENT_IS_LOW } else { 0 },
             protocol: Protocol::Unknown,
             tcp_flags: PerDirection::default(),
@@ -217,31 +217,32 @@ impl Flow {
 
     /// Its symmetric key.
     #[must_use]
-    pub fn key(&self) -> &FlowKey {
-        &self.key
+    #[inline]
+    pub fn key(&self) -> FlowKey {
+        self.key.key()
     }
 
     /// IP protocol number.
     #[must_use]
     pub fn proto(&self) -> u8 {
-        self.key.proto()
+        self.key().proto()
     }
 
     /// Address and port of the client; ICMP type for ICMP.
     #[must_use]
     pub fn client(&self) -> (IpAddr, u16) {
-        if self.has(flag::CLIENT_IS_LOW) { self.key.low() } else { self.key.high() }
+        if self.has(flag::CLIENT_IS_LOW) { self.key().low() } else { self.key().high() }
     }
 
     /// Address and port of the server.
     #[must_use]
     pub fn server(&self) -> (IpAddr, u16) {
-        if self.has(flag::CLIENT_IS_LOW) { self.key.high() } else { self.key.low() }
+        if self.has(flag::CLIENT_IS_LOW) { self.key().high() } else { self.key().low() }
     }
 
     /// Ports of client and server.
     pub(crate) fn ports(&self) -> (u16, u16) {
-        let (low, high) = self.key.ports();
+        let (low, high) = self.key().ports();
         if self.has(flag::CLIENT_IS_LOW) { (low, high) } else { (high, low) }
     }
 
@@ -300,7 +301,7 @@ impl Flow {
     /// True when both sides of a TCP connection have closed it: nothing that counts comes any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.key.proto() == 6 && self.tcp.is_over()
+        self.key().proto() == 6 && self.tcp.is_over()
     }
 
     /// Protocol found in the payload.
@@ -330,7 +331,7 @@ impl Flow {
     /// State as timeouts and the `flow` keyword see it.
     #[must_use]
     pub fn state(&self) -> FlowState {
-        if self.key.proto() == 6 {
+        if self.key().proto() == 6 {
             return self.tcp.state.flow_state();
         }
         if self.both_seen() { FlowState::Established } else { FlowState::New }
@@ -340,12 +341,12 @@ impl Flow {
     #[must_use]
     pub fn community_id(&self, seed: u16) -> String {
         let (client, server) = self.endpoints(Direction::ToServer);
-        let ends = if self.key.is_one_way(client.1) {
+        let ends = if self.key().is_one_way(client.1) {
             (client, server)
         } else {
-            (self.key.low(), self.key.high())
+            (self.key().low(), self.key().high())
         };
-        community::community_id(self.key.proto(), ends, seed)
+        community::community_id(self.key().proto(), ends, seed)
     }
 
     /// Number of transactions so far.

@@ -477,6 +477,7 @@ impl TxList {
         }
     }
 
+    #[inline(never)]
     fn settle_each(&mut self, inspected: Option<Direction>) {
         for tx in &mut self.list {
             tx.touched = PerDirection::default();

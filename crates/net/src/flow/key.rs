@@ -5,20 +5,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::cursor::Cursor;
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
-/// Addresses in byte order, ports with them, protocol, VLAN tags.
-#[derive(Clone, Copy)]
+/// Addresses in byte order, ports with them, protocol, VLAN tags: in a few wide words, since field by field
+/// comparison and hash cost more than what they find.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FlowKey {
-    low: [u8; 16],
-    high: [u8; 16],
-    rest: Rest,
+    /// Lower address as a number; one of IPv4 in the highest 32 bits.
+    low: u128,
+    /// Higher address.
+    high: u128,
+    /// From the lowest bits on: port of the lower and of the higher end, protocol, [kind](IS_V6), innermost
+    /// VLAN tag of three.
+    rest: u64,
+    /// The other VLAN tags, the outer one in the lower half.
+    vlan: u32,
 }
 
-/// Bytes beside the addresses, in the order of the machine: ports of both ends, protocol, kind, VLAN tags
-/// from the innermost out. Together, so that comparison and hash read them in two words. Kind is the version
-/// of IP in the lowest bit and the depth in tunnels above it.
-type Rest = [u8; 12];
-
-const IS_V6: u8 = 1;
+/// Kind is the version of IP in the lowest bit and the depth in tunnels above it.
+const IS_V6: u64 = 1 << KIND;
+const KIND: u32 = 40;
 
 impl std::fmt::Debug for FlowKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,78 +35,90 @@ impl std::fmt::Debug for FlowKey {
     }
 }
 
-impl PartialEq for FlowKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.words() == other.words()
+impl std::hash::Hash for FlowKey {
+    #[inline]
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        if self.is_v6() {
+            state.write_u128(self.low);
+            state.write_u128(self.high);
+            state.write_u64(self.rest);
+        } else {
+            // Only the highest bits of each address are used.
+            let ends = (self.low >> 96) | (self.high >> 96) << 32;
+            state.write_u128(ends | u128::from(self.rest) << 64);
+        }
+        state.write_u32(self.vlan);
     }
 }
 
-impl Eq for FlowKey {}
+/// A key as it is kept with its flow: without room between its parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed {
+    low: [u8; 16],
+    high: [u8; 16],
+    rest: [u8; 8],
+    vlan: [u8; 4],
+}
 
-impl std::hash::Hash for FlowKey {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let (low, high, rest, vlan) = self.words();
-        if self.is_v6() {
-            state.write_u128(low);
-            state.write_u128(high);
-            state.write_u64(rest);
-        } else {
-            // Only the first four bytes of each address are used.
-            let ends = (low & 0xffff_ffff) | ((high & 0xffff_ffff) << 32);
-            state.write_u128(ends | (u128::from(rest) << 64));
+impl Packed {
+    #[inline]
+    pub(super) fn new(key: &FlowKey) -> Self {
+        Self {
+            low: key.low.to_le_bytes(),
+            high: key.high.to_le_bytes(),
+            rest: key.rest.to_le_bytes(),
+            vlan: key.vlan.to_le_bytes(),
         }
-        state.write_u32(vlan);
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> FlowKey {
+        FlowKey {
+            low: u128::from_le_bytes(self.low),
+            high: u128::from_le_bytes(self.high),
+            rest: u64::from_le_bytes(self.rest),
+            vlan: u32::from_le_bytes(self.vlan),
+        }
     }
 }
 
 impl FlowKey {
     /// The key of two endpoints, and whether `src` became the low end.
     #[must_use]
+    #[inline]
     pub fn new(src: (IpAddr, u16), dst: (IpAddr, u16), proto: u8, vlan: &[u16]) -> (Self, bool) {
         let (a, b) = ((bits(src.0), src.1), (bits(dst.0), dst.1));
         let source_is_low = a <= b;
         let (low, high) = if source_is_low { (a, b) } else { (b, a) };
-        let [a, b] = low.1.to_ne_bytes();
-        let [c, d] = high.1.to_ne_bytes();
-        let [[e, f], [g, h], [i, j]] = match vlan {
-            [] => [[0; 2]; 3],
-            _ => [2, 1, 0].map(|n| vlan.get(n).copied().unwrap_or(0).to_ne_bytes()),
-        };
-        let kind = u8::from(src.0.is_ipv6());
-        let rest = [a, b, c, d, proto, kind, e, f, g, h, i, j];
-        (Self { low: low.0.to_be_bytes(), high: high.0.to_be_bytes(), rest }, source_is_low)
-    }
-
-    /// All of it in a few wide words: field by field, comparison and hash cost more than what they find.
-    fn words(&self) -> (u128, u128, u64, u32) {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = self.rest;
-        (
-            u128::from_le_bytes(self.low),
-            u128::from_le_bytes(self.high),
-            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-            u32::from_ne_bytes(rest),
-        )
-    }
-
-    fn kind(&self) -> u8 {
-        let [_, _, _, _, _, kind, ..] = self.rest;
-        kind
+        let tag = |n: usize| vlan.get(n).copied().unwrap_or(0);
+        let mut rest = u64::from(low.1) | u64::from(high.1) << 16 | u64::from(proto) << 32;
+        if src.0.is_ipv6() {
+            rest |= IS_V6;
+        }
+        let mut tags = 0;
+        if !vlan.is_empty() {
+            rest |= u64::from(tag(2)) << 48;
+            tags = u32::from(tag(0)) | u32::from(tag(1)) << 16;
+        }
+        (Self { low: low.0, high: high.0, rest, vlan: tags }, source_is_low)
     }
 
     /// The key without what is not to keep flows apart.
     #[must_use]
+    #[inline]
     pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
         // Depths are few: MAX_TUNNEL_DEPTH.
-        let [_, _, _, _, _, kind, tags @ ..] = &mut self.rest;
-        *kind = (*kind & IS_V6) | (depth.unwrap_or(0) << 1);
+        self.rest |= u64::from(depth.unwrap_or(0) & 0x7f) << KIND.saturating_add(1);
         if !vlan {
-            *tags = [0; 6];
+            self.rest &= 0xffff_ffff_ffff;
+            self.vlan = 0;
         }
         self
     }
 
     /// The key of a packet; `None` for packets that belong to no flow.
     #[must_use]
+    #[inline]
     pub fn of(p: &Packet<'_>) -> Option<(Self, bool)> {
         let (src_port, dst_port) = match &p.transport {
             Transport::None | Transport::Igmp(_) | Transport::Arp(_) => return None,
@@ -137,8 +153,9 @@ impl FlowKey {
 
     /// IP protocol number.
     #[must_use]
+    #[inline]
     pub fn proto(&self) -> u8 {
-        let [_, _, _, _, proto, ..] = self.rest;
+        let [_, _, _, _, proto, ..] = self.rest.to_le_bytes();
         proto
     }
 
@@ -155,9 +172,10 @@ impl FlowKey {
     }
 
     /// Ports of lower and higher endpoint.
+    #[inline]
     pub(super) fn ports(&self) -> (u16, u16) {
-        let [a, b, c, d, ..] = self.rest;
-        (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]))
+        let [a, b, c, d, ..] = self.rest.to_le_bytes();
+        (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
     }
 
     /// True for ICMP messages of a type that nothing answers.
@@ -167,23 +185,24 @@ impl FlowKey {
         is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6(), kind).is_none())
     }
 
+    #[inline]
     fn is_v6(&self) -> bool {
-        self.kind() & IS_V6 != 0
+        self.rest & IS_V6 != 0
     }
 
     /// VLAN tags, 0 for none.
     #[must_use]
     pub fn vlan(&self) -> [u16; 3] {
-        let [_, _, _, _, _, _, a, b, c, d, e, f] = self.rest;
-        [[e, f], [c, d], [a, b]].map(u16::from_ne_bytes)
+        let [.., e, f] = self.rest.to_le_bytes();
+        let [a, b, c, d] = self.vlan.to_le_bytes();
+        [[a, b], [c, d], [e, f]].map(u16::from_le_bytes)
     }
 
-    fn address(&self, octets: [u8; 16]) -> IpAddr {
+    fn address(&self, number: u128) -> IpAddr {
         if self.is_v6() {
-            return IpAddr::V6(Ipv6Addr::from(octets));
+            return IpAddr::V6(Ipv6Addr::from_bits(number));
         }
-        let [a, b, c, d, ..] = octets;
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number >> 96).unwrap_or(0)))
     }
 }
 
@@ -220,7 +239,8 @@ fn quoted_ends(quoted: &[u8]) -> Option<(u8, End, End)> {
     Some((proto, (src, cursor.u16()?), (dst, cursor.u16()?)))
 }
 
-/// The address in its order: of IPv4 the first four of sixteen bytes.
+/// An address as a number; one of IPv4 in the highest 32 bits.
+#[inline]
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V6(v6) => v6.to_bits(),

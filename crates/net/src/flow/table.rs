@@ -137,7 +137,7 @@ impl FlowTable {
     /// Slot of the flow with this key.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
-        let is_it = |slot| self.slab.get(slot).is_some_and(|flow| flow.key == *key);
+        let is_it = |slot| self.slab.get(slot).is_some_and(|flow| flow.key() == *key);
         self.index.find(self.hash(key), is_it)
     }
 
