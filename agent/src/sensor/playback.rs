@@ -33,6 +33,10 @@ impl Source for Moved {
         let frame = self.reader.next_frame()?;
         Ok(frame.map(|frame| Frame { ts: frame.ts.saturating_add(shift), ..frame }))
     }
+
+    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        self.reader.look_ahead()
+    }
 }
 
 /// Starts the thread that plays what appears in `folder`.

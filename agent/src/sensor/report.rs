@@ -479,6 +479,10 @@ impl<O: Output> Sink for Reporter<O> {
         }
     }
 
+    fn upcoming(&mut self, slot: usize) {
+        self.memory.fetch(slot);
+    }
+
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
         self.source = FROM_END;
         self.apps.flow(flow.protocol(), flow.proto() == 6, transactions.created());

@@ -22,6 +22,11 @@ pub(crate) trait Source {
     /// # Errors
     /// When the source is damaged or gone.
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Self::Error>;
+
+    /// Link type and bytes of a frame that will come soon, each once; sources that do not know have none.
+    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        None
+    }
 }
 
 impl Source for FileReader {
@@ -29,6 +34,10 @@ impl Source for FileReader {
 
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
         Self::next_frame(self)
+    }
+
+    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        Self::look_ahead(self)
     }
 }
 
@@ -68,7 +77,9 @@ impl<O: Output> Worker<O> {
     /// # Errors
     /// That of the source; what came before it was taken in.
     pub(crate) fn run<F: Source>(&mut self, source: &mut F) -> Result<(), F::Error> {
-        while let Some(frame) = source.next_frame()? {
+        loop {
+            self.look_ahead(source);
+            let Some(frame) = source.next_frame()? else { return Ok(()) };
             self.frames = self.frames.saturating_add(1);
             let meta = Meta {
                 ts: frame.ts,
@@ -88,7 +99,16 @@ impl<O: Output> Worker<O> {
             }
             self.engine.packet(meta, frame.bytes, &mut self.sink);
         }
-        Ok(())
+    }
+
+    /// Has fetched what the next frames need; most of them are of other workers where there are several.
+    fn look_ahead<F: Source>(&mut self, source: &mut F) {
+        if self.share.count > 1 {
+            return;
+        }
+        while let Some((link, bytes)) = source.look_ahead() {
+            self.engine.look_ahead(LinkType::from_number(link), bytes, &mut self.sink);
+        }
     }
 
     /// The rules it goes by.

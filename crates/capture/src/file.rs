@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod format_tests;
 mod pcapng;
+mod window;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,11 +17,18 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::Frame;
 use pcapng::Section;
+use window::Window;
 
 /// A record longer than this is taken for damage: twice what any link type carries.
 const MAX_RECORD: u32 = 1 << 20;
 /// A pcapng block longer than this is taken for damage.
 const MAX_BLOCK: u32 = 16 << 20;
+
+/// Bytes that decompression is given at once. Files that are not compressed are read past it.
+const BUFFER: usize = 64 << 10;
+
+/// Frames that are looked at ahead of time.
+const AHEAD: u32 = 4;
 
 /// What is wrong with a capture file.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +98,18 @@ impl Order {
             Self::Big => u32::from_be_bytes(bytes),
         }
     }
+
+    /// Four numbers in a row.
+    fn words(self, bytes: [u8; 16]) -> [u32; 4] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(|word| self.u32(word))
+    }
+}
+
+/// Microseconds since the epoch.
+fn moment(seconds: u32, fraction: u32, nanoseconds: bool) -> i64 {
+    let fraction = if nanoseconds { fraction.wrapping_div(1000) } else { fraction };
+    i64::from(seconds).saturating_mul(1_000_000).saturating_add(i64::from(fraction))
 }
 
 /// Numbers of one record, in the file's byte order.
@@ -124,7 +144,7 @@ enum Format {
     Pcapng(Section),
 }
 
-/// Where a frame lies in the record buffer.
+/// Where a frame lies in the record that was read last.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     ts: i64,
@@ -137,13 +157,14 @@ struct Found {
 
 /// A capture file being read.
 pub struct FileReader {
-    input: Box<dyn Read + Send>,
+    window: Window,
     format: Format,
-    record: Vec<u8>,
     position: u64,
     /// Where the record being read begins.
     begin: u64,
     done: bool,
+    /// Where the next record to be looked at ahead of time begins, and how many were looked at.
+    ahead: (u64, u32),
 }
 
 impl std::fmt::Debug for FileReader {
@@ -160,7 +181,7 @@ impl FileReader {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let open = |source| FileError::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(open)?;
-        Self::detect(Box::new(BufReader::with_capacity(1 << 18, file)), path)
+        Self::detect(Box::new(BufReader::with_capacity(BUFFER, file)), path)
     }
 
     /// Reads from any source, which may be compressed; `path` is for messages.
@@ -171,10 +192,10 @@ impl FileReader {
         let open = |source| FileError::Open { path: path.to_owned(), source };
         let magic: Vec<u8> = raw.fill_buf().map_err(open)?.iter().take(4).copied().collect();
         let input: Box<dyn Read + Send> = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(raw))),
+            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(raw)),
             [0x28, 0xb5, 0x2f, 0xfd] => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(raw).map_err(open)?;
-                Box::new(BufReader::new(decoder))
+                Box::new(decoder)
             }
             _ => raw,
         };
@@ -187,12 +208,12 @@ impl FileReader {
     /// [`FileError`] when it does not begin like a capture file.
     pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Result<Self, FileError> {
         let format = Format::Pcapng(Section::default());
-        let mut reader =
-            Self { input, format, record: Vec::new(), position: 0, begin: 0, done: false };
+        let window = Window::new(input);
+        let mut reader = Self { window, format, position: 0, begin: 0, done: false, ahead: (0, 0) };
         if !reader.fill(4, "file header")? {
             return Err(FileError::Truncated { position: 0, what: "file header" });
         }
-        let magic: [u8; 4] = reader.record.as_slice().try_into().unwrap_or_default();
+        let magic: [u8; 4] = reader.window.taken().try_into().unwrap_or_default();
         let (order, nanoseconds, extra) = match magic {
             [0xd4, 0xc3, 0xb2, 0xa1] => (Order::Little, false, 0),
             [0xa1, 0xb2, 0xc3, 0xd4] => (Order::Big, false, 0),
@@ -210,7 +231,7 @@ impl FileReader {
         if !reader.fill(20, "file header")? {
             return Err(FileError::Truncated { position: 0, what: "file header" });
         }
-        let mut fields = Fields { rest: &reader.record, order };
+        let mut fields = Fields { rest: reader.window.taken(), order };
         fields.take(16);
         // The upper bits tell about frame check sequences.
         let link = u16::try_from(fields.u32().unwrap_or(0) & 0xffff).unwrap_or(0);
@@ -222,30 +243,58 @@ impl FileReader {
     ///
     /// # Errors
     /// [`FileError`] once, when the file is cut or damaged; then the end.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
         if self.done {
             return Ok(None);
         }
-        let found = match self.format {
-            Format::Pcap { .. } => self.pcap_record(),
-            Format::Pcapng(_) => self.pcapng_frame(),
-        };
-        let found = match found {
-            Ok(Some(found)) => found,
-            other => {
-                self.done = true;
-                return other.map(|_| None);
-            }
+        let found = match self.whole_record() {
+            Some(found) => found,
+            None => match self.record()? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
         };
         let end = found.start.saturating_add(found.len);
         Ok(Some(Frame {
             ts: found.ts,
             interface: found.interface,
-            bytes: self.record.get(found.start..end).unwrap_or_default(),
+            bytes: self.window.taken().get(found.start..end).unwrap_or_default(),
             wire_len: found.wire_len,
             link: found.link,
             checksums_pending: false,
         }))
+    }
+
+    /// Where the next frame is, however it is stored.
+    #[inline(never)]
+    fn record(&mut self) -> Result<Option<Found>, FileError> {
+        let found = match self.format {
+            Format::Pcap { .. } => self.pcap_record(),
+            Format::Pcapng(_) => self.pcapng_frame(),
+        };
+        self.done = !matches!(found, Ok(Some(_)));
+        found
+    }
+
+    /// A frame after the next, when it was read already, with its link type: each is shown once, a few frames
+    /// before [`Self::next_frame`] gives it. For whoever wants to be prepared; pcap only.
+    pub fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        let Format::Pcap { order, link, extra: 0, .. } = self.format else { return None };
+        let (mut at, mut count) = self.ahead;
+        if at < self.position {
+            (at, count) = (self.position, 0);
+        }
+        if count >= AHEAD {
+            return None;
+        }
+        let skipped = usize::try_from(at.saturating_sub(self.position)).ok()?;
+        let (header, rest) = self.window.rest().get(skipped..)?.split_first_chunk::<16>()?;
+        let [_, _, length, _] = order.words(*header);
+        let frame = rest.get(..usize::try_from(length).ok()?)?;
+        let next = at.saturating_add(16).saturating_add(u64::from(length));
+        self.ahead = (next, count.saturating_add(1));
+        Some((link, frame))
     }
 
     fn pcap_record(&mut self) -> Result<Option<Found>, FileError> {
@@ -254,10 +303,11 @@ impl FileReader {
         };
         let position = self.position;
         self.begin = position;
+        self.ahead.1 = self.ahead.1.saturating_sub(1);
         if !self.fill(usize::saturating_add(16, extra), "record header")? {
             return Ok(None);
         }
-        let mut fields = Fields { rest: &self.record, order };
+        let mut fields = Fields { rest: self.window.taken(), order };
         let (Some(seconds), Some(fraction), Some(length), Some(wire_len)) =
             (fields.u32(), fields.u32(), fields.u32(), fields.u32())
         else {
@@ -266,13 +316,29 @@ impl FileReader {
         if length > MAX_RECORD {
             return Err(FileError::Corrupt { position, what: "record length" });
         }
-        let fraction = if nanoseconds { fraction.wrapping_div(1000) } else { fraction };
         let len = usize::try_from(length).unwrap_or(usize::MAX);
         if !self.fill(len, "packet")? && len > 0 {
             return Err(FileError::Truncated { position, what: "packet" });
         }
-        let ts = i64::from(seconds).saturating_mul(1_000_000).saturating_add(i64::from(fraction));
+        let ts = moment(seconds, fraction, nanoseconds);
         Ok(Some(Found { ts, interface: 0, wire_len, link, start: 0, len }))
+    }
+
+    /// A record as most are: of the usual form, and all of it read already.
+    #[inline]
+    fn whole_record(&mut self) -> Option<Found> {
+        let Format::Pcap { order, nanoseconds, link, extra: 0 } = self.format else { return None };
+        let (header, rest) = self.window.rest().split_first_chunk::<16>()?;
+        let [seconds, fraction, length, wire_len] = order.words(*header);
+        let len = usize::try_from(length).ok()?;
+        if length > MAX_RECORD || len > rest.len() {
+            return None;
+        }
+        self.ahead.1 = self.ahead.1.saturating_sub(1);
+        self.window.pass(16, len);
+        self.position = self.position.saturating_add(16).saturating_add(u64::from(length));
+        let ts = moment(seconds, fraction, nanoseconds);
+        Some(Found { ts, interface: 0, wire_len, link, start: 0, len })
     }
 
     /// The rest of a section header block whose type was read.
@@ -282,7 +348,7 @@ impl FileReader {
         if !self.fill(8, "section header")? {
             return Err(cut);
         }
-        let (length, magic) = match self.record.as_slice() {
+        let (length, magic) = match self.window.taken() {
             [a, b, c, d, magic @ ..] => ([*a, *b, *c, *d], magic),
             _ => return Err(cut),
         };
@@ -306,7 +372,7 @@ impl FileReader {
             return Err(FileError::Truncated { position, what: "block" });
         }
         // The length stands at both ends: where the two differ, one of them is damage.
-        match (&self.format, self.record.last_chunk::<4>()) {
+        match (&self.format, self.window.taken().last_chunk::<4>()) {
             (Format::Pcapng(section), Some(again)) if section.order().u32(*again) == length => {
                 Ok(())
             }
@@ -321,7 +387,7 @@ impl FileReader {
             if !self.fill(4, "block header")? {
                 return Ok(None);
             }
-            let kind: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
+            let kind: [u8; 4] = self.window.taken().try_into().unwrap_or_default();
             if kind == [0x0a, 0x0d, 0x0d, 0x0a] {
                 self.section_header()?;
                 continue;
@@ -331,11 +397,12 @@ impl FileReader {
             if !self.fill(4, "block header")? {
                 return Err(FileError::Truncated { position, what: "block header" });
             }
-            let length: [u8; 4] = self.record.as_slice().try_into().unwrap_or_default();
+            let length: [u8; 4] = self.window.taken().try_into().unwrap_or_default();
             self.block_body(order.u32(length), 8, position)?;
             let Format::Pcapng(section) = &mut self.format else { return Ok(None) };
             // The length at the block's end is no part of what it says.
-            let body = self.record.split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
+            let body =
+                self.window.taken().split_last_chunk::<4>().map_or(&[][..], |(body, _)| body);
             match section.block(order.u32(kind), body) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
@@ -344,32 +411,22 @@ impl FileReader {
         }
     }
 
-    /// Reads exactly `n` bytes into the record buffer; false at the end of the file.
+    /// Makes the next `n` bytes the record; false at the end of the file.
     fn fill(&mut self, n: usize, what: &'static str) -> Result<bool, FileError> {
-        self.record.resize(n, 0);
-        let mut have = 0usize;
-        while have < n {
-            let Some(room) = self.record.get_mut(have..) else { break };
-            match self.input.read(room) {
-                Ok(0) => break,
-                Ok(more) => have = have.saturating_add(more),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                    // Only decompression says so: the file is cut, even between two records.
-                    return Err(FileError::Truncated {
-                        position: self.begin,
-                        what: "compressed data",
-                    });
-                }
-                Err(source) => {
-                    return Err(FileError::Read { position: self.position, source });
-                }
-            }
-        }
+        let have = self.window.take(n).map_err(|error| self.unread(error))?;
         self.position = self.position.saturating_add(u64::try_from(have).unwrap_or(0));
         if have == n {
             return Ok(true);
         }
         if have == 0 { Ok(false) } else { Err(FileError::Truncated { position: self.begin, what }) }
+    }
+
+    #[cold]
+    fn unread(&self, source: io::Error) -> FileError {
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            // Only decompression says so: the file is cut, even between two records.
+            return FileError::Truncated { position: self.begin, what: "compressed data" };
+        }
+        FileError::Read { position: self.position, source }
     }
 }

@@ -151,3 +151,25 @@ fn an_unknown_interface_is_an_error() {
     let error = Live::open(&LiveOptions::new("no-such-interface0")).unwrap_err();
     assert!(error.to_string().contains("no-such-interface0"));
 }
+
+#[test]
+fn frames_are_shown_ahead_in_order_and_once() {
+    let all: Vec<Vec<u8>> = (0..40u8).map(|n| vec![n; usize::from(n % 7)]).collect();
+    let frames: Vec<(u32, u32, &[u8])> = all.iter().map(|f| (1, 2, f.as_slice())).collect();
+    let source = Box::new(Cursor::new(pcap(&frames)));
+    let mut reader = FileReader::new(source, Path::new("test")).unwrap();
+    // What is read ahead is known once something was read.
+    assert_eq!(reader.next_frame().unwrap().unwrap().bytes, all[0]);
+    let (mut shown, mut given) = (1, 1);
+    loop {
+        while let Some((link, bytes)) = reader.look_ahead() {
+            assert_eq!((link, bytes), (1, all[shown].as_slice()));
+            shown += 1;
+        }
+        assert!(shown >= given && shown <= given + 4);
+        let Some(frame) = reader.next_frame().unwrap() else { break };
+        assert_eq!(frame.bytes, all[given]);
+        given += 1;
+    }
+    assert_eq!((shown, given), (40, 40));
+}

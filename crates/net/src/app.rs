@@ -59,6 +59,7 @@ mod dns_tests;
 mod tests;
 
 pub use protocol::Protocol;
+pub(crate) use transaction::Spare;
 pub use transaction::{Event, Record, Transaction, TxList};
 
 use crate::flow::{Direction, PerDirection};
@@ -195,16 +196,6 @@ impl AppConfig {
     }
 }
 
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Probing,
-    Parsing(Box<dyn AppParser>),
-    /// Known, but its payload is not parsed.
-    Passive,
-    Failed,
-}
-
 /// What a flow's payload needs to know of the flow.
 #[derive(Clone, Copy, Debug)]
 pub struct AppContext<'a> {
@@ -216,17 +207,27 @@ pub struct AppContext<'a> {
     pub ports: (u16, u16),
 }
 
-/// Detection state, parser and transactions of one flow.
+/// What is only there while the protocol is looked for.
 #[derive(Debug, Default)]
-pub struct AppLayer {
-    state: State,
-    protocol: Protocol,
+struct Probing {
     seen: PerDirection<Vec<u8>>,
-    gave_up: PerDirection<bool>,
     /// Bytes after those in `seen` that were not kept, or not seen at all.
     skipped: PerDirection<u64>,
+}
+
+/// Detection state, parser and transactions of one flow. There is one for each flow with payload, so what
+/// few of them need is somewhere else.
+#[derive(Debug, Default)]
+pub struct AppLayer {
+    /// None while the protocol is looked for, and when what follows is not parsed.
+    parser: Option<Box<dyn AppParser>>,
+    /// The protocol is known, or there is none: nothing is looked for any more.
+    decided: bool,
+    protocol: Protocol,
+    gave_up: PerDirection<bool>,
     reversed: bool,
-    expected: Option<Expected>,
+    probing: Option<Box<Probing>>,
+    expected: Option<Box<Expected>>,
     frames: Option<Box<frame::Frames>>,
     txs: TxList,
 }
@@ -239,12 +240,12 @@ impl AppLayer {
             return;
         }
         self.protocol = Protocol::FtpData;
-        self.state = State::Parsing(Box::new(ftp::DataParser::new(transfer, &config.files)));
+        self.decide(Some(Box::new(ftp::DataParser::new(transfer, &config.files))));
     }
 
     /// The flow that was announced by this one's newest bytes.
     pub(crate) fn take_expected(&mut self) -> Option<Expected> {
-        self.expected.take()
+        self.expected.take().map(|expected| *expected)
     }
 
     /// A flow whose protocol is known before its first byte, for fuzzers that want to be inside its parser.
@@ -277,19 +278,20 @@ impl AppLayer {
         if bytes.is_empty() {
             return;
         }
-        match &mut self.state {
-            State::Probing if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
-            State::Probing => self.probe(dir, bytes, cx),
-            State::Parsing(parser) => {
+        match &mut self.parser {
+            None if self.decided => {}
+            None if cx.transport == Transport::Udp => self.probe_datagram(dir, bytes, cx),
+            None => self.probe(dir, bytes, cx),
+            Some(parser) => {
                 if self.txs.sides.is_new(dir) {
                     self.txs.sides.look(dir, bytes, cx);
                 }
                 if let Some(frames) = &mut self.frames {
-                    frames.data(dir, bytes, &mut self.txs.frames);
+                    frames.data(dir, bytes, self.txs.frames.get_or_insert_default());
                 }
                 parser.data(dir, bytes, &mut self.txs);
                 if let Some(expected) = parser.expect() {
-                    self.expected = Some(expected);
+                    self.expected = Some(Box::new(expected));
                 }
                 if let Some(protocol) = parser.renamed() {
                     self.txs.original.get_or_insert(self.protocol);
@@ -299,42 +301,38 @@ impl AppLayer {
                     self.switch(dir, switch, cx);
                 }
             }
-            State::Passive | State::Failed => {}
         }
     }
 
     /// Bytes are missing in one direction.
     pub fn gap(&mut self, dir: Direction, missing: u64) {
-        match &mut self.state {
-            State::Probing => {
+        match &mut self.parser {
+            None if self.decided => {}
+            None => {
                 *self.gave_up.get_mut(dir) = true;
                 self.txs.sides.event(sides::SKIPPED);
-                if !self.seen.get(dir).is_empty() {
+                if !self.seen(dir).is_empty() {
                     self.skip(dir, missing);
                 }
             }
-            State::Parsing(parser) => {
+            Some(parser) => {
                 parser.gap(dir, missing, &mut self.txs);
                 self.cut_frames(dir);
             }
-            State::Passive | State::Failed => {}
         }
     }
 
     /// Nothing more will come in one direction.
     pub fn end(&mut self, dir: Direction) {
-        match &mut self.state {
-            State::Parsing(parser) => {
-                parser.end(dir, &mut self.txs);
-                self.cut_frames(dir);
-            }
-            State::Probing | State::Passive | State::Failed => {}
+        if let Some(parser) = &mut self.parser {
+            parser.end(dir, &mut self.txs);
+            self.cut_frames(dir);
         }
     }
 
     fn cut_frames(&mut self, dir: Direction) {
         if let Some(frames) = &mut self.frames {
-            frames.cut(dir, &mut self.txs.frames);
+            frames.cut(dir, self.txs.frames.get_or_insert_default());
         }
     }
 
@@ -343,7 +341,7 @@ impl AppLayer {
         self.end(Direction::ToServer);
         self.end(Direction::ToClient);
         self.txs.complete_all();
-        if matches!(self.state, State::Probing) && self.has_seen_any() {
+        if !self.decided && self.has_seen_any() {
             self.fail();
         }
     }
@@ -360,28 +358,58 @@ impl AppLayer {
         self.txs.settle(inspected);
     }
 
+    /// Takes over spare room for what comes with this packet.
+    pub(crate) fn lend(&mut self, spare: &mut Spare) {
+        self.txs.lend(spare);
+    }
+
+    /// Gives free room to other flows.
+    pub(crate) fn give_back(&mut self, spare: &mut Spare) {
+        self.txs.give_back(spare);
+    }
+
     /// The flow is over but for its record: gives back what parsing needed.
     pub(crate) fn retire(&mut self) {
-        if matches!(self.state, State::Parsing(_)) && self.txs.is_empty() {
-            self.state = State::Passive;
-            self.txs.release();
+        if self.txs.is_empty() {
+            // Without a parser while still looking, there is nothing to give back.
+            self.parser = None;
         }
     }
 
     fn has_seen_any(&self) -> bool {
-        let buffered = !self.seen.to_server.is_empty() || !self.seen.to_client.is_empty();
+        let buffered = [Direction::ToServer, Direction::ToClient];
+        let buffered = buffered.iter().any(|dir| !self.seen(*dir).is_empty());
         buffered || self.gave_up.to_server || self.gave_up.to_client
     }
 
+    fn decide(&mut self, parser: Option<Box<dyn AppParser>>) {
+        (self.parser, self.decided) = (parser, true);
+    }
+
     fn fail(&mut self) {
-        self.state = State::Failed;
+        self.decide(None);
         self.protocol = Protocol::Failed;
-        self.seen = PerDirection::default();
+        self.probing = None;
+    }
+
+    fn seen(&self, dir: Direction) -> &[u8] {
+        self.probing.as_ref().map_or(&[], |probing| probing.seen.get(dir))
+    }
+
+    fn keep(&mut self, dir: Direction, bytes: &[u8]) {
+        let probing = self.probing.get_or_insert_default();
+        probing.seen.get_mut(dir).extend_from_slice(bytes);
+    }
+
+    fn skipped(&self, dir: Direction) -> u64 {
+        self.probing.as_ref().map_or(0, |probing| *probing.skipped.get(dir))
     }
 
     fn skip(&mut self, dir: Direction, missing: u64) {
-        let skipped = self.skipped.get_mut(dir);
-        *skipped = skipped.saturating_add(missing);
+        if missing > 0 {
+            let skipped = self.probing.get_or_insert_default().skipped.get_mut(dir);
+            *skipped = skipped.saturating_add(missing);
+        }
     }
 
     /// Each datagram is looked at alone: unlike a stream, two of them do not make one message.
@@ -407,18 +435,18 @@ impl AppLayer {
 
     fn probe(&mut self, dir: Direction, bytes: &[u8], cx: &AppContext<'_>) {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if *self.skipped.get(dir) > 0 {
+        if self.skipped(dir) > 0 {
             // What comes after a hole is not what the first bytes said.
             return self.skip(dir, length);
         }
-        let whole = self.seen.get(dir).is_empty();
-        let room = PROBE_LIMIT.saturating_sub(self.seen.get(dir).len());
+        let whole = self.seen(dir).is_empty();
+        let room = PROBE_LIMIT.saturating_sub(self.seen(dir).len());
         let (kept, cut) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         let found = if whole {
             detect::probe(dir, bytes, cx)
         } else {
-            self.seen.get_mut(dir).extend_from_slice(kept);
-            detect::probe(dir, self.seen.get(dir), cx)
+            self.keep(dir, kept);
+            detect::probe(dir, self.seen(dir), cx)
         };
         match found {
             Probe::Is(protocol) => {
@@ -427,19 +455,21 @@ impl AppLayer {
             }
             Probe::Reversed(protocol) => {
                 self.reversed = true;
-                self.seen.swap();
-                self.skipped.swap();
+                if let Some(probing) = &mut self.probing {
+                    probing.seen.swap();
+                    probing.skipped.swap();
+                }
                 self.begin(protocol, dir.reverse(), cx);
                 self.data(dir.reverse(), if whole { bytes } else { cut }, cx);
             }
             Probe::More if room > bytes.len() => {
                 if whole {
-                    self.seen.get_mut(dir).extend_from_slice(kept);
+                    self.keep(dir, kept);
                 }
             }
             Probe::More | Probe::No => {
                 if whole {
-                    self.seen.get_mut(dir).extend_from_slice(kept);
+                    self.keep(dir, kept);
                 }
                 self.skip(dir, u64::try_from(cut.len()).unwrap_or(u64::MAX));
                 self.give_up(dir);
@@ -457,25 +487,29 @@ impl AppLayer {
             && matches!(protocol, Protocol::Http | Protocol::Tls)
             && cx.transport == Transport::Tcp
             && self.protocol == Protocol::Unknown
-            && self.seen.to_server.is_empty()
+            && self.seen(Direction::ToServer).is_empty()
         {
             self.txs.sides.event(sides::WRONG_DIRECTION);
         }
         self.txs.sides.begin(protocol, dir, cx);
         self.protocol = protocol;
         self.txs.set_limit(cx.config.max_transactions);
-        self.state = parser_of(protocol, cx).map_or(State::Passive, State::Parsing);
+        self.decide(parser_of(protocol, cx));
         if cx.config.frames {
             let at = self.frames.take().map(|frames| frames.position()).unwrap_or_default();
             self.frames = frame::Frames::new(protocol, cx.transport, at).map(Box::new);
         }
-        let seen = std::mem::take(&mut self.seen);
+        let Some(probing) = &mut self.probing else { return };
+        let seen = std::mem::take(&mut probing.seen);
         for side in [dir.reverse(), dir] {
             self.data(side, seen.get(side), cx);
-            let skipped = *self.skipped.get(side);
+            let skipped = self.skipped(side);
             if skipped > 0 {
                 self.gap(side, skipped);
             }
+        }
+        if self.decided {
+            self.probing = None;
         }
     }
 
@@ -488,7 +522,7 @@ impl AppLayer {
         }
         if to.is_some_and(|protocol| !cx.config.is_enabled(protocol)) {
             // What follows is not looked at; the flow stays what it was.
-            self.state = State::Passive;
+            self.decide(None);
             return;
         }
         self.txs.original.get_or_insert(self.protocol);
@@ -497,14 +531,13 @@ impl AppLayer {
             Protocol::Smtp | Protocol::Ftp | Protocol::Ldap | Protocol::Pop3 => Some(Protocol::Tls),
             _ => to,
         };
-        self.state = State::Probing;
-        self.seen = PerDirection::default();
+        (self.parser, self.decided) = (None, false);
+        self.probing = None;
         self.gave_up = PerDirection::default();
-        self.skipped = PerDirection::default();
         if let Some(protocol) = to {
             self.begin(protocol, dir, cx);
             if let Some(parser) = parser {
-                self.state = State::Parsing(parser);
+                self.decide(Some(parser));
             }
         }
         for side in [dir.reverse(), dir] {
@@ -517,9 +550,10 @@ impl AppLayer {
 fn parser_of(protocol: Protocol, cx: &AppContext<'_>) -> Option<Box<dyn AppParser>> {
     Some(match protocol {
         Protocol::Http => Box::new(http::Parser::new(cx.config)),
-        Protocol::Dns | Protocol::Mdns | Protocol::Llmnr => {
-            Box::new(dns::Parser::new(cx.transport == Transport::Tcp))
+        Protocol::Dns | Protocol::Mdns | Protocol::Llmnr if cx.transport == Transport::Udp => {
+            Box::new(dns::Datagrams)
         }
+        Protocol::Dns | Protocol::Mdns | Protocol::Llmnr => Box::new(dns::Parser::default()),
         Protocol::Tls => Box::new(tls::Parser::default()),
         Protocol::Websocket => Box::new(websocket::Parser::default()),
         Protocol::Http2 | Protocol::Doh2 => Box::new(http2::Parser::new(cx.config)),

@@ -3,6 +3,7 @@
 //! decode, defragment, find the flow, put the stream in order, parse; then the [`Sink`] sees the
 //! packet together with what it made known. Packets inside tunnels follow their outer packet.
 
+mod ahead;
 mod clock;
 mod config;
 mod deliver;
@@ -16,8 +17,8 @@ mod tests;
 
 pub use config::{Config, EventCounts, Stats};
 
-use crate::app::TxList;
 use crate::app::expect::Expectations;
+use crate::app::{Spare, TxList};
 use crate::decode::{Ip, LinkType, MAX_TUNNEL_DEPTH, Packet, Transport};
 use crate::defrag::Defrag;
 use crate::flow::{Direction, EndReason, Flow, FlowKey, FlowTable};
@@ -63,6 +64,9 @@ pub trait Sink {
     fn chunk(&mut self, flow: &Flow, chunk: &Chunk<'_>);
     /// A packet, after everything it carries was parsed.
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>);
+    /// A packet of the flow in that slot may be about to come: a sink that keeps something of flows can have
+    /// it fetched, see [`Engine::look_ahead`].
+    fn upcoming(&mut self, _slot: usize) {}
     /// A flow has ended; its transactions are complete as they are.
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason);
 }
@@ -78,6 +82,8 @@ pub struct Engine {
     expected: Expectations,
     stats: Stats,
     none: TxList,
+    spare: Spare,
+    ahead: ahead::Ahead,
 }
 
 impl Engine {
@@ -92,6 +98,8 @@ impl Engine {
             expected: Expectations::default(),
             stats: Stats::default(),
             none: TxList::default(),
+            spare: Spare::default(),
+            ahead: ahead::Ahead::default(),
             config,
         }
     }
@@ -122,23 +130,23 @@ impl Engine {
         self.stats.bytes = self.stats.bytes.saturating_add(u64::from(meta.wire_len));
         self.stats.longest = self.stats.longest.max(meta.wire_len);
         self.expire(meta.ts, sink);
-        let packet = Packet::decode(meta, bytes, self.config.decode);
-        self.decoded(packet, sink);
+        let mut packet = Packet::decode(meta, bytes, self.config.decode);
+        self.decoded(&mut packet, sink);
     }
 
     /// Ends flows that have been silent for too long at `ts`, without a packet.
     pub fn tick<S: Sink>(&mut self, ts: i64, sink: &mut S) {
         let mut budget = u32::MAX;
         self.clock.set(ts);
-        while let Some(flow) = self.flows.expire(ts, &mut budget) {
-            self.end_flow(flow, EndReason::Timeout, sink);
+        while let Some(slot) = self.flows.expired(ts, &mut budget) {
+            self.end_flow(slot, EndReason::Timeout, sink);
         }
     }
 
     /// Ends every flow.
     pub fn finish<S: Sink>(&mut self, sink: &mut S) {
-        while let Some(flow) = self.flows.pop() {
-            self.end_flow(flow, EndReason::Shutdown, sink);
+        while let Some(slot) = self.flows.last() {
+            self.end_flow(slot, EndReason::Shutdown, sink);
         }
     }
 
@@ -146,28 +154,29 @@ impl Engine {
         let mut budget = TIMERS_PER_PACKET;
         // Where room is short there is no time for doubts.
         let ts = if self.flows.is_full() { self.clock.set(ts) } else { self.clock.packet(ts) };
-        while let Some(flow) = self.flows.expire(ts, &mut budget) {
-            self.end_flow(flow, EndReason::Timeout, sink);
+        while let Some(slot) = self.flows.expired(ts, &mut budget) {
+            self.look_at_timers(sink);
+            self.end_flow(slot, EndReason::Timeout, sink);
         }
     }
 
-    fn decoded<S: Sink>(&mut self, mut packet: Packet<'_>, sink: &mut S) {
-        self.count(&packet);
+    fn decoded<S: Sink>(&mut self, packet: &mut Packet<'_>, sink: &mut S) {
+        self.count(packet);
         if packet.invalid {
-            return self.show(&packet, sink);
+            return self.show(packet, sink);
         }
         if packet.reassembled && packet.fragment.is_some() {
             // A fragment header inside what was fragmented (RFC 8200 section 4.1 has it once): each
             // level would be joined inside the joining of the one around it.
             packet.note(crate::decode::DecoderEvent::Ipv6ExthdrDuplFh);
-            return self.show(&packet, sink);
+            return self.show(packet, sink);
         }
         if packet.fragment.is_some() {
-            let datagram = self.defrag.push(&mut packet);
-            self.show(&packet, sink);
+            let datagram = self.defrag.push(packet);
+            self.show(packet, sink);
             if let Some(datagram) = datagram {
-                let whole = packet.decode_reassembled(&datagram, self.config.decode);
-                self.decoded(whole, sink);
+                let mut whole = packet.decode_reassembled(&datagram, self.config.decode);
+                self.decoded(&mut whole, sink);
             }
             return;
         }
@@ -175,10 +184,10 @@ impl Engine {
         if inner.is_some() && packet.depth >= MAX_TUNNEL_DEPTH {
             packet.note(crate::decode::DecoderEvent::TooManyLayers);
         }
-        self.in_flow(&mut packet, sink);
+        self.in_flow(packet, sink);
         if let Some(inner) = inner.filter(|_| packet.depth < MAX_TUNNEL_DEPTH) {
-            let next = packet.decode_inner(inner, self.config.decode);
-            self.decoded(next, sink);
+            let mut next = packet.decode_inner(inner, self.config.decode);
+            self.decoded(&mut next, sink);
         }
     }
 
@@ -229,6 +238,7 @@ impl Engine {
             budget: &mut self.budget,
             expected: &mut self.expected,
             stats: &mut self.stats,
+            spare: &mut self.spare,
         };
         let (dir, in_stream) = match packet.transport {
             Transport::Tcp(tcp) if packet.checksum_ok => work.tcp(flow, dir, packet, &tcp, sink),
@@ -248,6 +258,7 @@ impl Engine {
             if !one_way && flow.is_over() {
                 cold.app.retire();
             }
+            cold.app.give_back(&mut self.spare);
         }
         flow.cold = cold;
     }
@@ -268,16 +279,14 @@ impl Engine {
                 packet.tcp().filter(|tcp| flow.tcp.is_reuse(tcp, dir)).map(|_| EndReason::TcpReuse)
             });
             let Some(reason) = reason else { return Some((slot, source_is_low)) };
-            if let Some(flow) = self.flows.remove(slot) {
-                self.end_flow(flow, reason, sink);
-            }
+            self.end_flow(slot, reason, sink);
         }
         let mut inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
         if inserted.is_err()
-            && let Some(flow) = self.flows.give_up(packet.meta.ts)
+            && let Some(slot) = self.flows.least_useful(packet.meta.ts)
         {
             self.stats.flows_evicted = self.stats.flows_evicted.saturating_add(1);
-            self.end_flow(flow, EndReason::Forced, sink);
+            self.end_flow(slot, EndReason::Forced, sink);
             inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
         }
         let counter = match inserted {
@@ -303,17 +312,21 @@ impl Engine {
         Some((slot, flow.key().low().0 != packet.dst))
     }
 
-    fn end_flow<S: Sink>(&mut self, mut flow: Flow, reason: EndReason, sink: &mut S) {
-        let mut work = deliver::Work {
-            config: &self.config,
-            budget: &mut self.budget,
-            expected: &mut self.expected,
-            stats: &mut self.stats,
-        };
-        work.end(&mut flow, sink);
-        let cold = flow.cold.take();
-        let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
-        sink.flow_end(&mut flow, transactions, reason);
+    fn end_flow<S: Sink>(&mut self, slot: u32, reason: EndReason, sink: &mut S) {
+        if let Some(flow) = self.flows.get_mut(slot) {
+            let mut work = deliver::Work {
+                config: &self.config,
+                budget: &mut self.budget,
+                expected: &mut self.expected,
+                stats: &mut self.stats,
+                spare: &mut self.spare,
+            };
+            work.end(flow, sink);
+            let cold = flow.cold.take();
+            let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
+            sink.flow_end(flow, transactions, reason);
+        }
+        self.flows.remove(slot);
     }
 }
 

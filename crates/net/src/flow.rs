@@ -5,7 +5,9 @@
 //! need (reassembly, protocol parser) is [`Cold`] and allocated on the first payload byte.
 
 mod community;
+mod index;
 mod key;
+mod slab;
 mod table;
 pub mod tcp;
 mod wheel;
@@ -114,14 +116,33 @@ pub enum EndReason {
     Shutdown,
 }
 
-/// State of flows that carry payload.
+/// State of flows that carry payload, in two lines of memory.
 #[derive(Debug, Default)]
 pub struct Cold {
-    /// Reassembly per direction.
-    pub halves: PerDirection<Half>,
+    /// Reassembly per direction, for TCP.
+    halves: Option<Box<PerDirection<Half>>>,
     /// Protocol detection and parser.
     pub app: AppLayer,
 }
+
+impl Cold {
+    /// Reassembly per direction, and what is made of the stream.
+    pub(crate) fn parts(&mut self) -> (&mut PerDirection<Half>, &mut AppLayer) {
+        (self.halves.get_or_insert_default(), &mut self.app)
+    }
+
+    /// Reassembly of a direction.
+    pub(crate) fn half(&mut self, dir: Direction) -> &mut Half {
+        self.halves.get_or_insert_default().get_mut(dir)
+    }
+
+    /// True when there is a stream to be put in order.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.halves.is_some()
+    }
+}
+
+const _: () = assert!(size_of::<Cold>() <= 128);
 
 /// Flag bits of a flow.
 mod flag {
@@ -132,10 +153,11 @@ mod flag {
     pub(super) const SWAPPED: u8 = 16;
 }
 
-/// One flow: the part every packet touches.
+/// One flow: the part every packet touches, in two lines of memory.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Flow {
-    key: FlowKey,
+    key: key::Packed,
     flags: u8,
     /// Protocol found in the payload.
     pub(crate) protocol: Protocol,
@@ -151,13 +173,16 @@ pub struct Flow {
     bytes: PerDirection<u64>,
     pub(crate) cold: Option<Box<Cold>>,
     slot: u32,
-    generation: u32,
+    /// Where it is in the index.
+    hash: u32,
 }
+
+const _: () = assert!(size_of::<Option<Flow>>() == 128);
 
 impl Flow {
     fn new(key: FlowKey, client_is_low: bool, id: FlowId, ts: i64) -> Self {
         Self {
-            key,
+            key: key::Packed::new(&key),
             flags: if client_is_low { flag::CLIENT_IS_LOW } else { 0 },
             protocol: Protocol::Unknown,
             tcp_flags: PerDirection::default(),
@@ -169,7 +194,7 @@ impl Flow {
             bytes: PerDirection::default(),
             cold: None,
             slot: 0,
-            generation: 0,
+            hash: 0,
         }
     }
 
@@ -185,28 +210,40 @@ impl Flow {
         usize::try_from(self.slot).unwrap_or(usize::MAX)
     }
 
+    /// What tells it from those that had its slot before.
+    fn generation(&self) -> u32 {
+        u32::try_from(self.id.0 & 0xffff_ffff).unwrap_or(0)
+    }
+
     /// Its symmetric key.
     #[must_use]
-    pub fn key(&self) -> &FlowKey {
-        &self.key
+    #[inline]
+    pub fn key(&self) -> FlowKey {
+        self.key.key()
     }
 
     /// IP protocol number.
     #[must_use]
     pub fn proto(&self) -> u8 {
-        self.key.proto()
+        self.key().proto()
     }
 
     /// Address and port of the client; ICMP type for ICMP.
     #[must_use]
     pub fn client(&self) -> (IpAddr, u16) {
-        if self.has(flag::CLIENT_IS_LOW) { self.key.low() } else { self.key.high() }
+        if self.has(flag::CLIENT_IS_LOW) { self.key().low() } else { self.key().high() }
     }
 
     /// Address and port of the server.
     #[must_use]
     pub fn server(&self) -> (IpAddr, u16) {
-        if self.has(flag::CLIENT_IS_LOW) { self.key.high() } else { self.key.low() }
+        if self.has(flag::CLIENT_IS_LOW) { self.key().high() } else { self.key().low() }
+    }
+
+    /// Ports of client and server.
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        let (low, high) = self.key().ports();
+        if self.has(flag::CLIENT_IS_LOW) { (low, high) } else { (high, low) }
     }
 
     /// Sender and receiver for a direction.
@@ -264,7 +301,7 @@ impl Flow {
     /// True when both sides of a TCP connection have closed it: nothing that counts comes any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.key.proto() == 6 && self.tcp.is_over()
+        self.key().proto() == 6 && self.tcp.is_over()
     }
 
     /// Protocol found in the payload.
@@ -294,7 +331,7 @@ impl Flow {
     /// State as timeouts and the `flow` keyword see it.
     #[must_use]
     pub fn state(&self) -> FlowState {
-        if self.key.proto() == 6 {
+        if self.key().proto() == 6 {
             return self.tcp.state.flow_state();
         }
         if self.both_seen() { FlowState::Established } else { FlowState::New }
@@ -304,12 +341,12 @@ impl Flow {
     #[must_use]
     pub fn community_id(&self, seed: u16) -> String {
         let (client, server) = self.endpoints(Direction::ToServer);
-        let ends = if self.key.is_one_way(client.1) {
+        let ends = if self.key().is_one_way(client.1) {
             (client, server)
         } else {
-            (self.key.low(), self.key.high())
+            (self.key().low(), self.key().high())
         };
-        community::community_id(self.key.proto(), ends, seed)
+        community::community_id(self.key().proto(), ends, seed)
     }
 
     /// Number of transactions so far.
@@ -334,8 +371,10 @@ impl Flow {
         self.packets.swap();
         self.bytes.swap();
         self.tcp.swap();
-        if let Some(cold) = &mut self.cold {
-            cold.halves.to_server.swap_with(&mut cold.halves.to_client);
+        if let Some(cold) = &mut self.cold
+            && let Some(halves) = &mut cold.halves
+        {
+            halves.to_server.swap_with(&mut halves.to_client);
         }
     }
 

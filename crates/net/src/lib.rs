@@ -7,7 +7,6 @@
 //! Reading order: [`decode`] (bytes to [`Packet`]), [`defrag`], [`flow`] (packet to [`Flow`]),
 //! [`stream`] (TCP segments to [`Chunk`]s), [`app`] (chunks to [`Transaction`]s), [`engine`]
 //! (the order in which all that happens). It knows nothing of rules, records or capture devices.
-#![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod app;
@@ -19,6 +18,7 @@ pub mod flow;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod policy;
+pub mod prefetch;
 pub mod stream;
 #[cfg(test)]
 mod testing;

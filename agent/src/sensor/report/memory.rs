@@ -87,6 +87,15 @@ impl Memories {
         memory
     }
 
+    /// Has what is remembered of the flow in a slot in the processor's cache.
+    #[inline]
+    pub(super) fn fetch(&self, slot: usize) {
+        let piece = self.pieces.get(slot >> PIECE.trailing_zeros());
+        if let Some(memory) = piece.and_then(|piece| piece.get(slot % PIECE)) {
+            net::prefetch::prefetch(memory);
+        }
+    }
+
     #[cold]
     fn grow(&mut self, piece: usize) {
         let whole = || {

@@ -30,7 +30,13 @@ pub(super) struct Sides {
     looked_at: PerDirection<bool>,
     /// What was agreed on to follow.
     pub(super) wanted: Option<Protocol>,
-    events: Vec<&'static str>,
+    events: Option<Box<Events>>,
+}
+
+/// What is wrong with a flow, which few have.
+#[derive(Debug, Default)]
+struct Events {
+    names: Vec<&'static str>,
     told: usize,
 }
 
@@ -78,17 +84,21 @@ impl Sides {
     }
 
     pub(super) fn event(&mut self, event: &'static str) {
-        if self.events.len() < MAX_EVENTS && !self.events.contains(&event) {
-            self.events.push(event);
+        let events = self.events.get_or_insert_default();
+        if events.names.len() < MAX_EVENTS && !events.names.contains(&event) {
+            events.names.push(event);
         }
     }
 
     pub(super) fn news(&self) -> &[&'static str] {
-        self.events.get(self.told..).unwrap_or_default()
+        let news = self.events.as_ref().and_then(|events| events.names.get(events.told..));
+        news.unwrap_or_default()
     }
 
     pub(super) fn settle(&mut self) {
-        self.told = self.events.len();
+        if let Some(events) = &mut self.events {
+            events.told = events.names.len();
+        }
     }
 
     /// What each side speaks, when that differs.

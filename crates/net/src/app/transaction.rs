@@ -1,7 +1,5 @@
 //! One request and its response, whatever the protocol, and the list of those a flow has open.
 
-use std::collections::VecDeque;
-
 use super::file::File;
 use super::{
     Protocol, dcerpc, dhcp, dns, ftp, http, http2, krb5, ldap, ntp, pop3, quic, rfb, sip, smb,
@@ -230,39 +228,53 @@ impl Transaction {
     }
 }
 
+/// Most transactions that spare room is kept for.
+const SPARE: usize = 4;
+
+/// Room for transactions that goes from flow to flow: nearly all of them are there for one packet, and what is
+/// allocated for each packet anew is seldom in the processor's cache.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    list: Vec<Transaction>,
+    message: Option<Box<dns::Message>>,
+}
+
 /// The open transactions of a flow, oldest first.
 #[derive(Debug)]
 pub struct TxList {
-    list: VecDeque<Transaction>,
+    list: Vec<Transaction>,
     next_id: u64,
-    limit: usize,
+    limit: u32,
     any_touched: bool,
     any_uninspected: bool,
     /// What the flow spoke first, when that is another protocol than now.
     pub(super) original: Option<Protocol>,
     /// Frames that were not looked at yet.
-    pub(super) frames: super::frame::Found,
+    pub(super) frames: Option<Box<super::frame::Found>>,
     pub(super) sides: super::sides::Sides,
+    /// Room for the next message, see [`Spare`].
+    message: Option<Box<dns::Message>>,
 }
 
 impl Default for TxList {
     fn default() -> Self {
         Self {
-            list: VecDeque::new(),
+            list: Vec::new(),
             next_id: 0,
             limit: 512,
             any_touched: false,
             any_uninspected: false,
             original: None,
-            frames: super::frame::Found::default(),
+            frames: None,
             sides: super::sides::Sides::default(),
+            message: None,
         }
     }
 }
 
 impl TxList {
     pub(super) fn set_limit(&mut self, limit: usize) {
-        self.limit = limit.max(1);
+        self.limit = u32::try_from(limit.max(1)).unwrap_or(u32::MAX);
     }
 
     /// The protocol the flow began with, when it speaks another now.
@@ -276,9 +288,45 @@ impl TxList {
         self.list.is_empty()
     }
 
-    /// Gives back the room for transactions, when there are none.
-    pub(super) fn release(&mut self) {
-        self.list.shrink_to_fit();
+    /// Takes over spare room, until [`Self::give_back`].
+    #[inline]
+    pub(crate) fn lend(&mut self, spare: &mut Spare) {
+        if self.list.capacity() == 0 {
+            std::mem::swap(&mut self.list, &mut spare.list);
+        }
+        self.message = spare.message.take();
+    }
+
+    /// Gives room that is free to other flows. After it an empty list has no room of its own.
+    #[inline]
+    pub(crate) fn give_back(&mut self, spare: &mut Spare) {
+        if self.list.is_empty() && self.list.capacity() > 0 {
+            let list = std::mem::take(&mut self.list);
+            if list.capacity() <= SPARE {
+                spare.list = list;
+            }
+        }
+        if let Some(message) = self.message.take() {
+            spare.message = Some(message);
+        }
+    }
+
+    /// An empty message.
+    pub(super) fn empty_message(&mut self) -> Box<dns::Message> {
+        self.message.take().unwrap_or_default()
+    }
+
+    /// The last transaction is over: what can be used again is kept.
+    fn recycle(&mut self) {
+        if let Some(Transaction { record: Record::Dns(mut message), .. }) = self.list.pop()
+            && message.empty()
+        {
+            self.message = Some(message);
+        }
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
 
     /// What each side speaks, when that differs; the flow is parsed as the protocol that was known first.
@@ -296,13 +344,13 @@ impl TxList {
     /// Frames that were not looked at yet, oldest first.
     #[must_use]
     pub fn frames(&self) -> &[super::frame::Frame] {
-        self.frames.list()
+        self.frames.as_ref().map_or(&[], |frames| frames.list())
     }
 
     /// Frames that nobody looked at before there were too many.
     #[must_use]
     pub fn frames_lost(&self) -> u64 {
-        self.frames.lost()
+        self.frames.as_ref().map_or(0, |frames| frames.lost())
     }
 
     /// Number of transactions ever made.
@@ -313,7 +361,7 @@ impl TxList {
 
     /// Adds a transaction and returns its id. When too many are open the oldest counts as complete.
     pub fn push(&mut self, record: Record) -> u64 {
-        if self.list.len() >= self.limit
+        if self.list.len() >= self.limit()
             && let Some(open) = self.list.iter_mut().find(|tx| !tx.both_complete())
         {
             open.complete(Direction::ToServer);
@@ -326,7 +374,7 @@ impl TxList {
             // Most flows have one at a time; room for four would stay with each of them.
             self.list.reserve_exact(1);
         }
-        self.list.push_back(Transaction {
+        self.list.push(Transaction {
             id,
             record,
             events: Vec::new(),
@@ -338,6 +386,12 @@ impl TxList {
             over: false,
         });
         id
+    }
+
+    /// The newest transaction.
+    pub(super) fn newest(&mut self) -> Option<&mut Transaction> {
+        self.any_touched = true;
+        self.list.last_mut().filter(|tx| !tx.over)
     }
 
     /// An open transaction.
@@ -356,7 +410,7 @@ impl TxList {
 
     /// Where a transaction is: mostly as far from the front as its number says.
     fn place(&self, id: u64) -> Option<usize> {
-        let first = self.list.front()?.id;
+        let first = self.list.first()?.id;
         let at = usize::try_from(id.checked_sub(first)?).ok()?;
         if self.list.get(at).is_some_and(|tx| tx.id == id) {
             return Some(at);
@@ -374,7 +428,7 @@ impl TxList {
 
     /// Transactions with news since the last call of `settle`, with the direction of the news.
     pub fn changed(&self) -> impl Iterator<Item = (&Transaction, Direction)> {
-        let list = if self.any_touched { self.list.iter() } else { EMPTY.iter() };
+        let list = if self.any_touched { self.list.iter() } else { [].iter() };
         list.flat_map(|tx| {
             [Direction::ToServer, Direction::ToClient]
                 .into_iter()
@@ -389,7 +443,7 @@ impl TxList {
         only: Option<Direction>,
     ) -> impl Iterator<Item = (&Transaction, Direction)> {
         let any = self.any_touched || self.any_uninspected;
-        let list = if any { self.list.iter() } else { EMPTY.iter() };
+        let list = if any { self.list.iter() } else { [].iter() };
         list.flat_map(move |tx| {
             [Direction::ToServer, Direction::ToClient]
                 .into_iter()
@@ -406,13 +460,25 @@ impl TxList {
 
     /// The news was taken note of: forgets it, and every transaction that is complete. Of `inspected`
     /// (`None`: of both directions) it was inspected too; what was not keeps its transaction.
+    #[inline]
     pub(crate) fn settle(&mut self, inspected: Option<Direction>) {
         self.sides.settle();
-        self.frames.settle(inspected);
+        if let Some(frames) = &mut self.frames {
+            frames.settle(inspected);
+        }
         if !std::mem::take(&mut self.any_touched) && !self.any_uninspected {
             return;
         }
         self.any_uninspected = false;
+        match self.list.as_slice() {
+            [] => {}
+            [tx] if inspected.is_none() && tx.both_complete() => self.recycle(),
+            _ => self.settle_each(inspected),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_each(&mut self, inspected: Option<Direction>) {
         for tx in &mut self.list {
             tx.touched = PerDirection::default();
             match inspected {
@@ -423,13 +489,13 @@ impl TxList {
             self.any_uninspected |= tx.waits();
             tx.files.iter_mut().for_each(File::settle);
         }
-        let limit = self.limit;
-        while self.list.front().is_some_and(|tx| {
+        let (limit, open) = (self.limit(), self.list.len());
+        let done = self.list.iter().enumerate().take_while(|(at, tx)| {
             // Without a packet of the direction that is waited for, the limit holds nevertheless.
-            tx.both_complete() && (!tx.waits() || self.list.len() > limit)
-        }) {
-            self.list.pop_front();
-        }
+            tx.both_complete() && (!tx.waits() || open.saturating_sub(*at) > limit)
+        });
+        let done = done.count();
+        self.list.drain(..done);
         // One that stays open for long (a file) does not hold those after it.
         if self.list.len() > HELD {
             let full = self.list.len() > limit;
@@ -437,5 +503,3 @@ impl TxList {
         }
     }
 }
-
-static EMPTY: VecDeque<Transaction> = VecDeque::new();

@@ -3,7 +3,7 @@
 use super::{Config, Sink, Stats};
 use crate::app::detect::Transport;
 use crate::app::expect::Expectations;
-use crate::app::{AppContext, AppLayer, Protocol};
+use crate::app::{AppContext, AppLayer, Protocol, Spare};
 use crate::decode::{Packet, Tcp, tcp_flags};
 use crate::flow::tcp::{Rules, TcpState, Verdict};
 use crate::flow::{Cold, Direction, Flow};
@@ -16,6 +16,7 @@ pub(super) struct Work<'a> {
     pub(super) budget: &'a mut Budget,
     pub(super) expected: &'a mut Expectations,
     pub(super) stats: &'a mut Stats,
+    pub(super) spare: &'a mut Spare,
 }
 
 /// A flow and its cold part, taken out of it.
@@ -38,12 +39,11 @@ impl Work<'_> {
     ) -> (Direction, bool) {
         let payload = packet.payload;
         let length = u32::try_from(payload.len()).unwrap_or(0);
-        let expected = flow.tcp.next;
         let mut dir = dir;
         // Data in a SYN (TCP fast open) begins after it.
         let seq = tcp.seq.wrapping_add(u32::from(tcp.has(tcp_flags::SYN)));
         let is_syn = tcp.has(tcp_flags::SYN);
-        let mut start = if is_syn { seq } else { *expected.get(dir) };
+        let mut start = if is_syn { seq } else { flow.tcp.next(dir) };
         let seen = flow.tcp_flags.get_mut(dir);
         *seen |= tcp.flags;
         let before = flow.tcp.state;
@@ -78,16 +78,17 @@ impl Work<'_> {
             }
             let mut cold = Box::new(Cold::default());
             self.look_up(flow, &mut cold.app);
-            cold.halves.get_mut(dir).start(start);
+            cold.half(dir).start(start);
             // Before its SYN was seen the other side's first number is not known.
             if flow.tcp.state != TcpState::SynSent {
-                cold.halves.get_mut(dir.reverse()).start(*flow.tcp.next.get(dir.reverse()));
+                cold.half(dir.reverse()).start(flow.tcp.next(dir.reverse()));
             }
             flow.cold = Some(cold);
         }
         let Some(mut cold) = flow.cold.take() else { return (dir, false) };
+        cold.app.lend(self.spare);
         if is_syn {
-            cold.halves.get_mut(dir).start(seq);
+            cold.half(dir).start(seq);
         }
         // What comes with a reset is no data of the connection (RFC 9293 section 3.10.7.4).
         // What comes after it is parsed only where parsing is not delayed.
@@ -133,7 +134,7 @@ impl Work<'_> {
         let Some(tcp) = packet.tcp().copied() else { return };
         let (flow, dir) = (parts.flow, parts.dir);
         let cx = context(self.config, flow, Transport::Tcp);
-        let Cold { halves, app } = &mut *parts.cold;
+        let (halves, app) = parts.cold.parts();
         let policy = self.config.hosts.of(packet.dst);
         let mut env = Env {
             limits: self.config.stream,
@@ -149,7 +150,7 @@ impl Work<'_> {
         let mut outcome = Outcome::default();
         if tcp.has(tcp_flags::ACK) {
             let other = dir.reverse();
-            let acked = *flow.tcp.acked.get(dir);
+            let acked = flow.tcp.acked(dir);
             // What is acknowledged went to this packet's sender.
             let receiver = self.config.hosts.of(packet.src);
             let (policy, hold) = (env.policy, env.hold);
@@ -190,7 +191,7 @@ impl Work<'_> {
         if state == TcpState::Closed && waits(self.config, flow) {
             // What was never acknowledged may have come too late: it is for the end of the flow.
             for side in [Direction::ToServer, Direction::ToClient] {
-                if cold.halves.get(side).waiting_bytes() == 0 {
+                if cold.half(side).waiting_bytes() == 0 {
                     cold.app.end(side);
                 }
             }
@@ -198,7 +199,7 @@ impl Work<'_> {
             self.flush(flow, cold, packet, sink);
             cold.app.end(Direction::ToServer);
             cold.app.end(Direction::ToClient);
-        } else if cold.halves.get(dir).waiting_bytes() == 0
+        } else if cold.half(dir).waiting_bytes() == 0
             && packet.tcp().is_some_and(|tcp| tcp.has(tcp_flags::FIN))
         {
             cold.app.end(dir);
@@ -228,6 +229,7 @@ impl Work<'_> {
         }
         let cx = context(self.config, flow, Transport::Udp);
         let cold = flow.cold.get_or_insert_default();
+        cold.app.lend(self.spare);
         cold.app.data(dir, packet.payload, &cx);
         let reversed = cold.app.take_reversed();
         flow.protocol = cold.app.protocol();
@@ -241,9 +243,11 @@ impl Work<'_> {
     /// The flow has ended: what waits is given out, transactions are completed.
     pub(super) fn end<S: Sink>(&mut self, flow: &mut Flow, sink: &mut S) {
         let Some(mut cold) = flow.cold.take() else { return };
-        let mut wrong = crate::decode::Anomalies::default();
-        let outcome = flush(self.config, self.budget, flow, &mut cold, &mut wrong, sink);
-        self.note(outcome);
+        if cold.has_stream() {
+            let mut wrong = crate::decode::Anomalies::default();
+            let outcome = flush(self.config, self.budget, flow, &mut cold, &mut wrong, sink);
+            self.note(outcome);
+        }
         cold.app.finish();
         if flow.protocol == Protocol::Unknown {
             flow.protocol = cold.app.protocol();
@@ -271,7 +275,7 @@ fn flush<S: Sink>(
     sink: &mut S,
 ) -> Outcome {
     let cx = context(config, flow, Transport::Tcp);
-    let Cold { halves, app } = cold;
+    let (halves, app) = cold.parts();
     let policy = OsPolicy::default();
     let mut env = Env { limits: config.stream, budget, wrong, policy, hold: false };
     let mut total = Outcome::default();
@@ -297,5 +301,5 @@ fn give(app: &mut AppLayer, chunk: &Chunk<'_>, cx: &AppContext<'_>) {
 }
 
 fn context<'a>(config: &'a Config, flow: &Flow, transport: Transport) -> AppContext<'a> {
-    AppContext { config: &config.app, transport, ports: (flow.client().1, flow.server().1) }
+    AppContext { config: &config.app, transport, ports: flow.ports() }
 }

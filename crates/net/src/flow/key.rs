@@ -5,67 +5,120 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::cursor::Cursor;
 use crate::decode::{Icmp, Ip, Packet, Transport};
 
-/// Addresses in byte order, ports with them, protocol, VLAN tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Addresses in byte order, ports with them, protocol, VLAN tags: in a few wide words, since field by field
+/// comparison and hash cost more than what they find.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FlowKey {
-    low: [u8; 16],
-    high: [u8; 16],
-    low_port: u16,
-    high_port: u16,
-    vlan: [u16; 3],
-    proto: u8,
-    /// Version of IP in the lowest bit, depth in tunnels above it: the key has no byte to spare.
-    kind: u8,
+    /// Lower address as a number; one of IPv4 in the highest 32 bits.
+    low: u128,
+    /// Higher address.
+    high: u128,
+    /// From the lowest bits on: port of the lower and of the higher end, protocol, [kind](IS_V6), innermost
+    /// VLAN tag of three.
+    rest: u64,
+    /// The other VLAN tags, the outer one in the lower half.
+    vlan: u32,
 }
 
-const IS_V6: u8 = 1;
+/// Kind is the version of IP in the lowest bit and the depth in tunnels above it.
+const IS_V6: u64 = 1 << KIND;
+const KIND: u32 = 40;
 
-// In a few wide words: field by field costs more than the hash itself.
+impl std::fmt::Debug for FlowKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlowKey")
+            .field("low", &self.low())
+            .field("high", &self.high())
+            .field("proto", &self.proto())
+            .field("vlan", &self.vlan())
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::hash::Hash for FlowKey {
+    #[inline]
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let [a, b] = self.low_port.to_ne_bytes();
-        let [c, d] = self.high_port.to_ne_bytes();
-        let [[e, f], [g, h], [i, j]] = self.vlan.map(u16::to_ne_bytes);
-        state.write_u128(u128::from_ne_bytes(self.low));
-        state.write_u128(u128::from_ne_bytes(self.high));
-        state.write_u64(u64::from_ne_bytes([a, b, c, d, self.proto, self.kind, i, j]));
-        state.write_u32(u32::from_ne_bytes([e, f, g, h]));
+        if self.is_v6() {
+            state.write_u128(self.low);
+            state.write_u128(self.high);
+            state.write_u64(self.rest);
+        } else {
+            // Only the highest bits of each address are used.
+            let ends = (self.low >> 96) | (self.high >> 96) << 32;
+            state.write_u128(ends | u128::from(self.rest) << 64);
+        }
+        state.write_u32(self.vlan);
+    }
+}
+
+/// A key as it is kept with its flow: without room between its parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed {
+    low: [u8; 16],
+    high: [u8; 16],
+    rest: [u8; 8],
+    vlan: [u8; 4],
+}
+
+impl Packed {
+    #[inline]
+    pub(super) fn new(key: &FlowKey) -> Self {
+        Self {
+            low: key.low.to_le_bytes(),
+            high: key.high.to_le_bytes(),
+            rest: key.rest.to_le_bytes(),
+            vlan: key.vlan.to_le_bytes(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn key(&self) -> FlowKey {
+        FlowKey {
+            low: u128::from_le_bytes(self.low),
+            high: u128::from_le_bytes(self.high),
+            rest: u64::from_le_bytes(self.rest),
+            vlan: u32::from_le_bytes(self.vlan),
+        }
     }
 }
 
 impl FlowKey {
     /// The key of two endpoints, and whether `src` became the low end.
     #[must_use]
+    #[inline]
     pub fn new(src: (IpAddr, u16), dst: (IpAddr, u16), proto: u8, vlan: &[u16]) -> (Self, bool) {
-        let (a, b) = ((octets(src.0), src.1), (octets(dst.0), dst.1));
+        let (a, b) = ((bits(src.0), src.1), (bits(dst.0), dst.1));
         let source_is_low = a <= b;
         let (low, high) = if source_is_low { (a, b) } else { (b, a) };
         let tag = |n: usize| vlan.get(n).copied().unwrap_or(0);
-        let key = Self {
-            low: low.0,
-            high: high.0,
-            low_port: low.1,
-            high_port: high.1,
-            vlan: [tag(0), tag(1), tag(2)],
-            proto,
-            kind: u8::from(src.0.is_ipv6()),
-        };
-        (key, source_is_low)
+        let mut rest = u64::from(low.1) | u64::from(high.1) << 16 | u64::from(proto) << 32;
+        if src.0.is_ipv6() {
+            rest |= IS_V6;
+        }
+        let mut tags = 0;
+        if !vlan.is_empty() {
+            rest |= u64::from(tag(2)) << 48;
+            tags = u32::from(tag(0)) | u32::from(tag(1)) << 16;
+        }
+        (Self { low: low.0, high: high.0, rest, vlan: tags }, source_is_low)
     }
 
     /// The key without what is not to keep flows apart.
     #[must_use]
+    #[inline]
     pub fn tracking(mut self, depth: Option<u8>, vlan: bool) -> Self {
         // Depths are few: MAX_TUNNEL_DEPTH.
-        self.kind = (self.kind & IS_V6) | (depth.unwrap_or(0) << 1);
+        self.rest |= u64::from(depth.unwrap_or(0) & 0x7f) << KIND.saturating_add(1);
         if !vlan {
-            self.vlan = [0; 3];
+            self.rest &= 0xffff_ffff_ffff;
+            self.vlan = 0;
         }
         self
     }
 
     /// The key of a packet; `None` for packets that belong to no flow.
     #[must_use]
+    #[inline]
     pub fn of(p: &Packet<'_>) -> Option<(Self, bool)> {
         let (src_port, dst_port) = match &p.transport {
             Transport::None | Transport::Igmp(_) | Transport::Arp(_) => return None,
@@ -74,6 +127,21 @@ impl FlowKey {
             _ => p.ports(),
         };
         Some(Self::new((p.src, src_port), (p.dst, dst_port), p.proto, p.vlan.ids()))
+    }
+
+    /// The key of an Ethernet frame with TCP or UDP over IPv4 that is like most: no tags, no options, no
+    /// fragment. Without decoding, for a look ahead.
+    #[must_use]
+    pub(crate) fn of_plain(frame: &[u8]) -> Option<Self> {
+        let head = frame.first_chunk::<38>()?;
+        let [.., a, b, c, d, e, f, g, h, i, j, k, l] = *head;
+        let plain = head[12..15] == [0x08, 0x00, 0x45]
+            && matches!(head[23], 6 | 17)
+            && (head[20] & 0x3f, head[21]) == (0, 0);
+        let end = |address: [u8; 4], port: [u8; 2]| (address.into(), u16::from_be_bytes(port));
+        plain.then(|| {
+            Self::new(end([a, b, c, d], [i, j]), end([e, f, g, h], [k, l]), head[23], &[]).0
+        })
     }
 
     /// The key of the flow an ICMP error message is about.
@@ -85,45 +153,56 @@ impl FlowKey {
 
     /// IP protocol number.
     #[must_use]
+    #[inline]
     pub fn proto(&self) -> u8 {
-        self.proto
+        let [_, _, _, _, proto, ..] = self.rest.to_le_bytes();
+        proto
     }
 
     /// Lower endpoint.
     #[must_use]
     pub fn low(&self) -> (IpAddr, u16) {
-        (self.address(self.low), self.low_port)
+        (self.address(self.low), self.ports().0)
     }
 
     /// Higher endpoint.
     #[must_use]
     pub fn high(&self) -> (IpAddr, u16) {
-        (self.address(self.high), self.high_port)
+        (self.address(self.high), self.ports().1)
+    }
+
+    /// Ports of lower and higher endpoint.
+    #[inline]
+    pub(super) fn ports(&self) -> (u16, u16) {
+        let [a, b, c, d, ..] = self.rest.to_le_bytes();
+        (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
     }
 
     /// True for ICMP messages of a type that nothing answers.
     #[must_use]
     pub(super) fn is_one_way(&self, icmp_type: u16) -> bool {
-        let is_icmp = if self.is_v6() { self.proto == 58 } else { self.proto == 1 };
+        let is_icmp = if self.is_v6() { self.proto() == 58 } else { self.proto() == 1 };
         is_icmp && u8::try_from(icmp_type).is_ok_and(|kind| answer_to(self.is_v6(), kind).is_none())
     }
 
+    #[inline]
     fn is_v6(&self) -> bool {
-        self.kind & IS_V6 != 0
+        self.rest & IS_V6 != 0
     }
 
     /// VLAN tags, 0 for none.
     #[must_use]
     pub fn vlan(&self) -> [u16; 3] {
-        self.vlan
+        let [.., e, f] = self.rest.to_le_bytes();
+        let [a, b, c, d] = self.vlan.to_le_bytes();
+        [[a, b], [c, d], [e, f]].map(u16::from_le_bytes)
     }
 
-    fn address(&self, octets: [u8; 16]) -> IpAddr {
+    fn address(&self, number: u128) -> IpAddr {
         if self.is_v6() {
-            return IpAddr::V6(Ipv6Addr::from(octets));
+            return IpAddr::V6(Ipv6Addr::from_bits(number));
         }
-        let [a, b, c, d, ..] = octets;
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number >> 96).unwrap_or(0)))
     }
 }
 
@@ -160,13 +239,12 @@ fn quoted_ends(quoted: &[u8]) -> Option<(u8, End, End)> {
     Some((proto, (src, cursor.u16()?), (dst, cursor.u16()?)))
 }
 
-fn octets(address: IpAddr) -> [u8; 16] {
+/// An address as a number; one of IPv4 in the highest 32 bits.
+#[inline]
+fn bits(address: IpAddr) -> u128 {
     match address {
-        IpAddr::V6(v6) => v6.octets(),
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
+        IpAddr::V6(v6) => v6.to_bits(),
+        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
     }
 }
 

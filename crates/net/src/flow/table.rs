@@ -2,8 +2,8 @@
 
 use std::hash::BuildHasher as _;
 
-use hashbrown::HashTable;
-
+use super::index::Index;
+use super::slab::Slab;
 use super::wheel::{Handle, Wheel};
 use super::{Flow, FlowId, FlowKey, FlowState};
 
@@ -58,21 +58,19 @@ pub enum Shed {
 /// All flows of one worker.
 #[derive(Debug)]
 pub struct FlowTable {
-    index: HashTable<u32>,
-    slots: Vec<Option<Flow>>,
-    free: Vec<u32>,
-    generation: u32,
+    index: Index,
+    slab: Slab,
     next_id: u64,
     hasher: foldhash::fast::RandomState,
     wheel: Wheel,
     timeouts: Timeouts,
     max: usize,
     /// Where the search for a flow to give up goes on.
-    hand: usize,
+    hand: u32,
 }
 
 /// Flows looked at to find one to give up: the work for one packet is bounded.
-const LOOKED_AT: usize = 16;
+const LOOKED_AT: u32 = 16;
 /// Seconds of silence after which a flow with one side seen, with both sides seen, may be given up for a
 /// newer one. One that is over may be at once.
 const GIVEN_UP: [i64; 2] = [1, 60];
@@ -82,10 +80,8 @@ impl FlowTable {
     #[must_use]
     pub fn new(max: usize, timeouts: Timeouts, first_id: u64) -> Self {
         Self {
-            index: HashTable::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            generation: 0,
+            index: Index::default(),
+            slab: Slab::default(),
             next_id: first_id,
             hasher: foldhash::fast::RandomState::default(),
             wheel: Wheel::new(),
@@ -104,7 +100,7 @@ impl FlowTable {
     /// True without flows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.len() == 0
     }
 
     /// True when no further flow is taken in.
@@ -113,22 +109,47 @@ impl FlowTable {
         self.index.len() >= self.max
     }
 
+    fn hash(&self, key: &FlowKey) -> u32 {
+        u32::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0)
+    }
+
+    /// Fetches the place of a key in the index; its hash, for [`Self::likely`].
+    pub(crate) fn fetch(&self, key: &FlowKey) -> u32 {
+        let hash = self.hash(key);
+        self.index.fetch(hash);
+        hash
+    }
+
+    /// The slot of what is likely to be the flow of a hash; fetches the flow.
+    pub(crate) fn likely(&self, hash: u32) -> Option<u32> {
+        let slot = self.index.find(hash, |_| true)?;
+        self.slab.prefetch(slot);
+        Some(slot)
+    }
+
+    /// The slot that the next new flow will have, as far as there is one free; fetches it.
+    pub(crate) fn next_room(&self) -> Option<u32> {
+        let slot = self.slab.next_free()?;
+        self.slab.prefetch(slot);
+        Some(slot)
+    }
+
     /// Slot of the flow with this key.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |slot| self.get(*slot).is_some_and(|f| f.key == *key)).copied()
+        let is_it = |slot| self.slab.get(slot).is_some_and(|flow| flow.key() == *key);
+        self.index.find(self.hash(key), is_it)
     }
 
     /// The flow in a slot.
     #[must_use]
     pub fn get(&self, slot: u32) -> Option<&Flow> {
-        self.slots.get(usize::try_from(slot).ok()?)?.as_ref()
+        self.slab.get(slot)
     }
 
     /// The flow in a slot.
     pub fn get_mut(&mut self, slot: u32) -> Option<&mut Flow> {
-        self.slots.get_mut(usize::try_from(slot).ok()?)?.as_mut()
+        self.slab.get_mut(slot)
     }
 
     /// A new flow, whose first packet was seen at `ts`.
@@ -139,41 +160,27 @@ impl FlowTable {
         if self.is_full() {
             return Err(Shed::MaxFlows);
         }
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let slot = u32::try_from(self.slots.len()).map_err(|_| Shed::MaxFlows)?;
-                self.slots.push(None);
-                slot
-            }
-        };
-        self.generation = self.generation.wrapping_add(1);
-        self.next_id = self.next_id.wrapping_add(1);
-        let mut flow = Flow::new(key, source_is_low, FlowId(self.next_id), ts);
-        flow.slot = slot;
-        flow.generation = self.generation;
-        let deadline = self.deadline(&flow);
-        self.wheel.schedule(deadline, Handle { slot, generation: flow.generation });
-        if let Some(place) = self.slots.get_mut(flow.slot()) {
-            *place = Some(flow);
+        let id = FlowId(self.next_id.wrapping_add(1));
+        let hash = self.hash(&key);
+        let make = |slot| Flow { slot, hash, ..Flow::new(key, source_is_low, id, ts) };
+        let slot = self.slab.insert(make).ok_or(Shed::MaxFlows)?;
+        self.next_id = id.0;
+        self.index.insert(hash, slot);
+        if let Some(flow) = self.slab.get(slot) {
+            let deadline = self.deadline(flow);
+            self.wheel.schedule(deadline, Handle { slot, generation: flow.generation() });
         }
-        let hash = self.hasher.hash_one(key);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hash, slot, |slot| {
-            let at = usize::try_from(*slot).unwrap_or(usize::MAX);
-            slots.get(at).and_then(Option::as_ref).map_or(0, |flow| hasher.hash_one(flow.key))
-        });
         Ok(slot)
     }
 
-    /// When the table is full: takes out the flow that is of least use among some, by turns of the whole
+    /// When the table is full: the flow that is of least use among some, by turns of the whole
     /// table. What is over goes first, then what only one side has spoken in, then what has been silent
     /// for long; `None` when all of those looked at are of more use than one that is just beginning.
-    pub fn give_up(&mut self, ts: i64) -> Option<Flow> {
+    pub fn least_useful(&mut self, ts: i64) -> Option<u32> {
         let mut least: Option<(usize, i64, u32)> = None;
-        for _ in 0..LOOKED_AT.min(self.slots.len()) {
-            self.hand = if self.hand >= self.slots.len() { 0 } else { self.hand };
-            let flow = self.slots.get(self.hand).and_then(Option::as_ref);
+        for _ in 0..LOOKED_AT.min(self.slab.len()) {
+            self.hand = if self.hand >= self.slab.len() { 0 } else { self.hand };
+            let flow = self.slab.get(self.hand);
             self.hand = self.hand.saturating_add(1);
             let Some(flow) = flow else { continue };
             let both = usize::from(flow.both_seen() && flow.state() != FlowState::New);
@@ -187,18 +194,15 @@ impl FlowTable {
             let this = (rank, flow.last, flow.slot);
             least = Some(least.map_or(this, |least| least.min(this)));
         }
-        self.remove(least?.2)
+        least.map(|(_, _, slot)| slot)
     }
 
-    /// Takes a flow out.
-    pub fn remove(&mut self, slot: u32) -> Option<Flow> {
-        let flow = self.slots.get_mut(usize::try_from(slot).ok()?)?.take()?;
-        let hash = self.hasher.hash_one(flow.key);
-        if let Ok(entry) = self.index.find_entry(hash, |s| *s == slot) {
-            entry.remove();
-        }
-        self.free.push(slot);
-        Some(flow)
+    /// Forgets a flow; false when there is none in the slot.
+    pub fn remove(&mut self, slot: u32) -> bool {
+        let Some(flow) = self.slab.get(slot) else { return false };
+        self.index.remove(flow.hash, slot);
+        self.slab.remove(slot);
+        true
     }
 
     /// True when a flow has been silent for too long at `ts` (microseconds).
@@ -208,40 +212,42 @@ impl FlowTable {
         silence > self.timeouts.of(flow).saturating_mul(1_000_000)
     }
 
-    /// Takes out one flow that has timed out at `ts`; looks at no more than `budget` timers, which
-    /// it counts down.
-    pub fn expire(&mut self, ts: i64, budget: &mut u32) -> Option<Flow> {
+    /// A flow that has timed out at `ts`, which is to be removed; looks at no more than `budget` timers,
+    /// which it counts down.
+    #[inline]
+    pub fn expired(&mut self, ts: i64, budget: &mut u32) -> Option<u32> {
         let now = ts.div_euclid(1_000_000);
+        if self.wheel.is_done(now) { None } else { self.turn(now, budget) }
+    }
+
+    fn turn(&mut self, now: i64, budget: &mut u32) -> Option<u32> {
         while *budget > 0 {
             let handle = self.wheel.poll(now)?;
             *budget = budget.saturating_sub(1);
-            let Some(flow) = self.get(handle.slot).filter(|f| f.generation == handle.generation)
-            else {
+            if let Some(later) = self.wheel.ahead(2) {
+                self.slab.prefetch(later.slot);
+            }
+            let flow = self.slab.get(handle.slot);
+            let Some(flow) = flow.filter(|flow| flow.generation() == handle.generation) else {
                 continue;
             };
             let deadline = self.deadline(flow);
             if deadline <= now {
-                return self.remove(handle.slot);
+                return Some(handle.slot);
             }
             self.wheel.schedule(deadline, handle);
         }
         None
     }
 
-    /// Takes out any flow, in slot order: for shutdown.
-    pub fn pop(&mut self) -> Option<Flow> {
-        let slot = loop {
-            match self.slots.last() {
-                None => return None,
-                Some(None) => {
-                    self.slots.pop();
-                }
-                Some(Some(flow)) => break flow.slot,
-            }
-        };
-        let flow = self.remove(slot);
-        self.free.clear();
-        flow
+    /// The slot whose timer is looked at next.
+    pub(crate) fn next_timer(&self) -> Option<u32> {
+        self.wheel.ahead(0).map(|handle| handle.slot)
+    }
+
+    /// The flow of the highest slot, which is to be removed: for shutdown.
+    pub fn last(&mut self) -> Option<u32> {
+        self.slab.last()
     }
 
     /// First second at which the flow is silent for too long.

@@ -290,8 +290,9 @@ proptest! {
                     Err(shed) => prop_assert_eq!((shed, model.len()), (Shed::MaxFlows, 20)),
                 }
             } else if !insert && let Some((slot, id)) = model.remove(&port) {
-                prop_assert_eq!(table.remove(slot).unwrap().id(), id);
-                prop_assert!(table.remove(slot).is_none());
+                prop_assert_eq!(table.get(slot).map(Flow::id), Some(id));
+                prop_assert!(table.remove(slot));
+                prop_assert!(!table.remove(slot));
             }
             prop_assert_eq!((table.len(), table.is_empty()), (model.len(), model.is_empty()));
             for port in 0..30 {
@@ -299,7 +300,8 @@ proptest! {
             }
         }
         let mut popped = 0;
-        while table.pop().is_some() {
+        while let Some(slot) = table.last() {
+            prop_assert!(table.remove(slot));
             popped += 1;
         }
         prop_assert_eq!(popped, model.len());
@@ -317,6 +319,22 @@ proptest! {
         }
         engine.finish(&mut log);
         prop_assert_eq!(u64::try_from(log.ended).unwrap(), engine.stats().flows);
+    }
+
+    /// Without decoding a plain frame has the key that it has with decoding, and any bytes have one or none.
+    #[test]
+    fn the_key_of_a_plain_frame_is_that_of_its_packet(
+        ports in any::<(u16, u16)>(), server in any::<bool>(), any in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let dir = if server { Direction::ToServer } else { Direction::ToClient };
+        let frame = udp(dir, ports, b"x");
+        let options = crate::decode::DecodeOptions::default();
+        let packet = crate::Packet::decode(meta(0, frame.len()), &frame, options);
+        prop_assert_eq!(FlowKey::of_plain(&frame), FlowKey::of(&packet).map(|(key, _)| key));
+        let packet = crate::Packet::decode(meta(0, any.len()), &any, options);
+        if let (Some(plain), Some((key, _))) = (FlowKey::of_plain(&any), FlowKey::of(&packet)) {
+            prop_assert_eq!(plain, key);
+        }
     }
 
     /// The key is the same from both ends and gives both ends back.

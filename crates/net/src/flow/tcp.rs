@@ -107,18 +107,18 @@ pub struct TcpTrack {
     pub state: TcpState,
     /// State before a reset, and who sent it.
     before_reset: Option<(TcpState, Direction)>,
-    /// Sequence number expected next from the sender of a direction.
-    pub next: PerDirection<u32>,
-    /// Highest acknowledgement sent in a direction.
-    pub acked: PerDirection<u32>,
     known: u8,
     /// Allocated with the first segment, so that flows of other protocols stay small.
     detail: Option<Box<Detail>>,
 }
 
-/// What is seldom looked at by anything but the checks.
+/// What only TCP needs.
 #[derive(Clone, Debug, Default)]
 struct Detail {
+    /// Sequence number expected next from the sender of a direction.
+    next: PerDirection<u32>,
+    /// Highest acknowledgement sent in a direction.
+    acked: PerDirection<u32>,
     sender: PerDirection<Sender>,
     offers: Offers,
 }
@@ -183,9 +183,9 @@ fn seq_until(a: u32, b: u32) -> bool {
 
 impl TcpTrack {
     pub(super) fn swap(&mut self) {
-        self.next.swap();
-        self.acked.swap();
         if let Some(detail) = &mut self.detail {
+            detail.next.swap();
+            detail.acked.swap();
             detail.sender.swap();
         }
     }
@@ -201,7 +201,7 @@ impl TcpTrack {
             TcpState::None | TcpState::SynSent | TcpState::SynRecv | TcpState::Established => false,
             TcpState::Closed | TcpState::TimeWait | TcpState::LastAck => true,
             // While closing: only with a sequence number that the old connection does not explain.
-            _ => dir == Direction::ToServer && seq_after(tcp.seq, *self.next.get(dir)),
+            _ => dir == Direction::ToServer && seq_after(tcp.seq, self.next(dir)),
         }
     }
 
@@ -220,8 +220,28 @@ impl TcpTrack {
     pub(super) fn sent(&self, dir: Direction) -> u32 {
         match self.sender(dir).first {
             0 => 0,
-            first => self.next.get(dir).wrapping_sub(first),
+            first => self.next(dir).wrapping_sub(first),
         }
+    }
+
+    /// Sequence number expected next from the sender of a direction.
+    #[must_use]
+    pub fn next(&self, dir: Direction) -> u32 {
+        self.detail.as_ref().map_or(0, |detail| *detail.next.get(dir))
+    }
+
+    /// Highest acknowledgement sent in a direction.
+    #[must_use]
+    pub fn acked(&self, dir: Direction) -> u32 {
+        self.detail.as_ref().map_or(0, |detail| *detail.acked.get(dir))
+    }
+
+    fn next_mut(&mut self, dir: Direction) -> &mut u32 {
+        self.detail.get_or_insert_default().next.get_mut(dir)
+    }
+
+    fn acked_mut(&mut self, dir: Direction) -> &mut u32 {
+        self.detail.get_or_insert_default().acked.get_mut(dir)
     }
 
     fn sender(&self, dir: Direction) -> Sender {
@@ -294,8 +314,8 @@ impl TcpTrack {
         seg.payload <= 1
             && seg.tcp.flags & control == 0
             && self.state >= TcpState::Established
-            && seg.tcp.seq.wrapping_add(1) == *self.next.get(seg.dir)
-            && seg.tcp.ack == *self.next.get(seg.dir.reverse())
+            && seg.tcp.seq.wrapping_add(1) == self.next(seg.dir)
+            && seg.tcp.ack == self.next(seg.dir.reverse())
     }
 
     /// A shrunk window together with numbers that are ahead of both sides.
@@ -307,8 +327,8 @@ impl TcpTrack {
             && seg.tcp.window != 0
             && self.state >= TcpState::Established
             && told.window.checked_sub(window).is_some_and(|less| less > seg.payload)
-            && seq_after(seg.tcp.ack, *self.next.get(seg.dir.reverse()))
-            && seq_after(seg.tcp.seq, *self.next.get(seg.dir))
+            && seq_after(seg.tcp.ack, self.next(seg.dir.reverse()))
+            && seq_after(seg.tcp.seq, self.next(seg.dir))
     }
 
     /// Whether an acknowledgement is of something that was sent (RFC 5961 section 5).
@@ -318,9 +338,9 @@ impl TcpTrack {
         }
         let other = seg.dir.reverse();
         let sender = self.sender(other);
-        let (ack, acked) = (seg.tcp.ack, *self.acked.get(seg.dir));
+        let (ack, acked) = (seg.tcp.ack, self.acked(seg.dir));
         // What we missed may be acknowledged, as far as the sender may have gone.
-        let ahead = seq_until(ack, *self.next.get(other)) || seq_until(ack, sender.limit);
+        let ahead = seq_until(ack, self.next(other)) || seq_until(ack, sender.limit);
         let behind =
             seq_after(ack, acked.wrapping_sub(sender.window.max(65_535))) || seq_until(acked, ack);
         let valid = ahead && behind;
@@ -342,7 +362,7 @@ impl TcpTrack {
 
     /// A segment may come early or again, but not from another world.
     fn in_reach(&self, seg: &Seg<'_>) -> bool {
-        let distance = seg.tcp.seq.wrapping_sub(*self.next.get(seg.dir));
+        let distance = seg.tcp.seq.wrapping_sub(self.next(seg.dir));
         !(0x0400_0000..=0xfc00_0000).contains(&distance)
     }
 
@@ -352,14 +372,14 @@ impl TcpTrack {
         let offered = tcp.has(tcp_flags::SYN) && !tcp.has(tcp_flags::ACK);
         let payload = if offered { 0 } else { payload };
         let end = tcp.seq.wrapping_add(payload).wrapping_add(control);
-        let next = self.next.get_mut(dir);
+        let next = self.next_mut(dir);
         if seq_after(end, *next) {
             *next = end;
         }
         if !tcp.has(tcp_flags::ACK) {
             return;
         }
-        let acked = self.acked.get_mut(dir);
+        let acked = self.acked_mut(dir);
         if *acked == 0 || seq_after(tcp.ack, *acked) {
             *acked = tcp.ack;
         }

@@ -7,11 +7,6 @@ use crate::testing::{Log, Tcp, meta, udp};
 use crate::{Config, Engine};
 
 #[test]
-fn the_hot_part_is_two_cache_lines() {
-    assert!(size_of::<Flow>() <= 144, "{} bytes", size_of::<Flow>());
-}
-
-#[test]
 fn community_ids_are_those_of_the_specification() {
     // Test vectors published with the specification.
     let id = |a: &str, ap: u16, b: &str, bp: u16, proto: u8| {
@@ -127,7 +122,7 @@ fn slots_are_reused_and_ids_are_not() {
     let first = table.insert(key(5), true, 0).unwrap();
     let id = table.get(first).unwrap().id();
     assert_eq!(table.find(&key(5)), Some(first));
-    table.remove(first).unwrap();
+    assert!(table.remove(first));
     assert_eq!(table.find(&key(5)), None);
     let second = table.insert(key(6), true, 0).unwrap();
     assert_eq!(first, second);

@@ -18,12 +18,14 @@ pub(super) struct Wheel {
     slots: Vec<Vec<Handle>>,
     /// Second that is being emptied.
     at: Option<i64>,
+    /// That second is empty, and nothing is added to it.
+    empty: bool,
 }
 
 impl Wheel {
     pub(super) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| Vec::new()).collect();
-        Self { slots, at: None }
+        Self { slots, at: None, empty: false }
     }
 
     pub(super) fn schedule(&mut self, second: i64, handle: Handle) {
@@ -32,6 +34,12 @@ impl Wheel {
         if let Some(slot) = self.slot_mut(second) {
             slot.push(handle);
         }
+    }
+
+    /// Nothing is due at `now` (a second), nor will be in it.
+    #[inline]
+    pub(super) fn is_done(&self, now: i64) -> bool {
+        self.empty && self.at == Some(now)
     }
 
     /// The next entry that is due at `now` (a second), in time order.
@@ -45,14 +53,22 @@ impl Wheel {
         at = at.clamp(now.saturating_sub(SLOTS), now);
         loop {
             self.at = Some(at);
+            self.empty = false;
             if let Some(handle) = self.slot_mut(at).and_then(Vec::pop) {
                 return Some(handle);
             }
             if at >= now {
+                self.empty = true;
                 return None;
             }
             at = at.saturating_add(1);
         }
+    }
+
+    /// The entry that will come out after `n` others, if it is due in the same second.
+    pub(super) fn ahead(&self, n: usize) -> Option<Handle> {
+        let slot = self.slots.get(usize::try_from(self.at?.rem_euclid(SLOTS)).ok()?)?;
+        slot.iter().rev().nth(n).copied()
     }
 
     fn slot_mut(&mut self, second: i64) -> Option<&mut Vec<Handle>> {

@@ -93,7 +93,7 @@ impl TcpTrack {
 
     /// All of the segment lies before what its receiver has acknowledged.
     fn is_acknowledged(&self, seg: &Seg<'_>) -> bool {
-        let acked = *self.acked.get(seg.dir.reverse());
+        let acked = self.acked(seg.dir.reverse());
         acked != 0 && !self.knows(known::ONE_SIDED) && seq_after(acked, seg.end())
     }
 
@@ -107,7 +107,9 @@ impl TcpTrack {
         let event = match (seg.has(tcp_flags::ACK), seg.dir) {
             (true, Direction::ToServer) => DecoderEvent::StreamEstSynackToserver,
             (false, Direction::ToClient) => DecoderEvent::StreamEstSynToclient,
-            (true, Direction::ToClient) if seq_after(seg.tcp.ack, self.next.to_server) => {
+            (true, Direction::ToClient)
+                if seq_after(seg.tcp.ack, self.next(Direction::ToServer)) =>
+            {
                 DecoderEvent::StreamEstSynackResendWithDiffAck
             }
             (true, Direction::ToClient) if !same => DecoderEvent::StreamEstSynackResendWithDiffSeq,
@@ -120,8 +122,7 @@ impl TcpTrack {
     }
 
     fn fin(&mut self, seg: &Seg<'_>) {
-        let acknowledges =
-            seg.has(tcp_flags::ACK) && seg.tcp.ack == *self.next.get(seg.dir.reverse());
+        let acknowledges = seg.has(tcp_flags::ACK) && seg.tcp.ack == self.next(seg.dir.reverse());
         self.state = match (self.state, seg.dir) {
             (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
             (TcpState::Established, Direction::ToClient) => TcpState::FinWait1,
@@ -134,7 +135,7 @@ impl TcpTrack {
     }
 
     fn ack_of_fin(&mut self, seg: &Seg<'_>) {
-        let everything = seq_until(*self.next.get(seg.dir.reverse()), seg.tcp.ack);
+        let everything = seq_until(self.next(seg.dir.reverse()), seg.tcp.ack);
         self.state = match (self.state, seg.dir) {
             (TcpState::FinWait1, Direction::ToServer) if everything => TcpState::FinWait2,
             (TcpState::Closing, Direction::ToClient) if everything => TcpState::TimeWait,

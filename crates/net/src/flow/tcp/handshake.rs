@@ -68,16 +68,16 @@ impl TcpTrack {
     fn midstream(&mut self, seg: &Seg<'_>, syn: bool) -> Verdict {
         // A SYN/ACK comes from the server, so its sender is not the client we took it for.
         let sender = if syn { seg.dir.reverse() } else { seg.dir };
-        *self.next.get_mut(sender) = seg.tcp.seq.wrapping_add(u32::from(syn));
-        *self.next.get_mut(sender.reverse()) = seg.tcp.ack;
-        *self.acked.get_mut(sender.reverse()) = seg.tcp.seq.wrapping_add(u32::from(syn));
-        *self.acked.get_mut(sender) = seg.tcp.ack;
+        *self.next_mut(sender) = seg.tcp.seq.wrapping_add(u32::from(syn));
+        *self.next_mut(sender.reverse()) = seg.tcp.ack;
+        *self.acked_mut(sender.reverse()) = seg.tcp.seq.wrapping_add(u32::from(syn));
+        *self.acked_mut(sender) = seg.tcp.ack;
         self.learn(known::MIDSTREAM);
         if seg.rules.one_sided && !syn {
             self.learn(known::ONE_SIDED);
         }
         for dir in [sender, sender.reverse()] {
-            let first = self.next.get(dir).wrapping_sub(1);
+            let first = self.next(dir).wrapping_sub(1);
             let side = self.sender_mut(dir);
             side.first = first;
             side.scale = LARGEST_SCALE;
@@ -88,8 +88,8 @@ impl TcpTrack {
 
     /// The numbers of a SYN, with or without ACK, become those of its sender.
     fn opened(&mut self, seg: &Seg<'_>) {
-        *self.next.get_mut(seg.dir) = seg.tcp.seq.wrapping_add(1);
-        *self.acked.get_mut(seg.dir.reverse()) = seg.tcp.seq.wrapping_add(1);
+        *self.next_mut(seg.dir) = seg.tcp.seq.wrapping_add(1);
+        *self.acked_mut(seg.dir.reverse()) = seg.tcp.seq.wrapping_add(1);
         let scale =
             seg.tcp.option(3).and_then(|v| v.first().copied()).map(|s| s.min(LARGEST_SCALE));
         if !seg.has(tcp_flags::ACK) && seg.dir == Direction::ToServer {
@@ -139,12 +139,12 @@ impl TcpTrack {
                 Verdict::Accept
             }
             (false, true, Direction::ToServer) if seg.rules.one_sided => {
-                if seg.tcp.seq != self.next.to_server {
+                if seg.tcp.seq != self.next(Direction::ToServer) {
                     wrong.add(DecoderEvent::StreamHandshakeAsyncWrongSeq);
                     return Verdict::Ignore;
                 }
                 self.learn(known::ONE_SIDED);
-                self.next.to_client = seg.tcp.ack;
+                *self.next_mut(Direction::ToClient) = seg.tcp.ack;
                 self.state = TcpState::Established;
                 Verdict::Accept
             }
@@ -171,7 +171,7 @@ impl TcpTrack {
 
     fn answered(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
         let ack = seg.tcp.ack;
-        let expected = self.next.to_server;
+        let expected = self.next(Direction::ToServer);
         // Data in the SYN may be acknowledged as well.
         let early = self.knows(known::FAST_OPEN) || self.knows(known::EARLY_DATA);
         let fast = early && seq_after(ack, expected);
@@ -182,7 +182,7 @@ impl TcpTrack {
                 wrong.add(DecoderEvent::StreamHandshakeSynackWithWrongAck);
                 return Verdict::Ignore;
             }
-            self.next.to_server = ack;
+            *self.next_mut(Direction::ToServer) = ack;
             self.sender_mut(Direction::ToServer).first = earlier;
         }
         // The server supports fast open and did not take the data.
@@ -190,7 +190,7 @@ impl TcpTrack {
             wrong.add(DecoderEvent::StreamHandshakeSynackTfoDataIgnored);
         }
         self.opened(seg);
-        self.acked.to_client = ack;
+        *self.acked_mut(Direction::ToClient) = ack;
         self.state = TcpState::SynRecv;
         Verdict::Accept
     }
@@ -201,7 +201,7 @@ impl TcpTrack {
             wrong.add(DecoderEvent::StreamHandshakeSynackInWrongDirection);
             return Verdict::Ignore;
         }
-        if seg.tcp.ack != self.next.to_client {
+        if seg.tcp.ack != self.next(Direction::ToClient) {
             wrong.add(DecoderEvent::StreamSplitHandshakeSynackWithWrongAck);
             return Verdict::Ignore;
         }
@@ -252,11 +252,11 @@ impl TcpTrack {
             return Verdict::Ignore;
         }
         // In a split handshake of five messages the server answers the client's SYN/ACK.
-        if self.knows(known::FOUR_WAY) && seg.tcp.ack == self.next.to_server {
+        if self.knows(known::FOUR_WAY) && seg.tcp.ack == self.next(Direction::ToServer) {
             self.opened(seg);
             return Verdict::Accept;
         }
-        if seg.tcp.ack != self.acked.to_client && !self.knows(known::MIDSTREAM) {
+        if seg.tcp.ack != self.acked(Direction::ToClient) && !self.knows(known::MIDSTREAM) {
             wrong.add(DecoderEvent::StreamHandshakeSynackResendWithDiffAck);
             return Verdict::Ignore;
         }
@@ -278,13 +278,15 @@ impl TcpTrack {
         if self.knows(known::FOUR_WAY) {
             return self.split_confirmed(seg, wrong);
         }
-        let fits =
-            seg.tcp.seq == self.next.to_client && seq_until(seg.tcp.ack, self.next.to_server);
+        let fits = seg.tcp.seq == self.next(Direction::ToClient)
+            && seq_until(seg.tcp.ack, self.next(Direction::ToServer));
         if fits && seg.payload > 0 {
             return Verdict::Accept;
         }
         // It acknowledges data of the client: so the handshake was completed unseen.
-        if seg.tcp.seq == self.next.to_client && seq_after(seg.tcp.ack, self.next.to_server) {
+        if seg.tcp.seq == self.next(Direction::ToClient)
+            && seq_after(seg.tcp.ack, self.next(Direction::ToServer))
+        {
             self.state = TcpState::Established;
             return self.connected(seg, wrong);
         }
@@ -298,11 +300,11 @@ impl TcpTrack {
 
     /// The server's acknowledgement that ends a split handshake.
     fn split_confirmed(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
-        if seg.tcp.seq != self.next.to_client {
+        if seg.tcp.seq != self.next(Direction::ToClient) {
             wrong.add(DecoderEvent::StreamSplitHandshakeWrongSeq);
             return Verdict::Ignore;
         }
-        if seg.tcp.ack != self.next.to_server {
+        if seg.tcp.ack != self.next(Direction::ToServer) {
             wrong.add(DecoderEvent::StreamSplitHandshakeInvalidAck);
             return Verdict::Ignore;
         }
@@ -314,9 +316,10 @@ impl TcpTrack {
     fn confirmed(&mut self, seg: &Seg<'_>, wrong: &mut Anomalies) -> Verdict {
         self.settle_offers(seg);
         let (seq, ack) = (seg.tcp.seq, seg.tcp.ack);
-        let ack_fits = seq_until(self.next.to_client, ack) && self.in_reach_of(ack);
-        let seq_fits = seq_until(self.next.to_server, seq) || self.knows(known::MIDSTREAM);
-        let resent = seg.payload > 0 && seq_after(seg.end(), self.next.to_server);
+        let ack_fits = seq_until(self.next(Direction::ToClient), ack) && self.in_reach_of(ack);
+        let seq_fits =
+            seq_until(self.next(Direction::ToServer), seq) || self.knows(known::MIDSTREAM);
+        let resent = seg.payload > 0 && seq_after(seg.end(), self.next(Direction::ToServer));
         match (seq_fits || resent, ack_fits) {
             (true, true) => {
                 if let Some(detail) = &mut self.detail {
@@ -325,7 +328,7 @@ impl TcpTrack {
                 self.state = TcpState::Established;
                 self.connected(seg, wrong)
             }
-            (true, false) if seq == self.next.to_server => {
+            (true, false) if seq == self.next(Direction::ToServer) => {
                 wrong.add(DecoderEvent::StreamHandshakeRightSeqWrongAckEvasion);
                 Verdict::Ignore
             }
@@ -340,14 +343,14 @@ impl TcpTrack {
     fn settle_offers(&mut self, seg: &Seg<'_>) {
         let first = seg.tcp.ack.wrapping_sub(1);
         let offered = self.detail.as_ref().is_some_and(|d| d.offers.answers.contains(&first));
-        if offered && seg.tcp.ack != self.next.to_client {
-            self.next.to_client = seg.tcp.ack;
+        if offered && seg.tcp.ack != self.next(Direction::ToClient) {
+            *self.next_mut(Direction::ToClient) = seg.tcp.ack;
             self.sender_mut(Direction::ToClient).first = first;
         }
     }
 
     /// An acknowledgement may be of server data we missed, but not of another connection.
     fn in_reach_of(&self, ack: u32) -> bool {
-        ack.wrapping_sub(self.next.to_client) < 0x0400_0000
+        ack.wrapping_sub(self.next(Direction::ToClient)) < 0x0400_0000
     }
 }

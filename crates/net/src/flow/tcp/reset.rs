@@ -19,10 +19,10 @@ impl TcpTrack {
 
     /// Whether the receiver takes the reset for one of its connection (RFC 9293 section 3.10.7).
     fn obeyed(&self, seg: &Seg<'_>) -> bool {
-        let (seq, next) = (seg.tcp.seq, *self.next.get(seg.dir));
+        let (seq, next) = (seg.tcp.seq, self.next(seg.dir));
         if self.state == TcpState::SynSent {
             // The answer to a SYN has no numbers of its own yet.
-            let answers = seg.has(tcp_flags::ACK) && seg.tcp.ack == self.next.to_server;
+            let answers = seg.has(tcp_flags::ACK) && seg.tcp.ack == self.next(Direction::ToServer);
             return match seg.dir {
                 Direction::ToClient => answers || !seg.has(tcp_flags::ACK) || self.is_fast(seg),
                 Direction::ToServer => seq == next || seq.wrapping_add(1) == next,
@@ -31,7 +31,7 @@ impl TcpTrack {
         if self.knows(known::ONE_SIDED) || self.knows(known::MIDSTREAM) {
             return self.in_reach(seg);
         }
-        let acked = *self.acked.get(seg.dir.reverse());
+        let acked = self.acked(seg.dir.reverse());
         let window = self.sender(seg.dir).window;
         match seg.rules.receiver {
             OsPolicy::Hpux11 => seq_until(next, seq),
@@ -44,7 +44,7 @@ impl TcpTrack {
     }
 
     fn is_fast(&self, seg: &Seg<'_>) -> bool {
-        self.knows(known::FAST_OPEN) && seq_until(self.next.to_server, seg.tcp.ack)
+        self.knows(known::FAST_OPEN) && seq_until(self.next(Direction::ToServer), seg.tcp.ack)
     }
 
     /// A segment after the connection was reset: on its way already, or the reset was not obeyed.

@@ -127,7 +127,7 @@ fn the_client_says_which_synack_it_took() {
     let flood = "ignore 3whs_synack_resend_with_diff_seq 3whs_synack_flood";
     assert_eq!(line.say(to_client(S | A, 9000, 1)), flood);
     assert_eq!(line.say(to_server(A, 1, 401)), "accept");
-    assert_eq!(line.track.next.to_client, SERVER + 401);
+    assert_eq!(line.track.next(Direction::ToClient), SERVER + 401);
 }
 
 #[test]

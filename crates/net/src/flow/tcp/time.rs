@@ -50,7 +50,7 @@ impl TcpTrack {
         let ahead = stamp.wrapping_sub(sender.stamp).wrapping_add(slack) < 0x8000_0000;
         let silence = seg.rules.seconds.saturating_sub(i64::from(sender.stamp_at));
         // After a long silence it is the sequence number that says whether the segment is the next one.
-        if silence > MONTH_LIKE { seg.tcp.seq == *self.next.get(seg.dir) } else { ahead }
+        if silence > MONTH_LIKE { seg.tcp.seq == self.next(seg.dir) } else { ahead }
     }
 
     /// Remembers the newest timestamp; a SYN and its answer agree on using them.
