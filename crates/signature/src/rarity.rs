@@ -36,7 +36,7 @@ const COMMON: &[&str] = &[
     "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
 ];
 
-/// Runs that every message of DNS has in its header, or most answers.
+/// Runs that every message of DNS has in its header, or most questions and answers.
 const HEADERS: &[[u8; 4]] = &[
     [1, 0, 0, 1],
     [0, 0, 1, 0],
@@ -47,7 +47,19 @@ const HEADERS: &[[u8; 4]] = &[
     [0x81, 0x80, 0, 1],
     [0x80, 0, 1, 0],
     [0, 1, 0, 1],
+    [1, 0, 1, 0],
+    [1, 0, 1, 0xc0],
+    [0, 0, 1, 0xc0],
+    [0, 1, 0xc0, 0x0c],
+    [1, 0xc0, 0x0c, 0],
     [0xc0, 0x0c, 0, 1],
+    [0x0c, 0, 1, 0],
+    *b"\x03com",
+    *b"com\0",
+    *b"om\0\0",
+    *b"\x03www",
+    *b"\x03net",
+    *b"net\0",
 ];
 
 /// [`COMMON`] for looking up.
@@ -87,12 +99,13 @@ fn short_cost(pattern: &[u8]) -> u32 {
     pattern.iter().map(|byte| byte_cost(*byte)).sum::<u32>() + missing * 20 + 12
 }
 
-/// Cost of the best window of a pattern; short patterns cost most.
+/// Cost of the best two windows side by side of a pattern, or of its only one; short patterns cost most.
 pub(crate) fn pattern_cost(pattern: &[u8]) -> u32 {
-    pattern
-        .windows(4)
-        .filter_map(|window| <[u8; 4]>::try_from(window).ok())
-        .map(gram_cost)
-        .min()
-        .unwrap_or_else(|| short_cost(pattern))
+    let windows = pattern.windows(4).filter_map(|window| <[u8; 4]>::try_from(window).ok());
+    let costs: Vec<u32> = windows.map(gram_cost).collect();
+    match costs.as_slice() {
+        [] => short_cost(pattern),
+        [only] => *only,
+        many => many.windows(2).filter_map(|pair| pair.iter().max().copied()).min().unwrap_or(0),
+    }
 }

@@ -19,12 +19,15 @@ pub(super) struct Chosen {
     pub(super) at_end: bool,
     /// The match ends within this many bytes from the beginning.
     pub(super) limit: Option<u64>,
-    /// The only place where it can stand, counted from the beginning.
-    pub(super) at: Option<u64>,
+    /// The first and the last of the few places where it can stand, counted from the beginning.
+    pub(super) at: Option<(u64, u64)>,
 }
 
 /// Cost of what is there so often that a search for something else is cheaper, payload's own included.
 const HOPELESS: u32 = 75;
+
+/// Places that are looked at one by one instead of searched.
+const FEW_PLACES: u64 = 4;
 
 /// What a place out of some hundred is worth: twice the logarithm of a hundred.
 const ONE_PLACE: u32 = 14;
@@ -79,8 +82,9 @@ fn cost(block: &Block, content: &Content, pool: &[u8]) -> (u32, u32) {
     }
     if block.buffer == Buffer::Payload {
         cost += 20;
-        if only_place(content).is_some() {
-            cost = cost.saturating_sub(ONE_PLACE);
+        if let Some((first, last)) = few_places(content) {
+            let more = u32::try_from(last.saturating_sub(first)).unwrap_or(ONE_PLACE);
+            cost = cost.saturating_sub(ONE_PLACE.saturating_sub(2 * more));
         }
     }
     if block.buffer.is_windowed() {
@@ -109,18 +113,20 @@ fn chosen(number: usize, block: &Block, content: &Content, pool: &[u8]) -> Chose
         _ => (0, whole),
     };
     let limit = limit(content);
-    let at = only_place(content).filter(|_| block.buffer == Buffer::Payload).map(|at| at + start);
+    let at = few_places(content)
+        .filter(|_| block.buffer == Buffer::Payload)
+        .map(|(first, last)| (first + start, last + start));
     Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end, limit, at }
 }
 
-/// Where the content must begin, counted from the beginning, when the rule leaves it one place.
-fn only_place(content: &Content) -> Option<u64> {
-    limit(content)?.checked_sub(u64::from(content.pattern.len)).filter(|at| {
-        *at == match content.offset {
-            Some(Num::Const(offset)) => u64::try_from(offset).unwrap_or(u64::MAX),
-            _ => 0,
-        }
-    })
+/// Where the content must begin, counted from the beginning, when the rule leaves it few places.
+fn few_places(content: &Content) -> Option<(u64, u64)> {
+    let last = limit(content)?.checked_sub(u64::from(content.pattern.len))?;
+    let first = match content.offset {
+        Some(Num::Const(offset)) => u64::try_from(offset).unwrap_or(u64::MAX),
+        _ => 0,
+    };
+    (last.checked_sub(first)? < FEW_PLACES).then_some((first, last))
 }
 
 /// Where the match must have ended, counted from the beginning, when the rule says so.

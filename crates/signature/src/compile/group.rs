@@ -37,7 +37,7 @@ pub(crate) struct Searches {
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
     pub(crate) head: Matcher,
-    /// Both and those of rules about small data, for data that is no longer than that: one search instead of two.
+    /// Both, without those of rules about longer data and with those about small data only, for data that is no longer than that: one search instead of two.
     pub(crate) short: Matcher,
 }
 
@@ -80,7 +80,7 @@ impl Searches {
     /// Every rule in it.
     #[cfg(test)]
     pub(crate) fn rules(&self) -> Vec<u32> {
-        [self.short.rules(), &self.fixed.rules()].concat()
+        [self.any.rules(), self.short.rules(), &self.fixed.rules()].concat()
     }
 }
 
@@ -141,27 +141,33 @@ struct SearchBuilder {
     head: Vec<Wanted>,
     /// Of rules about data that is no longer than [`HEAD`].
     small: Vec<Wanted>,
+    /// Of rules about longer data.
+    large: Vec<Wanted>,
 }
 
 impl SearchBuilder {
-    fn add(&mut self, wanted: Wanted, chosen: &Chosen, most: Option<u64>) {
-        if let Some(at) = chosen.at.filter(|at| *at < HEAD as u64) {
+    fn add(&mut self, wanted: Wanted, chosen: &Chosen, (least, most): (u64, u64)) {
+        if let Some((first, last)) = chosen.at.filter(|(_, last)| *last < HEAD as u64) {
             let Wanted { bytes, nocase, rule, .. } = wanted;
-            self.fixed.push(Fixed { at, bytes, nocase, rule });
+            let at = |at| Fixed { at, bytes: bytes.clone(), nocase, rule };
+            self.fixed.extend((first..=last).map(at));
         } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
             self.head.push(wanted);
-        } else if most.is_some_and(|most| most <= HEAD as u64) {
+        } else if most <= HEAD as u64 {
             self.small.push(wanted);
+        } else if least > HEAD as u64 {
+            self.large.push(wanted);
         } else {
             self.any.push(wanted);
         }
     }
 
     fn build(self) -> Searches {
-        let all = self.any.iter().chain(&self.head).cloned().chain(self.small).collect();
-        let short = Matcher::new(all);
-        let fixed = FixedSet::new(self.fixed);
-        Searches { fixed, any: Matcher::new(self.any), head: Matcher::new(self.head), short }
+        let Self { fixed, mut any, head, small, large } = self;
+        let short = Matcher::new(any.iter().chain(&head).cloned().chain(small).collect());
+        any.extend(large);
+        let fixed = FixedSet::new(fixed);
+        Searches { fixed, any: Matcher::new(any), head: Matcher::new(head), short }
     }
 }
 
@@ -177,9 +183,9 @@ pub(super) struct GroupBuilder {
 }
 
 impl GroupBuilder {
-    /// A rule by its number and the longest payload it can be about.
-    pub(super) fn add(&mut self, rule: (u32, Option<u64>), chosen: &Chosen, ports: Ports<'_>) {
-        let (id, most) = rule;
+    /// A rule by its number, with the shortest and the longest payload it can be about.
+    pub(super) fn add(&mut self, rule: (u32, (u64, u64)), chosen: &Chosen, ports: Ports<'_>) {
+        let (id, size) = rule;
         let wanted = Wanted {
             bytes: chosen.bytes.clone(),
             nocase: chosen.nocase,
@@ -198,10 +204,10 @@ impl GroupBuilder {
         match listed(ports).filter(|_| !seldom) {
             Some(list) => {
                 for port in list {
-                    by_port.entry(port).or_default().add(wanted.clone(), chosen, most);
+                    by_port.entry(port).or_default().add(wanted.clone(), chosen, size);
                 }
             }
-            None => self.all.add(wanted, chosen, most),
+            None => self.all.add(wanted, chosen, size),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     check::{
         Rule,
         ranges::Ranges,
-        rule::{Cmp, Scope, Test, Transform, Transport},
+        rule::{Cmp, Item, Num, Scope, Test, Transform, Transport},
     },
     compile::{
         fast::{self, Chosen},
@@ -217,7 +217,7 @@ impl Planner<'_> {
     ) {
         let (builder, ports) = place;
         match chosen {
-            Some(chosen) => builder.add((id, most_payload(rule)), chosen, ports),
+            Some(chosen) => builder.add((id, payload_size(rule)), chosen, ports),
             None => self.without_pattern(id, rule, (builder, ports)),
         }
     }
@@ -252,14 +252,28 @@ impl Planner<'_> {
     }
 }
 
-/// The longest payload that the rule's `dsize` allows, when it sets a limit.
-fn most_payload(rule: &Rule) -> Option<u64> {
-    let limits = rule.tests.iter().filter_map(|test| match test {
-        Test::Dsize(Cmp::Eq(most) | Cmp::Le(most)) => Some(*most),
-        Test::Dsize(Cmp::Lt(beyond) | Cmp::Between(_, beyond)) => Some(beyond.saturating_sub(1)),
-        _ => None,
-    });
-    limits.min()
+/// The shortest and the longest payload that a rule can be about, by `dsize` and `isdataat`.
+fn payload_size(rule: &Rule) -> (u64, u64) {
+    let (mut least, mut most) = (0, u64::MAX);
+    for test in &rule.tests {
+        match test {
+            Test::Dsize(Cmp::Eq(size)) => (least, most) = (least.max(*size), most.min(*size)),
+            Test::Dsize(Cmp::Le(size)) => most = most.min(*size),
+            Test::Dsize(Cmp::Lt(beyond)) => most = most.min(beyond.saturating_sub(1)),
+            Test::Dsize(Cmp::Ge(size) | Cmp::Gt(size)) => least = least.max(*size),
+            Test::Dsize(Cmp::Between(low, high)) => {
+                (least, most) = (least.max(*low), most.min(high.saturating_sub(1)));
+            }
+            _ => {}
+        }
+    }
+    let payload = rule.blocks.iter().filter(|block| block.buffer == Buffer::Payload);
+    for item in payload.filter(|block| block.transforms.is_empty()).flat_map(|block| &block.items) {
+        if let Item::IsDataAt { at: Num::Const(at), relative: false, negated: false } = item {
+            least = least.max(u64::try_from(*at).unwrap_or(0));
+        }
+    }
+    (least, most)
 }
 
 /// Addresses up to which a list says more than a port.
