@@ -141,9 +141,9 @@ impl Head<'_> {
                 out.v4("dest_ip", to);
                 out.number("dest_port", dst.1.into());
                 if proto == 17 {
-                    out.word("proto", "UDP");
+                    out.constant("proto", "UDP");
                 } else {
-                    out.word("proto", "TCP");
+                    out.constant("proto", "TCP");
                 }
                 out.number("ip_v", 4);
             });

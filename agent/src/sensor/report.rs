@@ -157,7 +157,7 @@ impl<O: Output> Reporter<O> {
     /// News of a transaction: writes the records it is complete enough for.
     fn transaction(&mut self, flow: &Flow, tx: &Transaction, dir: Direction, ended: bool) {
         let place = Place { flow, tx, dir };
-        if self.memory.of(flow).is_unlogged(tx.id) {
+        if self.memory.get(flow).is_some_and(|memory| memory.is_unlogged(tx.id)) {
             return;
         }
         let (encrypted, handling) = match &tx.record {

@@ -117,9 +117,9 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     dns.brief(|out| {
         out.number("version", 3);
         if message.is_response() {
-            out.word("type", "response");
+            out.constant("type", "response");
         } else {
-            out.word("type", "request");
+            out.constant("type", "request");
         }
         out.number("tx_id", tx_id);
         out.number("id", message.id.into());
@@ -182,7 +182,7 @@ fn answer<F: Fields>(record: &mut F, answer: &Answer) {
     // What most answers are.
     if let (1, Rdata::Address(IpAddr::V4(address))) = (answer.kind, &answer.data) {
         return record.brief(|out| {
-            out.word("rrtype", "A");
+            out.constant("rrtype", "A");
             out.number("ttl", answer.ttl.into());
             out.v4("rdata", *address);
         });
@@ -371,9 +371,9 @@ pub(crate) fn type_number(name: &str) -> Option<u16> {
 /// Adds the name of a record type (IANA registry), or its number.
 fn type_name<F: Fields>(record: &mut F, kind: u16) {
     match kind {
-        1 => record.word("rrtype", "A"),
-        5 => record.word("rrtype", "CNAME"),
-        28 => record.word("rrtype", "AAAA"),
+        1 => record.constant("rrtype", "A"),
+        5 => record.constant("rrtype", "CNAME"),
+        28 => record.constant("rrtype", "AAAA"),
         _ => rare_type_name(record, kind),
     }
 }

@@ -34,6 +34,10 @@ pub(crate) trait Brief {
     fn number(&mut self, key: &'static str, value: u64);
     /// See [`Fields::word`].
     fn word(&mut self, key: &'static str, value: &'static str);
+    /// See [`Fields::constant`].
+    fn constant(&mut self, key: &'static str, value: &'static str) {
+        self.word(key, value);
+    }
     /// See [`Fields::boolean`].
     fn boolean(&mut self, key: &'static str, value: bool);
     /// Two hexadecimal digits.
@@ -94,6 +98,10 @@ pub(crate) trait Fields: Default {
     /// A string of ours, in which nothing has to be escaped.
     fn word(&mut self, key: &str, value: &'static str) {
         self.text(key, value);
+    }
+    /// A string of ours that is always the same at the place that says it.
+    fn constant(&mut self, key: &'static str, value: &'static str) {
+        self.word(key, value);
     }
     /// A string that is made here, digits and letters, in which nothing has to be escaped.
     fn ascii(&mut self, key: &str, value: &str) {
@@ -204,6 +212,10 @@ mod tests {
         record.text("long and plain", "0123456789 abcdefghijklmnop");
         record.text("a quote late", "0123456789abcdef\"");
         record.ascii("ascii", "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        record.constant("none", "");
+        record.constant("con", "A");
+        record.constant("a constant", "request");
+        record.constant("a longer constant", "abcdefghijklmnopqrst");
         record.bytes("raw", b"a\xffb");
         record.bytes("plain bytes", b"www.example.com");
         record.bytes("controls", b"0123456\x00\x1f\x7f");
@@ -216,6 +228,9 @@ mod tests {
             few.number("seventeen digits", 12_345_678_901_234_567);
             few.number("none is more", u64::MAX);
             few.word("two", "ab");
+            few.constant("c", "ab");
+            few.constant("constant", "response");
+            few.constant("longer constant", "abcdefghijklmnopqrst");
             few.word("of twenty", "abcdefghijklmnopqrst");
             few.boolean("no", false);
             few.hex("hex", 0x0a);
@@ -238,7 +253,7 @@ mod tests {
             inner.text("after", "x");
         });
         record.objects("list", [1_u64, 2].into_iter(), |item, n| item.number("n", n));
-        record.objects("none", std::iter::empty::<u64>(), |item, n| item.number("n", n));
+        record.objects("no objects", std::iter::empty::<u64>(), |item, n| item.number("n", n));
         let texts = [Text::Bytes(b"a\"b"), Text::Address([1, 2, 3, 4].into()), Text::Address(v6)];
         record.texts("texts", texts.into_iter());
         record.texts("no texts", std::iter::empty());

@@ -247,6 +247,16 @@ impl Brief for BriefLine<'_> {
     }
 
     #[inline(always)]
+    fn constant(&mut self, key: &'static str, value: &'static str) {
+        let length = key.len() + value.len() + 6;
+        match length {
+            ..=16 => self.text.piece(&whole_word::<16>(key, value), length),
+            17..=32 => self.text.piece(&whole_word::<32>(key, value), length),
+            _ => self.word(key, value),
+        }
+    }
+
+    #[inline(always)]
     fn boolean(&mut self, key: &'static str, value: bool) {
         if value {
             self.key(key, b"true");
@@ -288,6 +298,18 @@ fn whole<const N: usize>(key: &[u8], then: &[u8]) -> [u8; N] {
         (*comma, *quote, *end, *colon) = (b',', b'"', b'"', b':');
         key_room.copy_from_slice(key);
         then_room.copy_from_slice(then);
+    }
+    piece
+}
+
+/// A comma, a key and a word in its quotes, in a piece with room for them.
+#[inline(always)]
+fn whole_word<const N: usize>(key: &str, word: &str) -> [u8; N] {
+    let (key, word) = (key.as_bytes(), word.as_bytes());
+    let mut piece = whole::<N>(key, b"\"");
+    if let Some([room @ .., quote]) = piece.get_mut(key.len() + 5..key.len() + word.len() + 6) {
+        room.copy_from_slice(word);
+        *quote = b'"';
     }
     piece
 }
@@ -340,6 +362,16 @@ impl Fields for Line {
     fn word(&mut self, key: &str, value: &'static str) {
         self.key(key, b"");
         self.room.quoted(value.as_bytes());
+    }
+
+    #[inline(always)]
+    fn constant(&mut self, key: &'static str, value: &'static str) {
+        let length = key.len() + value.len() + 6;
+        match length {
+            ..=16 => self.room.piece(&whole_word::<16>(key, value), length),
+            17..=32 => self.room.piece(&whole_word::<32>(key, value), length),
+            _ => self.word(key, value),
+        }
     }
 
     #[inline(always)]
