@@ -29,7 +29,8 @@ pub(super) struct RecordFile {
 impl RecordFile {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         let (path, file) = (path.to_owned(), File::create(path)?);
-        Ok(Self { path, file, lines: Line::default(), alerts: 0, newest: 0, failed: None })
+        let lines = Line::with_capacity(ENOUGH + (1 << 16));
+        Ok(Self { path, file, lines, alerts: 0, newest: 0, failed: None })
     }
 
     /// Alert records so far.
@@ -70,16 +71,15 @@ impl RecordFile {
 impl Output for RecordFile {
     type Record = Line;
 
-    fn begin(&mut self) -> Line {
-        std::mem::take(&mut self.lines).again()
+    fn begin(&mut self) -> &mut Line {
+        self.lines.again()
     }
 
-    fn record(&mut self, ts: i64, kind: &'static str, mut record: Line) {
+    fn end(&mut self, ts: i64, kind: &'static str) {
         self.newest = self.newest.max(ts);
         self.alerts = self.alerts.saturating_add(u64::from(kind == "alert"));
-        record.finish();
-        self.lines = record;
-        if self.lines.lines().len() >= ENOUGH
+        self.lines.finish();
+        if self.lines.len() >= ENOUGH
             && let Err(error) = self.flush()
         {
             self.failed.get_or_insert(error);

@@ -35,7 +35,7 @@ pub(crate) mod xff;
 
 use std::net::IpAddr;
 
-use fields::Fields;
+use fields::{Brief as _, Fields};
 use net::{Direction, Flow, Packet};
 use serde_json::{Map, Value, json};
 
@@ -120,24 +120,47 @@ impl Head<'_> {
         (flow, dir): (&Flow, Direction),
         client: Option<IpAddr>,
     ) {
-        self.begin(record);
-        record.number("flow_id", flow.id().0);
-        let vlan = flow.key().vlan();
-        if vlan.iter().any(|id| *id != 0) {
-            let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
-            record.value("vlan", json!(tags));
-        }
         let (mut src, mut dst) = flow.endpoints(dir);
         if let Some(client) = client {
             let place = if dir == Direction::ToServer { &mut src } else { &mut dst };
             place.0 = client;
         }
-        let with_ports = matches!(flow.proto(), 6 | 17 | 132);
-        self.endpoints(record, src, dst, with_ports);
-        proto(record, flow.proto());
-        record.number("ip_v", if flow.key().low().0.is_ipv4() { 4 } else { 6 });
+        let vlan = flow.key().vlan();
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.0, dst.0)
+            && let proto @ (6 | 17) = flow.proto()
+            && vlan == [0; 3]
+        {
+            record.brief(|out| {
+                out.head(self.ts, self.kind);
+                if self.packet > 0 {
+                    out.number("pcap_cnt", self.packet);
+                }
+                out.number("flow_id", flow.id().0);
+                out.v4("src_ip", from);
+                out.number("src_port", src.1.into());
+                out.v4("dest_ip", to);
+                out.number("dest_port", dst.1.into());
+                if proto == 17 {
+                    out.word("proto", "UDP");
+                } else {
+                    out.word("proto", "TCP");
+                }
+                out.number("ip_v", 4);
+            });
+        } else {
+            self.begin(record);
+            record.number("flow_id", flow.id().0);
+            if vlan.iter().any(|id| *id != 0) {
+                let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
+                record.value("vlan", json!(tags));
+            }
+            let with_ports = matches!(flow.proto(), 6 | 17 | 132);
+            self.endpoints(record, src, dst, with_ports);
+            proto(record, flow.proto());
+            record.number("ip_v", if flow.key().low().0.is_ipv4() { 4 } else { 6 });
+        }
         if self.options.community_id && self.kind != "flow" {
-            record.text("community_id", &flow.community_id(self.options.community_seed));
+            record.ascii("community_id", &flow.community_id(self.options.community_seed));
         }
     }
 

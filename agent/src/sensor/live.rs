@@ -372,6 +372,8 @@ pub(super) struct ToQueue {
     interface: Arc<Interface>,
     shared: Shared,
     texts: Texts,
+    /// The record under way.
+    record: eve::Object,
 }
 
 impl ToQueue {
@@ -380,22 +382,26 @@ impl ToQueue {
         shared: Shared,
         rules: Option<&Arc<RuleSet>>,
     ) -> Self {
-        Self { interface, shared, texts: rules.map(Texts::new).unwrap_or_default() }
+        let texts = rules.map(Texts::new).unwrap_or_default();
+        Self { interface, shared, texts, record: eve::Object::new() }
     }
 }
 
 impl Output for ToQueue {
     type Record = eve::Object;
 
-    fn begin(&mut self) -> eve::Object {
-        eve::Object::new()
+    fn begin(&mut self) -> &mut eve::Object {
+        // One that was begun and not ended is none.
+        self.record.clear();
+        &mut self.record
     }
 
     fn renew(&mut self, rules: &Arc<RuleSet>) {
         self.texts = Texts::new(rules);
     }
 
-    fn record(&mut self, ts: i64, kind: &'static str, mut record: eve::Object) {
+    fn end(&mut self, ts: i64, kind: &'static str) {
+        let mut record = std::mem::take(&mut self.record);
         let kind = Kind::from_name(kind);
         record.insert("in_iface".into(), Value::String(self.interface.name.clone()));
         record.insert("in_role".into(), self.interface.role.into());

@@ -1,6 +1,5 @@
 //! The sink of a worker: turns what the engine finds into records.
 //!
-//! Holds what has to be remembered per flow between packets, in a table beside the engine's slab.
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
@@ -20,19 +19,19 @@ use super::eve::{self, Head};
 use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
-use memory::{Memories, Memory};
+use memory::Memories;
 use messages::tx_object;
 
 /// Where records go.
 pub(crate) trait Output {
     /// What its records are made of.
     type Record: Fields;
-    /// A record to be filled.
-    fn begin(&mut self) -> Self::Record;
+    /// A record to be filled where it will stay.
+    fn begin(&mut self) -> &mut Self::Record;
     /// Rules other than those at the beginning are in force.
     fn renew(&mut self, _rules: &Arc<RuleSet>) {}
-    /// Takes one record; `ts` is its time in microseconds since the epoch.
-    fn record(&mut self, ts: i64, kind: &'static str, record: Self::Record);
+    /// Takes the record that was begun; `ts` is its time in microseconds since the epoch.
+    fn end(&mut self, ts: i64, kind: &'static str);
 }
 
 /// Sink of one worker.
@@ -137,34 +136,6 @@ impl<O: Output> Reporter<O> {
         self.output
     }
 
-    fn memory(&mut self, flow: &Flow) -> &mut Memory {
-        self.memory.of(flow)
-    }
-
-    /// Adds what rules have noted about a flow.
-    fn noted(&self, flow: &Flow, record: &mut O::Record) {
-        let memory = self.memory.get(flow);
-        if memory.is_none_or(|memory| !memory.detection.has_bits()) {
-            return;
-        }
-        let mut noted = eve::Object::new();
-        self.bits_into(flow, &mut noted);
-        for (key, value) in noted {
-            record.value(&key, value);
-        }
-    }
-
-    fn bits_into(&self, flow: &Flow, into: &mut eve::Object) {
-        if !self.settings.records.metadata {
-            return;
-        }
-        if let Some(detector) = &self.detector
-            && let Some(memory) = self.memory.get(flow)
-        {
-            eve::noted(memory.detection.bits(detector.rules()), into);
-        }
-    }
-
     fn write(
         &mut self,
         kind: &'static str,
@@ -173,12 +144,14 @@ impl<O: Output> Reporter<O> {
     ) {
         let options = &self.settings.records;
         let head = Head { kind, ts: self.ts, packet: self.packet, options };
-        let mut record = self.output.begin();
-        head.of_flow(&mut record, place.flow, place.dir);
+        let record = self.output.begin();
+        head.of_flow(record, place.flow, place.dir);
         record.word("pkt_src", self.source);
-        self.noted(place.flow, &mut record);
-        fill(&mut record, &self.settings);
-        self.output.record(self.ts, kind, record);
+        if options.metadata {
+            noted((&self.memory, self.detector.as_ref()), place.flow, record);
+        }
+        fill(record, &self.settings);
+        self.output.end(self.ts, kind);
     }
 
     /// News of a transaction: writes the records it is complete enough for.
@@ -193,7 +166,7 @@ impl<O: Output> Reporter<O> {
             _ => (false, Handling::Track),
         };
         if encrypted && handling == Handling::Bypass {
-            self.memory(flow).bypassed = true;
+            self.memory.of(flow).bypassed = true;
         }
         match &tx.record {
             Record::Dns(message) => self.dns(place, message),
@@ -212,17 +185,18 @@ impl<O: Output> Reporter<O> {
                 let asked = ended && !(self.settings.compat && reset);
                 if done
                     && eve::tls::is_worth_a_record(tls, asked)
-                    && !self.memory(flow).session_done
+                    && !self.memory.of(flow).session_done
                 {
-                    self.memory(flow).session_done = true;
+                    self.memory.of(flow).session_done = true;
                     let place = Place { dir: Direction::ToServer, ..place };
                     let original = self.original;
                     self.write("tls", place, |record, settings| {
-                        let mut session = eve::tls::session(tls, &settings.records);
-                        if let Some(original) = original {
-                            session.insert("from_proto".into(), original.name().into());
-                        }
-                        record.value("tls", session.into());
+                        record.object("tls", |out| {
+                            eve::tls::session(out, tls, &settings.records);
+                            if let Some(original) = original {
+                                out.word("from_proto", original.name());
+                            }
+                        });
                     });
                 }
             }
@@ -300,7 +274,7 @@ impl<O: Output> Reporter<O> {
         if (got < wanted && !ended) || known.iter().all(|side| side.protocol.is_empty()) {
             return;
         }
-        if std::mem::replace(&mut self.memory(place.flow).session_done, true) {
+        if std::mem::replace(&mut self.memory.of(place.flow).session_done, true) {
             return;
         }
         self.write("ssh", Place { dir: Direction::ToServer, ..place }, |record, settings| {
@@ -385,17 +359,16 @@ impl<O: Output> Reporter<O> {
         }
         self.original = transactions.original_protocol();
         let mut last = None;
-        for (tx, dir) in transactions.changed() {
-            if last != Some(tx.id)
-                && let Some(store) = &mut self.store
-            {
+        transactions.changed().for_each(|(tx, dir)| {
+            // A transaction with news on both sides is one piece of news.
+            if last.replace(tx.id) == Some(tx.id) {
+                return;
+            }
+            if let Some(store) = &mut self.store {
                 store.news(flow.id().0, tx);
             }
-            // A transaction with news on both sides is one piece of news.
-            if last.replace(tx.id) != Some(tx.id) {
-                self.transaction(flow, tx, dir, ended);
-            }
-        }
+            self.transaction(flow, tx, dir, ended);
+        });
     }
 
     /// What is wrong with the protocol of a flow.
@@ -403,11 +376,11 @@ impl<O: Output> Reporter<O> {
         for event in transactions.flow_events() {
             let options = &self.settings.records;
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
-            head.of_flow(&mut record, flow, Direction::ToServer);
+            let record = self.output.begin();
+            head.of_flow(record, flow, Direction::ToServer);
             record.text("pkt_src", self.source);
             record.value("anomaly", eve::anomaly::of_flow(flow.protocol(), event));
-            self.output.record(self.ts, "anomaly", record);
+            self.output.end(self.ts, "anomaly");
         }
     }
 
@@ -424,19 +397,49 @@ impl<O: Output> Reporter<O> {
                 continue;
             }
             let head = Head { kind: "anomaly", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
+            let record = self.output.begin();
             match flow {
                 Some((flow, dir)) => {
-                    head.of_flow(&mut record, flow, dir);
-                    self.noted(flow, &mut record);
+                    head.of_flow(record, flow, dir);
+                    if options.metadata {
+                        noted((&self.memory, self.detector.as_ref()), flow, record);
+                    }
                 }
-                None => head.of_packet(&mut record, packet),
+                None => head.of_packet(record, packet),
             }
             record.value("anomaly", eve::anomaly::packet(event));
             record.text("pkt_src", eve::alert::source(packet));
-            eve::ethernet(&mut record, packet, options);
-            self.output.record(self.ts, "anomaly", record);
+            eve::ethernet(record, packet, options);
+            self.output.end(self.ts, "anomaly");
         }
+    }
+}
+
+/// Adds what rules have noted about a flow.
+#[inline(always)]
+fn noted<F: Fields>(known: (&Memories, Option<&Detector>), flow: &Flow, record: &mut F) {
+    if known.0.get(flow).is_some_and(|memory| memory.detection.has_bits()) {
+        bits_of(known, flow, record);
+    }
+}
+
+#[inline(never)]
+fn bits_of<F: Fields>(known: (&Memories, Option<&Detector>), flow: &Flow, record: &mut F) {
+    let mut noted = eve::Object::new();
+    bits_into(known, flow, &mut noted);
+    for (key, value) in noted {
+        record.value(&key, value);
+    }
+}
+
+/// The same into an object that has something already.
+fn bits_into(
+    (memories, detector): (&Memories, Option<&Detector>),
+    flow: &Flow,
+    into: &mut eve::Object,
+) {
+    if let (Some(memory), Some(detector)) = (memories.get(flow), detector) {
+        eve::noted(memory.detection.bits(detector.rules()), into);
     }
 }
 
@@ -462,10 +465,10 @@ impl<O: Output> Sink for Reporter<O> {
         {
             let options = &self.settings.records;
             let head = Head { kind: "arp", ts: self.ts, packet: self.packet, options };
-            let mut record = self.output.begin();
-            head.of_packet(&mut record, packet);
+            let record = self.output.begin();
+            head.of_packet(record, packet);
             record.value("arp", eve::arp::message(arp));
-            self.output.record(self.ts, "arp", record);
+            self.output.end(self.ts, "arp");
         }
         self.detect(packet, place.as_mut());
         if let Some(place) = place {
@@ -499,14 +502,16 @@ impl<O: Output> Sink for Reporter<O> {
         for tx in transactions.iter().filter(|tx| matches!(tx.record, Record::Tls(_))) {
             self.transaction(flow, tx, Direction::ToServer, true);
         }
-        let state = match self.memory(flow).bypassed {
+        let state = match self.memory.of(flow).bypassed {
             true => "bypassed",
             false => eve::flow::state_name(flow),
         };
         let head = Head { kind: "flow", ts: self.ts, packet: 0, options: &self.settings.records };
-        let mut record = self.output.begin();
-        eve::flow::ended(&mut record, &head, flow, (state, reason));
-        self.noted(flow, &mut record);
+        let record = self.output.begin();
+        eve::flow::ended(record, &head, flow, (state, reason));
+        if self.settings.records.metadata {
+            noted((&self.memory, self.detector.as_ref()), flow, record);
+        }
         if let Some(original) = transactions.original_protocol() {
             record.text("app_proto_orig", original.name());
         }
@@ -514,10 +519,10 @@ impl<O: Output> Sink for Reporter<O> {
             record.text("app_proto_ts", sides.to_server.name());
             record.text("app_proto_tc", sides.to_client.name());
         }
-        self.output.record(self.ts, "flow", record);
+        self.output.end(self.ts, "flow");
         if let Some(store) = &mut self.store {
             store.forget(flow.id().0);
         }
-        self.memory(flow).detection = FlowMemory::default();
+        self.memory.of(flow).detection = FlowMemory::default();
     }
 }

@@ -60,8 +60,9 @@ pub(crate) fn compile(
     support: Support,
 ) -> RuleSet {
     rules.sort_by_cached_key(|(rule, _)| order::key(rule));
-    let (rules, places): (Vec<Rule>, Vec<Place>) = rules.into_iter().unzip();
+    let (mut rules, places): (Vec<Rule>, Vec<Place>) = rules.into_iter().unzip();
     let bytes = pool.take_bytes();
+    rules.iter_mut().for_each(|rule| order::cheap_first(rule, &bytes));
     let addresses = pool.addresses.into_values();
     let ports = pool.ports.into_values();
     let regexes = pool.expressions.into_values().into_iter().map(LazyRegex::new).collect();
@@ -76,7 +77,7 @@ pub(crate) fn compile(
         flow_ints: pool.flow_ints.into_values(),
     };
     let needs = Needs::new(&rules, &addresses, &ports);
-    for groups in plan.packet.iter_mut().chain(&mut plan.stream) {
+    for groups in plan.packet.iter_mut().flatten().chain(&mut plan.stream) {
         groups.note_needs(&needs);
     }
     RuleSet {

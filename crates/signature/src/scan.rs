@@ -165,9 +165,12 @@ impl<'a> Scan<'a> {
             17 => 1,
             _ => 2,
         };
-        if let Some(groups) = rules.plan.packet.get(group) {
+        let direction = self.packet.direction.unwrap_or(Direction::ToServer);
+        let groups = rules.plan.packet.get(group).and_then(|both| both.get(direction.index()));
+        if let Some(groups) = groups {
             let ends = (self.packet.src, self.packet.dst);
-            self.search(groups, (data, self.packet.dst_port, ends), moment, &mut candidates);
+            let ports = [self.packet.dst_port, self.packet.src_port];
+            self.search(groups, (data, ports, ends), moment, &mut candidates);
         }
         self.settle(Place::Packet, moment, &mut candidates);
         for id in candidates.iter().copied() {
@@ -203,7 +206,7 @@ impl<'a> Scan<'a> {
         }
         without_pattern(
             &self.rules.plan.addresses,
-            (self.packet.src, self.packet.dst),
+            ((self.packet.src, self.packet.dst), self.packet.dst_port),
             u64::MAX,
             out,
         );
@@ -228,8 +231,7 @@ impl<'a> Scan<'a> {
     fn ends_of(&mut self, place: Place) -> u64 {
         let (rules, packet) = (self.rules, self.packet);
         let (from, to) = place.ends(packet);
-        let sets = (rules.addresses.as_slice(), rules.ports.as_slice());
-        let of_ends = || rules.needs.of_ends(sets, from, to);
+        let of_ends = || rules.needs.of_ends(from, to);
         match &mut self.flow {
             // Of the packets of other protocols some only speak of the flow, as ICMP errors do.
             Some(flow) if matches!(packet.ip_proto, 6 | 17) => {
@@ -275,7 +277,7 @@ impl<'a> Scan<'a> {
             self.packet.src_port
         };
         if let Some(groups) = rules.plan.stream.get(chunk.direction.index()) {
-            self.search(groups, (data, port, ends), moment, &mut candidates);
+            self.search(groups, (data, [port, None], ends), moment, &mut candidates);
         }
         self.settle(Place::Stream(chunk.direction), moment, &mut candidates);
         for id in candidates.iter().copied() {
@@ -287,16 +289,16 @@ impl<'a> Scan<'a> {
     fn search(
         &mut self,
         groups: &PortGroups,
-        place: (Data<'_>, Option<u16>, (IpAddr, IpAddr)),
+        place: (Data<'_>, [Option<u16>; 2], (IpAddr, IpAddr)),
         moment: u64,
         out: &mut Vec<u32>,
     ) {
-        let (data, port, ends) = place;
+        let (data, ports, ends) = place;
         let matching = &mut self.scratch.matching;
         if !data.bytes.is_empty() {
-            groups.scan((data.bytes, data.offset), port, matching, out);
+            groups.scan((data.bytes, data.offset), ports, matching, out);
         }
-        without_pattern(groups, ends, moment, out);
+        without_pattern(groups, (ends, ports[0]), moment, out);
     }
 
     fn raw_rule(&mut self, id: u32, data: Data<'_>, place: Place) {
@@ -307,7 +309,7 @@ impl<'a> Scan<'a> {
         if rule.protocol_only && !self.news && !(directed && self.turn) {
             return;
         }
-        if !header::matches(rules, rule, self.packet, place) {
+        if !rules.needs.is_whole(id) && !header::matches(rules, rule, self.packet, place) {
             return;
         }
         if self.already(id) || !transaction::raw_blocks(self, rule, data) {
@@ -427,13 +429,23 @@ const fn payload(bytes: &[u8], offset: u64, last: bool) -> Data<'_> {
     Data { bytes, offset, last, little: false, buffer: crate::Buffer::Payload }
 }
 
-/// Rules that no pattern announces, by source and destination of the data.
-fn without_pattern(groups: &PortGroups, ends: (IpAddr, IpAddr), moment: u64, out: &mut Vec<u32>) {
+/// Rules that no pattern announces, by source and destination of the data and the port of the group.
+fn without_pattern(
+    groups: &PortGroups,
+    place: ((IpAddr, IpAddr), Option<u16>),
+    moment: u64,
+    out: &mut Vec<u32>,
+) {
+    let (ends, port) = place;
     // What all rules on addresses need, such as a SYN.
     if groups.addresses_need & !(moment | need::ANY_ENDS) == 0 {
         let [src, dst] = &groups.addresses;
         out.extend_from_slice(src.lookup(ends.0));
         out.extend_from_slice(dst.lookup(ends.1));
+    }
+    if groups.ports_need & !(moment | need::ANY_ENDS) == 0 && !groups.ports.is_empty() {
+        let rules = port.and_then(|port| groups.ports.get(&port));
+        out.extend_from_slice(rules.map(Vec::as_slice).unwrap_or_default());
     }
     out.extend_from_slice(&groups.always);
 }

@@ -41,13 +41,18 @@ pub(crate) fn naive(rules: &str) -> RuleSet {
     let mut set = good(rules);
     // Nothing is dropped for what its header needs either.
     set.needs = crate::compile::need::Needs::default();
-    for groups in set.plan.packet.iter_mut().chain(&mut set.plan.stream) {
-        let searches = || std::iter::once(&groups.all).chain(groups.by_port.values());
+    for groups in set.plan.packet.iter_mut().flatten().chain(&mut set.plan.stream) {
+        let searches = || {
+            let by_port = groups.by_port.values().chain(groups.by_sender.values());
+            std::iter::once(&groups.all).chain(by_port)
+        };
         let all: Vec<u32> = searches().flat_map(crate::compile::group::Searches::rules).collect();
         groups.always.extend(all);
         groups.addresses_need = 0;
+        groups.ports_need = 0;
         groups.all = crate::compile::group::Searches::default();
         groups.by_port.clear();
+        groups.by_sender.clear();
     }
     for hook in set.plan.tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks) {
         hook.always.extend(hook.matcher.rules().to_vec());

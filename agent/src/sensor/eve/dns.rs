@@ -1,10 +1,12 @@
 //! `dns` objects, version 3.
 
+use std::net::IpAddr;
+
 use net::Protocol;
 use net::app::dns::{Answer, Message, Rdata};
 use serde_json::json;
 
-use super::fields::{Fields, Text};
+use super::fields::{Brief as _, Fields, Text};
 use super::{Object, text};
 
 /// The object of a message, under the name of its protocol.
@@ -112,10 +114,16 @@ fn lower_type(kind: u16) -> String {
 /// The `dns` object of a message.
 pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
     let flags = message.flags;
-    dns.number("version", 3);
-    dns.word("type", if message.is_response() { "response" } else { "request" });
-    dns.number("tx_id", tx_id);
-    dns.number("id", message.id.into());
+    dns.brief(|out| {
+        out.number("version", 3);
+        if message.is_response() {
+            out.word("type", "response");
+        } else {
+            out.word("type", "request");
+        }
+        out.number("tx_id", tx_id);
+        out.number("id", message.id.into());
+    });
     dns.same(flags, |dns| {
         header_flags(dns, flags);
         dns.number("opcode", message.opcode().into());
@@ -127,16 +135,18 @@ pub(crate) fn message<F: Fields>(dns: &mut F, message: &Message, tx_id: u64) {
             type_name(query, q.kind);
         });
     }
-    for (name, section) in [
-        ("answers", &message.answers),
-        ("authorities", &message.authorities),
-        ("additionals", &message.additionals),
-    ] {
-        if !section.is_empty() {
-            dns.objects(name, section.iter(), answer);
-        }
+    if !message.answers.is_empty() {
+        dns.objects("answers", message.answers.iter(), answer);
     }
-    grouped(dns, &message.answers);
+    if !message.authorities.is_empty() {
+        dns.objects("authorities", message.authorities.iter(), answer);
+    }
+    if !message.additionals.is_empty() {
+        dns.objects("additionals", message.additionals.iter(), answer);
+    }
+    if !message.answers.is_empty() {
+        grouped(dns, &message.answers);
+    }
 }
 
 /// Adds the flags word and the flags that are set in it.
@@ -169,6 +179,14 @@ fn hex<F: Fields>(dns: &mut F, flags: u16) {
 
 fn answer<F: Fields>(record: &mut F, answer: &Answer) {
     record.bytes("rrname", &answer.name);
+    // What most answers are.
+    if let (1, Rdata::Address(IpAddr::V4(address))) = (answer.kind, &answer.data) {
+        return record.brief(|out| {
+            out.word("rrtype", "A");
+            out.number("ttl", answer.ttl.into());
+            out.v4("rdata", *address);
+        });
+    }
     type_name(record, answer.kind);
     record.number("ttl", answer.ttl.into());
     answer_data(record, &answer.data);
@@ -211,28 +229,50 @@ fn plain(data: &Rdata) -> Option<Text<'_>> {
     }
 }
 
+/// Place of a type among the groups, in their order.
+fn group_of(kind: u16) -> Option<usize> {
+    match kind {
+        1 => Some(0),
+        2 => Some(1),
+        5 => Some(2),
+        12 => Some(3),
+        15 => Some(4),
+        16 => Some(5),
+        28 => Some(6),
+        _ => None,
+    }
+}
+
 /// Adds the answers by type: only those with plain data.
 fn grouped<F: Fields>(dns: &mut F, answers: &[Answer]) {
-    const TYPES: [(u16, &str); 7] =
-        [(1, "A"), (2, "NS"), (5, "CNAME"), (12, "PTR"), (15, "MX"), (16, "TXT"), (28, "AAAA")];
-    let of = |kind: u16| {
-        answers.iter().filter(move |a| a.kind == kind).filter_map(|answer| plain(&answer.data))
-    };
-    // A bit for each type that is there.
-    let there = answers.iter().filter(|answer| plain(&answer.data).is_some()).fold(
-        0_u8,
-        |there, answer| {
-            let place = TYPES.iter().position(|(kind, _)| *kind == answer.kind);
-            there | place.map_or(0, |place| 1 << place)
-        },
-    );
+    // A bit for each group that is there.
+    let mut there = 0_u8;
+    for answer in answers {
+        if let Some(place) = group_of(answer.kind)
+            && plain(&answer.data).is_some()
+        {
+            there |= 1 << place;
+        }
+    }
     if there == 0 {
         return;
     }
+    let of = |place: usize| {
+        let of = answers.iter().filter(move |answer| group_of(answer.kind) == Some(place));
+        of.filter_map(|answer| plain(&answer.data))
+    };
     dns.object("grouped", |groups| {
-        for (place, (kind, name)) in TYPES.into_iter().enumerate() {
-            if there >> place & 1 != 0 {
-                groups.texts(name, of(kind));
+        while there != 0 {
+            let place = there.trailing_zeros() as usize;
+            there &= there - 1;
+            match place {
+                0 => groups.texts("A", of(place)),
+                1 => groups.texts("NS", of(place)),
+                2 => groups.texts("CNAME", of(place)),
+                3 => groups.texts("PTR", of(place)),
+                4 => groups.texts("MX", of(place)),
+                5 => groups.texts("TXT", of(place)),
+                _ => groups.texts("AAAA", of(place)),
             }
         }
     });
@@ -330,6 +370,16 @@ pub(crate) fn type_number(name: &str) -> Option<u16> {
 
 /// Adds the name of a record type (IANA registry), or its number.
 fn type_name<F: Fields>(record: &mut F, kind: u16) {
+    match kind {
+        1 => record.word("rrtype", "A"),
+        5 => record.word("rrtype", "CNAME"),
+        28 => record.word("rrtype", "AAAA"),
+        _ => rare_type_name(record, kind),
+    }
+}
+
+/// Adds the name of any record type, or its number.
+fn rare_type_name<F: Fields>(record: &mut F, kind: u16) {
     let name = match LOW_NAMES.get(usize::from(kind)) {
         Some(name) => *name,
         None => NAMES

@@ -1,7 +1,8 @@
 //! `flow` records.
 
 use super::Head;
-use super::fields::Fields;
+use super::fields::{Brief, Fields};
+use net::decode::tcp_flags;
 use net::flow::tcp::TcpState;
 use net::{Direction, EndReason, Flow, FlowState};
 
@@ -44,24 +45,27 @@ pub(crate) fn ended<F: Fields>(
     }
     let age = flow.last().div_euclid(1_000_000).saturating_sub(flow.start().div_euclid(1_000_000));
     record.object("flow", |body| {
-        counters(body, flow);
-        body.time("start", flow.start());
-        body.time("end", flow.last());
-        body.number("age", age.unsigned_abs());
-        body.word("state", state);
-        body.word("reason", reason_name(reason));
-        body.boolean("alerted", flow.alerted());
-        if flow.transactions() > 0 {
-            body.number("tx_cnt", flow.transactions());
-        }
+        body.brief(|body| {
+            counters(body, flow);
+            body.time("start", flow.start());
+            body.time("end", flow.last());
+            body.number("age", age.unsigned_abs());
+            body.word("state", state);
+            body.word("reason", reason_name(reason));
+            body.boolean("alerted", flow.alerted());
+            if flow.transactions() > 0 {
+                body.number("tx_cnt", flow.transactions());
+            }
+        });
     });
-    record.text("community_id", &flow.community_id(head.options.community_seed));
+    record.ascii("community_id", &flow.community_id(head.options.community_seed));
     if flow.proto() == 6 {
         record.object("tcp", |body| tcp(body, flow));
     }
 }
 
-fn counters<F: Fields>(body: &mut F, flow: &Flow) {
+#[inline(always)]
+fn counters<B: Brief>(body: &mut B, flow: &Flow) {
     let (packets, bytes) = (flow.packets(), flow.bytes());
     body.number("pkts_toserver", packets.to_server.into());
     body.number("pkts_toclient", packets.to_client.into());
@@ -69,38 +73,37 @@ fn counters<F: Fields>(body: &mut F, flow: &Flow) {
     body.number("bytes_toclient", bytes.to_client);
 }
 
-/// Two hexadecimal digits.
-fn hex<F: Fields>(body: &mut F, key: &str, flags: u8) {
-    let digits = [flags >> 4, flags & 15].map(|n| {
-        let digit = if n < 10 { b'0' } else { b'a' - 10 };
-        digit.wrapping_add(n)
-    });
-    body.text(key, std::str::from_utf8(&digits).unwrap_or("00"));
-}
-
 fn tcp<F: Fields>(body: &mut F, flow: &Flow) {
     let (ts, tc) = (flow.tcp_flags().to_server, flow.tcp_flags().to_client);
-    hex(body, "tcp_flags", ts | tc);
-    hex(body, "tcp_flags_ts", ts);
-    hex(body, "tcp_flags_tc", tc);
-    let names = ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"];
-    // In the customary order, not that of the bits.
-    for bit in [1, 0, 2, 3, 4, 5, 6, 7] {
-        if (ts | tc) & (1 << bit) != 0
-            && let Some(name) = names.get(bit)
-        {
-            body.boolean(name, true);
+    let both = ts | tc;
+    body.brief(|out| {
+        out.hex("tcp_flags", both);
+        out.hex("tcp_flags_ts", ts);
+        out.hex("tcp_flags_tc", tc);
+        // In the customary order, not that of the bits.
+        let mut flag = |bit: u8, name: &'static str| {
+            if both & bit != 0 {
+                out.boolean(name, true);
+            }
+        };
+        flag(tcp_flags::SYN, "syn");
+        flag(tcp_flags::FIN, "fin");
+        flag(tcp_flags::RST, "rst");
+        flag(tcp_flags::PSH, "psh");
+        flag(tcp_flags::ACK, "ack");
+        flag(tcp_flags::URG, "urg");
+        flag(tcp_flags::ECE, "ecn");
+        flag(tcp_flags::CWR, "cwr");
+        if flow.tcp_state() != TcpState::None {
+            out.word("state", flow.tcp_state().name());
         }
-    }
-    if flow.tcp_state() != TcpState::None {
-        body.word("state", flow.tcp_state().name());
-    }
+    });
 }
 
 /// The `flow` object inside an alert.
 pub(crate) fn so_far<F: Fields>(body: &mut F, flow: &Flow, compress: bool) {
     let (client, server) = flow.endpoints(Direction::ToServer);
-    counters(body, flow);
+    body.brief(|body| counters(body, flow));
     body.time("start", flow.start());
     body.address("src_ip", client.0, compress);
     body.address("dest_ip", server.0, compress);

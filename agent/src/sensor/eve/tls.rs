@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use net::app::tls::{Certificate, ClientHello, Tls, is_grease, version_name};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Object, text, timestamp};
+use super::fields::{Fields, Text};
+use super::timestamp;
 use crate::sensor::settings::RecordOptions;
 
 /// True when there is enough of a handshake for a record: a certificate, a resumed session, or
@@ -47,76 +48,90 @@ pub(crate) fn is_choice(word: &str) -> bool {
         || CHOICES.iter().any(|(_, choice)| *choice == word)
 }
 
-/// The `tls` object of a session.
-pub(crate) fn session(tls: &Tls, options: &RecordOptions) -> Object {
-    let mut out = whole(tls, options);
+/// Whether a field is wanted: one of those that were chosen, else of a short or a long record.
+fn wants(field: &str, options: &RecordOptions) -> bool {
     if !options.tls_custom.is_empty() {
-        let chosen = |word: &str| options.tls_custom.iter().any(|wanted| wanted == word);
-        out.retain(|name, _| CHOICES.iter().any(|(field, choice)| field == name && chosen(choice)));
-        return out;
+        return CHOICES.iter().any(|(name, choice)| *name == field && is_chosen(choice, options));
     }
-    let plain = |name: &str| matches!(name, "subject" | "issuerdn" | "session_resumed");
-    let bulky = |name: &str| {
-        matches!(name, "certificate" | "chain" | "client_handshake" | "server_handshake")
-    };
-    out.retain(|name, _| if options.tls_extended { !bulky(name) } else { plain(name) });
-    out
+    match field {
+        "subject" | "issuerdn" | "session_resumed" => true,
+        "certificate" | "chain" | "client_handshake" | "server_handshake" => false,
+        _ => options.tls_extended,
+    }
 }
 
-/// Everything there is to say of a session.
-fn whole(tls: &Tls, options: &RecordOptions) -> Object {
-    let mut out = Object::new();
-    let custom = |word: &str| options.tls_custom.iter().any(|wanted| wanted == word);
-    if let Some(certificate) = &tls.certificate {
-        out.extend(self::certificate(certificate));
-        if custom("certificate") || custom("chain") {
-            out.extend(encoded(&tls.certificates, [custom("certificate"), custom("chain")]));
-        }
+fn is_chosen(word: &str, options: &RecordOptions) -> bool {
+    options.tls_custom.iter().any(|wanted| wanted == word)
+}
+
+/// The fields of the `tls` object of a session.
+pub(crate) fn session<F: Fields>(out: &mut F, tls: &Tls, options: &RecordOptions) {
+    let wants = |field: &str| wants(field, options);
+    if let Some(of_server) = &tls.certificate {
+        certificate(out, of_server, wants);
+        encoded(out, &tls.certificates, ["certificate", "chain"].map(wants));
     }
-    if tls.resumed {
-        out.insert("session_resumed".into(), true.into());
+    if tls.resumed && wants("session_resumed") {
+        out.boolean("session_resumed", true);
     }
-    if let Some(sni) = tls.sni() {
-        out.insert("sni".into(), text(sni));
+    if let Some(sni) = tls.sni().filter(|_| wants("sni")) {
+        out.bytes("sni", sni);
     }
-    out.insert("version".into(), version_name(tls.version()).into());
+    if wants("version") {
+        out.text("version", &version_name(tls.version()));
+    }
     if let Some(client) = &tls.client {
-        hello(&mut out, client, options);
+        hello(out, client, options);
     }
     if let Some(server) = &tls.server {
-        if options.ja3 {
-            out.insert("ja3s".into(), json!({"hash": server.ja3s_hash, "string": server.ja3s}));
+        if options.ja3 && wants("ja3s") {
+            out.object("ja3s", |ja3s| {
+                ja3s.text("hash", &server.ja3s_hash);
+                ja3s.text("string", &server.ja3s);
+            });
         }
-        if let Some(alpn) = &server.alpn {
-            out.insert("server_alpn".into(), text(alpn));
+        if let Some(alpn) = server.alpn.as_ref().filter(|_| wants("server_alpn")) {
+            out.bytes("server_alpn", alpn);
         }
-        let version = server.selected_version.unwrap_or(server.version);
-        let parameters = json!({
-            "version": version_name(version), "cipher": server.cipher, "exts": server.extensions,
+        if wants("server_handshake") {
+            let version = server.selected_version.unwrap_or(server.version);
+            let parameters = json!({
+                "version": version_name(version), "cipher": server.cipher, "exts": server.extensions,
+            });
+            out.value("server_handshake", parameters);
+        }
+    }
+    if let Some(client) = tls.client_certificate.as_ref().filter(|_| wants("client")) {
+        out.object("client", |out| {
+            certificate(out, client, |_| true);
+            let wanted =
+                ["client_certificate", "client_chain"].map(|word| is_chosen(word, options));
+            encoded(out, &tls.client_certificates, wanted);
         });
-        out.insert("server_handshake".into(), parameters);
     }
-    if let Some(client) = &tls.client_certificate {
-        let mut object = certificate(client);
-        let wanted = [custom("client_certificate"), custom("client_chain")];
-        object.extend(encoded(&tls.client_certificates, wanted));
-        out.insert("client".into(), object.into());
-    }
-    out
 }
 
 /// What the client says of itself.
-fn hello(out: &mut Object, client: &ClientHello, options: &RecordOptions) {
-    if options.ja3 {
-        out.insert("ja3".into(), json!({"hash": client.ja3_hash, "string": client.ja3}));
+fn hello<F: Fields>(out: &mut F, client: &ClientHello, options: &RecordOptions) {
+    let wants = |field: &str| wants(field, options);
+    if options.ja3 && wants("ja3") {
+        out.object("ja3", |ja3| {
+            ja3.text("hash", &client.ja3_hash);
+            ja3.text("string", &client.ja3);
+        });
     }
-    if options.ja4 || options.tls_custom.iter().any(|wanted| wanted == "ja4") {
-        out.insert("ja4".into(), client.ja4.clone().into());
+    if (options.ja4 || is_chosen("ja4", options)) && wants("ja4") {
+        out.text("ja4", &client.ja4);
     }
-    if !client.alpn.is_empty() {
-        let names: Vec<_> = client.alpn.iter().map(|name| text(name)).collect();
-        out.insert("client_alpns".into(), names.into());
+    if !client.alpn.is_empty() && wants("client_alpns") {
+        out.texts("client_alpns", client.alpn.iter().map(|name| Text::Bytes(name)));
     }
+    if wants("client_handshake") {
+        out.value("client_handshake", client_handshake(client));
+    }
+}
+
+fn client_handshake(client: &ClientHello) -> Value {
     let real = |values: &[u16]| -> Vec<u16> {
         values.iter().copied().filter(|value| !is_grease(*value)).collect()
     };
@@ -129,37 +144,42 @@ fn hello(out: &mut Object, client: &ClientHello, options: &RecordOptions) {
     if !client.signature_algorithms.is_empty() {
         parameters["sig_algs"] = real(&client.signature_algorithms).into();
     }
-    out.insert("client_handshake".into(), parameters);
+    parameters
 }
 
 /// The first certificate, and all of them, in base64.
-fn encoded(chain: &[Vec<u8>], [first, all]: [bool; 2]) -> Object {
-    let mut out = Object::new();
+fn encoded<F: Fields>(out: &mut F, chain: &[Vec<u8>], [first, all]: [bool; 2]) {
     if let Some(certificate) = chain.first().filter(|_| first) {
-        out.insert("certificate".into(), STANDARD.encode(certificate).into());
+        out.ascii("certificate", &STANDARD.encode(certificate));
     }
     if all && !chain.is_empty() {
         let list: Vec<String> = chain.iter().map(|der| STANDARD.encode(der)).collect();
-        out.insert("chain".into(), list.into());
+        out.value("chain", list.into());
     }
-    out
 }
 
-fn certificate(certificate: &Certificate) -> Object {
-    let mut out = Object::new();
-    out.insert("subject".into(), certificate.subject.clone().into());
-    out.insert("issuerdn".into(), certificate.issuer.clone().into());
-    out.insert("serial".into(), certificate.serial.clone().into());
-    out.insert("fingerprint".into(), certificate.fingerprint.clone().into());
+fn certificate<F: Fields>(out: &mut F, certificate: &Certificate, wants: impl Fn(&str) -> bool) {
+    for (name, value) in [
+        ("subject", &certificate.subject),
+        ("issuerdn", &certificate.issuer),
+        ("serial", &certificate.serial),
+        ("fingerprint", &certificate.fingerprint),
+    ] {
+        if wants(name) {
+            out.text(name, value);
+        }
+    }
     for (name, seconds) in
         [("notbefore", certificate.not_before), ("notafter", certificate.not_after)]
     {
-        // Seconds are enough for a validity.
-        let time = timestamp(seconds.saturating_mul(1_000_000));
-        out.insert(name.into(), time.get(..19).unwrap_or_default().into());
+        if wants(name) {
+            // Seconds are enough for a validity.
+            let time = timestamp(seconds.saturating_mul(1_000_000));
+            out.text(name, time.get(..19).unwrap_or_default());
+        }
     }
-    if !certificate.names.is_empty() {
-        out.insert("subjectaltname".into(), json!(certificate.names));
+    if !certificate.names.is_empty() && wants("subjectaltname") {
+        let names = certificate.names.iter().map(|name| Text::Bytes(name.as_bytes()));
+        out.texts("subjectaltname", names);
     }
-    out
 }

@@ -7,7 +7,7 @@ use net::{Direction, Flow, Packet};
 use signature::MatchSource;
 
 use super::memory::Memory;
-use super::{FROM_END, Output, Reporter, tx_object};
+use super::{FROM_END, Output, Reporter, bits_into, tx_object};
 use crate::sensor::detect;
 use crate::sensor::eve::fields::Fields;
 use crate::sensor::eve::{self, Head};
@@ -69,13 +69,13 @@ impl<O: Output> Reporter<O> {
             return;
         }
         let head = Head { kind: "packet", ts: self.ts, packet: self.packet, options };
-        let mut record = self.output.begin();
+        let record = self.output.begin();
         match flow {
-            Some((flow, dir)) => head.of_flow(&mut record, flow, dir),
-            None => head.of_packet(&mut record, packet),
+            Some((flow, dir)) => head.of_flow(record, flow, dir),
+            None => head.of_packet(record, packet),
         }
-        eve::alert::packet(&mut record, packet);
-        self.output.record(self.ts, "packet", record);
+        eve::alert::packet(record, packet);
+        self.output.end(self.ts, "packet");
     }
 
     /// A record for each of the collected matches.
@@ -93,13 +93,13 @@ impl<O: Output> Reporter<O> {
             let client = flow
                 .and_then(|(_, _, all)| options.xff.client(tx_id.and_then(|id| all.get(id)), all));
             let overwrite = client.filter(|_| options.xff.mode == eve::xff::Mode::Overwrite);
-            let mut record = self.output.begin();
+            let record = self.output.begin();
             match (flow, packet) {
                 (Some((flow, dir, _)), _) => {
                     let dir = hit.direction.map_or(dir, our_direction);
-                    head.of_client(&mut record, (flow, dir), overwrite);
+                    head.of_client(record, (flow, dir), overwrite);
                 }
-                (None, Some(packet)) => head.of_packet(&mut record, packet),
+                (None, Some(packet)) => head.of_packet(record, packet),
                 (None, None) => continue,
             }
             let source = packet.map_or(FROM_END, eve::alert::source);
@@ -115,8 +115,8 @@ impl<O: Output> Reporter<O> {
             }
             alert.insert("alert".into(), about.into());
             eve::alert::notes(&mut alert, hit, detector.rules());
-            if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata) {
-                self.bits_into(flow, &mut alert);
+            if let Some((flow, ..)) = flow.filter(|_| options.alert_metadata && options.metadata) {
+                bits_into((&self.memory, Some(detector)), flow, &mut alert);
             }
             for (key, value) in alert {
                 record.value(&key, value);
@@ -124,7 +124,7 @@ impl<O: Output> Reporter<O> {
             if let Some((flow, dir, transactions)) = flow {
                 let dir = hit.direction.map_or(dir, our_direction);
                 let store = self.store.as_ref();
-                of_flow(&mut record, hit, (flow, dir, transactions), (options, store));
+                of_flow(record, hit, (flow, dir, transactions), (options, store));
             }
             if eve::alert::wants_payload(options) {
                 let stream = match flow {
@@ -140,12 +140,12 @@ impl<O: Output> Reporter<O> {
                 let stream = stream.filter(|bytes| !bytes.is_empty());
                 let own = packet.map_or(&[][..], |packet| packet.payload);
                 let shown = (stream.as_deref().unwrap_or(own), stream.is_some());
-                eve::alert::payload(&mut record, shown, options);
+                eve::alert::payload(record, shown, options);
             }
             if let Some(packet) = packet {
-                eve::alert::evidence(&mut record, packet, options);
+                eve::alert::evidence(record, packet, options);
             }
-            self.output.record(self.ts, "alert", record);
+            self.output.end(self.ts, "alert");
         }
     }
 }
@@ -200,6 +200,7 @@ pub(super) fn keep_out(matches: &mut Vec<signature::Match>, memory: &mut Memory)
 }
 
 /// Takes note of rules that want files of a flow kept.
+#[inline(always)]
 pub(super) fn keep_files(store: &mut Option<Store>, detector: &detect::Detector, flow: &Flow) {
     let Some(store) = store else { return };
     for hit in detector.stores() {

@@ -59,7 +59,7 @@ pub(super) fn tx_object<F: Fields>(
         Record::Dns(message) => {
             eve::dns::of_flow(record, flow, message, tx.id);
         }
-        Record::Tls(tls) => record.value("tls", eve::tls::session(tls, options).into()),
+        Record::Tls(tls) => record.object("tls", |out| eve::tls::session(out, tls, options)),
         Record::Smtp(smtp) => eve::smtp::both(record, smtp, &options.mail),
         Record::Ftp(ftp) => record.value("ftp", eve::ftp::command(ftp).into()),
         Record::FtpData(transfer) => record.value("ftp_data", eve::ftp::data(transfer)),

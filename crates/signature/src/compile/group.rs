@@ -22,8 +22,11 @@ const MAX_LISTED_PORTS: usize = 16;
 pub(crate) const HEAD: usize = 256;
 
 /// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
-/// is cheaper in the search that is made anyway than in one of its own.
+/// is cheaper in the search that is made anyway than in one of its own, if that of its own would be made often.
 const SELDOM: u32 = 60;
+
+/// The same of patterns that are shorter than a window.
+const SELDOM_SHORT: u32 = 75;
 
 /// The searches of one group of rules.
 #[derive(Debug, Default)]
@@ -34,7 +37,7 @@ pub(crate) struct Searches {
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
     pub(crate) head: Matcher,
-    /// Both, for data that is no longer than that: one search instead of two.
+    /// Both and those of rules about small data, for data that is no longer than that: one search instead of two.
     pub(crate) short: Matcher,
 }
 
@@ -43,10 +46,15 @@ pub(crate) struct Searches {
 pub(crate) struct PortGroups {
     pub(crate) all: Searches,
     pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
+    /// The same by the port of the other side.
+    pub(crate) by_sender: HashMap<u16, Searches, foldhash::fast::RandomState>,
     /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
     pub(crate) addresses: [AddressIndex; 2],
     /// What all of these need, see [`crate::compile::need`].
     pub(crate) addresses_need: u64,
+    /// Rules without a pattern that name few ports, by the port of `by_port`; and what all of them need.
+    pub(crate) ports: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
+    pub(crate) ports_need: u64,
     /// Rules without a pattern for any address.
     pub(crate) always: Vec<u32>,
 }
@@ -72,29 +80,34 @@ impl Searches {
     /// Every rule in it.
     #[cfg(test)]
     pub(crate) fn rules(&self) -> Vec<u32> {
-        [self.any.rules(), self.head.rules(), &self.fixed.rules()].concat()
+        [self.short.rules(), &self.fixed.rules()].concat()
     }
 }
 
 impl PortGroups {
-    /// Notes what the rules under addresses need.
+    /// Notes what the rules under addresses and ports need.
     pub(crate) fn note_needs(&mut self, needs: &Needs) {
         let rules = self.addresses.iter().flat_map(|index| &index.v4).flat_map(|(_, _, ids)| ids);
         self.addresses_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
+        let rules = self.ports.values().flatten();
+        self.ports_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
     }
 
-    /// The same for the rules of any port and those of `port`, the server's.
+    /// The same for the rules of any port and those of `ports`: that of `by_port`, that of `by_sender`.
     #[inline]
     pub(crate) fn scan(
         &self,
         (data, offset): (&[u8], u64),
-        port: Option<u16>,
+        ports: [Option<u16>; 2],
         scratch: &mut MatchScratch,
         out: &mut Vec<u32>,
     ) {
         self.all.scan(data, offset, scratch, out);
-        if let Some(own) = port.and_then(|port| self.by_port.get(&port)) {
-            own.scan(data, offset, scratch, out);
+        for (searches, port) in [&self.by_port, &self.by_sender].into_iter().zip(ports) {
+            let own = port.filter(|_| !searches.is_empty()).and_then(|port| searches.get(&port));
+            if let Some(own) = own {
+                own.scan(data, offset, scratch, out);
+            }
         }
     }
 }
@@ -103,6 +116,18 @@ impl PortGroups {
 #[derive(Debug, Default)]
 pub(crate) struct AddressIndex {
     v4: Vec<(u32, u32, Vec<u32>)>,
+    /// A bit for each of the /16 networks in which some address is listed.
+    networks: Vec<u64>,
+}
+
+/// The ports by which a rule is grouped, and whose they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ports<'a> {
+    /// Of packets the receiver, of streams the server.
+    Receiver(&'a Ranges<u16>),
+    Sender(&'a Ranges<u16>),
+    /// Of packets from servers the receiver: a client, which seldom has a port that rules name.
+    Client(&'a Ranges<u16>),
 }
 
 /// Ranges of addresses with the rule they belong to.
@@ -114,23 +139,27 @@ struct SearchBuilder {
     fixed: Vec<Fixed>,
     any: Vec<Wanted>,
     head: Vec<Wanted>,
+    /// Of rules about data that is no longer than [`HEAD`].
+    small: Vec<Wanted>,
 }
 
 impl SearchBuilder {
-    fn add(&mut self, wanted: Wanted, chosen: &Chosen) {
+    fn add(&mut self, wanted: Wanted, chosen: &Chosen, most: Option<u64>) {
         if let Some(at) = chosen.at.filter(|at| *at < HEAD as u64) {
             let Wanted { bytes, nocase, rule, .. } = wanted;
             self.fixed.push(Fixed { at, bytes, nocase, rule });
         } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
             self.head.push(wanted);
+        } else if most.is_some_and(|most| most <= HEAD as u64) {
+            self.small.push(wanted);
         } else {
             self.any.push(wanted);
         }
     }
 
     fn build(self) -> Searches {
-        let both = self.any.iter().chain(&self.head).cloned().collect();
-        let short = Matcher::new(both);
+        let all = self.any.iter().chain(&self.head).cloned().chain(self.small).collect();
+        let short = Matcher::new(all);
         let fixed = FixedSet::new(self.fixed);
         Searches { fixed, any: Matcher::new(self.any), head: Matcher::new(self.head), short }
     }
@@ -141,12 +170,16 @@ impl SearchBuilder {
 pub(super) struct GroupBuilder {
     all: SearchBuilder,
     by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    by_sender: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    ports: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
     pub(super) addresses: [AddressRanges; 2],
     pub(super) always: Vec<u32>,
 }
 
 impl GroupBuilder {
-    pub(super) fn add(&mut self, id: u32, chosen: &Chosen, ports: &Ranges<u16>) {
+    /// A rule by its number and the longest payload it can be about.
+    pub(super) fn add(&mut self, rule: (u32, Option<u64>), chosen: &Chosen, ports: Ports<'_>) {
+        let (id, most) = rule;
         let wanted = Wanted {
             bytes: chosen.bytes.clone(),
             nocase: chosen.nocase,
@@ -154,27 +187,44 @@ impl GroupBuilder {
             dotted: false,
             rule: id,
         };
-        let seldom = chosen.at.is_none() && rarity::pattern_cost(&chosen.bytes) <= SELDOM;
+        let seldom = chosen.at.is_none()
+            && !matches!(ports, Ports::Client(_))
+            && rarity::pattern_cost(&chosen.bytes)
+                <= if chosen.bytes.len() < 4 { SELDOM_SHORT } else { SELDOM };
+        let (by_port, ports) = match ports {
+            Ports::Receiver(ports) | Ports::Client(ports) => (&mut self.by_port, ports),
+            Ports::Sender(ports) => (&mut self.by_sender, ports),
+        };
         match listed(ports).filter(|_| !seldom) {
             Some(list) => {
                 for port in list {
-                    self.by_port.entry(port).or_default().add(wanted.clone(), chosen);
+                    by_port.entry(port).or_default().add(wanted.clone(), chosen, most);
                 }
             }
-            None => self.all.add(wanted, chosen),
+            None => self.all.add(wanted, chosen, most),
         }
     }
 
+    /// Takes a rule without a pattern under its ports; `false` when there are too many, or those of the sender.
+    pub(super) fn add_to_ports(&mut self, id: u32, ports: Ports<'_>) -> bool {
+        let (Ports::Receiver(ports) | Ports::Client(ports)) = ports else { return false };
+        let Some(list) = listed(ports) else { return false };
+        list.into_iter().for_each(|port| self.ports.entry(port).or_default().push(id));
+        true
+    }
+
     pub(super) fn build(self) -> PortGroups {
+        let built = |searches: HashMap<u16, SearchBuilder, _>| {
+            searches.into_iter().map(|(port, searches)| (port, searches.build())).collect()
+        };
         PortGroups {
             all: self.all.build(),
-            by_port: self
-                .by_port
-                .into_iter()
-                .map(|(port, searches)| (port, searches.build()))
-                .collect(),
-            addresses: self.addresses.map(|ranges| AddressIndex { v4: flatten(ranges) }),
+            by_port: built(self.by_port),
+            by_sender: built(self.by_sender),
+            addresses: self.addresses.map(AddressIndex::new),
             addresses_need: 0,
+            ports: self.ports,
+            ports_need: 0,
             always: self.always,
         }
     }
@@ -215,10 +265,23 @@ fn flatten(ranges: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, Vec<u32>)> {
 }
 
 impl AddressIndex {
+    fn new(ranges: AddressRanges) -> Self {
+        let v4 = flatten(ranges);
+        let mut networks = vec![0; if v4.is_empty() { 0 } else { (1 << 16) / 64 }];
+        for network in v4.iter().flat_map(|(low, high, _)| low >> 16..=high >> 16) {
+            networks[network as usize / 64] |= 1 << (network % 64);
+        }
+        Self { v4, networks }
+    }
+
     /// Rules whose list has this address.
     pub(crate) fn lookup(&self, address: IpAddr) -> &[u32] {
         let IpAddr::V4(v4) = address else { return &[] };
         let bits = v4.to_bits();
+        let network = self.networks.get((bits >> 16) as usize / 64);
+        if network.is_none_or(|word| word >> (bits >> 16 & 63) & 1 == 0) {
+            return &[];
+        }
         let after = self.v4.partition_point(|(low, ..)| *low <= bits);
         match after.checked_sub(1).and_then(|at| self.v4.get(at)) {
             Some((_, high, ids)) if bits <= *high => ids,

@@ -1,6 +1,6 @@
 //! The prefilter of one hook: which rules' fast patterns are in these bytes.
 //!
-//! Three searches side by side: grams for patterns of four bytes and more, bitmaps for shorter ones, and
+//! Three searches side by side: grams for long patterns, runs for short ones, and
 //! a reversed rolling hash for patterns that must stand at the end of a whole buffer (most domain rules).
 //! Reports exactly the patterns present, so "prefiltered = naive" can be tested.
 
@@ -10,9 +10,13 @@ use aho_corasick::AhoCorasick;
 
 use crate::compile::{
     end::{End, EndSet},
-    gram::GramSet,
+    gram::{GramSet, windows_of},
     short::ShortSet,
+    simd::Offsets,
 };
+
+/// Windows that may be spent on patterns of three and four bytes.
+const MOST_EXTRA: usize = 8_192;
 
 /// A fast pattern on its way into a matcher.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,13 +112,23 @@ impl Matcher {
                 .filter(|(_, bytes)| keep(bytes.len()))
                 .collect()
         };
-        let long = with_bytes(&inside, &|len| len >= 4);
-        let short: Vec<_> = with_bytes(&inside, &|len| len < 4)
+        // With few patterns of three and four bytes, half of the windows are enough.
+        let extra = |offsets: Offsets| -> usize {
+            let short = with_bytes(&inside, &|len| len < 5).into_iter();
+            short.map(|(_, bytes)| windows_of(bytes.len(), offsets)).sum()
+        };
+        let (least, offsets) = match (extra(Offsets::Even), extra(Offsets::All)) {
+            (even, _) if even <= MOST_EXTRA => (3, Offsets::Even),
+            (_, all) if all <= MOST_EXTRA => (3, Offsets::All),
+            _ => (4, Offsets::All),
+        };
+        let long = with_bytes(&inside, &|len| len >= least);
+        let short: Vec<_> = with_bytes(&inside, &|len| len < least)
             .into_iter()
             .map(|(number, bytes)| (number, bytes, matcher.patterns[number as usize].nocase))
             .collect();
-        matcher.grams =
-            GramSet::new(&long.iter().map(|(n, b)| (*n, b.as_slice())).collect::<Vec<_>>());
+        let long: Vec<_> = long.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+        matcher.grams = GramSet::new(&long, offsets);
         matcher.short = ShortSet::new(&short);
         matcher.ends = EndSet::new(&ends);
         matcher

@@ -12,7 +12,7 @@ use crate::{
     AppProto, Direction,
     check::{
         AddressSet, Rule,
-        ranges::Ranges,
+        ranges::{Ranges, Step},
         rule::{FlagsMode, Test, Transport},
     },
 };
@@ -51,8 +51,12 @@ pub(crate) type End = (IpAddr, Option<u16>);
 #[derive(Debug)]
 pub(crate) struct Needs {
     by_rule: Vec<u64>,
-    addresses: Vec<u32>,
-    ports: Vec<u32>,
+    /// A bit for each rule whose word says all that its header asks.
+    is_whole: Vec<u64>,
+    /// Which of the address and port lists with a bit have a number.
+    v4: Line<u32>,
+    v6: Line<u128>,
+    ports: Line<u16>,
     /// Bits of the flag tests that hold, by the flags of a packet.
     by_flags: Box<[u64; 256]>,
     /// Bits of protocols, by the number of a flow's protocol.
@@ -75,6 +79,36 @@ pub(crate) struct Moment {
     pub(crate) flags: Option<u8>,
     /// Of the flow.
     pub(crate) app: Option<AppProto>,
+}
+
+/// A line of numbers cut where one of a few sets begins or ends.
+#[derive(Debug)]
+struct Line<T> {
+    /// First number of each stretch, in order, and a bit for each of the sets that it is in.
+    stretches: Vec<(T, u64)>,
+}
+
+impl<T: Step> Line<T> {
+    fn new(sets: &[&Ranges<T>]) -> Self {
+        let ranges = sets.iter().flat_map(|set| set.as_slice());
+        let mut cuts: Vec<T> =
+            ranges.flat_map(|(low, high)| [Some(*low), high.next()]).flatten().collect();
+        cuts.push(T::MIN);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let bits = |cut| {
+            let has = sets.iter().enumerate().filter(|(_, set)| set.contains(cut));
+            has.fold(0, |bits, (number, _)| bits | 1 << number)
+        };
+        Self { stretches: cuts.into_iter().map(|cut| (cut, bits(cut))).collect() }
+    }
+
+    /// A bit for each of the sets that have the number.
+    #[inline]
+    fn at(&self, number: T) -> u64 {
+        let after = self.stretches.partition_point(|(first, _)| *first <= number);
+        after.checked_sub(1).and_then(|at| self.stretches.get(at)).map_or(0, |(_, bits)| *bits)
+    }
 }
 
 type Counter<K> = HashMap<K, u32, foldhash::fast::RandomState>;
@@ -116,6 +150,68 @@ fn place<T: PartialEq>(chosen: &[T], wanted: &T) -> Option<usize> {
     chosen.iter().position(|known| known == wanted)
 }
 
+/// What a rule needs, given the address and port lists, flag tests and protocols that have a bit.
+fn word(rule: &Rule, lists: &(Vec<u32>, Vec<u32>), others: (&[FlagTest], &[AppProto])) -> u64 {
+    let ((addresses, ports), (flags, apps)) = (lists, others);
+    let mut word = match rule.protocol.transport {
+        Transport::Tcp => TCP,
+        Transport::Udp => UDP,
+        _ => 0,
+    };
+    let flow = &rule.flow;
+    for (wanted, fact) in [
+        (flow.to_server, TO_SERVER),
+        (flow.to_client, TO_CLIENT),
+        (flow.present && flow.established, ESTABLISHED),
+        (flow.present && flow.not_established, NOT_ESTABLISHED),
+    ] {
+        word |= if wanted { fact } else { 0 };
+    }
+    if !rule.bidirectional {
+        word |= bit(SRC_AT, place(addresses, &rule.src));
+        word |= bit(DST_AT, place(addresses, &rule.dst));
+        word |= bit(SRC_PORT_AT, place(ports, &rule.src_port));
+        word |= bit(DST_PORT_AT, place(ports, &rule.dst_port));
+    }
+    for (test, _) in rule.tests.iter().filter_map(flag_test) {
+        word |= bit(FLAGS_AT, place(flags, &test));
+    }
+    word | bit(APPS_AT, rule.protocol.app.and_then(|app| place(apps, &app)))
+}
+
+/// Whether all that the header of a rule asks has a bit; `any` says which addresses and ports may be any.
+fn is_whole(
+    rule: &Rule,
+    any: ([bool; 2], [bool; 2]),
+    lists: &(Vec<u32>, Vec<u32>),
+    others: (&[FlagTest], &[AppProto]),
+) -> bool {
+    let ((addresses, ports), (flags, apps)) = (lists, others);
+    let transport = match rule.protocol.transport {
+        Transport::Tcp | Transport::Udp => true,
+        Transport::Any => !rule.tx_protocols().is_empty(),
+        _ => false,
+    };
+    let has = |list: &[u32], number: u32, any: bool| any || list.contains(&number);
+    transport
+        && !rule.bidirectional
+        && rule.protocol.version == 0
+        && !rule.flow.no_frag
+        && !rule.flow.only_frag
+        && has(addresses, rule.src, any.0[0])
+        && has(addresses, rule.dst, any.0[1])
+        && has(ports, rule.src_port, any.1[0])
+        && has(ports, rule.dst_port, any.1[1])
+        && rule
+            .tests
+            .iter()
+            .all(|test| flag_test(test).is_some_and(|(test, _)| flags.contains(&test)))
+        && rule
+            .protocol
+            .app
+            .is_none_or(|app| apps.contains(&app) || !rule.tx_protocols().is_empty())
+}
+
 impl Needs {
     pub(crate) fn new(rules: &[Rule], addresses: &[AddressSet], ports: &[Ranges<u16>]) -> Self {
         let any_address = |number: u32| {
@@ -145,10 +241,15 @@ impl Needs {
         }
         let flags = top(count_flags, FLAGS);
         let apps = top(count_apps, APPS);
+        let lists = (top(count_addresses, ADDRESSES), top(count_ports, PORTS));
+        let sets = lists.0.iter().filter_map(|number| addresses.get(*number as usize));
+        let port_sets = lists.1.iter().filter_map(|number| ports.get(*number as usize));
         let mut needs = Self {
             by_rule: Vec::new(),
-            addresses: top(count_addresses, ADDRESSES),
-            ports: top(count_ports, PORTS),
+            is_whole: vec![0; rules.len().div_ceil(64)],
+            v4: Line::new(&sets.clone().map(|set| &set.v4).collect::<Vec<_>>()),
+            v6: Line::new(&sets.map(|set| &set.v6).collect::<Vec<_>>()),
+            ports: Line::new(&port_sets.collect::<Vec<_>>()),
             by_flags: Box::new([0; 256]),
             by_app: Box::new([0; 64]),
         };
@@ -167,57 +268,30 @@ impl Needs {
                 *bits |= if app.covers().contains(flow) { bit(APPS_AT, Some(at)) } else { 0 };
             }
         }
-        needs.by_rule = rules.iter().map(|rule| needs.word(rule, &flags, &apps)).collect();
+        let any = |rule: &Rule| {
+            let addresses = [rule.src, rule.dst].map(any_address);
+            let ports = [rule.src_port, rule.dst_port].map(any_port);
+            (addresses, ports)
+        };
+        for (at, rule) in rules.iter().enumerate() {
+            let whole = is_whole(rule, any(rule), &lists, (&flags, &apps));
+            needs.is_whole[at / 64] |= u64::from(whole) << (at % 64);
+        }
+        needs.by_rule = rules.iter().map(|rule| word(rule, &lists, (&flags, &apps))).collect();
         needs
     }
 
-    fn word(&self, rule: &Rule, flags: &[FlagTest], apps: &[AppProto]) -> u64 {
-        let mut word = match rule.protocol.transport {
-            Transport::Tcp => TCP,
-            Transport::Udp => UDP,
-            _ => 0,
-        };
-        let flow = &rule.flow;
-        for (wanted, fact) in [
-            (flow.to_server, TO_SERVER),
-            (flow.to_client, TO_CLIENT),
-            (flow.present && flow.established, ESTABLISHED),
-            (flow.present && flow.not_established, NOT_ESTABLISHED),
-        ] {
-            word |= if wanted { fact } else { 0 };
-        }
-        if !rule.bidirectional {
-            word |= bit(SRC_AT, place(&self.addresses, &rule.src));
-            word |= bit(DST_AT, place(&self.addresses, &rule.dst));
-            word |= bit(SRC_PORT_AT, place(&self.ports, &rule.src_port));
-            word |= bit(DST_PORT_AT, place(&self.ports, &rule.dst_port));
-        }
-        for (test, _) in rule.tests.iter().filter_map(flag_test) {
-            word |= bit(FLAGS_AT, place(flags, &test));
-        }
-        word | bit(APPS_AT, rule.protocol.app.and_then(|app| place(apps, &app)))
-    }
-
     /// Facts about the two ends of data, the sender first.
-    pub(crate) fn of_ends(
-        &self,
-        (addresses, ports): (&[AddressSet], &[Ranges<u16>]),
-        from: End,
-        to: End,
-    ) -> u64 {
-        let mut facts = 0;
-        for (at, number) in self.addresses.iter().enumerate() {
-            let Some(set) = addresses.get(*number as usize) else { continue };
-            facts |= if set.contains(from.0) { bit(SRC_AT, Some(at)) } else { 0 };
-            facts |= if set.contains(to.0) { bit(DST_AT, Some(at)) } else { 0 };
-        }
-        for (at, number) in self.ports.iter().enumerate() {
-            let Some(set) = ports.get(*number as usize) else { continue };
-            let has = |port: Option<u16>| port.is_some_and(|port| set.contains(port));
-            facts |= if has(from.1) { bit(SRC_PORT_AT, Some(at)) } else { 0 };
-            facts |= if has(to.1) { bit(DST_PORT_AT, Some(at)) } else { 0 };
-        }
-        facts
+    pub(crate) fn of_ends(&self, from: End, to: End) -> u64 {
+        let address = |address: IpAddr| match address {
+            IpAddr::V4(v4) => self.v4.at(v4.to_bits()),
+            IpAddr::V6(v6) => self.v6.at(v6.to_bits()),
+        };
+        let port = |port: Option<u16>| port.map_or(0, |port| self.ports.at(port));
+        address(from.0) << SRC_AT
+            | address(to.0) << DST_AT
+            | port(from.1) << SRC_PORT_AT
+            | port(to.1) << DST_PORT_AT
     }
 
     /// Facts that change from packet to packet.
@@ -241,6 +315,13 @@ impl Needs {
     /// What a rule needs.
     pub(crate) fn of(&self, rule: u32) -> u64 {
         self.by_rule.get(rule as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether a rule's word says all that its header asks: if the word allows a packet, so does the header.
+    #[inline]
+    pub(crate) fn is_whole(&self, rule: u32) -> bool {
+        let word = self.is_whole.get(rule as usize / 64);
+        word.is_some_and(|word| word >> (rule % 64) & 1 != 0)
     }
 
     /// Whether a rule may match a packet with these facts.

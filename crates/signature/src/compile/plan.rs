@@ -7,11 +7,11 @@ use crate::{
     check::{
         Rule,
         ranges::Ranges,
-        rule::{Scope, Test, Transform, Transport},
+        rule::{Cmp, Scope, Test, Transform, Transport},
     },
     compile::{
         fast::{self, Chosen},
-        group::{GroupBuilder, HEAD, PortGroups},
+        group::{GroupBuilder, HEAD, PortGroups, Ports},
         matcher::{Matcher, Wanted},
     },
 };
@@ -37,8 +37,9 @@ pub(crate) struct TxPlan {
 /// Where rules are looked for.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// By transport (TCP, UDP, other): payload of packets.
-    pub(crate) packet: [PortGroups; 3],
+    /// By transport (TCP, UDP, other) and direction in the flow: payload of packets. Packets without a
+    /// direction are among those to the server; rules that want one cannot be about them.
+    pub(crate) packet: [[PortGroups; 2]; 3],
     /// By direction: TCP streams.
     pub(crate) stream: [PortGroups; 2],
     /// Rules on addresses alone, run once per flow and direction.
@@ -114,7 +115,7 @@ pub(super) struct Planner<'a> {
 
 impl Planner<'_> {
     pub(super) fn plan(&self) -> Plan {
-        let mut packet: [GroupBuilder; 3] = Default::default();
+        let mut packet: [[GroupBuilder; 2]; 3] = Default::default();
         let mut stream: [GroupBuilder; 2] = Default::default();
         let mut plan = Plan::default();
         plan.tx.resize_with(64, Default::default);
@@ -128,14 +129,16 @@ impl Planner<'_> {
                 continue;
             }
             if kind.addresses {
-                self.without_pattern(id, rule, &mut addresses);
+                let ports = self.packet_ports(rule, Direction::ToServer);
+                self.without_pattern(id, rule, (&mut addresses, ports));
             }
             if kind.packet {
-                for (group, builder) in packet.iter_mut().enumerate() {
+                // What streams bring is long, and there the rule is looked for as a whole already.
+                let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD)).flatten();
+                for (group, builders) in packet.iter_mut().enumerate() {
+                    let near = near.as_ref().filter(|_| group == 0);
                     if carries(rule, group) {
-                        let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD));
-                        let chosen = near.flatten().or_else(|| chosen.clone());
-                        self.add(id, rule, chosen.as_ref(), (builder, self.packet_ports(rule)));
+                        self.add_to_packets(id, rule, near.or(chosen.as_ref()), builders);
                     }
                 }
             }
@@ -144,17 +147,13 @@ impl Planner<'_> {
                     if rule.wants(direction)
                         && let Some(builder) = stream.get_mut(direction.index())
                     {
-                        self.add(
-                            id,
-                            rule,
-                            chosen.as_ref(),
-                            (builder, self.stream_ports(rule, direction)),
-                        );
+                        let ports = self.stream_ports(rule, direction);
+                        self.add(id, rule, chosen.as_ref(), (builder, ports));
                     }
                 }
             }
         }
-        plan.packet = packet.map(GroupBuilder::build);
+        plan.packet = packet.map(|both| both.map(GroupBuilder::build));
         plan.stream = stream.map(GroupBuilder::build);
         plan.addresses = addresses.build();
         hooks.build(&mut plan);
@@ -166,19 +165,47 @@ impl Planner<'_> {
         self.ports.get(number as usize).unwrap_or(&NONE)
     }
 
-    /// Ports by which a packet rule is grouped: the destination's, unless the rule is bidirectional.
-    fn packet_ports(&self, rule: &Rule) -> &Ranges<u16> {
+    /// Puts a rule on packets under the directions it is about.
+    fn add_to_packets(
+        &self,
+        id: u32,
+        rule: &Rule,
+        chosen: Option<&Chosen>,
+        builders: &mut [GroupBuilder; 2],
+    ) {
+        let directions = [Direction::ToServer, Direction::ToClient];
+        for (direction, builder) in directions.into_iter().zip(builders) {
+            if rule.wants(direction) {
+                let ports = self.packet_ports(rule, direction);
+                self.add(id, rule, chosen, (builder, ports));
+            }
+        }
+    }
+
+    /// Port of a packet by which the rule is grouped: the receiver's, unless the rule leaves that one open and
+    /// speaks of the server that sends; none when it is bidirectional.
+    fn packet_ports(&self, rule: &Rule, direction: Direction) -> Ports<'_> {
         static ALL: std::sync::LazyLock<Ranges<u16>> = std::sync::LazyLock::new(Ranges::all);
-        if rule.bidirectional { &ALL } else { self.port_set(rule.dst_port) }
+        if rule.bidirectional {
+            return Ports::Receiver(&ALL);
+        }
+        match self.port_set(rule.dst_port) {
+            any if any.is_all() && direction == Direction::ToClient => {
+                Ports::Sender(self.port_set(rule.src_port))
+            }
+            ports if direction == Direction::ToClient => Ports::Client(ports),
+            ports => Ports::Receiver(ports),
+        }
     }
 
     /// Ports of the server's side.
-    fn stream_ports(&self, rule: &Rule, direction: Direction) -> &Ranges<u16> {
+    fn stream_ports(&self, rule: &Rule, direction: Direction) -> Ports<'_> {
         static ALL: std::sync::LazyLock<Ranges<u16>> = std::sync::LazyLock::new(Ranges::all);
         if rule.bidirectional {
-            return &ALL;
+            return Ports::Receiver(&ALL);
         }
-        self.port_set(if direction == Direction::ToServer { rule.dst_port } else { rule.src_port })
+        let side = if direction == Direction::ToServer { rule.dst_port } else { rule.src_port };
+        Ports::Receiver(self.port_set(side))
     }
 
     fn add(
@@ -186,23 +213,30 @@ impl Planner<'_> {
         id: u32,
         rule: &Rule,
         chosen: Option<&Chosen>,
-        place: (&mut GroupBuilder, &Ranges<u16>),
+        place: (&mut GroupBuilder, Ports<'_>),
     ) {
         let (builder, ports) = place;
         match chosen {
-            Some(chosen) => builder.add(id, chosen, ports),
-            None => self.without_pattern(id, rule, builder),
+            Some(chosen) => builder.add((id, most_payload(rule)), chosen, ports),
+            None => self.without_pattern(id, rule, (builder, ports)),
         }
     }
 
-    /// Puts a rule without a pattern under the shorter of its two address lists.
-    fn without_pattern(&self, id: u32, rule: &Rule, builder: &mut GroupBuilder) {
+    /// Puts a rule without a pattern under the shorter of its two address lists, or when both are long under
+    /// its ports.
+    fn without_pattern(&self, id: u32, rule: &Rule, place: (&mut GroupBuilder, Ports<'_>)) {
+        let (builder, ports) = place;
         let set = |number: u32| self.addresses.get(number as usize);
         let size = |number: u32| -> Option<u64> {
             let set = set(number).filter(|set| set.v6.is_empty() && !rule.bidirectional)?;
             Some(set.v4.as_slice().iter().map(|(low, high)| u64::from(high - low) + 1).sum())
         };
-        let (side, number) = match (size(rule.src), size(rule.dst)) {
+        let sizes = (size(rule.src), size(rule.dst));
+        let short = [sizes.0, sizes.1].into_iter().flatten().any(|size| size <= SHORT_LIST);
+        if !short && builder.add_to_ports(id, ports) {
+            return;
+        }
+        let (side, number) = match sizes {
             (Some(src), Some(dst)) if dst < src => (1, rule.dst),
             (Some(_), _) => (0, rule.src),
             (None, Some(_)) => (1, rule.dst),
@@ -218,8 +252,30 @@ impl Planner<'_> {
     }
 }
 
+/// The longest payload that the rule's `dsize` allows, when it sets a limit.
+fn most_payload(rule: &Rule) -> Option<u64> {
+    let limits = rule.tests.iter().filter_map(|test| match test {
+        Test::Dsize(Cmp::Eq(most) | Cmp::Le(most)) => Some(*most),
+        Test::Dsize(Cmp::Lt(beyond) | Cmp::Between(_, beyond)) => Some(beyond.saturating_sub(1)),
+        _ => None,
+    });
+    limits.min()
+}
+
+/// Addresses up to which a list says more than a port.
+const SHORT_LIST: u64 = 1 << 16;
+
 /// Whether packets of that group (0 TCP, 1 UDP, 2 other) can match the header.
 fn carries(rule: &Rule, group: usize) -> bool {
+    let other = rule.tests.iter().any(|test| match test {
+        Test::IpProto(Cmp::Eq(6)) => group != 0,
+        Test::IpProto(Cmp::Eq(17)) => group != 1,
+        Test::IpProto(Cmp::Eq(_)) => group != 2,
+        _ => false,
+    });
+    if other {
+        return false;
+    }
     match rule.protocol.transport {
         Transport::Tcp => group == 0,
         Transport::Udp => group == 1,
@@ -278,10 +334,12 @@ impl HookBuilder {
         if !block.buffer.exists(direction) {
             return;
         }
-        // A dot before the buffer matters only to a pattern that reaches back to it.
-        let dotted = block.transforms == [Transform::DotPrefix]
-            && chosen.is_some_and(|chosen| chosen.at_end && chosen.bytes.starts_with(b"."));
-        let transforms = if dotted { Vec::new() } else { block.transforms.clone() };
+        // A dot before the buffer matters only to a pattern that reaches back to it; at the end that is known.
+        let begins_with_dot = chosen.is_some_and(|chosen| chosen.bytes.starts_with(b"."));
+        let plain = block.transforms == [Transform::DotPrefix]
+            && chosen.is_some_and(|chosen| chosen.at_end || !begins_with_dot);
+        let dotted = plain && begins_with_dot;
+        let transforms = if plain { Vec::new() } else { block.transforms.clone() };
         let key = (proto as u8, direction.index(), block.buffer, transforms);
         let (wanted, always) = self.hooks.entry(key).or_default();
         match chosen {

@@ -118,9 +118,12 @@ fn groups_by_port_and_direction() {
     for (expected, direction) in expected {
         assert_eq!(group(&set, &set.plan.stream[direction.index()]), expected, "{direction:?}");
     }
-    assert_eq!(group(&set, &set.plan.packet[0]), "all [] ports [(80, \"[10]\")] always []");
-    assert_eq!(group(&set, &set.plan.packet[1]), "all [] ports [(53, \"[9]\")] always []");
-    assert_eq!(group(&set, &set.plan.packet[2]), "all [] ports [] always []");
+    for direction in [0, 1] {
+        let of = |transport: usize| group(&set, &set.plan.packet[transport][direction]);
+        assert_eq!(of(0), "all [] ports [(80, \"[10]\")] always []");
+        assert_eq!(of(1), "all [] ports [(53, \"[9]\")] always []");
+        assert_eq!(of(2), "all [] ports [] always []");
+    }
 }
 
 #[test]

@@ -1,15 +1,14 @@
-//! Search for patterns of one to three bytes, too short for a window.
+//! Search for patterns of one or two bytes, and of three where they are many: too short for a window.
 
-use crate::compile::simd::{self, Runs};
+use crate::compile::simd::{self, Run, Runs};
 
-/// A pattern as it stands in traffic; one for both cases is here under each spelling.
+/// A pattern, folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Short {
-    /// First two bytes; of a pattern of one byte the first, with zero.
+    /// First two bytes.
     pair: u16,
-    /// Bytes it has, one to three.
-    len: u8,
-    third: u8,
+    /// The third, if there is one.
+    third: Option<u8>,
     pattern: u32,
 }
 
@@ -17,40 +16,37 @@ struct Short {
 #[derive(Debug, Default)]
 pub(super) struct ShortSet {
     runs: Runs,
-    /// Patterns of two and three bytes, by pair.
+    /// Patterns of two bytes and more, by pair.
     longer: Vec<Short>,
     /// A bit for each pair that begins one of these, where they are many.
     begins: Vec<u64>,
-    /// Patterns of one byte.
-    one: Vec<Short>,
+    /// Patterns of one byte, folded.
+    one: Vec<(u8, u32)>,
 }
 
 /// Patterns from which on a table of pairs is worth its eight kilobytes.
 const MANY: usize = 16;
 
-/// A byte in both cases, or as it is.
-fn spellings(byte: u8, nocase: bool) -> Vec<u8> {
-    let mut all = vec![byte.to_ascii_lowercase(), byte.to_ascii_uppercase()];
-    all.dedup();
-    if nocase { all } else { vec![byte] }
-}
+const FOLD: u8 = 0x20;
 
 impl ShortSet {
     /// From (pattern number, bytes, both cases).
     pub(super) fn new(patterns: &[(u32, Vec<u8>, bool)]) -> Self {
         let mut set = Self::default();
+        let mut runs = Vec::new();
         for (pattern, bytes, nocase) in patterns {
-            let spelled =
-                |at: usize| bytes.get(at).map_or_else(|| vec![0], |byte| spellings(*byte, *nocase));
-            let Ok(len @ 1..=3) = u8::try_from(bytes.len()) else { continue };
-            let list = if len == 1 { &mut set.one } else { &mut set.longer };
-            for first in spelled(0) {
-                for second in spelled(1) {
-                    let pair = u16::from_le_bytes([first, second]);
-                    let all = spelled(2).into_iter();
-                    list.extend(all.map(|third| Short { pair, len, third, pattern: *pattern }));
+            let mut run: Run = [None; 2];
+            run.iter_mut().zip(bytes).for_each(|(to, byte)| *to = Some((*byte, *nocase)));
+            match bytes.as_slice() {
+                [only] => set.one.push((only | FOLD, *pattern)),
+                [first, second, third @ ..] if third.len() < 2 => {
+                    let pair = u16::from_le_bytes([first | FOLD, second | FOLD]);
+                    let third = third.first().map(|byte| byte | FOLD);
+                    set.longer.push(Short { pair, third, pattern: *pattern });
                 }
+                _ => continue,
             }
+            runs.push(run);
         }
         set.longer.sort_unstable();
         if set.longer.len() >= MANY {
@@ -60,39 +56,28 @@ impl ShortSet {
                 set.begins[pair / 64] |= 1 << (pair % 64);
             }
         }
-        let ones = set.one.iter().map(|one| (one.pair.to_le_bytes()[0], None, None));
-        let longer = set.longer.iter().map(|short| {
-            let [first, second] = short.pair.to_le_bytes();
-            (first, Some(second), (short.len == 3).then_some(short.third))
-        });
-        set.runs = Runs::new(ones.chain(longer));
+        set.runs = Runs::new(runs);
         set
     }
 
-    /// Calls `hit(pattern, start)` for every occurrence.
+    /// Calls `hit(pattern, start)` wherever the pattern may be: its bytes are there, or those of the other case.
     pub(super) fn scan(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
         if self.one.is_empty() && self.longer.is_empty() {
             return;
         }
         simd::runs(data, &self.runs, |at| {
-            let there = match data.get(at..) {
-                Some([first, second, third, ..]) => (*first, Some(*second), Some(*third)),
-                Some([first, second]) => (*first, Some(*second), None),
-                Some([first]) => (*first, None, None),
-                _ => return,
-            };
-            for one in self.one.iter().filter(|one| one.pair == u16::from(there.0)) {
-                hit(one.pattern, at);
+            let [first, second, third, _] = simd::window(data, at).map(|byte| byte | FOLD);
+            for (_, pattern) in self.one.iter().filter(|(one, _)| *one == first) {
+                hit(*pattern, at);
             }
-            let (first, Some(second), third) = there else { return };
             let pair = u16::from_le_bytes([first, second]);
-            let word = self.begins.get(usize::from(pair) / 64);
-            if word.is_some_and(|word| word >> (pair % 64) & 1 == 0) {
+            let begins = self.begins.get(usize::from(pair) / 64);
+            if begins.is_some_and(|bits| bits >> (pair % 64) & 1 == 0) {
                 return;
             }
             let from = self.longer.partition_point(|short| short.pair < pair);
             let same = self.longer.iter().skip(from).take_while(|short| short.pair == pair);
-            for short in same.filter(|short| short.len == 2 || third == Some(short.third)) {
+            for short in same.filter(|short| short.third.is_none_or(|byte| byte == third)) {
                 hit(short.pattern, at);
             }
         });

@@ -56,7 +56,12 @@ impl Scan<'_> {
         let place = Place::Transaction(direction);
         let moment = self.moment(place);
         self.settle(place, moment, &mut candidates);
-        candidates.extend(state.partial.iter().map(|partial| partial.rule));
+        // Half-matched rules of this direction, and those on both.
+        let here = state.partial.iter().filter(|partial| {
+            partial.side == direction.index()
+                || rules.rules.get(partial.rule as usize).is_some_and(|rule| rule.both_sides)
+        });
+        candidates.extend(here.map(|partial| partial.rule));
         if !state.partial.is_empty() {
             candidates.sort_unstable();
             candidates.dedup();
@@ -153,7 +158,10 @@ impl Scan<'_> {
         }
         let before = state.forget(id, side);
         let place = Place::Transaction(direction);
-        if before.is_none() && !header::matches(rules, rule, self.packet, place) {
+        if before.is_none()
+            && !rules.needs.is_whole(id)
+            && !header::matches(rules, rule, self.packet, place)
+        {
             return;
         }
         self.scratch.inspecting.notes.clear();

@@ -1,298 +1,295 @@
 //! Records as lines of JSON text, written field by field into one buffer.
 //!
-//! Most of what a record says are numbers, addresses, times and words of our own: these are made from tables,
-//! without a detour over strings.
+//! Every field is written with a comma in front; where an object begins its brace takes the place of the
+//! first one. So what stands before a value is a constant, stored as one piece (see [`Room`]).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::Value;
 
-use super::super::timestamp;
-use super::{Fields, Text};
+use super::clock::{Clock, MICROS, TIME};
+use super::room::{Room, Short};
+use super::{Brief, Fields, Text};
 
 /// Lines of JSON; the last one may be under way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Line {
-    text: Vec<u8>,
-    /// What comes before the next field: a comma, or the brace that opens its object.
-    before: u8,
+    room: Room,
+    /// Where the line at hand begins.
+    begin: usize,
     clock: Clock,
     kept: Option<Box<Kept>>,
 }
 
-/// Texts of fields that were written before, see [`Fields::same`]; the first byte, which depends on what is before,
-/// left out.
-#[derive(Debug, Default)]
-struct Kept {
-    texts: [(u16, Vec<u8>); KEPT],
-}
+/// Texts of fields that were written before, see [`Fields::same`].
+type Kept = [Same; KEPT];
 
 /// Texts that are kept at a time; a power of two.
 const KEPT: usize = 16;
+/// Longest text that is kept.
+const LONGEST: usize = 96;
 
-impl Default for Line {
-    fn default() -> Self {
-        Self { text: Vec::new(), before: b'{', clock: Clock::default(), kept: None }
-    }
-}
-
-/// The day that was written last.
 #[derive(Clone, Copy, Debug)]
-struct Clock {
-    /// Days since the epoch.
-    day: i64,
-    /// `"2026-01-31T` with its quote.
-    text: [u8; 12],
+struct Same {
+    which: u16,
+    /// 0: there is none.
+    length: usize,
+    text: [u8; LONGEST],
 }
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self { day: i64::MIN, text: [b' '; 12] }
-    }
-}
-
-/// The numbers below a hundred with two digits each.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut n = 0_u8;
-    while n < 100 {
-        pairs[n as usize] = [b'0' + n / 10, b'0' + n % 10];
-        n += 1;
-    }
-    pairs
-};
-
-/// The octets of addresses with a dot behind, and their length with it.
-const OCTETS: [([u8; 4], u8); 256] = {
-    let mut octets = [([b'.'; 4], 0); 256];
-    let mut n = 0_u8;
-    loop {
-        let (digits, length) = &mut octets[n as usize];
-        let [hundreds, tens, ones] = [b'0' + n / 100, b'0' + n / 10 % 10, b'0' + n % 10];
-        (*digits, *length) = match n {
-            0..10 => ([ones, b'.', b'.', b'.'], 2),
-            10..100 => ([tens, ones, b'.', b'.'], 3),
-            _ => ([hundreds, tens, ones, b'.'], 4),
-        };
-        if n == u8::MAX {
-            break;
-        }
-        n += 1;
-    }
-    octets
-};
-
-/// Microseconds of a day.
-const DAY: i64 = 86_400_000_000;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// True when text can stand in a JSON string as it is: ASCII without controls, quotes and backslashes.
-pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // Eight bytes at once; borrows only ever make a plain byte look suspicious, never the reverse.
-    let suspicious = |word: u64| {
-        let below_space = word.wrapping_sub(ONES * 0x20);
-        let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
-        let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-        (word | below_space | quote | backslash) & HIGHS != 0
-    };
-    let plain = |byte: &u8| matches!(byte, 0x20..=0x7f) && *byte != b'"' && *byte != b'\\';
-    let all = |word: &[u8; 8]| !suspicious(u64::from_le_bytes(*word)) || word.iter().all(plain);
-    let (words, rest) = bytes.as_chunks::<8>();
-    if rest.is_empty() {
-        return words.iter().all(all);
-    }
-    match bytes.last_chunk::<8>() {
-        // The last eight are looked at together, some of them twice.
-        Some(last) => words.iter().all(all) && all(last),
-        None => rest.iter().all(plain),
-    }
+/// Two hexadecimal digits.
+const fn hex(byte: u8) -> [u8; 2] {
+    [HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]
 }
 
 impl Line {
-    /// A record after those in the buffer.
-    pub(crate) fn again(mut self) -> Self {
-        self.before = b'{';
+    /// With room for that many bytes before more is asked for.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { room: Room::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// A record after those that are finished.
+    #[inline(always)]
+    pub(crate) fn again(&mut self) -> &mut Self {
+        // One that was begun and not finished is none.
+        self.room.truncate(self.begin);
         self
     }
 
     /// Ends the line.
+    #[inline(always)]
     pub(crate) fn finish(&mut self) {
-        self.close();
-        self.text.push(b'\n');
+        self.close(self.begin);
+        self.room.push(b'\n');
+        self.begin = self.room.len();
     }
 
     /// The lines so far.
     pub(crate) fn lines(&self) -> &[u8] {
-        &self.text
+        self.room.text()
+    }
+
+    /// Length of the lines so far.
+    pub(crate) const fn len(&self) -> usize {
+        self.room.len()
     }
 
     /// Forgets the lines so far.
     pub(crate) fn clear(&mut self) {
-        self.text.clear();
+        self.room.truncate(0);
+        self.begin = 0;
     }
 
-    // Keys are constants: inlined, their bytes are stored without a call.
+    /// A key and what its value begins with. Both are constants: inlined, they are stored as they are.
     #[inline(always)]
-    fn key(&mut self, key: &str) {
-        let mut room = [0_u8; 32];
-        room[0] = std::mem::replace(&mut self.before, b',');
-        room[1] = b'"';
-        let length = key.len();
-        if let Some([key_room @ .., _, _]) = room.get_mut(2..length + 4) {
-            key_room.copy_from_slice(key.as_bytes());
-            room[length + 2] = b'"';
-            room[length + 3] = b':';
-            return self.first(room, length + 4);
+    fn key(&mut self, key: &str, then: &[u8]) {
+        let (key, length) = (key.as_bytes(), key.len() + then.len() + 4);
+        match length {
+            ..=8 => self.room.piece(&whole::<8>(key, then), length),
+            9..=16 => self.room.piece(&whole::<16>(key, then), length),
+            17..=32 => self.room.piece(&whole::<32>(key, then), length),
+            _ => {
+                self.room.bytes(b",\"");
+                self.room.bytes(key);
+                self.room.bytes(b"\":");
+                self.room.bytes(then);
+            }
         }
-        self.first(room, 2);
-        self.text.extend_from_slice(key.as_bytes());
-        self.text.extend_from_slice(b"\":");
     }
 
-    /// Begins an object.
-    fn open(&mut self) {
-        self.before = b'{';
-    }
-
-    /// Ends an object; an empty one has not been opened yet.
-    fn close(&mut self) {
-        if self.before == b'{' {
-            self.text.push(b'{');
-        }
-        self.text.push(b'}');
-        self.before = b',';
-    }
-
-    /// Adds the first `length` of these bytes.
+    /// Ends what began at a place and was written with commas in front of its fields: an object.
     #[inline(always)]
-    fn first<const N: usize>(&mut self, bytes: [u8; N], length: usize) {
-        let before = self.text.len();
-        // A store of known size, then a shorter buffer: cheaper than a copy of unknown size.
-        self.text.extend_from_slice(&bytes);
-        self.text.truncate(before + length.min(N));
+    fn close(&mut self, begin: usize) {
+        if self.room.len() == begin {
+            self.room.push(b'{');
+        }
+        self.room.set_byte(begin, b'{');
+        self.room.push(b'}');
     }
 
     fn string(&mut self, value: &str) {
-        self.text.reserve(value.len() + 2);
-        self.text.push(b'"');
-        if is_plain(value.as_bytes()) {
-            self.text.extend_from_slice(value.as_bytes());
-        } else {
+        if !self.room.quoted_if_plain(value.as_bytes()) {
             self.escaped(value);
         }
-        self.text.push(b'"');
     }
 
+    #[inline(never)]
     fn escaped(&mut self, value: &str) {
+        self.room.push(b'"');
         for byte in value.bytes() {
             match byte {
-                b'"' => self.text.extend_from_slice(b"\\\""),
-                b'\\' => self.text.extend_from_slice(b"\\\\"),
-                b'\n' => self.text.extend_from_slice(b"\\n"),
-                b'\r' => self.text.extend_from_slice(b"\\r"),
-                b'\t' => self.text.extend_from_slice(b"\\t"),
+                b'"' => self.room.bytes(b"\\\""),
+                b'\\' => self.room.bytes(b"\\\\"),
+                b'\n' => self.room.bytes(b"\\n"),
+                b'\r' => self.room.bytes(b"\\r"),
+                b'\t' => self.room.bytes(b"\\t"),
                 0..0x20 => {
-                    self.text.extend_from_slice(b"\\u00");
-                    self.hex(byte);
+                    self.room.bytes(b"\\u00");
+                    self.room.piece(&hex(byte), 2);
                 }
-                _ => self.text.push(byte),
+                _ => self.room.push(byte),
             }
         }
+        self.room.push(b'"');
     }
 
     /// Bytes off the wire as a string.
     fn raw(&mut self, value: &[u8]) {
-        if is_plain(value) {
-            self.text.reserve(value.len() + 2);
-            self.text.push(b'"');
-            self.text.extend_from_slice(value);
-            return self.text.push(b'"');
+        if !self.room.quoted_if_plain(value) {
+            self.escaped_bytes(value);
         }
+    }
+
+    #[inline(never)]
+    fn escaped_bytes(&mut self, value: &[u8]) {
         match std::str::from_utf8(value) {
-            Ok(value) => self.string(value),
-            Err(_) => self.string(&value.escape_ascii().to_string()),
+            Ok(value) => self.escaped(value),
+            Err(_) => self.escaped(&value.escape_ascii().to_string()),
         }
     }
 
+    /// An address and a quote behind it.
+    #[inline(always)]
     fn ip(&mut self, value: IpAddr, compress: bool) {
-        self.text.push(b'"');
         match value {
-            IpAddr::V4(v4) => {
-                for octet in v4.octets() {
-                    let (digits, length) = OCTETS[usize::from(octet)];
-                    self.first(digits, usize::from(length));
-                }
-                // The dot behind the last one.
-                self.text.pop();
-            }
-            IpAddr::V6(v6) if compress => self.text.extend_from_slice(v6.to_string().as_bytes()),
-            IpAddr::V6(v6) => {
-                for (at, byte) in v6.octets().into_iter().enumerate() {
-                    if at > 0 && at % 2 == 0 {
-                        self.text.push(b':');
-                    }
-                    self.hex(byte);
-                }
-            }
+            IpAddr::V4(v4) => self.room.v4_and_quote(v4),
+            IpAddr::V6(v6) => self.v6(v6, compress),
         }
-        self.text.push(b'"');
     }
 
-    /// Two hexadecimal digits.
-    fn hex(&mut self, byte: u8) {
-        let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-        self.text.extend_from_slice(&digits);
+    #[inline(never)]
+    fn v6(&mut self, value: std::net::Ipv6Addr, compress: bool) {
+        if compress {
+            self.room.bytes(value.to_string().as_bytes());
+        } else {
+            let mut text = [b':'; 40];
+            let (groups, _) = text.as_chunks_mut::<5>();
+            let octets = value.octets();
+            let (pairs, _) = octets.as_chunks::<2>();
+            for ([a, b, c, d, _], [high, low]) in groups.iter_mut().zip(pairs) {
+                ([*a, *b], [*c, *d]) = (hex(*high), hex(*low));
+            }
+            self.room.piece(&text, 39);
+        }
+        self.room.push(b'"');
     }
 
-    #[inline]
-    fn digits(&mut self, value: u64) {
-        match u32::try_from(value) {
-            Ok(digit @ 0..10) => self.text.push(PAIRS[digit as usize][1]),
-            Ok(short @ 0..100_000_000) => {
-                let pair = |n: u32| PAIRS[(n % 100) as usize];
-                let [[a, b], [c, d], [e, f], [g, h]] =
-                    [pair(short / 1_000_000), pair(short / 10_000), pair(short / 100), pair(short)];
-                let word = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-                // Zeros in front; of zero itself one stays.
-                let zeros = ((word ^ 0x3030_3030_3030_3030).trailing_zeros() / 8).min(7);
-                self.first((word >> (8 * zeros)).to_le_bytes(), 8 - zeros as usize);
+    /// Items of a list and its end.
+    #[inline(never)]
+    fn list<'a>(&mut self, items: impl Iterator<Item = Text<'a>>) {
+        let mut later = false;
+        items.for_each(|item| {
+            if std::mem::replace(&mut later, true) {
+                self.room.push(b',');
             }
-            _ => {
-                let mut room = itoa::Buffer::new();
-                self.text.extend_from_slice(room.format(value).as_bytes());
+            match item {
+                Text::Bytes(bytes) => self.raw(bytes),
+                Text::Address(value) => {
+                    self.room.push(b'"');
+                    self.ip(value, false);
+                }
             }
-        }
+        });
+        self.room.push(b']');
     }
 
     /// A time with its microseconds, in quotes.
     fn moment(&mut self, micros: i64) {
-        let day = micros.div_euclid(DAY);
-        if self.clock.day != day {
-            self.clock = Clock { day, ..Clock::default() };
-            let text = timestamp(day.saturating_mul(DAY));
-            let from = std::iter::once(&b'"').chain(text.as_bytes());
-            self.clock.text.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-        }
-        let of_day = usize::try_from(micros.rem_euclid(DAY)).unwrap_or(0);
-        let (second, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
-        let [[h1, h2], [m1, m2], [s1, s2], [a, b], [c, d], [e, f]] = [
-            second / 3600,
-            second / 60 % 60,
-            second % 60,
-            fraction / 10_000,
-            fraction / 100 % 100,
-            fraction % 100,
-        ]
-        .map(|n| PAIRS[n]);
-        self.text.extend_from_slice(&self.clock.text);
-        self.text.extend_from_slice(&[
-            h1, h2, b':', m1, m2, b':', s1, s2, b'.', a, b, c, d, e, f, b'+', b'0', b'0', b'0',
-            b'0', b'"',
-        ]);
+        let at = self.room.len() + MICROS;
+        let (text, digits) = self.clock.text(micros);
+        self.room.piece(text, TIME);
+        self.room.set(at, &digits);
     }
+}
+
+/// A few fields of a line, see [`Fields::brief`].
+#[derive(Debug)]
+pub(crate) struct BriefLine<'a> {
+    text: Short<'a>,
+    clock: &'a mut Clock,
+}
+
+impl BriefLine<'_> {
+    /// A key and what its value begins with, both constants.
+    #[inline(always)]
+    fn key(&mut self, key: &'static str, then: &[u8]) {
+        let (key, length) = (key.as_bytes(), key.len() + then.len() + 4);
+        match length {
+            ..=8 => self.text.piece(&whole::<8>(key, then), length),
+            9..=16 => self.text.piece(&whole::<16>(key, then), length),
+            _ => {
+                debug_assert!(length <= 32, "no brief key");
+                self.text.piece(&whole::<32>(key, then), length);
+            }
+        }
+    }
+}
+
+impl Brief for BriefLine<'_> {
+    #[inline(always)]
+    fn head(&mut self, ts: i64, kind: &'static str) {
+        self.time("timestamp", ts);
+        self.word("event_type", kind);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, key: &'static str, value: u64) {
+        self.key(key, b"");
+        self.text.number(value);
+    }
+
+    #[inline(always)]
+    fn word(&mut self, key: &'static str, value: &'static str) {
+        self.key(key, b"");
+        self.text.quoted(value.as_bytes());
+    }
+
+    #[inline(always)]
+    fn boolean(&mut self, key: &'static str, value: bool) {
+        if value {
+            self.key(key, b"true");
+        } else {
+            self.key(key, b"false");
+        }
+    }
+
+    #[inline(always)]
+    fn hex(&mut self, key: &'static str, value: u8) {
+        self.key(key, b"\"");
+        let [high, low] = hex(value);
+        self.text.piece(&[high, low, b'"'], 3);
+    }
+
+    #[inline(always)]
+    fn v4(&mut self, key: &'static str, value: Ipv4Addr) {
+        self.key(key, b"\"");
+        self.text.v4_and_quote(value);
+    }
+
+    #[inline(always)]
+    fn time(&mut self, key: &'static str, micros: i64) {
+        self.key(key, b"");
+        let at = self.text.len() + MICROS;
+        let (text, digits) = self.clock.text(micros);
+        self.text.piece(text, TIME);
+        self.text.set(at, &digits);
+    }
+}
+
+/// A comma, a key and what is behind it, in a piece with room for them.
+#[inline(always)]
+fn whole<const N: usize>(key: &[u8], then: &[u8]) -> [u8; N] {
+    let mut piece = [0; N];
+    if let Some([comma, quote, room @ ..]) = piece.get_mut(..key.len() + then.len() + 4)
+        && let Some((key_room, [end, colon, then_room @ ..])) = room.split_at_mut_checked(key.len())
+    {
+        (*comma, *quote, *end, *colon) = (b',', b'"', b'"', b':');
+        key_room.copy_from_slice(key);
+        then_room.copy_from_slice(then);
+    }
+    piece
 }
 
 impl Fields for Line {
@@ -301,119 +298,127 @@ impl Fields for Line {
         self.word("event_type", kind);
     }
 
+    type Brief<'a> = BriefLine<'a>;
+
+    #[inline(always)]
+    fn brief(&mut self, fill: impl FnOnce(&mut BriefLine<'_>)) {
+        let clock = &mut self.clock;
+        self.room.short(|text| {
+            let mut out = BriefLine { text, clock };
+            fill(&mut out);
+            out.text.len()
+        });
+    }
+
     #[inline(always)]
     fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
+        self.key(key, b"");
         self.string(value);
     }
 
     fn same(&mut self, which: u16, fill: impl FnOnce(&mut Self)) {
         // The flags of DNS differ in all their bits: the lower half alone would put many in one place.
         let place = usize::from(which ^ which >> 8 ^ which >> 4) % KEPT;
-        if let Some((of, text)) = self.kept.as_ref().and_then(|kept| kept.texts.get(place))
+        if let Some(kept) = &self.kept
+            && let Same { which: of, length: length @ 1.., text } = &kept[place]
             && *of == which
-            && !text.is_empty()
         {
-            self.text.push(self.before);
-            self.text.extend_from_slice(text);
-            self.before = b',';
-            return;
+            return self.room.piece(text, *length);
         }
-        let from = self.text.len() + 1;
+        let from = self.room.len();
         fill(self);
-        let text = self.text.get(from..).unwrap_or_default();
-        let (of, kept) = &mut self.kept.get_or_insert_default().texts[place];
-        *of = which;
-        kept.clear();
-        kept.extend_from_slice(text);
+        let none = Same { which: 0, length: 0, text: [0; LONGEST] };
+        let kept = self.kept.get_or_insert_with(|| Box::new([none; KEPT]));
+        let written = self.room.text().get(from..).unwrap_or_default();
+        if let Some(text) = kept[place].text.get_mut(..written.len()) {
+            text.copy_from_slice(written);
+            (kept[place].which, kept[place].length) = (which, written.len());
+        }
     }
 
     #[inline(always)]
     fn word(&mut self, key: &str, value: &'static str) {
-        self.key(key);
-        self.text.push(b'"');
-        self.text.extend_from_slice(value.as_bytes());
-        self.text.push(b'"');
+        self.key(key, b"");
+        self.room.quoted(value.as_bytes());
+    }
+
+    #[inline(always)]
+    fn ascii(&mut self, key: &str, value: &str) {
+        self.key(key, b"");
+        self.room.quoted(value.as_bytes());
     }
 
     #[inline(always)]
     fn bytes(&mut self, key: &str, value: &[u8]) {
-        self.key(key);
+        self.key(key, b"");
         self.raw(value);
     }
 
     #[inline(always)]
     fn number(&mut self, key: &str, value: u64) {
-        self.key(key);
-        self.digits(value);
+        self.key(key, b"");
+        match u8::try_from(value) {
+            Ok(digit @ 0..10) => self.room.push(b'0' + digit),
+            _ => self.room.number(value),
+        }
     }
 
     #[inline(always)]
     fn boolean(&mut self, key: &str, value: bool) {
-        self.key(key);
         if value {
-            self.text.extend_from_slice(b"true");
+            self.key(key, b"true");
         } else {
-            self.text.extend_from_slice(b"false");
+            self.key(key, b"false");
         }
     }
 
     #[inline(always)]
     fn address(&mut self, key: &str, value: IpAddr, compress: bool) {
-        self.key(key);
+        self.key(key, b"\"");
         self.ip(value, compress);
     }
 
+    #[inline(always)]
     fn texts<'a>(&mut self, key: &str, items: impl Iterator<Item = Text<'a>>) {
-        self.key(key);
-        self.text.push(b'[');
-        for (at, item) in items.enumerate() {
-            if at > 0 {
-                self.text.push(b',');
-            }
-            match item {
-                Text::Bytes(bytes) => self.raw(bytes),
-                Text::Address(value) => self.ip(value, false),
-            }
-        }
-        self.text.push(b']');
+        self.key(key, b"[");
+        self.list(items);
     }
 
     #[inline(always)]
     fn time(&mut self, key: &str, micros: i64) {
-        self.key(key);
+        self.key(key, b"");
         self.moment(micros);
     }
 
     fn value(&mut self, key: &str, value: Value) {
-        self.key(key);
-        self.text.extend_from_slice(value.to_string().as_bytes());
+        self.key(key, b"");
+        self.room.bytes(value.to_string().as_bytes());
     }
 
+    #[inline(always)]
     fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
-        self.key(key);
-        self.open();
+        self.key(key, b"");
+        let begin = self.room.len();
         fill(self);
-        self.close();
+        self.close(begin);
     }
 
+    #[inline(always)]
     fn objects<T>(
         &mut self,
         key: &str,
         items: impl Iterator<Item = T>,
         fill: impl Fn(&mut Self, T),
     ) {
-        self.key(key);
-        self.text.push(b'[');
+        self.key(key, b"[");
         for (at, item) in items.enumerate() {
             if at > 0 {
-                self.text.push(b',');
+                self.room.push(b',');
             }
-            self.open();
+            let begin = self.room.len();
             fill(self, item);
-            self.close();
+            self.close(begin);
         }
-        self.text.push(b']');
-        self.before = b',';
+        self.room.push(b']');
     }
 }
