@@ -105,6 +105,9 @@ impl Counters {
 pub(super) trait Ring {
     fn wait(&mut self, milliseconds: i32) -> Result<bool, LiveError>;
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError>;
+    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        None
+    }
     fn stats(&mut self) -> Result<LiveStats, LiveError>;
 }
 
@@ -115,6 +118,10 @@ impl Ring for Live {
 
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
         Self::next_frame(self)
+    }
+
+    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        Self::look_ahead(self)
     }
 
     fn stats(&mut self) -> Result<LiveStats, LiveError> {
@@ -284,6 +291,10 @@ impl<R: Ring> Source for Burst<'_, R> {
         let frame = self.ring.next_frame()?;
         *self.taken = self.taken.saturating_add(u64::from(frame.is_some()));
         Ok(frame)
+    }
+
+    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        self.ring.look_ahead()
     }
 }
 

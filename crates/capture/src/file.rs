@@ -102,7 +102,11 @@ impl Order {
     /// Four numbers in a row.
     fn words(self, bytes: [u8; 16]) -> [u32; 4] {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
-        [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(|word| self.u32(word))
+        let words = [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]];
+        match self {
+            Self::Little => words.map(u32::from_le_bytes),
+            Self::Big => words.map(u32::from_be_bytes),
+        }
     }
 }
 

@@ -214,6 +214,16 @@ impl Live {
         }
     }
 
+    /// Link type and bytes of a packet that is there already and comes after the next one; each is shown once.
+    /// For whoever wants to be prepared.
+    pub fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        match &mut self.source {
+            #[cfg(target_os = "linux")]
+            Source::Ring(ring) => ring.look_ahead(),
+            Source::Libpcap(_) => None,
+        }
+    }
+
     /// The kernel's counters.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::app::expect::Expectations;
 use crate::app::{Spare, TxList};
 use crate::decode::{Ip, LinkType, MAX_TUNNEL_DEPTH, Packet, Transport};
 use crate::defrag::Defrag;
-use crate::flow::{Direction, EndReason, Flow, FlowKey, FlowTable};
+use crate::flow::{ColdParts, Direction, EndReason, Flow, FlowKey, FlowTable};
 use crate::stream::{Budget, Chunk};
 
 /// Timers looked at per packet: bounds the work that one packet can cause.
@@ -83,6 +83,7 @@ pub struct Engine {
     stats: Stats,
     none: TxList,
     spare: Spare,
+    cold_parts: ColdParts,
     ahead: ahead::Ahead,
 }
 
@@ -99,6 +100,7 @@ impl Engine {
             stats: Stats::default(),
             none: TxList::default(),
             spare: Spare::default(),
+            cold_parts: ColdParts::default(),
             ahead: ahead::Ahead::default(),
             config,
         }
@@ -239,6 +241,7 @@ impl Engine {
             expected: &mut self.expected,
             stats: &mut self.stats,
             spare: &mut self.spare,
+            cold_parts: &mut self.cold_parts,
         };
         let (dir, in_stream) = match packet.transport {
             Transport::Tcp(tcp) if packet.checksum_ok => work.tcp(flow, dir, packet, &tcp, sink),
@@ -320,11 +323,15 @@ impl Engine {
                 expected: &mut self.expected,
                 stats: &mut self.stats,
                 spare: &mut self.spare,
+                cold_parts: &mut self.cold_parts,
             };
             work.end(flow, sink);
             let cold = flow.cold.take();
             let transactions = cold.as_ref().map_or(&self.none, |cold| cold.app.open());
             sink.flow_end(flow, transactions, reason);
+            if let Some(cold) = cold {
+                self.cold_parts.give_back(cold);
+            }
         }
         self.flows.remove(slot);
     }

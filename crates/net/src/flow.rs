@@ -144,6 +144,32 @@ impl Cold {
 
 const _: () = assert!(size_of::<Cold>() <= 128);
 
+/// Most cold parts kept for new flows.
+const SPARE: usize = 1024;
+
+/// Cold parts of flows that have ended, for new ones: the last that came is the first to go, while it is
+/// still in the processor's cache.
+#[derive(Debug, Default)]
+pub(crate) struct ColdParts {
+    #[expect(clippy::vec_box, reason = "they come and go as boxes")]
+    spare: Vec<Box<Cold>>,
+}
+
+impl ColdParts {
+    /// An empty one.
+    pub(crate) fn take(&mut self) -> Box<Cold> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back one whose flow has ended.
+    pub(crate) fn give_back(&mut self, mut cold: Box<Cold>) {
+        if self.spare.len() < SPARE {
+            *cold = Cold::default();
+            self.spare.push(cold);
+        }
+    }
+}
+
 /// Flag bits of a flow.
 mod flag {
     pub(super) const CLIENT_IS_LOW: u8 = 1;

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 
-use self::block::{Layout, Walk};
+use self::block::{Ahead, Layout, Walk};
 use self::map::Map;
 use super::fanout::{self, Group};
 use super::{LiveError, LiveOptions, LiveStats, socket};
@@ -29,6 +29,7 @@ pub(super) struct Ring {
     block: usize,
     /// Where in the block, while it is ours.
     walk: Option<Walk>,
+    ahead: Ahead,
     layout: Layout,
     interface: String,
     stats: LiveStats,
@@ -51,6 +52,7 @@ impl Ring {
             map,
             block: 0,
             walk: None,
+            ahead: Ahead::default(),
             layout: opened.layout,
             interface: options.interface.clone(),
             stats: LiveStats::default(),
@@ -91,9 +93,11 @@ impl Ring {
             match walk.next(self.map.block(self.block)) {
                 Some(place) => {
                     self.walk = Some(walk);
+                    self.ahead.passed();
                     break place;
                 }
                 None => {
+                    self.ahead = Ahead::default();
                     // The kernel promised frames that are not there: they are lost, and told.
                     self.stats.dropped = self.stats.dropped.saturating_add(walk.missing());
                     self.map.give_back(self.block);
@@ -102,6 +106,11 @@ impl Ring {
             }
         };
         block::frame(self.map.block(self.block), place, self.layout)
+    }
+
+    pub(super) fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
+        let bytes = self.ahead.next(self.walk.as_ref()?, self.map.block(self.block))?;
+        Some((self.layout.link, bytes))
     }
 
     pub(super) fn stats(&mut self) -> Result<LiveStats, LiveError> {

@@ -6,7 +6,7 @@ use crate::app::expect::Expectations;
 use crate::app::{AppContext, AppLayer, Protocol, Spare};
 use crate::decode::{Packet, Tcp, tcp_flags};
 use crate::flow::tcp::{Rules, TcpState, Verdict};
-use crate::flow::{Cold, Direction, Flow};
+use crate::flow::{Cold, ColdParts, Direction, Flow};
 use crate::policy::OsPolicy;
 use crate::stream::{Budget, Chunk, Content, Env, Outcome, Segment};
 
@@ -17,6 +17,7 @@ pub(super) struct Work<'a> {
     pub(super) expected: &'a mut Expectations,
     pub(super) stats: &'a mut Stats,
     pub(super) spare: &'a mut Spare,
+    pub(super) cold_parts: &'a mut ColdParts,
 }
 
 /// A flow and its cold part, taken out of it.
@@ -76,7 +77,7 @@ impl Work<'_> {
             if payload.is_empty() {
                 return (dir, false);
             }
-            let mut cold = Box::new(Cold::default());
+            let mut cold = self.cold_parts.take();
             self.look_up(flow, &mut cold.app);
             cold.half(dir).start(start);
             // Before its SYN was seen the other side's first number is not known.
@@ -228,7 +229,7 @@ impl Work<'_> {
             return dir;
         }
         let cx = context(self.config, flow, Transport::Udp);
-        let cold = flow.cold.get_or_insert_default();
+        let cold = flow.cold.get_or_insert_with(|| self.cold_parts.take());
         cold.app.lend(self.spare);
         cold.app.data(dir, packet.payload, &cx);
         let reversed = cold.app.take_reversed();

@@ -128,3 +128,19 @@ fn slots_are_reused_and_ids_are_not() {
     assert_eq!(first, second);
     assert_ne!(table.get(second).unwrap().id(), id);
 }
+
+#[test]
+fn a_cold_part_that_is_used_again_remembers_nothing() {
+    let (mut parts, mut first) = (ColdParts::default(), Box::<Cold>::default());
+    first.half(Direction::ToServer).start(7);
+    first.app.take_reversed();
+    parts.give_back(first);
+    let mut again = parts.take();
+    assert!(!again.has_stream());
+    assert_eq!((again.app.protocol(), again.app.transactions()), (Protocol::Unknown, 0));
+    for _ in 0..SPARE + 10 {
+        parts.give_back(Box::default());
+    }
+    assert_eq!(parts.spare.len(), SPARE);
+    again.half(Direction::ToServer).start(9);
+}

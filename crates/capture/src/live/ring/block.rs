@@ -26,7 +26,7 @@ pub(crate) struct Layout {
 pub(crate) struct Place(usize);
 
 /// A walk over the frames of a block.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Walk {
     next: usize,
     left: u32,
@@ -73,6 +73,40 @@ impl Walk {
     /// Frames that were promised and cannot be read.
     pub(crate) fn missing(&self) -> u64 {
         u64::from(self.left)
+    }
+}
+
+/// Frames that are looked at ahead of time.
+const AHEAD: u32 = 4;
+
+/// A look at frames of a block before the walk comes to them; each is shown once.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    walk: Option<Walk>,
+    /// Frames that were shown and not taken yet.
+    shown: u32,
+}
+
+impl Ahead {
+    /// Bytes of the next frame to be shown, as the kernel has put them.
+    pub(crate) fn next<'a>(&mut self, walk: &Walk, block: &'a [u8]) -> Option<&'a [u8]> {
+        if self.shown >= AHEAD {
+            return None;
+        }
+        let place = self.walk.get_or_insert_with(|| walk.clone()).next(block)?;
+        self.shown += 1;
+        let header = block.get(place.0..)?;
+        let (start, end) = span(header)?;
+        header.get(start..end)
+    }
+
+    /// The walk has taken a frame.
+    pub(crate) fn passed(&mut self) {
+        match self.shown.checked_sub(1) {
+            Some(left) => self.shown = left,
+            // It was behind.
+            None => self.walk = None,
+        }
     }
 }
 
@@ -194,6 +228,28 @@ mod tests {
             (b"short".to_vec(), wire(b"short"), false),
         ];
         assert_eq!((found.as_slice(), walk.missing()), (&expected[..], 0));
+    }
+
+    #[test]
+    fn frames_are_shown_ahead_in_order_and_once() {
+        let all: Vec<Vec<u8>> = (0..20_u8).map(|n| vec![n; usize::from(n) + 1]).collect();
+        let frames: Vec<_> = all.iter().map(|bytes| (bytes.as_slice(), 0, 0, 0)).collect();
+        let block = block(&frames);
+        let (mut walk, mut ahead, mut shown) = (Walk::begin(&block), Ahead::default(), 0);
+        for taken in 0..20 {
+            // Not looked at for a while: it goes on from where the walk is.
+            if !(5..12).contains(&taken) {
+                shown = shown.max(taken);
+                while let Some(bytes) = ahead.next(&walk, &block) {
+                    assert_eq!(bytes, all[shown]);
+                    shown += 1;
+                }
+                assert_eq!(shown, (taken + 4).min(20));
+            }
+            assert!(walk.next(&block).is_some());
+            ahead.passed();
+        }
+        assert!(ahead.next(&walk, &block).is_none());
     }
 
     #[test]
