@@ -5,14 +5,25 @@ use net::{DecoderEvent, Packet};
 use signature::{IcmpFields, IpFields, IpOption, PacketView, SctpFields, TcpFields};
 
 /// Names of a packet's events, without the decoder's prefix, in the room given.
+#[inline(always)]
 pub(crate) fn events<'a>(
     packet: &Packet<'_>,
     of_flow: &[&str],
     room: &'a mut [&'static str; 16],
 ) -> &'a [&'a str] {
+    // Nearly all packets have none.
     if packet.anomalies.is_empty() && of_flow.is_empty() {
         return &[];
     }
+    some_events(packet, of_flow, room)
+}
+
+#[inline(never)]
+fn some_events<'a>(
+    packet: &Packet<'_>,
+    of_flow: &[&str],
+    room: &'a mut [&'static str; 16],
+) -> &'a [&'a str] {
     let mut count = 0;
     let of_flow = of_flow.iter().filter_map(|event| of_app_layer(event));
     let all = packet.anomalies.iter().map(short).chain(of_flow);
@@ -43,6 +54,7 @@ fn short(event: DecoderEvent) -> &'static str {
 }
 
 /// The view of a packet, without its flow.
+#[inline(always)]
 pub(crate) fn of<'a>(packet: &'a Packet<'a>, events: &'a [&'a str]) -> PacketView<'a> {
     let has_ports =
         matches!(packet.transport, Transport::Tcp(_) | Transport::Udp { .. } | Transport::Sctp(_));
