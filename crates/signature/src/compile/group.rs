@@ -23,7 +23,7 @@ pub(crate) const HEAD: usize = 256;
 
 /// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
 /// is cheaper in the search that is made anyway than in one of its own, if that of its own would be made often.
-const SELDOM: u32 = 60;
+const SELDOM: u32 = 70;
 
 /// The same of patterns that are shorter than a window.
 const SELDOM_SHORT: u32 = 75;
