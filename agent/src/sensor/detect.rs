@@ -5,7 +5,7 @@
 //! transaction is complete and at the end of the flow: as one piece, so that what a rule looks for may
 //! lie across segments. A piece cut for its size is scanned again with the next one's beginning.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use net::app::{Record, Transaction, TxList};
 use net::{Chunk, Content, Direction, Flow, FlowState as Phase, Packet, Protocol};
@@ -26,11 +26,14 @@ const SPARE: usize = 64;
 /// Bytes of a piece that are scanned again with the next one.
 const OVERLAP: usize = 512;
 
+/// States of transactions under their numbers.
+type States = Vec<(u64, TxState)>;
+
 /// What detection remembers of a flow.
 #[derive(Debug, Default)]
 pub(crate) struct FlowMemory {
     state: signature::FlowState,
-    transactions: Vec<(u64, TxState)>,
+    transactions: States,
     /// Raw stream of both directions, once there is some.
     raw: Option<Box<[Raw; 2]>>,
     /// Bytes of a direction that are to be scanned with the next opportunity, whatever their number.
@@ -61,6 +64,8 @@ pub(crate) struct Detector {
     scratch: Scratch,
     /// States of transactions that are over, for new ones.
     spare: Vec<TxState>,
+    /// Room for states that no flow has at the moment.
+    rooms: Vec<States>,
     found: Vec<Match>,
     /// Rules that want files kept.
     stores: Vec<Match>,
@@ -84,8 +89,15 @@ fn app_proto(protocol: Protocol) -> AppProto {
         Protocol::Http => AppProto::Http,
         Protocol::Dns => AppProto::Dns,
         Protocol::Tls => AppProto::Tls,
-        other => AppProto::from_name(other.name()).unwrap_or_default(),
+        other => by_name(other),
     }
+}
+
+/// Protocols looked up by their name once each.
+fn by_name(protocol: Protocol) -> AppProto {
+    static KNOWN: [OnceLock<AppProto>; 128] = [const { OnceLock::new() }; 128];
+    let find = || AppProto::from_name(protocol.name()).unwrap_or_default();
+    KNOWN.get(protocol as usize).map_or_else(find, |known| *known.get_or_init(find))
 }
 
 fn is_established(flow: &Flow) -> bool {
@@ -159,6 +171,7 @@ impl Detector {
             tables,
             scratch,
             spare: Vec::new(),
+            rooms: Vec::new(),
             found: Vec::new(),
             stores: Vec::new(),
             tagged: false,
@@ -396,8 +409,7 @@ impl Detector {
         for (tx, dir) in transactions.to_inspect(only) {
             let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
                 if states.capacity() == 0 {
-                    // Most flows have one at a time; room for four would stay with each of them.
-                    states.reserve_exact(1);
+                    *states = self.rooms.pop().unwrap_or_default();
                 }
                 states.push((tx.id, spare.pop().unwrap_or_default()));
                 states.len().saturating_sub(1)
@@ -418,18 +430,8 @@ impl Detector {
         self.found.extend_from_slice(outcome.matches);
         self.stores.extend_from_slice(outcome.stores);
         self.tagged = outcome.tagged;
-        states.retain_mut(|(id, state)| {
-            let open = transactions.get(*id).is_some_and(|tx| {
-                let complete =
-                    tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient);
-                !complete || only.is_some_and(|dir| tx.has_uninspected(dir.reverse()))
-            });
-            if !open && spare.len() < SPARE {
-                state.clear();
-                spare.push(std::mem::take(state));
-            }
-            open
-        });
+        let rooms = (&mut self.spare, &mut self.rooms);
+        forget_states(states, (transactions, only), rooms);
         for raw in raw.into_iter().flatten() {
             // What came before the encryption is still scanned, each direction in its turn.
             if *encrypted && raw.unscanned() == 0 {
@@ -438,6 +440,30 @@ impl Detector {
                 raw.trim();
             }
         }
+    }
+}
+
+/// Drops the states of transactions that are over. Most flows have a transaction now and then: the room of its state
+/// goes to the next flow that has one.
+fn forget_states(
+    states: &mut States,
+    (transactions, only): (&TxList, Option<Direction>),
+    (spare, rooms): (&mut Vec<TxState>, &mut Vec<States>),
+) {
+    states.retain_mut(|(id, state)| {
+        let open = transactions.get(*id).is_some_and(|tx| {
+            let complete =
+                tx.is_complete(Direction::ToServer) && tx.is_complete(Direction::ToClient);
+            !complete || only.is_some_and(|dir| tx.has_uninspected(dir.reverse()))
+        });
+        if !open && spare.len() < SPARE {
+            state.clear();
+            spare.push(std::mem::take(state));
+        }
+        open
+    });
+    if states.is_empty() && states.capacity() > 0 && rooms.len() < SPARE {
+        rooms.push(std::mem::take(states));
     }
 }
 

@@ -108,13 +108,32 @@ pub struct Outcome<'a> {
 impl<'a> Scan<'a> {
     /// Sorts matches, applies thresholds, gives alerts and verdict.
     pub fn finish(mut self) -> Outcome<'a> {
+        self.scratch.stores.clear();
+        let (mut verdict, mut beyond) = (Verdict::default(), 0);
+        if !self.scratch.queue.is_empty() {
+            (verdict, beyond) = self.rule_on_matches();
+        }
+        let packet = self.packet;
+        let of_flow = !packet.pseudo
+            && self
+                .flow
+                .as_mut()
+                .and_then(|flow| flow.tags())
+                .is_some_and(|tags| tags.packet(packet));
+        let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
+        let Self { scratch, .. } = self;
+        let (matches, stores) = (&scratch.queue, &scratch.stores);
+        Outcome { matches, stores, verdict, beyond_limit: beyond, tagged }
+    }
+
+    /// Sorts the matches and drops those that say nothing: what they come to, and how many were too many.
+    fn rule_on_matches(&mut self) -> (Verdict, u32) {
         let mut queue = std::mem::take(&mut self.scratch.queue);
         // Within a rule the newer transaction first, packets last.
         queue.sort_unstable_by_key(|queued| {
             (queued.rule, std::cmp::Reverse(queued.tx.map_or(0, |tx| tx.saturating_add(1))))
         });
         let mut stores = std::mem::take(&mut self.scratch.stores);
-        stores.clear();
         let mut verdict = Verdict::default();
         let mut passed = false;
         let most = self.scratch.max_alerts.unwrap_or(MAX_ALERTS);
@@ -151,17 +170,7 @@ impl<'a> Scan<'a> {
         }
         self.scratch.queue = queue;
         self.scratch.stores = stores;
-        let packet = self.packet;
-        let of_flow = !packet.pseudo
-            && self
-                .flow
-                .as_mut()
-                .and_then(|flow| flow.tags())
-                .is_some_and(|tags| tags.packet(packet));
-        let tagged = (!packet.pseudo && self.tables.is_tagged(packet)) || of_flow;
-        let Self { scratch, .. } = self;
-        let (matches, stores) = (&scratch.queue, &scratch.stores);
-        Outcome { matches, stores, verdict, beyond_limit: beyond, tagged }
+        (verdict, beyond)
     }
 
     fn ruling(&mut self, rule: &Rule, queued: &Match) -> Ruling {
