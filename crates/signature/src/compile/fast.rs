@@ -4,7 +4,7 @@ use crate::{
     Buffer, Sides,
     check::{
         Rule,
-        rule::{Absent, Block, Content, Fast, Item, Num},
+        rule::{Absent, Block, Cmp, Content, Fast, Item, Num, Test},
     },
     rarity,
 };
@@ -34,20 +34,22 @@ const ONE_PLACE: u32 = 14;
 
 /// The content to prefilter on, if the rule has one that must be present.
 pub(super) fn choose(rule: &Rule, pool: &[u8], in_transaction: bool) -> Option<Chosen> {
+    let parts = (pool, payload_size(rule).1);
     contents(rule, in_transaction)
-        .min_by_key(|(number, block, content)| (cost(block, content, pool), *number))
-        .map(|(number, block, content)| chosen(number, block, content, pool))
+        .min_by_key(|(number, block, content)| (cost(block, content, parts), *number))
+        .map(|(number, block, content)| chosen(number, block, content, parts))
 }
 
 /// A content that stands within the first `head` bytes, so that the rest need not be searched; `None` when all
 /// of these are hopeless.
 pub(super) fn choose_near(rule: &Rule, pool: &[u8], head: usize) -> Option<Chosen> {
+    let parts = (pool, payload_size(rule).1);
     contents(rule, false)
         .filter(|(_, _, content)| limit(content).is_some_and(|limit| limit <= head as u64))
-        .map(|(number, block, content)| (cost(block, content, pool), number, block, content))
+        .map(|(number, block, content)| (cost(block, content, parts), number, block, content))
         .filter(|(cost, ..)| cost.0 <= HOPELESS)
         .min_by_key(|(cost, number, ..)| (*cost, *number))
-        .map(|(_, number, block, content)| chosen(number, block, content, pool))
+        .map(|(_, number, block, content)| chosen(number, block, content, parts))
 }
 
 /// Contents that can be searched for, with their blocks and these blocks' numbers.
@@ -72,7 +74,7 @@ fn usable(block: &Block, in_transaction: bool) -> bool {
 }
 
 /// What is expected to be looked at in vain; smaller is better.
-fn cost(block: &Block, content: &Content, pool: &[u8]) -> (u32, u32) {
+fn cost(block: &Block, content: &Content, (pool, most): (&[u8], u64)) -> (u32, u32) {
     let bytes = crate::check::pool::bytes_of(pool, content.pattern);
     let at_end = anchored_at_end(block, content);
     let mut cost = rarity::pattern_cost(bytes);
@@ -82,7 +84,7 @@ fn cost(block: &Block, content: &Content, pool: &[u8]) -> (u32, u32) {
     }
     if block.buffer == Buffer::Payload {
         cost += 20;
-        if let Some((first, last)) = few_places(content) {
+        if let Some((first, last)) = few_places(content, most) {
             let more = u32::try_from(last.saturating_sub(first)).unwrap_or(ONE_PLACE);
             cost = cost.saturating_sub(ONE_PLACE.saturating_sub(2 * more));
         }
@@ -101,7 +103,7 @@ fn anchored_at_end(block: &Block, content: &Content) -> bool {
     content.ends && !block.buffer.is_windowed() && block.buffer != Buffer::Payload
 }
 
-fn chosen(number: usize, block: &Block, content: &Content, pool: &[u8]) -> Chosen {
+fn chosen(number: usize, block: &Block, content: &Content, (pool, most): (&[u8], u64)) -> Chosen {
     let whole = crate::check::pool::bytes_of(pool, content.pattern);
     let at_end = anchored_at_end(block, content);
     let (start, bytes) = match content.fast {
@@ -113,20 +115,48 @@ fn chosen(number: usize, block: &Block, content: &Content, pool: &[u8]) -> Chose
         _ => (0, whole),
     };
     let limit = limit(content);
-    let at = few_places(content)
+    let at = few_places(content, most)
         .filter(|_| block.buffer == Buffer::Payload)
         .map(|(first, last)| (first + start, last + start));
     Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end, limit, at }
 }
 
-/// Where the content must begin, counted from the beginning, when the rule leaves it few places.
-fn few_places(content: &Content) -> Option<(u64, u64)> {
-    let last = limit(content)?.checked_sub(u64::from(content.pattern.len))?;
+/// Where the content must begin, counted from the beginning, when the rule leaves it few places in a payload of at
+/// most `most` bytes.
+fn few_places(content: &Content, most: u64) -> Option<(u64, u64)> {
+    let end = limit(content).unwrap_or(u64::MAX).min(most);
+    let last = end.checked_sub(u64::from(content.pattern.len))?;
     let first = match content.offset {
-        Some(Num::Const(offset)) => u64::try_from(offset).unwrap_or(u64::MAX),
+        Some(Num::Const(offset)) if !content.is_relative() => {
+            u64::try_from(offset).unwrap_or(u64::MAX)
+        }
         _ => 0,
     };
     (last.checked_sub(first)? < FEW_PLACES).then_some((first, last))
+}
+
+/// The shortest and the longest payload that a rule can be about, by `dsize` and `isdataat`.
+pub(super) fn payload_size(rule: &Rule) -> (u64, u64) {
+    let (mut least, mut most) = (0, u64::MAX);
+    for test in &rule.tests {
+        match test {
+            Test::Dsize(Cmp::Eq(size)) => (least, most) = (least.max(*size), most.min(*size)),
+            Test::Dsize(Cmp::Le(size)) => most = most.min(*size),
+            Test::Dsize(Cmp::Lt(beyond)) => most = most.min(beyond.saturating_sub(1)),
+            Test::Dsize(Cmp::Ge(size) | Cmp::Gt(size)) => least = least.max(*size),
+            Test::Dsize(Cmp::Between(low, high)) => {
+                (least, most) = (least.max(*low), most.min(high.saturating_sub(1)));
+            }
+            _ => {}
+        }
+    }
+    let payload = rule.blocks.iter().filter(|block| block.buffer == Buffer::Payload);
+    for item in payload.filter(|block| block.transforms.is_empty()).flat_map(|block| &block.items) {
+        if let Item::IsDataAt { at: Num::Const(at), relative: false, negated: false } = item {
+            least = least.max(u64::try_from(*at).unwrap_or(0));
+        }
+    }
+    (least, most)
 }
 
 /// Where the match must have ended, counted from the beginning, when the rule says so.

@@ -25,6 +25,9 @@ pub(crate) const HEAD: usize = 256;
 /// is cheaper in the search that is made anyway than in one of its own, if that of its own would be made often.
 const SELDOM: u32 = 70;
 
+/// The same in data that is short, as in datagrams: a second search costs more than many a vain look.
+const SELDOM_IN_SHORT_DATA: u32 = 110;
+
 /// The same of patterns that are shorter than a window.
 const SELDOM_SHORT: u32 = 75;
 
@@ -174,6 +177,7 @@ impl SearchBuilder {
 /// Collects patterns before matchers are built.
 #[derive(Default)]
 pub(super) struct GroupBuilder {
+    short_data: bool,
     all: SearchBuilder,
     by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
     by_sender: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
@@ -183,6 +187,11 @@ pub(super) struct GroupBuilder {
 }
 
 impl GroupBuilder {
+    /// Most of the data will be short.
+    pub(super) fn expect_short_data(&mut self) {
+        self.short_data = true;
+    }
+
     /// A rule by its number, with the shortest and the longest payload it can be about.
     pub(super) fn add(&mut self, rule: (u32, (u64, u64)), chosen: &Chosen, ports: Ports<'_>) {
         let (id, size) = rule;
@@ -196,7 +205,11 @@ impl GroupBuilder {
         let seldom = chosen.at.is_none()
             && !matches!(ports, Ports::Client(_))
             && rarity::pattern_cost(&chosen.bytes)
-                <= if chosen.bytes.len() < 4 { SELDOM_SHORT } else { SELDOM };
+                <= match chosen.bytes.len() {
+                    0..=3 => SELDOM_SHORT,
+                    _ if self.short_data => SELDOM_IN_SHORT_DATA,
+                    _ => SELDOM,
+                };
         let (by_port, ports) = match ports {
             Ports::Receiver(ports) | Ports::Client(ports) => (&mut self.by_port, ports),
             Ports::Sender(ports) => (&mut self.by_sender, ports),

@@ -7,7 +7,7 @@ use crate::{
     check::{
         Rule,
         ranges::Ranges,
-        rule::{Cmp, Item, Num, Scope, Test, Transform, Transport},
+        rule::{Cmp, Scope, Test, Transform, Transport},
     },
     compile::{
         fast::{self, Chosen},
@@ -119,6 +119,7 @@ impl Planner<'_> {
         let mut stream: [GroupBuilder; 2] = Default::default();
         let mut plan = Plan::default();
         plan.tx.resize_with(64, Default::default);
+        packet[1].iter_mut().for_each(GroupBuilder::expect_short_data);
         let mut addresses = GroupBuilder::default();
         let mut hooks = HookBuilder::default();
         for (id, rule) in (0_u32..).zip(self.rules) {
@@ -217,7 +218,7 @@ impl Planner<'_> {
     ) {
         let (builder, ports) = place;
         match chosen {
-            Some(chosen) => builder.add((id, payload_size(rule)), chosen, ports),
+            Some(chosen) => builder.add((id, fast::payload_size(rule)), chosen, ports),
             None => self.without_pattern(id, rule, (builder, ports)),
         }
     }
@@ -250,30 +251,6 @@ impl Planner<'_> {
             list.extend(ranges.iter().map(|(low, high)| (*low, *high, id)));
         }
     }
-}
-
-/// The shortest and the longest payload that a rule can be about, by `dsize` and `isdataat`.
-fn payload_size(rule: &Rule) -> (u64, u64) {
-    let (mut least, mut most) = (0, u64::MAX);
-    for test in &rule.tests {
-        match test {
-            Test::Dsize(Cmp::Eq(size)) => (least, most) = (least.max(*size), most.min(*size)),
-            Test::Dsize(Cmp::Le(size)) => most = most.min(*size),
-            Test::Dsize(Cmp::Lt(beyond)) => most = most.min(beyond.saturating_sub(1)),
-            Test::Dsize(Cmp::Ge(size) | Cmp::Gt(size)) => least = least.max(*size),
-            Test::Dsize(Cmp::Between(low, high)) => {
-                (least, most) = (least.max(*low), most.min(high.saturating_sub(1)));
-            }
-            _ => {}
-        }
-    }
-    let payload = rule.blocks.iter().filter(|block| block.buffer == Buffer::Payload);
-    for item in payload.filter(|block| block.transforms.is_empty()).flat_map(|block| &block.items) {
-        if let Item::IsDataAt { at: Num::Const(at), relative: false, negated: false } = item {
-            least = least.max(u64::try_from(*at).unwrap_or(0));
-        }
-    }
-    (least, most)
 }
 
 /// Addresses up to which a list says more than a port.

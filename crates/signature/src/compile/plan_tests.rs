@@ -104,7 +104,7 @@ fn groups_by_port_and_direction() {
          alert tcp any 80 <> any 81 (content:\"tent\"; sid:6;)\n\
          alert tcp any any -> any [{}] (content:\"tent\"; sid:7;)\n\
          alert tcp any any -> any any (flow:to_client; pcre:\"/a/\"; sid:8;)\n\
-         alert udp any any -> any 53 (content:\"tent\"; sid:9;)\n\
+         alert udp any any -> any 53 (content:\"|00 00 00 00|\"; sid:9;)\n\
          alert tcp-pkt any any -> any 80 (content:\"tent\"; sid:10;)",
         wide.join(",")
     ));
