@@ -1,7 +1,7 @@
 //! Frames from a network interface.
 //!
-//! Two ways give the same frames: on Linux [`ring`] reads the kernel's own ring without a copy;
-//! [`libpcap`] works on every system and stands in where the ring cannot be had. Reads never block:
+//! Two ways give the same frames: on Linux `ring` reads the kernel's own ring without a copy;
+//! `libpcap` works on every system and stands in where the ring cannot be had. Reads never block:
 //! [`Live::wait`] polls with a timeout of our own, so that timers run while nothing comes. Several
 //! workers share an interface by `PACKET_FANOUT`: the kernel gives both directions of a flow to the
 //! same one.

@@ -1,7 +1,7 @@
 //! IPv4 and IPv6 datagrams from their fragments (RFC 791 section 3.2, RFC 8200 section 4.5).
 //!
 //! Keeps the pieces of incomplete datagrams within a memory cap and a timeout on packet time. Where
-//! fragments overlap, the receiver's [`OsPolicy`] says whose bytes count; every overlap is an anomaly
+//! fragments overlap, the receiver's [`OsPolicy`](crate::policy::OsPolicy) says whose bytes count; every overlap is an anomaly
 //! of the later packet. A complete datagram comes out as one packet with the link and extension
 //! headers that stood before the fragment header of its first piece.
 
