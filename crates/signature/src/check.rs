@@ -81,6 +81,8 @@ impl Checker<'_> {
 }
 
 #[cfg(test)]
+mod error_buffer_tests;
+#[cfg(test)]
 mod error_tests;
 #[cfg(test)]
 mod file_tests;

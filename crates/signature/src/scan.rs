@@ -443,8 +443,10 @@ fn without_pattern(
         out.extend_from_slice(src.lookup(ends.0));
         out.extend_from_slice(dst.lookup(ends.1));
     }
-    if groups.ports_need & !(moment | need::ANY_ENDS) == 0 && !groups.ports.is_empty() {
-        let rules = port.and_then(|port| groups.ports.get(&port));
+    if groups.always_by_port_need & !(moment | need::ANY_ENDS) == 0
+        && !groups.always_by_port.is_empty()
+    {
+        let rules = port.and_then(|port| groups.always_by_port.get(&port));
         out.extend_from_slice(rules.map(Vec::as_slice).unwrap_or_default());
     }
     out.extend_from_slice(&groups.always);

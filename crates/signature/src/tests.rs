@@ -49,7 +49,7 @@ pub(crate) fn naive(rules: &str) -> RuleSet {
         let all: Vec<u32> = searches().flat_map(crate::compile::group::Searches::rules).collect();
         groups.always.extend(all);
         groups.addresses_need = 0;
-        groups.ports_need = 0;
+        groups.always_by_port_need = 0;
         groups.all = crate::compile::group::Searches::default();
         groups.by_port.clear();
         groups.by_sender.clear();

@@ -245,3 +245,18 @@ impl LogOrZero for u32 {
         self.checked_ilog2().map_or(0, |log| log + 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_windows_as_are_counted_beforehand() {
+        for offsets in [Offsets::All, Offsets::Even] {
+            for len in 3..9 {
+                let grams = grams_of(&b"abcdefgh"[..len], offsets, &hashbrown::HashMap::default());
+                assert_eq!(grams.len(), windows_of(len, offsets), "{len} {offsets:?}");
+            }
+        }
+    }
+}

@@ -56,8 +56,8 @@ pub(crate) struct PortGroups {
     /// What all of these need, see [`crate::compile::need`].
     pub(crate) addresses_need: u64,
     /// Rules without a pattern that name few ports, by the port of `by_port`; and what all of them need.
-    pub(crate) ports: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
-    pub(crate) ports_need: u64,
+    pub(crate) always_by_port: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
+    pub(crate) always_by_port_need: u64,
     /// Rules without a pattern for any address.
     pub(crate) always: Vec<u32>,
 }
@@ -92,8 +92,8 @@ impl PortGroups {
     pub(crate) fn note_needs(&mut self, needs: &Needs) {
         let rules = self.addresses.iter().flat_map(|index| &index.v4).flat_map(|(_, _, ids)| ids);
         self.addresses_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
-        let rules = self.ports.values().flatten();
-        self.ports_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
+        let rules = self.always_by_port.values().flatten();
+        self.always_by_port_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
     }
 
     /// The same for the rules of any port and those of `ports`: that of `by_port`, that of `by_sender`.
@@ -181,7 +181,7 @@ pub(super) struct GroupBuilder {
     all: SearchBuilder,
     by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
     by_sender: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
-    ports: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
+    always_by_port: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
     pub(super) addresses: [AddressRanges; 2],
     pub(super) always: Vec<u32>,
 }
@@ -228,7 +228,7 @@ impl GroupBuilder {
     pub(super) fn add_to_ports(&mut self, id: u32, ports: Ports<'_>) -> bool {
         let (Ports::Receiver(ports) | Ports::Client(ports)) = ports else { return false };
         let Some(list) = listed(ports) else { return false };
-        list.into_iter().for_each(|port| self.ports.entry(port).or_default().push(id));
+        list.into_iter().for_each(|port| self.always_by_port.entry(port).or_default().push(id));
         true
     }
 
@@ -242,8 +242,8 @@ impl GroupBuilder {
             by_sender: built(self.by_sender),
             addresses: self.addresses.map(AddressIndex::new),
             addresses_need: 0,
-            ports: self.ports,
-            ports_need: 0,
+            always_by_port: self.always_by_port,
+            always_by_port_need: 0,
             always: self.always,
         }
     }
