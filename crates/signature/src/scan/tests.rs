@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     AppProto, Buffer,
-    tests::{Fixed, good, naive, on_packet, on_tx, packet, sids, tcp_packet, tx_case},
+    tests::{Fixed, answer, good, naive, on_packet, on_tx, packet, sids, tcp_packet, tx_case},
 };
 
 #[test]
@@ -205,5 +205,57 @@ proptest! {
         prop_assert_eq!(on_packet(&with, &packet), on_packet(&without, &packet));
         let tx = Fixed::new(AppProto::Http, &[(Buffer::HttpUri, &payload)]);
         prop_assert_eq!(on_tx(&with, &tx, Direction::ToServer), on_tx(&without, &tx, Direction::ToServer));
+    }
+}
+
+/// Groups by direction, ports and size must not lose a rule: each answer is known without them.
+#[test]
+fn direction_ports_and_size_decide_alone() {
+    let flows =
+        [("", true, true), ("flow:to_server; ", true, false), ("flow:to_client; ", false, true)];
+    // Shortest and longest payload.
+    let sizes = [
+        ("", 0, 400),
+        ("dsize:<200; ", 0, 199),
+        ("dsize:>300; ", 301, 400),
+        ("dsize:12; ", 12, 12),
+        ("isdataat:257; ", 258, 400),
+    ];
+    let ports = [("any", "any"), ("any", "80"), ("80", "any"), ("40000", "any"), ("any", "40000")];
+    for (flow, to_server, to_client) in flows {
+        for (size, least, most) in sizes {
+            for (from, to) in ports {
+                for pattern in ["qzx~", "qzx~needle", "|00 00 01 00|"] {
+                    let rule = format!(
+                        "alert udp any {from} -> any {to} ({flow}{size}content:\"{pattern}\"; sid:1;)"
+                    );
+                    let set = good(&rule);
+                    for len in [12, 199, 256, 257, 258, 400] {
+                        let mut payload = vec![b'.'; len];
+                        payload[..10].copy_from_slice(b"qzx~needle");
+                        payload[len - 4..].copy_from_slice(&[0, 0, 1, 0]);
+                        // In the shortest one the end is written over the needle.
+                        let there = pattern != "qzx~needle" || len >= 14;
+                        for (view, wanted) in
+                            [(packet(&payload), to_server), (answer(packet(&payload)), to_client)]
+                        {
+                            let port = |text: &str, port: Option<u16>| {
+                                text == "any" || text.parse().ok() == port
+                            };
+                            let expected = wanted
+                                && there
+                                && (least..=most).contains(&len)
+                                && port(from, view.src_port)
+                                && port(to, view.dst_port);
+                            assert_eq!(
+                                on_packet(&set, &view) == [1],
+                                expected,
+                                "{rule} {len} {view:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 }
