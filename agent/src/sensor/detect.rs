@@ -66,6 +66,8 @@ pub(crate) struct Detector {
     spare: Vec<TxState>,
     /// Room for states that no flow has at the moment.
     rooms: Vec<States>,
+    /// State of a transaction that begins and ends with the packet at hand; empty between packets.
+    alone: TxState,
     found: Vec<Match>,
     /// Rules that want files kept.
     stores: Vec<Match>,
@@ -172,6 +174,7 @@ impl Detector {
             scratch,
             spare: Vec::new(),
             rooms: Vec::new(),
+            alone: TxState::default(),
             found: Vec::new(),
             stores: Vec::new(),
             tagged: false,
@@ -379,41 +382,17 @@ impl Detector {
         if !view.pseudo {
             scan.packet();
         }
-        for (tx, dir) in transactions.changed() {
-            if tx.is_complete(dir) {
-                flush[dir.index()] = true;
-            }
-            if is_over(tx, self.encrypted) {
-                *encrypted = true;
-                *flush = [true; 2];
-            }
-        }
         let mut raw = raw.as_deref_mut();
-        for dir in [Direction::ToServer, Direction::ToClient] {
-            let raw = raw.as_mut().and_then(|raw| raw.get_mut(dir.index()));
-            let (Some(raw), Some(flush)) = (raw, flush.get_mut(dir.index())) else { continue };
-            raw.begin();
-            if only.is_some_and(|only| only != dir) {
-                continue;
+        if flow.proto() == 6 {
+            if encrypts(transactions, self.encrypted, flush) {
+                *encrypted = true;
             }
-            let now = std::mem::take(flush) || self.inline;
-            if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
-                continue;
+            if let Some(raw) = raw.as_deref_mut() {
+                streams(&mut scan, raw, flush, (only, self.inline, view.pseudo));
             }
-            for (offset, data) in raw.blocks(OVERLAP).filter(|(_, data)| !data.is_empty()) {
-                let direction = direction(dir);
-                scan.stream(&ChunkView { direction, offset, data, last: view.pseudo });
-            }
-            raw.settle();
         }
+        let kept = !states.is_empty();
         for (tx, dir) in transactions.to_inspect(only) {
-            let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
-                if states.capacity() == 0 {
-                    *states = self.rooms.pop().unwrap_or_default();
-                }
-                states.push((tx.id, spare.pop().unwrap_or_default()));
-                states.len().saturating_sub(1)
-            });
             let payload = match (&raw, flow.proto()) {
                 (Some([to_server, to_client]), 6) => [to_server.bytes(), to_client.bytes()],
                 (None, 6) => [&[][..]; 2],
@@ -421,6 +400,19 @@ impl Detector {
             };
             let inspected =
                 TxView::new((tx, dir), app_proto(spoken(flow, tx)), flow.client().0, payload);
+            // A datagram with all of its transaction: nothing of it has to be remembered.
+            if !kept && only.is_none() && is_whole(tx, dir) {
+                scan.transaction(&inspected, &mut self.alone, direction(dir));
+                self.alone.clear();
+                continue;
+            }
+            let at = states.iter().position(|(id, _)| *id == tx.id).unwrap_or_else(|| {
+                if states.capacity() == 0 {
+                    *states = self.rooms.pop().unwrap_or_default();
+                }
+                states.push((tx.id, spare.pop().unwrap_or_default()));
+                states.len().saturating_sub(1)
+            });
             if let Some((_, state)) = states.get_mut(at) {
                 scan.transaction(&inspected, state, direction(dir));
             }
@@ -430,8 +422,9 @@ impl Detector {
         self.found.extend_from_slice(outcome.matches);
         self.stores.extend_from_slice(outcome.stores);
         self.tagged = outcome.tagged;
-        let rooms = (&mut self.spare, &mut self.rooms);
-        forget_states(states, (transactions, only), rooms);
+        if !states.is_empty() {
+            forget_states(states, (transactions, only), (&mut self.spare, &mut self.rooms));
+        }
         for raw in raw.into_iter().flatten() {
             // What came before the encryption is still scanned, each direction in its turn.
             if *encrypted && raw.unscanned() == 0 {
@@ -441,6 +434,52 @@ impl Detector {
             }
         }
     }
+}
+
+/// Notes which directions have come to the end of a transaction; true when all that follows is encrypted.
+fn encrypts(transactions: &TxList, handling: Encrypted, flush: &mut [bool; 2]) -> bool {
+    let mut encrypted = false;
+    for (tx, dir) in transactions.changed() {
+        if tx.is_complete(dir) {
+            flush[dir.index()] = true;
+        }
+        if is_over(tx, handling) {
+            encrypted = true;
+            *flush = [true; 2];
+        }
+    }
+    encrypted
+}
+
+/// Runs the rules on the raw streams that have enough to scan: of one direction (`only`), in pieces of any size
+/// (`all`), for the last time (`last`).
+fn streams(
+    scan: &mut Scan<'_>,
+    raw: &mut [Raw; 2],
+    flush: &mut [bool; 2],
+    (only, all, last): (Option<Direction>, bool, bool),
+) {
+    for (dir, raw) in [Direction::ToServer, Direction::ToClient].into_iter().zip(raw) {
+        raw.begin();
+        if only.is_some_and(|only| only != dir) {
+            continue;
+        }
+        let now = std::mem::take(&mut flush[dir.index()]) || all;
+        if raw.unscanned() == 0 || !(now || raw.unscanned() >= ENOUGH) {
+            continue;
+        }
+        for (offset, data) in raw.blocks(OVERLAP).filter(|(_, data)| !data.is_empty()) {
+            scan.stream(&ChunkView { direction: direction(dir), offset, data, last });
+        }
+        raw.settle();
+    }
+}
+
+/// Nothing more comes of a transaction, and all of its news is of one direction.
+fn is_whole(tx: &Transaction, dir: Direction) -> bool {
+    tx.is_complete(Direction::ToServer)
+        && tx.is_complete(Direction::ToClient)
+        && !tx.has_uninspected(dir.reverse())
 }
 
 /// Drops the states of transactions that are over. Most flows have a transaction now and then: the room of its state

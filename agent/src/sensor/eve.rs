@@ -36,7 +36,7 @@ pub(crate) mod xff;
 use std::net::IpAddr;
 
 use fields::{Brief as _, Fields};
-use net::{Direction, Flow, Packet};
+use net::{Direction, Flow, FlowName, Packet};
 use serde_json::{Map, Value, json};
 
 use super::settings::RecordOptions;
@@ -110,14 +110,14 @@ impl Head<'_> {
 
     /// A record about a flow, seen in a direction.
     pub(crate) fn of_flow<F: Fields>(&self, record: &mut F, flow: &Flow, dir: Direction) {
-        self.of_client(record, (flow, dir), None);
+        self.of_client(record, (flow.name(), dir), None);
     }
 
     /// The same with another address for the client.
     pub(crate) fn of_client<F: Fields>(
         &self,
         record: &mut F,
-        (flow, dir): (&Flow, Direction),
+        (flow, dir): (FlowName, Direction),
         client: Option<IpAddr>,
     ) {
         let (mut src, mut dst) = flow.endpoints(dir);
@@ -127,7 +127,7 @@ impl Head<'_> {
         }
         let vlan = flow.key().vlan();
         if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.0, dst.0)
-            && let proto @ (6 | 17) = flow.proto()
+            && let proto @ (6 | 17) = flow.key().proto()
             && vlan == [0; 3]
         {
             record.brief(|out| {
@@ -154,9 +154,9 @@ impl Head<'_> {
                 let tags: Vec<u16> = vlan.iter().copied().filter(|id| *id != 0).collect();
                 record.value("vlan", json!(tags));
             }
-            let with_ports = matches!(flow.proto(), 6 | 17 | 132);
+            let with_ports = matches!(flow.key().proto(), 6 | 17 | 132);
             self.endpoints(record, src, dst, with_ports);
-            proto(record, flow.proto());
+            proto(record, flow.key().proto());
             record.number("ip_v", if flow.key().low().0.is_ipv4() { 4 } else { 6 });
         }
         if self.options.community_id && self.kind != "flow" {

@@ -3,6 +3,7 @@
 //! Records go to an [`Output`]; it neither knows files nor queues.
 
 mod alerts;
+mod later;
 mod memory;
 mod messages;
 
@@ -19,6 +20,7 @@ use super::eve::{self, Head};
 use super::figures::{AppFigures, ScanFigures};
 use super::settings::{Handling, Hassh, Settings};
 use super::store::{Fate, Store};
+use later::{Later, Waiting};
 use memory::Memories;
 use messages::tx_object;
 
@@ -38,7 +40,7 @@ pub(crate) trait Output {
 #[derive(Debug)]
 pub(crate) struct Reporter<O> {
     settings: Settings,
-    output: O,
+    output: Later<O>,
     detector: Option<Detector>,
     matches: Vec<signature::Match>,
     store: Option<Store>,
@@ -81,8 +83,8 @@ impl<O: Output> Reporter<O> {
             hassh,
             original: None,
             source: FROM_END,
+            output: Later::new(output, &settings.records),
             settings,
-            output,
             detector,
             matches: Vec::new(),
             store,
@@ -131,9 +133,14 @@ impl<O: Output> Reporter<O> {
         self.apps
     }
 
+    /// Writes what waits to be written: called when there is nothing else to do, and at the end.
+    pub(crate) fn flush(&mut self) {
+        self.output.flush();
+    }
+
     /// The output, when all is done.
     pub(crate) fn into_output(self) -> O {
-        self.output
+        self.output.into_inner()
     }
 
     fn write(
@@ -353,6 +360,27 @@ impl<O: Output> Reporter<O> {
         }
     }
 
+    /// Keeps a message of DNS for a record later, where that is all that is new; else `false`.
+    fn put_off(&mut self, place: &mut InFlow<'_>) -> bool {
+        let Some((tx, dir)) = place.transactions.only_message() else { return false };
+        let flow = &*place.flow;
+        if flow.protocol() != net::Protocol::Dns
+            || place.one_way
+            || self.store.is_some()
+            || !self.output.takes_messages()
+            || self
+                .memory
+                .get(flow)
+                .is_some_and(|memory| memory.is_unlogged(tx) || memory.detection.has_bits())
+        {
+            return false;
+        }
+        let (ts, packet, source) = (self.ts, self.packet, self.source);
+        let waiting = Waiting { flow: flow.name(), dir, ts, packet, source, tx };
+        place.transactions.exchange(self.output.put(waiting));
+        true
+    }
+
     fn transactions(&mut self, flow: &Flow, transactions: &TxList, ended: bool) {
         if !transactions.flow_events().is_empty() && self.settings.records.anomaly_app {
             self.flow_events(flow, transactions);
@@ -471,9 +499,11 @@ impl<O: Output> Sink for Reporter<O> {
             self.output.end(self.ts, "arp");
         }
         self.detect(packet, place.as_mut());
-        if let Some(place) = place {
+        if let Some(place) = &mut place {
             self.packet_anomalies(packet, Some((place.flow, place.dir)));
-            self.transactions(place.flow, place.transactions, false);
+            if !self.put_off(place) {
+                self.transactions(place.flow, place.transactions, false);
+            }
         } else {
             self.packet_anomalies(packet, None);
         }

@@ -77,6 +77,12 @@ impl<O: Output> Worker<O> {
     /// # Errors
     /// That of the source; what came before it was taken in.
     pub(crate) fn run<F: Source>(&mut self, source: &mut F) -> Result<(), F::Error> {
+        let done = self.take_in(source);
+        self.sink.flush();
+        done
+    }
+
+    fn take_in<F: Source>(&mut self, source: &mut F) -> Result<(), F::Error> {
         loop {
             self.look_ahead(source);
             let Some(frame) = source.next_frame()? else { return Ok(()) };
@@ -125,6 +131,7 @@ impl<O: Output> Worker<O> {
     /// Lets time pass while no packet comes; `ts` in microseconds since the epoch.
     pub(crate) fn tick(&mut self, ts: i64) {
         self.engine.tick(ts, &mut self.sink);
+        self.sink.flush();
     }
 
     /// What was counted so far.

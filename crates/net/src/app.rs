@@ -352,6 +352,11 @@ impl AppLayer {
         &self.txs
     }
 
+    /// The same, for whoever takes a message out of them.
+    pub(crate) fn open_mut(&mut self) -> &mut TxList {
+        &mut self.txs
+    }
+
     /// The news was taken note of, see [`TxList::changed`], and that of `inspected` (`None`: of both
     /// directions) was inspected.
     pub(crate) fn settle(&mut self, inspected: Option<Direction>) {

@@ -7,6 +7,7 @@
 mod community;
 mod index;
 mod key;
+mod name;
 mod slab;
 mod table;
 pub mod tcp;
@@ -18,6 +19,7 @@ mod table_tests;
 mod tests;
 
 pub use key::FlowKey;
+pub use name::FlowName;
 pub use table::{FlowTable, Shed, Timeouts};
 
 use std::net::IpAddr;
@@ -275,10 +277,14 @@ impl Flow {
     /// Sender and receiver for a direction.
     #[must_use]
     pub fn endpoints(&self, dir: Direction) -> ((IpAddr, u16), (IpAddr, u16)) {
-        match dir {
-            Direction::ToServer => (self.client(), self.server()),
-            Direction::ToClient => (self.server(), self.client()),
-        }
+        self.name().endpoints(dir)
+    }
+
+    /// What it is called, see [`FlowName`].
+    #[must_use]
+    #[inline]
+    pub fn name(&self) -> FlowName {
+        FlowName { id: self.id, key: self.key(), client_is_low: self.has(flag::CLIENT_IS_LOW) }
     }
 
     /// First packet, microseconds since the epoch.
@@ -361,18 +367,6 @@ impl Flow {
             return self.tcp.state.flow_state();
         }
         if self.both_seen() { FlowState::Established } else { FlowState::New }
-    }
-
-    /// Community ID version 1 with seed 0 unless another is given.
-    #[must_use]
-    pub fn community_id(&self, seed: u16) -> String {
-        let (client, server) = self.endpoints(Direction::ToServer);
-        let ends = if self.key().is_one_way(client.1) {
-            (client, server)
-        } else {
-            (self.key().low(), self.key().high())
-        };
-        community::community_id(self.key().proto(), ends, seed)
     }
 
     /// Number of transactions so far.

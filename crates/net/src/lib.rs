@@ -26,5 +26,5 @@ mod testing;
 pub use app::{Protocol, Transaction};
 pub use decode::{Anomalies, DecoderEvent, LinkType, Packet};
 pub use engine::{Config, Engine, EventCounts, Meta, Sink, Stats};
-pub use flow::{Direction, EndReason, Flow, FlowId, FlowState};
+pub use flow::{Direction, EndReason, Flow, FlowId, FlowName, FlowState};
 pub use stream::{Chunk, Content};

@@ -58,7 +58,7 @@ pub(crate) fn ended<F: Fields>(
             }
         });
     });
-    record.ascii("community_id", &flow.community_id(head.options.community_seed));
+    record.ascii("community_id", &flow.name().community_id(head.options.community_seed));
     if flow.proto() == 6 {
         record.object("tcp", |body| tcp(body, flow));
     }

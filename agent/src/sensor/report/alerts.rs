@@ -25,7 +25,7 @@ impl<O: Output> Reporter<O> {
                 let at = detect::Place {
                     flow: place.flow,
                     dir: place.dir,
-                    transactions: place.transactions,
+                    transactions: &*place.transactions,
                     in_stream: place.in_stream,
                     one_way: place.one_way,
                 };
@@ -54,7 +54,7 @@ impl<O: Output> Reporter<O> {
         }
         let flow = place.map(|place| {
             place.flow.set_alerted();
-            (&*place.flow, place.dir, place.transactions)
+            (&*place.flow, place.dir, &*place.transactions)
         });
         self.alerts(flow, Some(packet));
         if tagged {
@@ -97,7 +97,7 @@ impl<O: Output> Reporter<O> {
             match (flow, packet) {
                 (Some((flow, dir, _)), _) => {
                     let dir = hit.direction.map_or(dir, our_direction);
-                    head.of_client(record, (flow, dir), overwrite);
+                    head.of_client(record, (flow.name(), dir), overwrite);
                 }
                 (None, Some(packet)) => head.of_packet(record, packet),
                 (None, None) => continue,

@@ -426,6 +426,34 @@ impl TxList {
         }
     }
 
+    /// The news when it is one DNS message and nothing else, as it is of nearly all datagrams of DNS: its transaction's
+    /// number and its direction.
+    #[must_use]
+    #[inline]
+    pub fn only_message(&self) -> Option<(u64, Direction)> {
+        let [tx] = self.list.as_slice() else { return None };
+        let quiet = self.any_touched
+            && tx.events.is_empty()
+            && tx.files.is_empty()
+            && self.original.is_none()
+            && self.flow_events().is_empty();
+        let dir = match (tx.touched.to_server, tx.touched.to_client) {
+            (true, false) => Direction::ToServer,
+            (false, true) => Direction::ToClient,
+            _ => return None,
+        };
+        let whole = quiet && matches!(tx.record, Record::Dns(_)) && tx.both_complete();
+        whole.then_some((tx.id, dir))
+    }
+
+    /// Takes that message, which nobody will ask for any more, for the room of another.
+    #[inline]
+    pub fn exchange(&mut self, room: &mut Box<dns::Message>) {
+        if let [Transaction { record: Record::Dns(message), .. }] = self.list.as_mut_slice() {
+            std::mem::swap(message, room);
+        }
+    }
+
     /// Transactions with news since the last call of `settle`, with the direction of the news.
     pub fn changed(&self) -> impl Iterator<Item = (&Transaction, Direction)> {
         let list = if self.any_touched { self.list.iter() } else { [].iter() };
