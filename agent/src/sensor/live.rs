@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use capture::{Frame, Live, LiveError, LiveOptions, LiveStats, Method};
+use capture::{Burst, Live, LiveError, LiveOptions, LiveStats, Method};
 use crossbeam_channel::{Sender, TrySendError};
 use event::{Event, Kind, Ledger, Timestamp};
 use serde_json::Value;
@@ -29,7 +29,7 @@ use crate::config::{CaptureMethod, InterfaceConfig, WorkerShare};
 use crate::logs::Item;
 
 /// Packets taken from a ring before counters are published and the clock is looked at.
-const BURST: u32 = 1024;
+const PIECE: usize = 1024;
 /// Longest wait for packets, milliseconds.
 const WAIT: i32 = 100;
 
@@ -104,10 +104,7 @@ impl Counters {
 /// Where a worker gets its frames: an interface, or what a test puts in its place.
 pub(super) trait Ring {
     fn wait(&mut self, milliseconds: i32) -> Result<bool, LiveError>;
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError>;
-    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        None
-    }
+    fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, LiveError>;
     fn stats(&mut self) -> Result<LiveStats, LiveError>;
 }
 
@@ -116,12 +113,8 @@ impl Ring for Live {
         Self::wait(self, milliseconds)
     }
 
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
-        Self::next_frame(self)
-    }
-
-    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        Self::look_ahead(self)
+    fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, LiveError> {
+        Self::next_burst(self, most)
     }
 
     fn stats(&mut self) -> Result<LiveStats, LiveError> {
@@ -273,28 +266,21 @@ fn supervise<R: Ring>(mut opened: Opened<R>, shared: &Shared) {
     }
 }
 
-/// The ring as a source that ends after each burst.
-struct Burst<'a, R> {
+/// The ring as a source that ends after a while, so that there is time for other things.
+struct Piece<'a, R> {
     ring: &'a mut R,
-    left: u32,
+    left: usize,
     taken: &'a mut u64,
 }
 
-impl<R: Ring> Source for Burst<'_, R> {
+impl<R: Ring> Source for Piece<'_, R> {
     type Error = LiveError;
 
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left = self.left.saturating_sub(1);
-        let frame = self.ring.next_frame()?;
-        *self.taken = self.taken.saturating_add(u64::from(frame.is_some()));
-        Ok(frame)
-    }
-
-    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        self.ring.look_ahead()
+    fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, LiveError> {
+        let frames = self.ring.next_burst(most.min(self.left))?;
+        self.left = self.left.saturating_sub(frames.len());
+        *self.taken = self.taken.saturating_add(u64::try_from(frames.len()).unwrap_or(0));
+        Ok(frames)
     }
 }
 
@@ -322,7 +308,7 @@ fn capture<R: Ring>(
         outcome = match waited {
             Ok(true) => {
                 let taken = &mut published.taken;
-                worker.run(&mut Burst { ring: &mut opened.ring, left: BURST, taken })
+                worker.run(&mut Piece { ring: &mut opened.ring, left: PIECE, taken })
             }
             Ok(false) => {
                 worker.tick(shared.clock.now_micros());

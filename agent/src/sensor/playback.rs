@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use capture::{FileError, FileReader, Frame};
+use capture::{Burst, FileError, FileReader};
 
 use super::detect::Detector;
 use super::live::{Interface, Shared, ToQueue};
@@ -28,14 +28,12 @@ struct Moved {
 impl Source for Moved {
     type Error = FileError;
 
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
-        let shift = self.shift;
-        let frame = self.reader.next_frame()?;
-        Ok(frame.map(|frame| Frame { ts: frame.ts.saturating_add(shift), ..frame }))
-    }
-
-    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        self.reader.look_ahead()
+    fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, FileError> {
+        let mut burst = self.reader.next_burst(most)?;
+        for frame in &mut burst {
+            frame.ts = frame.ts.saturating_add(self.shift);
+        }
+        Ok(burst)
     }
 }
 

@@ -3,11 +3,14 @@
 //! The loop is the same for files and interfaces; what differs is the [`Source`]. Everything a
 //! worker touches per packet is its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use capture::{FileError, FileReader, Frame};
+use capture::{Burst, FileError, FileReader, Frame, MAX_BURST};
+use net::engine::Arrival;
 use net::{Engine, LinkType, Meta};
 use signature::RuleSet;
+use smallvec::SmallVec;
 
 use super::figures::Figures;
 use super::report::{Output, Reporter};
@@ -17,27 +20,18 @@ pub(crate) trait Source {
     /// Why it cannot go on.
     type Error;
 
-    /// The next frame.
+    /// The next frames, `most` at most; none when there are no more.
     ///
     /// # Errors
     /// When the source is damaged or gone.
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Self::Error>;
-
-    /// Link type and bytes of a frame that will come soon, each once; sources that do not know have none.
-    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        None
-    }
+    fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, Self::Error>;
 }
 
 impl Source for FileReader {
     type Error = FileError;
 
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
-        Self::next_frame(self)
-    }
-
-    fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        Self::look_ahead(self)
+    fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, FileError> {
+        Self::next_burst(self, most)
     }
 }
 
@@ -55,10 +49,6 @@ pub(crate) struct Worker<O> {
     sink: Reporter<O>,
     share: Share,
     frames: u64,
-    /// Checksums are verified where they are there.
-    checksums: bool,
-    /// Those of the last frame were not there yet.
-    pending: bool,
 }
 
 impl<O: Output> Worker<O> {
@@ -67,9 +57,8 @@ impl<O: Output> Worker<O> {
         let first_id = share.index.wrapping_shl(48);
         let mut config = config;
         sink.ask(&mut config.app);
-        let checksums = config.decode.checksums;
         let engine = Engine::new(config, first_id);
-        Self { engine, sink, share, frames: 0, checksums, pending: false }
+        Self { engine, sink, share, frames: 0 }
     }
 
     /// Takes in all frames of a source.
@@ -77,43 +66,35 @@ impl<O: Output> Worker<O> {
     /// # Errors
     /// That of the source; what came before it was taken in.
     pub(crate) fn run<F: Source>(&mut self, source: &mut F) -> Result<(), F::Error> {
-        let done = self.take_in(source);
+        let done = catch_unwind(AssertUnwindSafe(|| self.take_in(source)));
+        // Also after a panic: what came before it has its records.
         self.sink.flush();
-        done
+        done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn take_in<F: Source>(&mut self, source: &mut F) -> Result<(), F::Error> {
         loop {
-            self.look_ahead(source);
-            let Some(frame) = source.next_frame()? else { return Ok(()) };
-            self.frames = self.frames.saturating_add(1);
-            let meta = Meta {
-                ts: frame.ts,
-                number: self.frames,
-                interface: frame.interface,
-                wire_len: frame.wire_len,
-                link: LinkType::from_number(frame.link),
-            };
-            if self.share.count > 1
-                && net::engine::share_of(meta, frame.bytes, self.share.count) != self.share.index
-            {
-                continue;
+            let burst = source.next_burst(MAX_BURST)?;
+            if burst.is_empty() {
+                return Ok(());
             }
-            if frame.checksums_pending != self.pending {
-                self.pending = frame.checksums_pending;
-                self.engine.verify_checksums(self.checksums && !self.pending);
+            let mut arrivals = SmallVec::<[Arrival<'_>; MAX_BURST]>::new();
+            for frame in burst {
+                self.frames = self.frames.saturating_add(1);
+                let meta = Meta {
+                    ts: frame.ts,
+                    number: self.frames,
+                    interface: frame.interface,
+                    wire_len: frame.wire_len,
+                    link: LinkType::from_number(frame.link),
+                };
+                let Share { index, count } = self.share;
+                if count == 1 || net::engine::share_of(meta, frame.bytes, count) == index {
+                    let Frame { bytes, checksums_pending, .. } = frame;
+                    arrivals.push(Arrival { meta, bytes, checksums_pending });
+                }
             }
-            self.engine.packet(meta, frame.bytes, &mut self.sink);
-        }
-    }
-
-    /// Has fetched what the next frames need; most of them are of other workers where there are several.
-    fn look_ahead<F: Source>(&mut self, source: &mut F) {
-        if self.share.count > 1 {
-            return;
-        }
-        while let Some((link, bytes)) = source.look_ahead() {
-            self.engine.look_ahead(LinkType::from_number(link), bytes, &mut self.sink);
+            self.engine.burst(&arrivals, &mut self.sink);
         }
     }
 

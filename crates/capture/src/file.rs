@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::Frame;
+use crate::{Burst, Frame, MAX_BURST};
 use pcapng::Section;
 use window::Window;
 
@@ -26,9 +26,6 @@ const MAX_BLOCK: u32 = 16 << 20;
 
 /// Bytes that decompression is given at once. Files that are not compressed are read past it.
 const BUFFER: usize = 64 << 10;
-
-/// Frames that are looked at ahead of time.
-const AHEAD: u32 = 4;
 
 /// What is wrong with a capture file.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +145,7 @@ enum Format {
     Pcapng(Section),
 }
 
-/// Where a frame lies in the record that was read last.
+/// Where a frame lies: in the window, or first in the record that was read last.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     ts: i64,
@@ -167,8 +164,6 @@ pub struct FileReader {
     /// Where the record being read begins.
     begin: u64,
     done: bool,
-    /// Where the next record to be looked at ahead of time begins, and how many were looked at.
-    ahead: (u64, u32),
 }
 
 impl std::fmt::Debug for FileReader {
@@ -213,7 +208,7 @@ impl FileReader {
     pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Result<Self, FileError> {
         let format = Format::Pcapng(Section::default());
         let window = Window::new(input);
-        let mut reader = Self { window, format, position: 0, begin: 0, done: false, ahead: (0, 0) };
+        let mut reader = Self { window, format, position: 0, begin: 0, done: false };
         if !reader.fill(4, "file header")? {
             return Err(FileError::Truncated { position: 0, what: "file header" });
         }
@@ -249,25 +244,49 @@ impl FileReader {
     /// [`FileError`] once, when the file is cut or damaged; then the end.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
+        let found = self.find()?;
+        Ok(found.map(|found| self.frame(found)))
+    }
+
+    /// The next frames, as many as were read already, at least one and `most` or [`MAX_BURST`] at most; none at the
+    /// end. Of pcapng one at a time.
+    ///
+    /// # Errors
+    /// [`FileError`] once, when the file is cut or damaged; then the end.
+    pub fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, FileError> {
+        let most = most.min(MAX_BURST);
+        let mut found = smallvec::SmallVec::<[Found; MAX_BURST]>::new();
+        if most > 0 {
+            found.extend(self.find()?);
+        }
+        while (1..most).contains(&found.len()) {
+            let Some(next) = self.whole_record() else { break };
+            found.push(next);
+        }
+        Ok(found.into_iter().map(|found| self.frame(found)).collect())
+    }
+
+    #[inline]
+    fn find(&mut self) -> Result<Option<Found>, FileError> {
         if self.done {
             return Ok(None);
         }
-        let found = match self.whole_record() {
-            Some(found) => found,
-            None => match self.record()? {
-                Some(found) => found,
-                None => return Ok(None),
-            },
-        };
-        let end = found.start.saturating_add(found.len);
-        Ok(Some(Frame {
+        match self.whole_record() {
+            Some(found) => Ok(Some(found)),
+            None => self.record(),
+        }
+    }
+
+    #[inline]
+    fn frame(&self, found: Found) -> Frame<'_> {
+        Frame {
             ts: found.ts,
             interface: found.interface,
-            bytes: self.window.taken().get(found.start..end).unwrap_or_default(),
+            bytes: self.window.piece(found.start, found.len),
             wire_len: found.wire_len,
             link: found.link,
             checksums_pending: false,
-        }))
+        }
     }
 
     /// Where the next frame is, however it is stored.
@@ -278,27 +297,9 @@ impl FileReader {
             Format::Pcapng(_) => self.pcapng_frame(),
         };
         self.done = !matches!(found, Ok(Some(_)));
-        found
-    }
-
-    /// A frame after the next, when it was read already, with its link type: each is shown once, a few frames
-    /// before [`Self::next_frame`] gives it. For whoever wants to be prepared; pcap only.
-    pub fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        let Format::Pcap { order, link, extra: 0, .. } = self.format else { return None };
-        let (mut at, mut count) = self.ahead;
-        if at < self.position {
-            (at, count) = (self.position, 0);
-        }
-        if count >= AHEAD {
-            return None;
-        }
-        let skipped = usize::try_from(at.saturating_sub(self.position)).ok()?;
-        let (header, rest) = self.window.rest().get(skipped..)?.split_first_chunk::<16>()?;
-        let [_, _, length, _] = order.words(*header);
-        let frame = rest.get(..usize::try_from(length).ok()?)?;
-        let next = at.saturating_add(16).saturating_add(u64::from(length));
-        self.ahead = (next, count.saturating_add(1));
-        Some((link, frame))
+        let begin = self.window.begin();
+        let in_window = |found: Found| Found { start: begin.saturating_add(found.start), ..found };
+        Ok(found?.map(in_window))
     }
 
     fn pcap_record(&mut self) -> Result<Option<Found>, FileError> {
@@ -307,7 +308,6 @@ impl FileReader {
         };
         let position = self.position;
         self.begin = position;
-        self.ahead.1 = self.ahead.1.saturating_sub(1);
         if !self.fill(usize::saturating_add(16, extra), "record header")? {
             return Ok(None);
         }
@@ -338,11 +338,10 @@ impl FileReader {
         if length > MAX_RECORD || len > rest.len() {
             return None;
         }
-        self.ahead.1 = self.ahead.1.saturating_sub(1);
         self.window.pass(16, len);
         self.position = self.position.saturating_add(16).saturating_add(u64::from(length));
         let ts = moment(seconds, fraction, nanoseconds);
-        Some(Found { ts, interface: 0, wire_len, link, start: 0, len })
+        Some(Found { ts, interface: 0, wire_len, link, start: self.window.begin(), len })
     }
 
     /// The rest of a section header block whose type was read.

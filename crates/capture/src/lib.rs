@@ -16,6 +16,12 @@ mod tests;
 pub use file::{FileError, FileReader};
 pub use live::{Live, LiveError, LiveOptions, LiveStats, Method, Share};
 
+/// Most frames that a source gives at once.
+pub const MAX_BURST: usize = 16;
+
+/// Frames that a source gives at once, in order.
+pub type Burst<'a> = smallvec::SmallVec<[Frame<'a>; MAX_BURST]>;
+
 /// One captured frame, borrowed from its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {

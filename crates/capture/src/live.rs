@@ -16,7 +16,7 @@ mod socket;
 mod tests;
 
 pub use self::fanout::Share;
-use crate::Frame;
+use crate::Burst;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[cfg(target_os = "linux")]
@@ -202,25 +202,16 @@ impl Live {
         }
     }
 
-    /// The next packet, `None` when there is none now.
+    /// The next packets, `most` or [`crate::MAX_BURST`] at most; none when there are none now.
     ///
     /// # Errors
     /// [`LiveError::Pcap`] when the interface is gone.
-    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
+    pub fn next_burst(&mut self, most: usize) -> Result<Burst<'_>, LiveError> {
         match &mut self.source {
             #[cfg(target_os = "linux")]
-            Source::Ring(ring) => Ok(ring.next_frame()),
-            Source::Libpcap(handle) => handle.next_frame(),
-        }
-    }
-
-    /// Link type and bytes of a packet that is there already and comes after the next one; each is shown once.
-    /// For whoever wants to be prepared.
-    pub fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        match &mut self.source {
-            #[cfg(target_os = "linux")]
-            Source::Ring(ring) => ring.look_ahead(),
-            Source::Libpcap(_) => None,
+            Source::Ring(ring) => Ok(ring.next_burst(most)),
+            Source::Libpcap(_) if most == 0 => Ok(Burst::new()),
+            Source::Libpcap(handle) => Ok(handle.next_frame()?.into_iter().collect()),
         }
     }
 

@@ -153,23 +153,39 @@ fn an_unknown_interface_is_an_error() {
 }
 
 #[test]
-fn frames_are_shown_ahead_in_order_and_once() {
-    let all: Vec<Vec<u8>> = (0..40u8).map(|n| vec![n; usize::from(n % 7)]).collect();
+fn bursts_give_the_same_frames() {
+    // Some are longer than what is read at once.
+    let long = |n: usize| if n.is_multiple_of(9) { 90_000 } else { n % 7 };
+    let all: Vec<Vec<u8>> =
+        (0..60_usize).map(|n| vec![u8::try_from(n).unwrap(); long(n)]).collect();
     let frames: Vec<(u32, u32, &[u8])> = all.iter().map(|f| (1, 2, f.as_slice())).collect();
-    let source = Box::new(Cursor::new(pcap(&frames)));
-    let mut reader = FileReader::new(source, Path::new("test")).unwrap();
-    // What is read ahead is known once something was read.
-    assert_eq!(reader.next_frame().unwrap().unwrap().bytes, all[0]);
-    let (mut shown, mut given) = (1, 1);
-    loop {
-        while let Some((link, bytes)) = reader.look_ahead() {
-            assert_eq!((link, bytes), (1, all[shown].as_slice()));
-            shown += 1;
+    for most in [1, 3, 16, 100] {
+        let source = Box::new(Cursor::new(pcap(&frames)));
+        let mut reader = FileReader::new(source, Path::new("test")).unwrap();
+        assert!(reader.next_burst(0).unwrap().is_empty());
+        let (mut given, mut longest) = (0, 0);
+        loop {
+            let burst = reader.next_burst(most).unwrap();
+            longest = longest.max(burst.len());
+            for frame in &burst {
+                assert_eq!(frame.bytes, all[given]);
+                given += 1;
+            }
+            if burst.is_empty() {
+                break;
+            }
         }
-        assert!(shown >= given && shown <= given + 4);
-        let Some(frame) = reader.next_frame().unwrap() else { break };
-        assert_eq!(frame.bytes, all[given]);
-        given += 1;
+        assert_eq!((given, longest > 1), (60, most > 1));
+        assert!(longest <= most.min(16));
     }
-    assert_eq!((shown, given), (40, 40));
+}
+
+#[test]
+fn what_is_cut_comes_after_the_frames_before_it() {
+    let mut bytes = pcap(&[(1, 2, b"one"), (1, 2, b"two"), (1, 2, b"three")]);
+    bytes.pop();
+    let mut reader = FileReader::new(Box::new(Cursor::new(bytes)), Path::new("test")).unwrap();
+    assert_eq!(reader.next_burst(16).unwrap().len(), 2);
+    assert!(matches!(reader.next_burst(16), Err(FileError::Truncated { .. })));
+    assert!(reader.next_burst(16).unwrap().is_empty());
 }

@@ -3,7 +3,7 @@
 //! decode, defragment, find the flow, put the stream in order, parse; then the [`Sink`] sees the
 //! packet together with what it made known. Packets inside tunnels follow their outer packet.
 
-mod ahead;
+mod burst;
 mod clock;
 mod config;
 mod deliver;
@@ -15,6 +15,7 @@ mod tcp_tests;
 #[cfg(test)]
 mod tests;
 
+pub use burst::Arrival;
 pub use config::{Config, EventCounts, Stats};
 
 use crate::app::expect::Expectations;
@@ -68,7 +69,7 @@ pub trait Sink {
     /// A packet, after everything it carries was parsed.
     fn packet(&mut self, packet: &Packet<'_>, place: Option<InFlow<'_>>);
     /// A packet of the flow in that slot may be about to come: a sink that keeps something of flows can have
-    /// it fetched, see [`Engine::look_ahead`].
+    /// it fetched, see [`Engine::burst`].
     fn upcoming(&mut self, _slot: usize) {}
     /// A flow has ended; its transactions are complete as they are.
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason);
@@ -87,7 +88,6 @@ pub struct Engine {
     none: TxList,
     spare: Spare,
     cold_parts: ColdParts,
-    ahead: ahead::Ahead,
     /// Packets until the timers are looked at.
     until_round: u32,
     /// When they were looked at last, microseconds since the epoch.
@@ -108,7 +108,6 @@ impl Engine {
             none: TxList::default(),
             spare: Spare::default(),
             cold_parts: ColdParts::default(),
-            ahead: ahead::Ahead::default(),
             until_round: 0,
             last_round: 0,
             config,
@@ -127,22 +126,6 @@ impl Engine {
     /// Settings of detection and parsers, for flows and transactions that begin from now on.
     pub fn app(&mut self) -> &mut crate::app::AppConfig {
         &mut self.config.app
-    }
-
-    /// Whether checksums of the frames that follow are verified, for sources that know which of them
-    /// have none yet.
-    pub fn verify_checksums(&mut self, verify: bool) {
-        self.config.decode.checksums = verify;
-    }
-
-    /// Takes in one frame.
-    pub fn packet<S: Sink>(&mut self, meta: Meta, bytes: &[u8], sink: &mut S) {
-        self.stats.packets = self.stats.packets.saturating_add(1);
-        self.stats.bytes = self.stats.bytes.saturating_add(u64::from(meta.wire_len));
-        self.stats.longest = self.stats.longest.max(meta.wire_len);
-        self.expire(meta.ts, sink);
-        let mut packet = Packet::decode(meta, bytes, self.config.decode);
-        self.decoded(&mut packet, sink);
     }
 
     /// Ends flows that have been silent for too long at `ts`, without a packet.
@@ -182,7 +165,13 @@ impl Engine {
         }
     }
 
-    fn decoded<S: Sink>(&mut self, packet: &mut Packet<'_>, sink: &mut S) {
+    /// A packet, with where it belongs when that is known already.
+    fn decoded<S: Sink>(
+        &mut self,
+        packet: &mut Packet<'_>,
+        belonging: Option<burst::Belonging>,
+        sink: &mut S,
+    ) {
         self.count(packet);
         if packet.invalid {
             return self.show(packet, sink);
@@ -198,7 +187,7 @@ impl Engine {
             self.show(packet, sink);
             if let Some(datagram) = datagram {
                 let mut whole = packet.decode_reassembled(&datagram, self.config.decode);
-                self.decoded(&mut whole, sink);
+                self.decoded(&mut whole, None, sink);
             }
             return;
         }
@@ -206,10 +195,10 @@ impl Engine {
         if inner.is_some() && packet.depth >= MAX_TUNNEL_DEPTH {
             packet.note(crate::decode::DecoderEvent::TooManyLayers);
         }
-        self.in_flow(packet, sink);
+        self.in_flow(packet, belonging, sink);
         if let Some(inner) = inner.filter(|_| packet.depth < MAX_TUNNEL_DEPTH) {
             let mut next = packet.decode_inner(inner, self.config.decode);
-            self.decoded(&mut next, sink);
+            self.decoded(&mut next, None, sink);
         }
     }
 
@@ -247,8 +236,13 @@ impl Engine {
     }
 
     /// Finds or makes the flow, then hands over to the transport.
-    fn in_flow<S: Sink>(&mut self, packet: &mut Packet<'_>, sink: &mut S) {
-        let Some((slot, source_is_low)) = self.flow_of(packet, sink) else {
+    fn in_flow<S: Sink>(
+        &mut self,
+        packet: &mut Packet<'_>,
+        belonging: Option<burst::Belonging>,
+        sink: &mut S,
+    ) {
+        let Some((slot, source_is_low)) = self.flow_of(packet, belonging, sink) else {
             return self.show(packet, sink);
         };
         let Some(flow) = self.flows.get_mut(slot) else { return self.show(packet, sink) };
@@ -287,13 +281,21 @@ impl Engine {
     }
 
     /// Slot of the packet's flow, and whether the packet comes from the low end of its key.
-    fn flow_of<S: Sink>(&mut self, packet: &Packet<'_>, sink: &mut S) -> Option<(u32, bool)> {
+    fn flow_of<S: Sink>(
+        &mut self,
+        packet: &Packet<'_>,
+        belonging: Option<burst::Belonging>,
+        sink: &mut S,
+    ) -> Option<(u32, bool)> {
         if let Some(found) = self.quoted_flow(packet) {
             return Some(found);
         }
-        let (key, source_is_low) = FlowKey::of(packet)?;
-        let key = self.tracked(key, packet);
-        if let Some(slot) = self.flows.find(&key) {
+        let belonging = match belonging {
+            Some(belonging) => belonging,
+            None => self.belonging(packet)?,
+        };
+        let burst::Belonging { key, source_is_low, hash } = belonging;
+        if let Some(slot) = self.flows.find_hashed(&key, hash) {
             let reason = self.flows.get(slot).and_then(|flow| {
                 if self.flows.is_timed_out(flow, packet.meta.ts) {
                     return Some(EndReason::Timeout);
@@ -304,13 +306,13 @@ impl Engine {
             let Some(reason) = reason else { return Some((slot, source_is_low)) };
             self.end_flow(slot, reason, sink);
         }
-        let mut inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
+        let mut inserted = self.flows.insert_hashed((key, hash), source_is_low, packet.meta.ts);
         if inserted.is_err()
             && let Some(slot) = self.flows.least_useful(packet.meta.ts)
         {
             self.stats.flows_evicted = self.stats.flows_evicted.saturating_add(1);
             self.end_flow(slot, EndReason::Forced, sink);
-            inserted = self.flows.insert(key, source_is_low, packet.meta.ts);
+            inserted = self.flows.insert_hashed((key, hash), source_is_low, packet.meta.ts);
         }
         let counter = match inserted {
             Ok(_) => &mut self.stats.flows,

@@ -40,7 +40,11 @@ impl Sink for Looker {
     }
 
     fn flow_end(&mut self, flow: &mut Flow, transactions: &TxList, reason: EndReason) {
-        self.look(&format!("{}{reason:?}{}", flow.community_id(0), transactions.iter().count()));
+        self.look(&format!(
+            "{}{reason:?}{}",
+            flow.name().community_id(0),
+            transactions.iter().count()
+        ));
     }
 }
 

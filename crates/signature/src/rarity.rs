@@ -33,7 +33,8 @@ const COMMON: &[&str] = &[
     "var ", "post", "get ", ".php", ".exe", ".asp", "java", "goog", "wind", "indo", "ndow", "dows",
     "ows ", "date", "cook", "ooki", "okie", "kie:", "refe", "efer", "fere", "erer", "rer:", "form",
     "name", "valu", "0000", "\r\n\r\n", "://w", "s://", "tps:", "ttps", "p://", "tp:/", "; ch",
-    "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http",
+    "char", "hars", "utf-", "tf-8", "gzip", "defl", "xml ", "http", ".net", ".org", ".inf", "info",
+    ".top", ".xyz", ".onl", "onli", "nlin", "line", ".clu", "club", ".sit", "site",
 ];
 
 /// Runs that every message of DNS has in its header, or most questions and answers.
@@ -62,6 +63,21 @@ const HEADERS: &[[u8; 4]] = &[
     *b"net\0",
 ];
 
+/// Headers of most queries and of most responses of DNS, from the flags on.
+const USUAL: [[u8; 10]; 2] = [[1, 0, 0, 1, 0, 0, 0, 0, 0, 0], [0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]];
+
+/// Whether most queries or most responses of DNS have these bytes at this place, as far as it is in their header.
+pub(crate) fn is_usual_header(at: u64, bytes: &[u8]) -> bool {
+    let flags_on = (at..).zip(bytes).filter_map(|(at, byte)| Some((at.checked_sub(2)?, byte)));
+    let agrees = |header: &[u8; 10]| {
+        flags_on.clone().all(|(at, byte)| {
+            let there = usize::try_from(at).ok().and_then(|at| header.get(at));
+            there.is_none_or(|there| there == byte)
+        })
+    };
+    USUAL.iter().any(agrees)
+}
+
 /// [`COMMON`] for looking up.
 static IS_COMMON: LazyLock<HashSet<[u8; 4], foldhash::fast::RandomState>> = LazyLock::new(|| {
     COMMON.iter().filter_map(|run| <[u8; 4]>::try_from(run.as_bytes()).ok()).collect()
@@ -81,6 +97,10 @@ pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
     }
     if HEADERS.contains(&window) {
         cost += 45;
+    }
+    // The end of a name's last label but one.
+    if let [_, b'.', b'c', b'o'] | [_, _, b'.', b'c'] = lower {
+        cost += 12;
     }
     if lower.windows(2).all(|pair| pair.first() == pair.last()) {
         cost += 10;
@@ -107,5 +127,35 @@ pub(crate) fn pattern_cost(pattern: &[u8]) -> u32 {
         [] => short_cost(pattern),
         [only] => *only,
         many => many.windows(2).filter_map(|pair| pair.iter().max().copied()).min().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_dns_are_usual_in_their_place() {
+        for (at, bytes, usual) in [
+            (2, &[1, 0, 0, 1, 0, 0][..], true),
+            (4, &[0, 1, 0, 1], true),
+            (4, &[0, 1, 0, 0, 0, 0], true),
+            (4, &[0, 1, 0, 0, 0, 1], false),
+            (3, &[0, 0, 1, 0], true),
+            (2, &[0x81, 0x83, 0, 1], false),
+            // What is before and behind it does not count.
+            (0, &[0x7f, 0x7f, 1, 0], true),
+            (10, &[0, 0, 3, b'w'], true),
+            (200, &[1, 2, 3], true),
+        ] {
+            assert_eq!(is_usual_header(at, bytes), usual, "{at} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn ends_of_names_are_common() {
+        for (common, seldom) in [(b"s.co", b"aide"), (b".xyz", b"ofxy"), (b"es.c", b"ides")] {
+            assert!(gram_cost(*common) > gram_cost(*seldom), "{common:?}");
+        }
     }
 }

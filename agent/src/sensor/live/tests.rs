@@ -66,23 +66,19 @@ impl Ring for Scripted {
         Ok(true)
     }
 
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, LiveError> {
+    fn next_burst(&mut self, _: usize) -> Result<Burst<'_>, LiveError> {
         let Some(frame) = self.burst.pop_front() else {
             assert!(!std::mem::take(&mut self.bomb), "the scripted panic");
-            return Ok(None);
+            return Ok(Burst::new());
         };
         self.given += 1;
         self.current = frame;
         let wire_len = u32::try_from(self.current.len()).unwrap();
         let ts = 1_000_000_000 + i64::try_from(self.given).unwrap();
-        Ok(Some(Frame {
-            ts,
-            interface: 0,
-            bytes: &self.current,
-            wire_len,
-            link: 1,
-            checksums_pending: false,
-        }))
+        let (bytes, checksums_pending) = (self.current.as_slice(), false);
+        let frame =
+            capture::Frame { ts, interface: 0, bytes, wire_len, link: 1, checksums_pending };
+        Ok([frame].into_iter().collect())
     }
 
     fn stats(&mut self) -> Result<LiveStats, LiveError> {

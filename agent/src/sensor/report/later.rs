@@ -112,3 +112,109 @@ impl<O: Output> Later<O> {
         self.output
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use capture::{Burst, Frame};
+    use etherparse::PacketBuilder;
+    use serde_json::Value;
+
+    use crate::sensor::eve::Object;
+    use crate::sensor::report::{Output, Reporter};
+    use crate::sensor::settings::Settings;
+    use crate::sensor::worker::{Share, Source, Worker};
+
+    /// Keeps records.
+    #[derive(Default)]
+    struct Kept {
+        record: Object,
+        all: Vec<Value>,
+    }
+
+    impl Output for Kept {
+        type Record = Object;
+
+        fn begin(&mut self) -> &mut Object {
+            self.record.clear();
+            &mut self.record
+        }
+
+        fn end(&mut self, ts: i64, kind: &'static str) {
+            let mut record = std::mem::take(&mut self.record);
+            record.insert("at".into(), ts.into());
+            record.insert("kind".into(), kind.into());
+            self.all.push(record.into());
+        }
+    }
+
+    struct Frames(std::vec::IntoIter<Vec<u8>>, Vec<u8>, i64);
+
+    impl Source for Frames {
+        type Error = ();
+
+        fn next_burst(&mut self, _: usize) -> Result<Burst<'_>, ()> {
+            let Some(bytes) = self.0.next() else { return Ok(Burst::new()) };
+            (self.1, self.2) = (bytes, self.2 + 1_000);
+            let wire_len = u32::try_from(self.1.len()).unwrap();
+            let (ts, bytes) = (self.2, self.1.as_slice());
+            let frame =
+                Frame { ts, interface: 0, bytes, wire_len, link: 1, checksums_pending: false };
+            Ok([frame].into_iter().collect())
+        }
+    }
+
+    /// A question from `port`, or its answer with an address.
+    fn message(port: u16, answer: bool) -> Vec<u8> {
+        let mut dns = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3];
+        dns.extend_from_slice(b"www\x07example\0\0\x01\0\x01");
+        let (mut from, mut to) = (([10, 0, 0, 1], port), ([192, 0, 2, 53], 53));
+        if answer {
+            std::mem::swap(&mut from, &mut to);
+            (dns[2], dns[3], dns[7]) = (0x81, 0x80, 1);
+            dns.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 9]);
+        }
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(from.0, to.0, 64);
+        let mut frame = Vec::new();
+        builder.udp(from.1, to.1).write(&mut frame, &dns).unwrap();
+        frame
+    }
+
+    fn arp() -> Vec<u8> {
+        let mut frame = [&[0xff; 6][..], &[2; 6], &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]].concat();
+        frame.extend_from_slice(&[2, 2, 2, 2, 2, 2, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2]);
+        frame
+    }
+
+    fn records(frames: Vec<Vec<u8>>, all_types: bool) -> Vec<Value> {
+        let mut settings = Settings::default();
+        settings.records.arp = true;
+        if all_types {
+            // Messages are chosen by their types: none waits.
+            settings.records.dns_types = (0..=u16::MAX).collect();
+        }
+        let config = settings.engine.clone();
+        let reporter = Reporter::new(settings, Kept::default(), None);
+        let mut worker = Worker::new(config, reporter, Share { index: 0, count: 1 });
+        worker.run(&mut Frames(frames.into_iter(), Vec::new(), 1_000_000)).unwrap();
+        worker.finish().0.all
+    }
+
+    #[test]
+    fn what_waits_has_the_records_and_the_order_of_what_does_not() {
+        // More than may wait, records of other kinds between them, flows of one message and of several.
+        let mut frames = Vec::new();
+        for port in 1..120 {
+            frames.push(message(port, false));
+            if port % 3 == 0 {
+                frames.push(message(port, true));
+            }
+            if port % 41 == 0 {
+                frames.push(arp());
+            }
+        }
+        let later = records(frames.clone(), false);
+        assert_eq!(later, records(frames, true));
+        let count = |kind: &str| later.iter().filter(|record| record["kind"] == kind).count();
+        assert_eq!((count("dns"), count("arp"), count("flow")), (119 + 39, 2, 119));
+    }
+}

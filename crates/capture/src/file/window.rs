@@ -48,6 +48,18 @@ impl Window {
         self.bytes.get(self.taken..self.next).unwrap_or_default()
     }
 
+    /// Where what was handed out last begins, see [`Self::piece`].
+    #[inline]
+    pub(super) fn begin(&self) -> usize {
+        self.taken
+    }
+
+    /// `len` bytes from `begin` on, as long as nothing was taken since that was not in [`Self::rest`].
+    #[inline]
+    pub(super) fn piece(&self, begin: usize, len: usize) -> &[u8] {
+        self.bytes.get(begin..begin.saturating_add(len)).unwrap_or_default()
+    }
+
     /// What was read and not handed out yet.
     #[inline]
     pub(super) fn rest(&self) -> &[u8] {

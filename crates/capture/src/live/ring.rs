@@ -3,7 +3,7 @@
 //!
 //! The ring is memory shared with the kernel, in blocks. A block belongs to the kernel until it is
 //! full or old enough; then it belongs to us, all its frames are read, and it is given back when the
-//! frame after its last one is asked for. See the kernel's `Documentation/networking/packet_mmap.rst`.
+//! frames after its last one are asked for. See the kernel's `Documentation/networking/packet_mmap.rst`.
 
 pub(super) mod block;
 mod map;
@@ -14,11 +14,11 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 
-use self::block::{Ahead, Layout, Walk};
+use self::block::{Layout, Ready, Walk};
 use self::map::Map;
 use super::fanout::{self, Group};
 use super::{LiveError, LiveOptions, LiveStats, socket};
-use crate::Frame;
+use crate::{Burst, MAX_BURST};
 
 /// An interface read through a ring of its own.
 #[derive(Debug)]
@@ -29,7 +29,6 @@ pub(super) struct Ring {
     block: usize,
     /// Where in the block, while it is ours.
     walk: Option<Walk>,
-    ahead: Ahead,
     layout: Layout,
     interface: String,
     stats: LiveStats,
@@ -52,7 +51,6 @@ impl Ring {
             map,
             block: 0,
             walk: None,
-            ahead: Ahead::default(),
             layout: opened.layout,
             interface: options.interface.clone(),
             stats: LiveStats::default(),
@@ -83,34 +81,34 @@ impl Ring {
         Ok(self.map.is_ours(self.block))
     }
 
-    pub(super) fn next_frame(&mut self) -> Option<Frame<'_>> {
-        let place = loop {
+    /// The next frames of the block at hand, `most` or [`MAX_BURST`] at most; none when there are none now.
+    pub(super) fn next_burst(&mut self, most: usize) -> Burst<'_> {
+        let mut ready = smallvec::SmallVec::<[Ready; MAX_BURST]>::new();
+        while ready.len() < most.min(MAX_BURST) {
             let mut walk = match self.walk.take() {
                 Some(walk) => walk,
                 None if self.map.is_ours(self.block) => Walk::begin(self.map.block(self.block)),
-                None => return None,
+                None => break,
             };
-            match walk.next(self.map.block(self.block)) {
-                Some(place) => {
-                    self.walk = Some(walk);
-                    self.ahead.passed();
-                    break place;
-                }
-                None => {
-                    self.ahead = Ahead::default();
-                    // The kernel promised frames that are not there: they are lost, and told.
-                    self.stats.dropped = self.stats.dropped.saturating_add(walk.missing());
-                    self.map.give_back(self.block);
-                    self.block = (self.block + 1) % self.map.blocks();
-                }
+            let block = self.map.block(self.block);
+            let next = walk.next(block);
+            if let Some(place) = next {
+                ready.extend(block::prepare(block, place, self.layout));
+                self.walk = Some(walk);
+                continue;
             }
-        };
-        block::frame(self.map.block(self.block), place, self.layout)
-    }
-
-    pub(super) fn look_ahead(&mut self) -> Option<(u16, &[u8])> {
-        let bytes = self.ahead.next(self.walk.as_ref()?, self.map.block(self.block))?;
-        Some((self.layout.link, bytes))
+            if !ready.is_empty() {
+                // The block is ours as long as these are read.
+                self.walk = Some(walk);
+                break;
+            }
+            // The kernel promised frames that are not there: they are lost, and told.
+            self.stats.dropped = self.stats.dropped.saturating_add(walk.missing());
+            self.map.give_back(self.block);
+            self.block = (self.block + 1) % self.map.blocks();
+        }
+        let (block, layout) = (&*self.map.block(self.block), self.layout);
+        ready.into_iter().map(|ready| block::frame(block, ready, layout)).collect()
     }
 
     pub(super) fn stats(&mut self) -> Result<LiveStats, LiveError> {

@@ -39,10 +39,17 @@ fn collect(lives: &mut [Live], payload: &[u8], enough: usize) -> Vec<usize> {
     for _ in 0..200 {
         for (live, found) in lives.iter_mut().zip(&mut found) {
             live.wait(10).unwrap();
-            while let Some(frame) = live.next_frame().unwrap() {
-                assert!(frame.ts > 0 && frame.interface == 0);
-                assert!(usize::try_from(frame.wire_len).unwrap() >= frame.bytes.len());
-                *found += usize::from(frame.bytes.ends_with(payload));
+            for most in [1, 5, 16].into_iter().cycle() {
+                let burst = live.next_burst(most).unwrap();
+                assert!(burst.len() <= most);
+                for frame in &burst {
+                    assert!(frame.ts > 0 && frame.interface == 0);
+                    assert!(usize::try_from(frame.wire_len).unwrap() >= frame.bytes.len());
+                    *found += usize::from(frame.bytes.ends_with(payload));
+                }
+                if burst.is_empty() {
+                    break;
+                }
             }
         }
         if found.iter().sum::<usize>() >= enough {
@@ -62,7 +69,7 @@ fn filtered(method: Method) {
     let port = receiver.local_addr().unwrap().port();
     let Some(live) = loopback(method, &format!("udp dst port {port}"), None) else { return };
     let mut lives = [live];
-    assert!(lives[0].next_frame().unwrap().is_none(), "reading does not block");
+    assert!(lives[0].next_burst(16).unwrap().is_empty(), "reading does not block");
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     for _ in 0..3 {
         sender.send_to(b"through the filter", ("127.0.0.1", port)).unwrap();
@@ -186,8 +193,8 @@ fn a_longer_packet_is_cut_and_its_length_told() {
         sender.send_to(&[0x5a; 300], ("127.0.0.1", 9)).unwrap();
         let cut = (0..200).any(|_| {
             live.wait(10).unwrap();
-            let frame = live.next_frame().unwrap();
-            frame.is_some_and(|frame| (frame.bytes.len(), frame.wire_len) == (60, 342))
+            let burst = live.next_burst(1).unwrap();
+            burst.first().is_some_and(|frame| (frame.bytes.len(), frame.wire_len) == (60, 342))
         });
         assert!(cut, "{method:?}");
     }

@@ -129,21 +129,6 @@ impl FlowKey {
         Some(Self::new((p.src, src_port), (p.dst, dst_port), p.proto, p.vlan.ids()))
     }
 
-    /// The key of an Ethernet frame with TCP or UDP over IPv4 that is like most: no tags, no options, no
-    /// fragment. Without decoding, for a look ahead.
-    #[must_use]
-    pub(crate) fn of_plain(frame: &[u8]) -> Option<Self> {
-        let head = frame.first_chunk::<38>()?;
-        let [.., a, b, c, d, e, f, g, h, i, j, k, l] = *head;
-        let plain = head[12..15] == [0x08, 0x00, 0x45]
-            && matches!(head[23], 6 | 17)
-            && (head[20] & 0x3f, head[21]) == (0, 0);
-        let end = |address: [u8; 4], port: [u8; 2]| (address.into(), u16::from_be_bytes(port));
-        plain.then(|| {
-            Self::new(end([a, b, c, d], [i, j]), end([e, f, g, h], [k, l]), head[23], &[]).0
-        })
-    }
-
     /// The key of the flow an ICMP error message is about.
     #[must_use]
     pub fn quoted(p: &Packet<'_>, quoted: &[u8]) -> Option<Self> {

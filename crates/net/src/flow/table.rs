@@ -109,15 +109,14 @@ impl FlowTable {
         self.index.len() >= self.max
     }
 
-    fn hash(&self, key: &FlowKey) -> u32 {
+    /// Hash of a key, for [`Self::fetch`] and those that go on from it.
+    pub(crate) fn hash(&self, key: &FlowKey) -> u32 {
         u32::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0)
     }
 
-    /// Fetches the place of a key in the index; its hash, for [`Self::likely`].
-    pub(crate) fn fetch(&self, key: &FlowKey) -> u32 {
-        let hash = self.hash(key);
+    /// Fetches the place of a hash in the index, for [`Self::likely`].
+    pub(crate) fn fetch(&self, hash: u32) {
         self.index.fetch(hash);
-        hash
     }
 
     /// The slot of what is likely to be the flow of a hash; fetches the flow.
@@ -137,8 +136,14 @@ impl FlowTable {
     /// Slot of the flow with this key.
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
+        self.find_hashed(key, self.hash(key))
+    }
+
+    /// The same with the key's hash.
+    #[inline]
+    pub(crate) fn find_hashed(&self, key: &FlowKey, hash: u32) -> Option<u32> {
         let is_it = |slot| self.slab.get(slot).is_some_and(|flow| flow.key() == *key);
-        self.index.find(self.hash(key), is_it)
+        self.index.find(hash, is_it)
     }
 
     /// The flow in a slot.
@@ -157,11 +162,23 @@ impl FlowTable {
     /// # Errors
     /// [`Shed`] when the table is full.
     pub fn insert(&mut self, key: FlowKey, source_is_low: bool, ts: i64) -> Result<u32, Shed> {
+        self.insert_hashed((key, self.hash(&key)), source_is_low, ts)
+    }
+
+    /// The same with the key's hash.
+    ///
+    /// # Errors
+    /// As [`Self::insert`].
+    pub(crate) fn insert_hashed(
+        &mut self,
+        (key, hash): (FlowKey, u32),
+        source_is_low: bool,
+        ts: i64,
+    ) -> Result<u32, Shed> {
         if self.is_full() {
             return Err(Shed::MaxFlows);
         }
         let id = FlowId(self.next_id.wrapping_add(1));
-        let hash = self.hash(&key);
         let make = |slot| Flow { slot, hash, ..Flow::new(key, source_is_low, id, ts) };
         let slot = self.slab.insert(make).ok_or(Shed::MaxFlows)?;
         self.next_id = id.0;

@@ -45,7 +45,7 @@ fn community_ids_of_every_protocol_are_the_published_ones() {
         let ends = ((a.0.parse().unwrap(), a.1), (b.0.parse().unwrap(), b.1));
         let (key, low) = FlowKey::new(ends.0, ends.1, proto, &[]);
         let flow = Flow::new(key, low, FlowId(0), 0);
-        assert_eq!([0, 1].map(|seed| flow.community_id(seed)), expected, "{a:?} > {b:?}");
+        assert_eq!([0, 1].map(|seed| flow.name().community_id(seed)), expected, "{a:?} > {b:?}");
     }
 }
 
@@ -171,7 +171,7 @@ fn a_packet_ends_only_so_many_flows() {
     for _ in 0..9 {
         engine.packet(meta(100 * SECOND, frame.len()), &frame, &mut log);
     }
-    assert!(log.ended > 0 && log.ended <= 16, "{}", log.ended);
+    assert!(log.ended > 0 && log.ended <= 512, "{}", log.ended);
     for n in 0..200 {
         engine.packet(meta(100 * SECOND + n, frame.len()), &frame, &mut log);
     }
@@ -319,22 +319,6 @@ proptest! {
         }
         engine.finish(&mut log);
         prop_assert_eq!(u64::try_from(log.ended).unwrap(), engine.stats().flows);
-    }
-
-    /// Without decoding a plain frame has the key that it has with decoding, and any bytes have one or none.
-    #[test]
-    fn the_key_of_a_plain_frame_is_that_of_its_packet(
-        ports in any::<(u16, u16)>(), server in any::<bool>(), any in proptest::collection::vec(any::<u8>(), 0..60),
-    ) {
-        let dir = if server { Direction::ToServer } else { Direction::ToClient };
-        let frame = udp(dir, ports, b"x");
-        let options = crate::decode::DecodeOptions::default();
-        let packet = crate::Packet::decode(meta(0, frame.len()), &frame, options);
-        prop_assert_eq!(FlowKey::of_plain(&frame), FlowKey::of(&packet).map(|(key, _)| key));
-        let packet = crate::Packet::decode(meta(0, any.len()), &any, options);
-        if let (Some(plain), Some((key, _))) = (FlowKey::of_plain(&any), FlowKey::of(&packet)) {
-            prop_assert_eq!(plain, key);
-        }
     }
 
     /// The key is the same from both ends and gives both ends back.

@@ -12,7 +12,7 @@ fn community_ids_are_those_of_the_specification() {
     let id = |a: &str, ap: u16, b: &str, bp: u16, proto: u8| {
         let (key, low) =
             FlowKey::new((a.parse().unwrap(), ap), (b.parse().unwrap(), bp), proto, &[]);
-        Flow::new(key, low, FlowId(0), 0).community_id(0)
+        Flow::new(key, low, FlowId(0), 0).name().community_id(0)
     };
     let tcp = "1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
     assert_eq!(id("128.232.110.120", 34855, "66.35.250.204", 80, 6), tcp);

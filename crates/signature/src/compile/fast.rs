@@ -26,6 +26,11 @@ pub(super) struct Chosen {
 /// Cost of what is there so often that a search for something else is cheaper, payload's own included.
 const HOPELESS: u32 = 75;
 
+/// Cost of what headers of DNS have somewhere.
+const OF_HEADERS: u32 = 90;
+/// What it is worth that most of them have something else in that place.
+const UNUSUAL: u32 = 30;
+
 /// Places that are looked at one by one instead of searched.
 const FEW_PLACES: u64 = 4;
 
@@ -87,6 +92,9 @@ fn cost(block: &Block, content: &Content, (pool, most): (&[u8], u64)) -> (u32, u
         if let Some((first, last)) = few_places(content, most) {
             let more = u32::try_from(last.saturating_sub(first)).unwrap_or(ONE_PLACE);
             cost = cost.saturating_sub(ONE_PLACE.saturating_sub(2 * more));
+            if first == last && cost >= OF_HEADERS && !rarity::is_usual_header(first, bytes) {
+                cost -= UNUSUAL;
+            }
         }
     }
     if block.buffer.is_windowed() {

@@ -29,13 +29,13 @@ struct Entry {
 /// All patterns of one place.
 #[derive(Debug)]
 struct Place {
-    at: u64,
+    at: u32,
     /// One bit per first byte.
-    firsts: [u64; 4],
+    firsts: [u32; 8],
     entries: Box<[Entry]>,
 }
 
-/// Patterns at fixed places.
+/// Patterns at fixed places, in the order of these.
 #[derive(Debug, Default)]
 pub(crate) struct FixedSet {
     places: Box<[Place]>,
@@ -60,9 +60,9 @@ impl FixedSet {
         patterns.sort_unstable_by(|a, b| (a.at, &a.bytes, a.rule).cmp(&(b.at, &b.bytes, b.rule)));
         let mut pool = Vec::new();
         let places = patterns.chunk_by(|a, b| a.at == b.at).filter_map(|group| {
-            let at = group.first()?.at;
+            let at = u32::try_from(group.first()?.at).ok()?;
             let mut entries = Vec::new();
-            let mut firsts = [0_u64; 4];
+            let mut firsts = [0_u32; 8];
             for Fixed { bytes, nocase, rule, .. } in group {
                 let Some(first) = bytes.first() else { continue };
                 let start = u32::try_from(pool.len()).unwrap_or(u32::MAX);
@@ -73,7 +73,7 @@ impl FixedSet {
                 let other = first.to_ascii_uppercase();
                 let second = (*nocase && other != *first).then_some(other);
                 for first in [Some(*first), second].into_iter().flatten() {
-                    firsts[usize::from(first) / 64] |= 1 << (first % 64);
+                    firsts[usize::from(first / 32)] |= 1 << (first % 32);
                     let nocase = *nocase;
                     entries.push(Entry { first, nocase, head, mask, rule: *rule, start, len });
                 }
@@ -94,19 +94,17 @@ impl FixedSet {
     /// Adds to `out` the rules whose pattern stands at its place in `data`, which begins at `offset`.
     #[inline]
     pub(crate) fn scan(&self, data: &[u8], offset: u64, out: &mut Vec<u32>) {
+        let Ok(offset) = u32::try_from(offset) else { return };
         for place in &self.places {
-            let Some(here) = place.at.checked_sub(offset).and_then(|at| usize::try_from(at).ok())
-            else {
-                continue;
-            };
-            let Some(rest) = data.get(here..) else { return };
-            let Some(first) = rest.first() else { return };
-            if place.firsts[usize::from(*first) / 64] >> (first % 64) & 1 != 0 {
-                self.look(place, rest, *first, out);
+            let Some(here) = place.at.checked_sub(offset) else { continue };
+            let Some(first) = data.get(here as usize) else { return };
+            if place.firsts[usize::from(first / 32)] >> (first % 32) & 1 != 0 {
+                self.look(place, &data[here as usize..], *first, out);
             }
         }
     }
 
+    #[inline(never)]
     fn look(&self, place: &Place, rest: &[u8], first: u8, out: &mut Vec<u32>) {
         let plain = word(rest);
         let from = place.entries.partition_point(|entry| entry.first < first);
@@ -120,6 +118,10 @@ impl FixedSet {
 
     fn is_whole(&self, entry: &Entry, rest: &[u8]) -> bool {
         let (start, len) = (entry.start as usize, entry.len as usize);
+        // All of it was compared, unless a letter stands for another byte that differs in the same bit.
+        if len <= size_of_val(&entry.head) && !entry.nocase {
+            return len <= rest.len();
+        }
         let Some(there) = rest.get(..len) else { return false };
         let pattern = &self.pool[start..start + len];
         if entry.nocase { there.eq_ignore_ascii_case(pattern) } else { there == pattern }

@@ -36,6 +36,15 @@ fn the_content_that_must_be_there_and_is_rare() {
         (r#"content:"abcdefgh"; content:"a"; fast_pattern;"#, "abcdefgh"),
         (r#"content:"abcdefgh"; fast_pattern:2,4;"#, "cdef"),
         (r#"content:"AbCdEf"; nocase;"#, "abcdef"),
+        // What most headers of DNS have, unless it is elsewhere than in most of them.
+        (
+            r#"content:"|00 01 00 00 00 01|"; offset:4; depth:6; content:"|03|com"; fast_pattern;"#,
+            "\0\u{1}\0\0\0\u{1}<10",
+        ),
+        (
+            r#"content:"|00 01 00 00 00 00|"; offset:4; depth:6; content:"|03|com"; fast_pattern;"#,
+            "\u{3}com",
+        ),
         // How far from the beginning it may end.
         (r#"content:"abcdef"; depth:10;"#, "abcdef<10"),
         (r#"content:"abcdef"; offset:4; depth:10;"#, "abcdef<14"),

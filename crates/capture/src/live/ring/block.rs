@@ -76,40 +76,6 @@ impl Walk {
     }
 }
 
-/// Frames that are looked at ahead of time.
-const AHEAD: u32 = 4;
-
-/// A look at frames of a block before the walk comes to them; each is shown once.
-#[derive(Debug, Default)]
-pub(crate) struct Ahead {
-    walk: Option<Walk>,
-    /// Frames that were shown and not taken yet.
-    shown: u32,
-}
-
-impl Ahead {
-    /// Bytes of the next frame to be shown, as the kernel has put them.
-    pub(crate) fn next<'a>(&mut self, walk: &Walk, block: &'a [u8]) -> Option<&'a [u8]> {
-        if self.shown >= AHEAD {
-            return None;
-        }
-        let place = self.walk.get_or_insert_with(|| walk.clone()).next(block)?;
-        self.shown += 1;
-        let header = block.get(place.0..)?;
-        let (start, end) = span(header)?;
-        header.get(start..end)
-    }
-
-    /// The walk has taken a frame.
-    pub(crate) fn passed(&mut self) {
-        match self.shown.checked_sub(1) {
-            Some(left) => self.shown = left,
-            // It was behind.
-            None => self.walk = None,
-        }
-    }
-}
-
 /// Begin and end of a frame's bytes, from its header on.
 fn span(header: &[u8]) -> Option<(usize, usize)> {
     let start = usize::from(u16_at(header, 24)?);
@@ -117,8 +83,18 @@ fn span(header: &[u8]) -> Option<(usize, usize)> {
     (start >= HEADER && end <= header.len()).then_some((start, end))
 }
 
-/// The frame at a place that a walk over this block has given, with its VLAN tag back in its place.
-pub(crate) fn frame(block: &mut [u8], place: Place, layout: Layout) -> Option<Frame<'_>> {
+/// A frame whose bytes are as they are to be given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    begin: usize,
+    end: usize,
+    ts: i64,
+    wire_len: u32,
+    checksums_pending: bool,
+}
+
+/// Puts the VLAN tag of the frame at a place that a walk over this block has given back where it was.
+pub(crate) fn prepare(block: &mut [u8], place: Place, layout: Layout) -> Option<Ready> {
     let header = block.get_mut(place.0..)?;
     let (mut start, end) = span(header)?;
     let (seconds, nanos) = (u32_at(header, 4)?, u32_at(header, 8)?);
@@ -136,14 +112,25 @@ pub(crate) fn frame(block: &mut [u8], place: Place, layout: Layout) -> Option<Fr
         *tag = [high, low, tci_high, tci_low];
         wire_len = wire_len.saturating_add(4);
     }
-    Some(Frame {
+    Some(Ready {
+        begin: place.0 + start,
+        end: place.0 + end,
         ts: i64::from(seconds) * 1_000_000 + i64::from(nanos / 1_000),
-        interface: 0,
-        bytes: header.get(start..end)?,
         wire_len,
-        link: layout.link,
         checksums_pending: status & libc::TP_STATUS_CSUMNOTREADY != 0,
     })
+}
+
+/// A frame of this block that was prepared.
+pub(crate) fn frame(block: &[u8], ready: Ready, layout: Layout) -> Frame<'_> {
+    Frame {
+        ts: ready.ts,
+        interface: 0,
+        bytes: block.get(ready.begin..ready.end).unwrap_or_default(),
+        wire_len: ready.wire_len,
+        link: layout.link,
+        checksums_pending: ready.checksums_pending,
+    }
 }
 
 /// Any bytes as a block.
@@ -157,7 +144,7 @@ pub(crate) fn fuzz_block(data: &[u8]) {
     let (length, mut frames) = (block.len(), 0_u64);
     while let Some(place) = walk.next(&block) {
         let layout = Layout { link: 1, ethernet: frames.is_multiple_of(2) };
-        let frame = frame(&mut block, place, layout);
+        let frame = prepare(&mut block, place, layout).map(|ready| frame(&block, ready, layout));
         assert!(frame.is_some_and(|frame| frame.bytes.len() < length && frame.ts >= 0));
         frames += 1;
     }
@@ -214,7 +201,8 @@ mod tests {
         let mut walk = Walk::begin(&block);
         let mut found = Vec::new();
         while let Some(place) = walk.next(&block) {
-            let frame = frame(&mut block, place, ETHERNET).unwrap();
+            let ready = prepare(&mut block, place, ETHERNET).unwrap();
+            let frame = frame(&block, ready, ETHERNET);
             assert_eq!((frame.ts, frame.link, frame.interface), (1_000_000_007, 1, 0));
             found.push((frame.bytes.to_vec(), frame.wire_len, frame.checksums_pending));
         }
@@ -231,33 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_shown_ahead_in_order_and_once() {
-        let all: Vec<Vec<u8>> = (0..20_u8).map(|n| vec![n; usize::from(n) + 1]).collect();
-        let frames: Vec<_> = all.iter().map(|bytes| (bytes.as_slice(), 0, 0, 0)).collect();
-        let block = block(&frames);
-        let (mut walk, mut ahead, mut shown) = (Walk::begin(&block), Ahead::default(), 0);
-        for taken in 0..20 {
-            // Not looked at for a while: it goes on from where the walk is.
-            if !(5..12).contains(&taken) {
-                shown = shown.max(taken);
-                while let Some(bytes) = ahead.next(&walk, &block) {
-                    assert_eq!(bytes, all[shown]);
-                    shown += 1;
-                }
-                assert_eq!(shown, (taken + 4).min(20));
-            }
-            assert!(walk.next(&block).is_some());
-            ahead.passed();
-        }
-        assert!(ahead.next(&walk, &block).is_none());
-    }
-
-    #[test]
     fn a_tag_is_not_put_where_there_are_no_addresses() {
         let mut block = block(&[(b"\x45\0\0\x14 raw IP packet", libc::TP_STATUS_VLAN_VALID, 1, 0)]);
         let place = Walk::begin(&block).next(&block).unwrap();
         let raw = Layout { link: 101, ethernet: false };
-        assert_eq!(frame(&mut block, place, raw).unwrap().bytes[0], 0x45);
+        let ready = prepare(&mut block, place, raw).unwrap();
+        assert_eq!(frame(&block, ready, raw).bytes[0], 0x45);
     }
 
     #[test]
