@@ -37,7 +37,7 @@ const COMMON: &[&str] = &[
     ".top", ".xyz", ".onl", "onli", "nlin", "line", ".clu", "club", ".sit", "site",
 ];
 
-/// Runs that every message of DNS has in its header, or most questions and answers.
+/// Runs that every message of DNS has in its header, or most questions and answers; the marks of SMB.
 const HEADERS: &[[u8; 4]] = &[
     [1, 0, 0, 1],
     [0, 0, 1, 0],
@@ -58,6 +58,8 @@ const HEADERS: &[[u8; 4]] = &[
     *b"\x03com",
     *b"com\0",
     *b"om\0\0",
+    *b"\xffSMB",
+    *b"\xfeSMB",
     *b"\x03www",
     *b"\x03net",
     *b"net\0",
@@ -102,8 +104,9 @@ pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
     if let [_, b'.', b'c', b'o'] | [_, _, b'.', b'c'] = lower {
         cost += 12;
     }
+    // Where there is one of a byte there are often many: padding, and numbers with all bits set.
     if lower.windows(2).all(|pair| pair.first() == pair.last()) {
-        cost += 10;
+        cost += 30;
     }
     cost
 }

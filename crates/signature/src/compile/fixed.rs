@@ -20,6 +20,8 @@ struct Entry {
     /// Its first eight bytes, folded when `nocase`, and which of them exist.
     head: u64,
     mask: u64,
+    /// Its last eight bytes, when it has as many.
+    tail: u64,
     rule: u32,
     /// Where the whole pattern is in the pool.
     start: u32,
@@ -69,13 +71,14 @@ impl FixedSet {
                 pool.extend_from_slice(bytes);
                 let mask = u64::MAX >> (64 - 8 * bytes.len().min(8));
                 let head = if *nocase { (word(bytes) | FOLD) & mask } else { word(bytes) & mask };
+                let tail = bytes.last_chunk().map_or(0, |tail| u64::from_le_bytes(*tail));
                 let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
                 let other = first.to_ascii_uppercase();
                 let second = (*nocase && other != *first).then_some(other);
                 for first in [Some(*first), second].into_iter().flatten() {
+                    let (nocase, rule) = (*nocase, *rule);
                     firsts[usize::from(first / 32)] |= 1 << (first % 32);
-                    let nocase = *nocase;
-                    entries.push(Entry { first, nocase, head, mask, rule: *rule, start, len });
+                    entries.push(Entry { first, nocase, head, mask, tail, rule, start, len });
                 }
             }
             entries.sort_unstable_by_key(|entry| (entry.first, entry.rule));
@@ -119,10 +122,13 @@ impl FixedSet {
     fn is_whole(&self, entry: &Entry, rest: &[u8]) -> bool {
         let (start, len) = (entry.start as usize, entry.len as usize);
         // All of it was compared, unless a letter stands for another byte that differs in the same bit.
-        if len <= size_of_val(&entry.head) && !entry.nocase {
+        if len <= 8 && !entry.nocase {
             return len <= rest.len();
         }
         let Some(there) = rest.get(..len) else { return false };
+        if len <= 16 && !entry.nocase {
+            return there.last_chunk().is_some_and(|tail| u64::from_le_bytes(*tail) == entry.tail);
+        }
         let pattern = &self.pool[start..start + len];
         if entry.nocase { there.eq_ignore_ascii_case(pattern) } else { there == pattern }
     }
