@@ -68,16 +68,12 @@ const HEADERS: &[[u8; 4]] = &[
 /// Headers of most queries and of most responses of DNS, from the flags on.
 const USUAL: [[u8; 10]; 2] = [[1, 0, 0, 1, 0, 0, 0, 0, 0, 0], [0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]];
 
-/// Whether most queries or most responses of DNS have these bytes at this place, as far as it is in their header.
-pub(crate) fn is_usual_header(at: u64, bytes: &[u8]) -> bool {
-    let flags_on = (at..).zip(bytes).filter_map(|(at, byte)| Some((at.checked_sub(2)?, byte)));
-    let agrees = |header: &[u8; 10]| {
-        flags_on.clone().all(|(at, byte)| {
-            let there = usize::try_from(at).ok().and_then(|at| header.get(at));
-            there.is_none_or(|there| there == byte)
-        })
-    };
-    USUAL.iter().any(agrees)
+/// Whether most queries or most responses of DNS have these bytes at this place; `None` when it is not in the header.
+pub(crate) fn is_usual_header(at: u64, bytes: &[u8]) -> Option<bool> {
+    let from = usize::try_from(at.checked_sub(2)?).ok()?;
+    let places = USUAL.iter().map(|header| header.get(from..from.checked_add(bytes.len())?));
+    let mut places = places.collect::<Option<Vec<_>>>()?.into_iter();
+    Some(places.any(|there| there == bytes))
 }
 
 /// [`COMMON`] for looking up.
@@ -140,16 +136,17 @@ mod tests {
     #[test]
     fn headers_of_dns_are_usual_in_their_place() {
         for (at, bytes, usual) in [
-            (2, &[1, 0, 0, 1, 0, 0][..], true),
-            (4, &[0, 1, 0, 1], true),
-            (4, &[0, 1, 0, 0, 0, 0], true),
-            (4, &[0, 1, 0, 0, 0, 1], false),
-            (3, &[0, 0, 1, 0], true),
-            (2, &[0x81, 0x83, 0, 1], false),
-            // What is before and behind it does not count.
-            (0, &[0x7f, 0x7f, 1, 0], true),
-            (10, &[0, 0, 3, b'w'], true),
-            (200, &[1, 2, 3], true),
+            (2, &[1, 0, 0, 1, 0, 0][..], Some(true)),
+            (4, &[0, 1, 0, 1], Some(true)),
+            (4, &[0, 1, 0, 0, 0, 0], Some(true)),
+            (4, &[0, 1, 0, 0, 0, 1], Some(false)),
+            (3, &[0, 0, 1, 0], Some(true)),
+            (2, &[0x81, 0x83, 0, 1], Some(false)),
+            (11, &[0], Some(true)),
+            // The identifier is any, and what follows too.
+            (0, &[0x7f, 0x7f, 1, 0], None),
+            (10, &[0, 0, 3, b'w'], None),
+            (200, &[1, 2, 3], None),
         ] {
             assert_eq!(is_usual_header(at, bytes), usual, "{at} {bytes:?}");
         }

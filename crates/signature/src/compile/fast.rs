@@ -91,10 +91,13 @@ fn cost(block: &Block, content: &Content, (pool, most): (&[u8], u64)) -> (u32, u
         cost += 20;
         if let Some((first, last)) = few_places(content, most) {
             let more = u32::try_from(last.saturating_sub(first)).unwrap_or(ONE_PLACE);
-            cost = cost.saturating_sub(ONE_PLACE.saturating_sub(2 * more));
-            if first == last && cost >= OF_HEADERS && !rarity::is_usual_header(first, bytes) {
-                cost -= UNUSUAL;
-            }
+            let worth = ONE_PLACE.saturating_sub(2 * more);
+            let usual = rarity::is_usual_header(first, bytes).filter(|_| first == last);
+            cost = match usual {
+                Some(true) => cost,
+                Some(false) if cost >= OF_HEADERS => cost.saturating_sub(worth + UNUSUAL),
+                _ => cost.saturating_sub(worth),
+            };
         }
     }
     if block.buffer.is_windowed() {

@@ -9,6 +9,8 @@ pub(super) struct Fixed {
     /// Lowercase when `nocase`.
     pub(super) bytes: Vec<u8>,
     pub(super) nocase: bool,
+    /// The data is at least this long.
+    pub(super) least: u64,
     pub(super) rule: u32,
 }
 
@@ -26,6 +28,8 @@ struct Entry {
     /// Where the whole pattern is in the pool.
     start: u32,
     len: u32,
+    /// What is left of the data from its place on is at least this long.
+    least: u32,
 }
 
 /// All patterns of one place.
@@ -65,7 +69,7 @@ impl FixedSet {
             let at = u32::try_from(group.first()?.at).ok()?;
             let mut entries = Vec::new();
             let mut firsts = [0_u32; 8];
-            for Fixed { bytes, nocase, rule, .. } in group {
+            for Fixed { bytes, nocase, rule, least, .. } in group {
                 let Some(first) = bytes.first() else { continue };
                 let start = u32::try_from(pool.len()).unwrap_or(u32::MAX);
                 pool.extend_from_slice(bytes);
@@ -73,12 +77,15 @@ impl FixedSet {
                 let head = if *nocase { (word(bytes) | FOLD) & mask } else { word(bytes) & mask };
                 let tail = bytes.last_chunk().map_or(0, |tail| u64::from_le_bytes(*tail));
                 let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                let least = least.saturating_sub(u64::from(at));
+                let least = u32::try_from(least).unwrap_or(u32::MAX).max(len);
                 let other = first.to_ascii_uppercase();
                 let second = (*nocase && other != *first).then_some(other);
                 for first in [Some(*first), second].into_iter().flatten() {
                     let (nocase, rule) = (*nocase, *rule);
                     firsts[usize::from(first / 32)] |= 1 << (first % 32);
-                    entries.push(Entry { first, nocase, head, mask, tail, rule, start, len });
+                    let known = Entry { first, nocase, head, mask, tail, rule, start, len, least };
+                    entries.push(known);
                 }
             }
             entries.sort_unstable_by_key(|entry| (entry.first, entry.rule));
@@ -120,10 +127,13 @@ impl FixedSet {
     }
 
     fn is_whole(&self, entry: &Entry, rest: &[u8]) -> bool {
+        if rest.len() < entry.least as usize {
+            return false;
+        }
         let (start, len) = (entry.start as usize, entry.len as usize);
         // All of it was compared, unless a letter stands for another byte that differs in the same bit.
         if len <= 8 && !entry.nocase {
-            return len <= rest.len();
+            return true;
         }
         let Some(there) = rest.get(..len) else { return false };
         if len <= 16 && !entry.nocase {
@@ -144,16 +154,16 @@ mod tests {
         #[test]
         fn it_is_a_plain_comparison(
             patterns in proptest::collection::vec(
-                (0_u64..6, proptest::collection::vec(0_u8..4, 1..11), any::<bool>()), 1..30),
+                (0_u64..6, proptest::collection::vec(0_u8..4, 1..11), any::<bool>(), 0_u64..25), 1..30),
             data in proptest::collection::vec(0_u8..4, 0..20),
             offset in 0_u64..4,
         ) {
             let letter = |byte: &u8| [b'a', b'A', b'@', 0][usize::from(*byte)];
             let data: Vec<u8> = data.iter().map(letter).collect();
-            let fixed: Vec<Fixed> = (0_u32..).zip(&patterns).map(|(rule, (at, bytes, nocase))| {
+            let fixed: Vec<Fixed> = (0_u32..).zip(&patterns).map(|(rule, (at, bytes, nocase, least))| {
                 let mut bytes: Vec<u8> = bytes.iter().map(letter).collect();
                 if *nocase { bytes.make_ascii_lowercase(); }
-                Fixed { at: *at, bytes, nocase: *nocase, rule }
+                Fixed { at: *at, bytes, nocase: *nocase, least: *least, rule }
             }).collect();
             let mut got = Vec::new();
             FixedSet::new(fixed.clone()).scan(&data, offset, &mut got);
@@ -161,6 +171,7 @@ mod tests {
             let plain: Vec<u32> = fixed.iter().filter(|one| {
                 let at = one.at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
                 let there = at.and_then(|at| data.get(at..at + one.bytes.len()));
+                let there = there.filter(|_| offset + data.len() as u64 >= one.least);
                 there.is_some_and(|there| if one.nocase {
                     there.eq_ignore_ascii_case(&one.bytes)
                 } else {

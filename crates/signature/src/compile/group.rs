@@ -152,7 +152,7 @@ impl SearchBuilder {
     fn add(&mut self, wanted: Wanted, chosen: &Chosen, (least, most): (u64, u64)) {
         if let Some((first, last)) = chosen.at.filter(|(_, last)| *last < HEAD as u64) {
             let Wanted { bytes, nocase, rule, .. } = wanted;
-            let at = |at| Fixed { at, bytes: bytes.clone(), nocase, rule };
+            let at = |at| Fixed { at, bytes: bytes.clone(), nocase, least, rule };
             self.fixed.extend((first..=last).map(at));
         } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
             self.head.push(wanted);
