@@ -40,6 +40,7 @@ pub(super) struct Later<O> {
     options: RecordOptions,
     waiting: Vec<Waiting>,
     /// The messages of those that wait, and behind them room for more.
+    #[expect(clippy::vec_box, reason = "exchanged with those of transactions as they are")]
     messages: Vec<Box<Message>>,
 }
 
