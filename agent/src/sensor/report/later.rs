@@ -79,7 +79,7 @@ impl<O: Output> Later<O> {
 
     #[inline(never)]
     fn write(&mut self) {
-        for (waiting, message) in self.waiting.drain(..).zip(&self.messages) {
+        for (waiting, message) in self.waiting.drain(..).zip(&mut self.messages) {
             let Waiting { flow, dir, ts, packet, source, tx } = waiting;
             let head = Head { kind: "dns", ts, packet, options: &self.options };
             let record = self.output.begin();
@@ -87,6 +87,10 @@ impl<O: Output> Later<O> {
             record.word("pkt_src", source);
             record.object("dns", |dns| eve::dns::message(dns, message, tx));
             self.output.end(ts, "dns");
+            // Room for a message of thousands of records is not kept.
+            if !message.empty() {
+                **message = Message::default();
+            }
         }
     }
 

@@ -93,7 +93,10 @@ impl Ring {
             let block = self.map.block(self.block);
             let next = walk.next(block);
             if let Some(place) = next {
-                ready.extend(block::prepare(block, place, self.layout));
+                match block::prepare(block, place, self.layout) {
+                    Some(frame) => ready.push(frame),
+                    None => self.stats.dropped = self.stats.dropped.saturating_add(1),
+                }
                 self.walk = Some(walk);
                 continue;
             }

@@ -108,7 +108,7 @@ impl Message {
     }
 
     /// Empties it and keeps its room for the next one; false where that is more than most need.
-    pub(super) fn empty(&mut self) -> bool {
+    pub fn empty(&mut self) -> bool {
         let Self { queries, answers, authorities, additionals, .. } = self;
         let sections = [answers, authorities, additionals];
         if queries.capacity() > KEPT || sections.iter().any(|section| section.capacity() > KEPT) {
