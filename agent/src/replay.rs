@@ -3,6 +3,7 @@
 //! Time is packet time, so a run is deterministic. Writes `eve.json` and `stats.json`; with
 //! `--separate` one pair per capture and fresh state for each.
 
+mod direct;
 mod output;
 pub(crate) mod rules;
 #[cfg(test)]

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::Value;
 
+use super::direct::DirectFile;
 use crate::sensor::eve::fields::Line;
 use crate::sensor::report::Output;
 
-/// Bytes of records written at once.
-const ENOUGH: usize = 1 << 18;
+/// Bytes of records given to the file at once.
+const ENOUGH: usize = 1 << 16;
 
 /// A file of records, one JSON object a line.
 #[derive(Debug)]
 pub(super) struct RecordFile {
     path: PathBuf,
-    file: File,
+    file: DirectFile,
     /// Lines that are not written yet.
     lines: Line,
     alerts: u64,
@@ -28,7 +29,7 @@ pub(super) struct RecordFile {
 
 impl RecordFile {
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let (path, file) = (path.to_owned(), File::create(path)?);
+        let (path, file) = (path.to_owned(), DirectFile::create(path)?);
         let lines = Line::with_capacity(ENOUGH + (1 << 16));
         Ok(Self { path, file, lines, alerts: 0, newest: 0, failed: None })
     }
@@ -59,7 +60,7 @@ impl RecordFile {
     pub(super) fn check(&mut self) -> io::Result<()> {
         match self.failed.take() {
             Some(error) => Err(error),
-            None => self.flush(),
+            None => self.flush().and_then(|()| self.file.flush()),
         }
     }
 
