@@ -1,18 +1,18 @@
 //! Files a replay writes, and what it measures of itself.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::Value;
 
-use super::direct::DirectFile;
+use super::direct::{ALIGNMENT, DirectFile};
 use crate::sensor::eve::fields::Line;
 use crate::sensor::report::Output;
 
-/// Bytes of records given to the file at once.
-const ENOUGH: usize = 1 << 16;
+/// Bytes of records written at once.
+const ENOUGH: usize = 1 << 18;
 
 /// A file of records, one JSON object a line.
 #[derive(Debug)]
@@ -46,13 +46,21 @@ impl RecordFile {
 
     pub(super) fn write(&mut self, record: &Value) -> io::Result<()> {
         self.flush()?;
-        serde_json::to_writer(&mut self.file, record)?;
-        self.file.write_all(b"\n")
+        self.file.write_rest(format!("{record}\n").as_bytes())
+    }
+
+    /// Writes what makes whole blocks.
+    fn write_blocks(&mut self) -> io::Result<()> {
+        let written = self.file.write_blocks(self.lines.lines());
+        // After an error there is no more to be written: it is reported in the end.
+        self.lines.forget(*written.as_ref().unwrap_or(&usize::MAX), ALIGNMENT);
+        written.map(drop)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let done = self.file.write_all(self.lines.lines());
-        self.lines.clear();
+        let done = self.write_blocks();
+        let done = done.and_then(|()| self.file.write_rest(self.lines.lines()));
+        self.lines.forget(usize::MAX, ALIGNMENT);
         done
     }
 
@@ -60,7 +68,7 @@ impl RecordFile {
     pub(super) fn check(&mut self) -> io::Result<()> {
         match self.failed.take() {
             Some(error) => Err(error),
-            None => self.flush().and_then(|()| self.file.flush()),
+            None => self.flush(),
         }
     }
 
@@ -81,7 +89,7 @@ impl Output for RecordFile {
         self.alerts = self.alerts.saturating_add(u64::from(kind == "alert"));
         self.lines.finish();
         if self.lines.len() >= ENOUGH
-            && let Err(error) = self.flush()
+            && let Err(error) = self.write_blocks()
         {
             self.failed.get_or_insert(error);
         }
@@ -100,7 +108,7 @@ pub(super) fn join(mut parts: Vec<RecordFile>, path: &Path) -> io::Result<Record
         part.check()?;
         whole.newest = whole.newest.max(part.newest);
         whole.alerts = whole.alerts.saturating_add(part.alerts);
-        io::copy(&mut File::open(&part.path)?, &mut whole.file)?;
+        whole.file.append(&mut File::open(&part.path)?)?;
         std::fs::remove_file(&part.path)?;
     }
     Ok(whole)

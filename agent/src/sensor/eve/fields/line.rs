@@ -63,7 +63,7 @@ impl Line {
     pub(crate) fn finish(&mut self) {
         self.close(self.begin);
         self.room.push(b'\n');
-        self.begin = self.room.len();
+        self.begin = self.room.end();
     }
 
     /// The lines so far.
@@ -76,10 +76,11 @@ impl Line {
         self.room.len()
     }
 
-    /// Forgets the lines so far.
-    pub(crate) fn clear(&mut self) {
-        self.room.truncate(0);
-        self.begin = 0;
+    /// Forgets the first `length` bytes of the lines, and a record that is not finished. What is left begins at a
+    /// multiple of `alignment`, a power of two, in memory.
+    pub(crate) fn forget(&mut self, length: usize, alignment: usize) {
+        self.again().room.forget(length, alignment);
+        self.begin = self.room.end();
     }
 
     /// A key and what its value begins with. Both are constants: inlined, they are stored as they are.
@@ -102,7 +103,7 @@ impl Line {
     /// Ends what began at a place and was written with commas in front of its fields: an object.
     #[inline(always)]
     fn close(&mut self, begin: usize) {
-        if self.room.len() == begin {
+        if self.room.end() == begin {
             self.room.push(b'{');
         }
         self.room.set_byte(begin, b'{');
@@ -197,7 +198,7 @@ impl Line {
 
     /// A time with its microseconds, in quotes.
     fn moment(&mut self, micros: i64) {
-        let at = self.room.len() + MICROS;
+        let at = self.room.end() + MICROS;
         let (text, digits) = self.clock.text(micros);
         self.room.piece(text, TIME);
         self.room.set(at, &digits);
@@ -347,7 +348,7 @@ impl Fields for Line {
         {
             return self.room.piece(text, *length);
         }
-        let from = self.room.len();
+        let from = self.room.end();
         fill(self);
         let none = Same { which: 0, length: 0, text: [0; LONGEST] };
         let kept = self.kept.get_or_insert_with(|| Box::new([none; KEPT]));
@@ -430,7 +431,7 @@ impl Fields for Line {
     #[inline(always)]
     fn object(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
         self.key(key, b"");
-        let begin = self.room.len();
+        let begin = self.room.end();
         fill(self);
         self.close(begin);
     }
@@ -447,7 +448,7 @@ impl Fields for Line {
             if at > 0 {
                 self.room.push(b',');
             }
-            let begin = self.room.len();
+            let begin = self.room.end();
             fill(self, item);
             self.close(begin);
         }

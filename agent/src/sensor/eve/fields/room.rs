@@ -11,7 +11,9 @@ use std::net::Ipv4Addr;
 pub(super) struct Room {
     /// The text, then whatever was there.
     bytes: Vec<u8>,
-    /// Length of the text.
+    /// Where the text begins.
+    front: usize,
+    /// Where it ends.
     at: usize,
 }
 
@@ -163,24 +165,46 @@ fn v4_words(address: Ipv4Addr) -> [(u64, usize); 2] {
 impl Room {
     /// Without text, with room for that many bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: vec![0; bytes], at: 0 }
+        Self { bytes: vec![0; bytes], ..Self::default() }
     }
 
     /// The text so far.
     pub(super) fn text(&self) -> &[u8] {
-        self.bytes.get(..self.at).unwrap_or_default()
+        self.bytes.get(self.front..self.at).unwrap_or_default()
     }
 
     /// Length of the text.
-    #[inline(always)]
     pub(super) const fn len(&self) -> usize {
+        self.at - self.front
+    }
+
+    /// Where the text ends: the place of what comes next.
+    #[inline(always)]
+    pub(super) const fn end(&self) -> usize {
         self.at
     }
 
-    /// Forgets what is behind `length`.
+    /// Forgets what is behind a place.
     #[inline(always)]
-    pub(super) fn truncate(&mut self, length: usize) {
-        self.at = self.at.min(length);
+    pub(super) fn truncate(&mut self, end: usize) {
+        self.at = self.at.min(end).max(self.front);
+    }
+
+    /// Forgets the first `length` bytes and has what is left begin at a multiple of `alignment`, a power of two,
+    /// in memory.
+    pub(super) fn forget(&mut self, length: usize, alignment: usize) {
+        let from = self.at.min(self.front.saturating_add(length));
+        let left = self.at - from;
+        let mut front = self.bytes.as_ptr().align_offset(alignment);
+        if self.bytes.len() < alignment.saturating_add(left) {
+            self.grow(alignment);
+            front = self.bytes.as_ptr().align_offset(alignment);
+        }
+        let front = front.min(alignment);
+        if front != from {
+            self.bytes.copy_within(from..from + left, front);
+        }
+        (self.front, self.at) = (front, front + left);
     }
 
     /// Makes room for `wanted` bytes.
@@ -459,6 +483,27 @@ mod tests {
             room.push(b',');
         }
         assert_eq!((room.len(), room.bytes.len()), (22_000, 1 << 16));
+    }
+
+    #[test]
+    fn what_is_left_begins_where_it_is_wanted() {
+        const ALIGNMENT: usize = 256;
+        let mut room = Room::default();
+        let (mut wanted, mut written) = (Vec::new(), Vec::new());
+        for n in 0_u8..200 {
+            let piece = vec![n; usize::from(n) * 7 % 300];
+            wanted.extend_from_slice(&piece);
+            room.bytes(&piece);
+            let whole = room.len() / ALIGNMENT * ALIGNMENT;
+            written.extend_from_slice(&room.text()[..whole]);
+            room.forget(whole, ALIGNMENT);
+            assert_eq!(room.text().as_ptr().align_offset(ALIGNMENT), 0);
+            assert!(room.len() < ALIGNMENT);
+        }
+        written.extend_from_slice(room.text());
+        assert_eq!(written, wanted);
+        room.forget(usize::MAX, ALIGNMENT);
+        assert!(room.text().is_empty());
     }
 
     proptest! {
