@@ -283,6 +283,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_says_the_same_wherever_it_begins() {
+        let mut line = Line::default();
+        let mut expected = Vec::new();
+        for round in 0_u64..9 {
+            fill(line.again());
+            line.finish();
+            if round == 0 {
+                expected = line.lines().to_vec();
+            }
+            assert!(line.lines().ends_with(&expected), "{round}");
+            // Less each time, so that what is left begins elsewhere.
+            line.forget(line.len() - 7 * round as usize, 1 << round);
+        }
+    }
+
+    #[test]
     fn a_line_begins_with_its_time_and_kind() {
         let mut line = Line::default();
         line.again().head(0, "flow");

@@ -352,7 +352,7 @@ impl Fields for Line {
         fill(self);
         let none = Same { which: 0, length: 0, text: [0; LONGEST] };
         let kept = self.kept.get_or_insert_with(|| Box::new([none; KEPT]));
-        let written = self.room.text().get(from..).unwrap_or_default();
+        let written = self.room.since(from);
         if let Some(text) = kept[place].text.get_mut(..written.len()) {
             text.copy_from_slice(written);
             (kept[place].which, kept[place].length) = (which, written.len());

@@ -173,6 +173,11 @@ impl Room {
         self.bytes.get(self.front..self.at).unwrap_or_default()
     }
 
+    /// The text from a place on, see [`Self::end`].
+    pub(super) fn since(&self, place: usize) -> &[u8] {
+        self.bytes.get(place..self.at).unwrap_or_default()
+    }
+
     /// Length of the text.
     pub(super) const fn len(&self) -> usize {
         self.at - self.front
