@@ -6,6 +6,7 @@ pub mod detect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod identity;
+pub mod inbox;
 pub mod logs;
 pub mod memory;
 pub mod outbox;

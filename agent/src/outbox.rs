@@ -11,17 +11,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::RecvTimeoutError;
 use event::{AgentId, Event, EventId, Ledger, Timestamp};
 use link::client::SharedSpool;
 use link::spool::SpoolError;
 use serde::{Deserialize, Serialize};
 use service::{Clock, Shutdown};
 
-use crate::logs::{Item, Positions};
+use crate::inbox::{Arrived, Inbox};
+use crate::logs::Positions;
 use crate::memory::Memory;
 
-/// Most events in one batch.
+/// Events after which a batch is spooled; it may have those of one parcel of records more.
 const BATCH: usize = 512;
 /// Longest wait for a batch to fill.
 const LINGER: Duration = Duration::from_millis(50);
@@ -161,7 +162,7 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The outbox; [`Outbox::run`] is the body of its thread.
 pub struct Outbox {
     /// Events of packet workers and log inputs.
-    pub queue: Receiver<Item>,
+    pub inbox: Inbox,
     /// Where they go.
     pub spool: Arc<SharedSpool>,
     /// Identity of this agent, for evidence.
@@ -235,21 +236,18 @@ impl Outbox {
         let mut moved = BTreeMap::new();
         let mut ended = false;
         while events.len() < BATCH {
-            let next = if events.is_empty() {
-                self.queue.recv_timeout(LINGER)
-            } else {
-                self.queue.recv_timeout(LINGER.checked_div(10).unwrap_or(LINGER))
-            };
-            match next {
-                Ok(item) => {
-                    self.counters.seen.fetch_add(1, Ordering::Release);
+            let wait = if events.is_empty() { 1 } else { 10 };
+            match self.inbox.next(LINGER.checked_div(wait).unwrap_or(LINGER)) {
+                Ok(Arrived::Item(item)) => {
                     if let Some((key, position)) = item.position {
                         moved.insert(key.to_string(), position);
                     }
-                    let ahead = u64::try_from(events.len()).unwrap_or(u64::MAX);
-                    let seq = first.saturating_add(ahead);
-                    let id = EventId { agent: self.agent.clone(), boot, seq };
-                    self.detect(item.event, &id, &mut events);
+                    self.take(item.event, &mut events, (boot, first));
+                }
+                Ok(Arrived::Records(records)) => {
+                    for event in records.into_events() {
+                        self.take(event, &mut events, (boot, first));
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     ended = self.shutdown.is_triggered() && events.is_empty();
@@ -262,6 +260,15 @@ impl Outbox {
             }
         }
         (events, moved, ended)
+    }
+
+    /// Takes an event of a batch whose first sequence in a boot is known.
+    fn take(&mut self, event: Event, events: &mut Vec<Event>, (boot, first): (u64, u64)) {
+        self.counters.seen.fetch_add(1, Ordering::Release);
+        let ahead = u64::try_from(events.len()).unwrap_or(u64::MAX);
+        let seq = first.saturating_add(ahead);
+        let id = EventId { agent: self.agent.clone(), boot, seq };
+        self.detect(event, &id, events);
     }
 
     /// The event first, then what was found in it.
@@ -340,8 +347,9 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Position;
+    use crate::logs::{Item, Position};
     use crate::memory::MemoryKey;
+    use crate::sensor::records;
     use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
     use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
 
@@ -391,7 +399,7 @@ mod tests {
             sender.send(item).unwrap();
         }
         Outbox {
-            queue,
+            inbox: Inbox::new(queue, records::queue().1),
             spool: Arc::clone(spool),
             agent: AgentId::new("a").unwrap(),
             detectors: vec![Box::new(Evil)],
@@ -527,7 +535,7 @@ mod tests {
         let spool = open(folder.path(), 1, Limits::default());
         let mut outbox = outbox(folder.path(), &spool, Vec::new());
         let (sender, queue) = crossbeam_channel::bounded(1);
-        outbox.queue = queue;
+        outbox.inbox = Inbox::new(queue, records::queue().1);
         outbox.detectors = vec![Box::new(Ticker(0, "one")), Box::new(Ticker(10, "two"))];
         outbox.clock = Clock::manual(7_000_000);
         let (clock, memory) = (outbox.clock.clone(), outbox.memory.clone());

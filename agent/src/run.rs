@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::inbox::Inbox;
 use crate::logs::tail::{Note, Sink, Tailer};
 use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::memory::Memory;
@@ -27,7 +28,7 @@ use crate::outbox::{Checkpoint, Detector, Outbox};
 use crate::report::Reporter;
 use crate::sensor::settings::Settings;
 use crate::sensor::signatures::{self, Signatures};
-use crate::sensor::{live, playback};
+use crate::sensor::{live, playback, records};
 use crate::{detect, outbox, privileges, report};
 
 /// Events between the inputs and the outbox.
@@ -136,6 +137,7 @@ impl Daemon<'_> {
         checkpoint.save(&self.spool, &positions)?;
 
         let (queue, items) = crossbeam_channel::bounded(QUEUE);
+        let (records, parcels) = records::queue();
         let log_counters = Arc::new(logs::Counters::default());
         let outbox_counters = Arc::new(outbox::Counters::default());
         let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
@@ -146,6 +148,7 @@ impl Daemon<'_> {
             settings: Settings::default(),
             signatures: Arc::clone(&signatures),
             tables: Arc::new(Tables::default()),
+            records,
             queue: queue.clone(),
             counters: Arc::clone(&packets),
             clock: self.clock.clone(),
@@ -157,7 +160,7 @@ impl Daemon<'_> {
         drop(shared);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
-            queue: items,
+            inbox: Inbox::new(items, parcels),
             spool: Arc::clone(&self.spool),
             agent: AgentId::new(&self.identity.agent)?,
             detectors,

@@ -16,6 +16,7 @@ pub(crate) mod live;
 mod packet_view;
 pub(crate) mod playback;
 mod raw;
+pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod settings;
 pub(crate) mod signatures;

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args as ClapArgs, ValueEnum};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::RecvTimeoutError;
+use event::{Event, Kind};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use serde_json::{Value, json};
@@ -20,13 +21,13 @@ use service::{Clock, Shutdown};
 use signature::{Names, Tables};
 
 use crate::config::{CaptureMethod, InterfaceConfig, Role, RulesConfig, WorkerShare};
-use crate::logs::Item;
-use crate::sensor::live;
+use crate::inbox::{Arrived, Inbox};
 use crate::sensor::settings::Settings;
 use crate::sensor::signatures::{self, Signatures};
+use crate::sensor::{live, records};
 
-/// Records between the workers and who counts them.
-const QUEUE: usize = 65_536;
+/// Events about the sensor itself that may wait.
+const QUEUE: usize = 1024;
 
 /// How frames come from the kernel.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -117,17 +118,35 @@ impl Args {
 }
 
 /// Counts records by kind, and writes them when there is a file.
-fn count(items: &Receiver<Item>, out: Option<File>) -> std::io::Result<BTreeMap<String, u64>> {
+fn count(mut inbox: Inbox, out: Option<File>) -> std::io::Result<BTreeMap<String, u64>> {
+    let writing = out.is_some();
     let mut out = out.map(BufWriter::new);
     let mut kinds = BTreeMap::<String, u64>::new();
-    for item in items {
-        if let Some(out) = &mut out {
-            serde_json::to_writer(&mut *out, &item.event.fields)?;
-            out.write_all(b"\n")?;
+    let mut note = |kind: &Kind| match kinds.get_mut(kind.as_str()) {
+        Some(count) => *count = count.saturating_add(1),
+        None => drop(kinds.insert(kind.as_str().to_owned(), 1)),
+    };
+    let mut write = |event: &Event| match &mut out {
+        Some(out) => {
+            serde_json::to_writer(&mut *out, &event.fields)?;
+            out.write_all(b"\n")
         }
-        match kinds.get_mut(item.event.kind.as_str()) {
-            Some(count) => *count = count.saturating_add(1),
-            None => drop(kinds.insert(item.event.kind.as_str().to_owned(), 1)),
+        None => Ok(()),
+    };
+    loop {
+        match inbox.next(Duration::from_secs(1)) {
+            Ok(Arrived::Item(item)) => {
+                note(&item.event.kind);
+                write(&item.event)?;
+            }
+            Ok(Arrived::Records(records)) => {
+                records.kinds().for_each(&mut note);
+                if writing {
+                    records.into_events().try_for_each(|event| write(&event))?;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     out.map_or(Ok(()), |mut out| out.flush())?;
@@ -152,13 +171,16 @@ async fn watch(args: &Args) -> Result<Value> {
     let rings = live::open(&args.interface(), 0)?;
     let out = args.out.as_ref().map(File::create).transpose().context("cannot write records")?;
     let (queue, items) = crossbeam_channel::bounded(QUEUE);
+    let (records, parcels) = records::queue();
+    let inbox = Inbox::new(items, parcels);
     let counting = std::thread::Builder::new().name("records".to_owned());
-    let counting = counting.spawn(move || count(&items, out))?;
+    let counting = counting.spawn(move || count(inbox, out))?;
     let counters = Arc::new(live::Counters::default());
     let shared = live::Shared {
         settings: Settings::default(),
         signatures: Arc::clone(&signatures),
         tables: Arc::new(Tables::default()),
+        records,
         queue: queue.clone(),
         counters: Arc::clone(&counters),
         clock: Clock::system(),

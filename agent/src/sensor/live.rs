@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use capture::{Burst, Live, LiveError, LiveOptions, LiveStats, Method};
-use crossbeam_channel::{Sender, TrySendError};
-use event::{Event, Kind, Ledger, Timestamp};
-use serde_json::Value;
+use crossbeam_channel::Sender;
+use event::{Kind, Ledger, Timestamp};
 use service::{Clock, Shutdown};
 use signature::{RuleSet, Tables};
 
 use super::alarm::{self, Texts};
 use super::detect::Detector;
-use super::eve;
+use super::eve::fields::{Fields as _, Line};
 use super::figures::{Figures, LOSSES, ORDINARY};
+use super::records::{Parcel, Records};
 use super::report::{Output, Reporter};
 use super::settings::Settings;
 use super::signatures::Signatures;
@@ -222,6 +222,8 @@ pub(crate) struct Shared {
     /// State shared by the workers' rules.
     pub(crate) tables: Arc<Tables>,
     /// Where records go.
+    pub(crate) records: Sender<Records>,
+    /// Where events about the sensor itself go.
     pub(crate) queue: Sender<Item>,
     /// Counters.
     pub(crate) counters: Arc<Counters>,
@@ -364,13 +366,12 @@ fn publish_kernel<R: Ring>(opened: &mut Opened<R>, counters: &Counters) {
     }
 }
 
-/// Records become events in the agent's queue.
+/// Records on their way to the agent's outbox.
 pub(super) struct ToQueue {
     interface: Arc<Interface>,
     shared: Shared,
     texts: Texts,
-    /// The record under way.
-    record: eve::Object,
+    parcel: Parcel,
 }
 
 impl ToQueue {
@@ -380,17 +381,26 @@ impl ToQueue {
         rules: Option<&Arc<RuleSet>>,
     ) -> Self {
         let texts = rules.map(Texts::new).unwrap_or_default();
-        Self { interface, shared, texts, record: eve::Object::new() }
+        Self { interface, shared, texts, parcel: Parcel::default() }
+    }
+
+    fn seen(&self) -> Timestamp {
+        Timestamp::from_micros(self.shared.clock.now_micros())
+    }
+
+    fn alert(&mut self, ts: i64) {
+        let record = self.parcel.take();
+        let detection = alarm::detection(&record, &self.texts);
+        let alert = detection.into_event(Timestamp::from_micros(ts), self.seen(), record);
+        self.parcel.alert(alert);
     }
 }
 
 impl Output for ToQueue {
-    type Record = eve::Object;
+    type Record = Line;
 
-    fn begin(&mut self) -> &mut eve::Object {
-        // One that was begun and not ended is none.
-        self.record.clear();
-        &mut self.record
+    fn begin(&mut self) -> &mut Line {
+        self.parcel.begin()
     }
 
     fn renew(&mut self, rules: &Arc<RuleSet>) {
@@ -398,27 +408,36 @@ impl Output for ToQueue {
     }
 
     fn end(&mut self, ts: i64, kind: &'static str) {
-        let mut record = std::mem::take(&mut self.record);
-        let kind = Kind::from_name(kind);
-        record.insert("in_iface".into(), Value::String(self.interface.name.clone()));
-        record.insert("in_role".into(), self.interface.role.into());
+        let record = self.parcel.under_way();
+        record.text("in_iface", &self.interface.name);
+        record.word("in_role", self.interface.role);
         if let Some(zone) = &self.interface.zone {
-            record.insert("zone".into(), Value::String(zone.clone()));
+            record.text("zone", zone);
         }
-        let time = Timestamp::from_micros(ts);
-        let seen = Timestamp::from_micros(self.shared.clock.now_micros());
-        let event = if kind == Kind::Alert {
-            alarm::detection(&record, &self.texts).into_event(time, seen, record)
-        } else {
-            Event { seq: 0, time, seen, kind, fields: record }
-        };
-        let counters = &self.shared.counters;
-        match self.shared.queue.try_send(Item { event, position: None }) {
-            Ok(()) => counters.records.fetch_add(1, Ordering::Release),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                counters.records_shed.fetch_add(1, Ordering::Release)
-            }
-        };
+        match Kind::from_name(kind) {
+            Kind::Alert => self.alert(ts),
+            kind => self.parcel.line(ts, kind),
+        }
+        if self.parcel.is_full() {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.parcel.len() == 0 {
+            return;
+        }
+        let (taken, shed) = self.parcel.send(&self.shared.records, self.seen());
+        self.shared.counters.records.fetch_add(taken, Ordering::Release);
+        self.shared.counters.records_shed.fetch_add(shed, Ordering::Release);
+    }
+}
+
+impl Drop for ToQueue {
+    /// Also alerts for which there was no room up to the end are counted.
+    fn drop(&mut self) {
+        self.flush();
+        self.shared.counters.records_shed.fetch_add(self.parcel.len(), Ordering::Release);
     }
 }
 

@@ -121,6 +121,7 @@ fn conclude(path: &Path, outcome: Result<(), FileError>) {
 mod tests {
     use super::*;
     use crate::sensor::live::Counters;
+    use crate::sensor::records::Records;
     use service::{Clock, Shutdown};
     use signature::Tables;
 
@@ -151,19 +152,22 @@ mod tests {
         std::fs::write(folder.path().join("one.pcap"), capture()).unwrap();
         std::fs::write(folder.path().join("bad.pcap"), b"garbage").unwrap();
         std::fs::write(folder.path().join("note.txt"), b"not mine").unwrap();
-        let (queue, items) = crossbeam_channel::bounded(64);
+        let (queue, _) = crossbeam_channel::bounded(1);
+        let (records, taken) = crate::sensor::records::queue();
         let shutdown = Shutdown::new();
         let shared = Shared {
             settings: crate::sensor::settings::Settings::default(),
             signatures: Arc::default(),
             tables: Arc::new(Tables::default()),
+            records,
             queue,
             counters: Arc::new(Counters::default()),
             clock: Clock::manual(5_000_000_000),
             shutdown: shutdown.clone(),
         };
         let thread = start(folder.path().to_owned(), shared).unwrap();
-        let first = items.recv_timeout(Duration::from_secs(20)).unwrap().event;
+        let mut events = taken.recv_timeout(Duration::from_secs(20)).unwrap().into_events();
+        let first = events.next().unwrap();
         while folder.path().join("one.pcap").exists() {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -177,6 +181,7 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["bad.pcap.failed", "note.txt", "one.pcap.played"]);
-        assert!(items.try_iter().all(|item| item.event.kind.as_str() == "flow"));
+        let mut rest = events.chain(taken.try_iter().flat_map(Records::into_events));
+        assert!(rest.all(|event| event.kind.as_str() == "flow"));
     }
 }

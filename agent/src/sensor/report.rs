@@ -34,6 +34,8 @@ pub(crate) trait Output {
     fn renew(&mut self, _rules: &Arc<RuleSet>) {}
     /// Takes the record that was begun; `ts` is its time in microseconds since the epoch.
     fn end(&mut self, ts: i64, kind: &'static str);
+    /// Hands on what it has kept: there may be nothing else for a while.
+    fn flush(&mut self) {}
 }
 
 /// Sink of one worker.
@@ -135,7 +137,7 @@ impl<O: Output> Reporter<O> {
 
     /// Writes what waits to be written: called when there is nothing else to do, and at the end.
     pub(crate) fn flush(&mut self) {
-        self.output.flush();
+        self.output.flush_all();
     }
 
     /// The output, when all is done.

@@ -1,8 +1,8 @@
-//! Where the fields of a record go: a JSON object in memory, or a line of text at once.
+//! Where the fields of a record go: a line of text at once, or a JSON object in memory.
 //!
-//! Live capture needs records as objects (detection runs over them, the spool packs them); a replay
-//! only writes them down, and building maps of strings for hundreds of thousands of flows costs
-//! more than inspecting their packets. Makers of records are written once, for both.
+//! Records are lines: building maps of strings for hundreds of thousands of flows costs more than inspecting
+//! their packets. Parts of them whose number is not known beforehand are made as objects. Makers of records are
+//! written once, for both.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -286,7 +286,7 @@ mod tests {
     fn a_line_says_the_same_wherever_it_begins() {
         let mut line = Line::default();
         let mut expected = Vec::new();
-        for round in 0_u64..9 {
+        for round in 0_usize..9 {
             fill(line.again());
             line.finish();
             if round == 0 {
@@ -294,7 +294,7 @@ mod tests {
             }
             assert!(line.lines().ends_with(&expected), "{round}");
             // Less each time, so that what is left begins elsewhere.
-            line.forget(line.len() - 7 * round as usize, 1 << round);
+            line.forget(line.len() - 7 * round, 1 << round);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crossbeam_channel::Receiver;
 use etherparse::PacketBuilder;
-use event::{Detection, Severity};
+use event::{Detection, Event, Severity};
 use signature::{LoadOptions, Names, RuleSet, Source as RuleSource};
 
 use super::*;
@@ -99,14 +99,16 @@ fn query(port: u16) -> Vec<u8> {
 const RULE: &str = "alert dns any any -> any any (msg:\"bad name\"; dns.query; content:\"bad.example\"; sid:4; rev:2; priority:1;)";
 
 /// Runs the script to its end; what came out and what was counted.
-fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Item>, Arc<Counters>) {
-    let (queue, items) = crossbeam_channel::bounded(room);
+fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Records>, Arc<Counters>) {
+    let (queue, _) = crossbeam_channel::bounded(1);
+    let (records, taken) = crossbeam_channel::bounded(room);
     let shutdown = Shutdown::new();
     let signatures = Arc::new(Signatures::new(Some(Arc::new(load(RULE, &Names::default()))), 0));
     let shared = Shared {
         settings: Settings::default(),
         signatures: Arc::clone(&signatures),
         tables: Arc::new(Tables::default()),
+        records,
         queue,
         counters: Arc::new(Counters::default()),
         clock: Clock::manual(2_000_000_000),
@@ -133,11 +135,15 @@ fn run(steps: Vec<Step>, room: usize, dropped: u64) -> (Receiver<Item>, Arc<Coun
         Opened { ring, interface, index: 0, leads: true, kernel: LiveStats::default() },
         &shared,
     );
-    (items, shared.counters)
+    (taken, shared.counters)
 }
 
-fn kinds(items: &Receiver<Item>) -> Vec<String> {
-    let mut kinds: Vec<_> = items.try_iter().map(|i| i.event.kind.as_str().to_owned()).collect();
+fn events(records: &Receiver<Records>) -> impl Iterator<Item = Event> {
+    records.try_iter().flat_map(Records::into_events)
+}
+
+fn kinds(records: &Receiver<Records>) -> Vec<String> {
+    let mut kinds: Vec<_> = events(records).map(|event| event.kind.as_str().to_owned()).collect();
     kinds.sort();
     kinds
 }
@@ -180,20 +186,20 @@ fn a_failing_interface_is_tried_again_and_its_flows_get_their_records() {
 
 #[test]
 fn records_without_room_are_shed_and_counted() {
-    let frames = (1..=10).map(query).collect();
-    let (items, counters) = run(vec![Step::Frames(frames)], 4, 0);
-    // Ten queries, ten alerts, ten flows; four found room.
+    let frames = |from| Step::Frames((from..from + 10).map(query).collect());
+    let (items, counters) = run(vec![frames(1), frames(11), frames(21)], 1, 0);
+    // Thirty queries, alerts and flows; what the first ten packets gave found room.
     let ledger = counters.sensor();
-    assert_eq!((ledger.seen, ledger.processed, ledger.residue()), (30, 4, 0));
-    assert_eq!(ledger.shed.get("queue_full"), Some(&26));
-    assert_eq!(counters.problems(), ["26 records shed because the queue was full"]);
-    assert_eq!(items.len(), 4);
+    assert_eq!((ledger.seen, ledger.processed, ledger.residue()), (90, 20, 0));
+    assert_eq!(ledger.shed.get("queue_full"), Some(&70));
+    assert_eq!(counters.problems(), ["70 records shed because the queue was full"]);
+    assert_eq!(events(&items).count(), 20);
 }
 
 #[test]
 fn an_alert_becomes_a_detection_that_names_its_rule_and_interface() {
     let (items, _) = run(vec![Step::Frames(vec![query(7)])], 64, 0);
-    let alert = items.try_iter().map(|item| item.event).find(|e| e.kind == Kind::Alert).unwrap();
+    let alert = events(&items).find(|e| e.kind == Kind::Alert).unwrap();
     let detection = Detection::from_document(&alert.fields).unwrap();
     assert_eq!((detection.rule_id.as_str(), detection.rule_rev.as_str()), ("4", "2"));
     assert_eq!((detection.severity, detection.rule_text.as_str()), (Severity::High, RULE));
@@ -254,7 +260,7 @@ fn newer_rules_apply_from_the_next_burst_on_and_flows_remember() {
         Step::Frames(vec![query(1), query(2), query(3)]),
     ];
     let (items, counters) = run(steps, 64, 0);
-    let events: Vec<Event> = items.try_iter().map(|item| item.event).collect();
+    let events: Vec<Event> = events(&items).collect();
     let alerts = events.iter().filter(|event| event.kind == Kind::Alert);
     let found: Vec<(String, String)> = alerts
         .map(|event| Detection::from_document(&event.fields).unwrap())

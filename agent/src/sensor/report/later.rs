@@ -111,9 +111,15 @@ impl<O: Output> Later<O> {
         self.output.end(ts, kind);
     }
 
+    /// Has all written that waits, here or in the output.
+    pub(super) fn flush_all(&mut self) {
+        self.flush();
+        self.output.flush();
+    }
+
     /// The output, when all is written.
     pub(super) fn into_inner(mut self) -> O {
-        self.flush();
+        self.flush_all();
         self.output
     }
 }

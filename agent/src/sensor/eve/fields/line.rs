@@ -19,6 +19,8 @@ pub(crate) struct Line {
     begin: usize,
     clock: Clock,
     kept: Option<Box<Kept>>,
+    /// Time and kind of records are told elsewhere.
+    headless: bool,
 }
 
 /// Texts of fields that were written before, see [`Fields::same`].
@@ -50,6 +52,11 @@ impl Line {
         Self { room: Room::with_capacity(bytes), ..Self::default() }
     }
 
+    /// The same for records whose time and kind are told elsewhere, see [`Fields::head`].
+    pub(crate) fn without_heads(bytes: usize) -> Self {
+        Self { headless: true, ..Self::with_capacity(bytes) }
+    }
+
     /// A record after those that are finished.
     #[inline(always)]
     pub(crate) fn again(&mut self) -> &mut Self {
@@ -64,6 +71,13 @@ impl Line {
         self.close(self.begin);
         self.room.push(b'\n');
         self.begin = self.room.end();
+    }
+
+    /// What the record under way says; it is none of the lines.
+    pub(crate) fn take(&mut self) -> &[u8] {
+        self.close(self.begin);
+        let record = self.begin;
+        self.room.since(record)
     }
 
     /// The lines so far.
@@ -210,6 +224,7 @@ impl Line {
 pub(crate) struct BriefLine<'a> {
     text: Short<'a>,
     clock: &'a mut Clock,
+    headless: bool,
 }
 
 impl BriefLine<'_> {
@@ -231,8 +246,10 @@ impl BriefLine<'_> {
 impl Brief for BriefLine<'_> {
     #[inline(always)]
     fn head(&mut self, ts: i64, kind: &'static str) {
-        self.time("timestamp", ts);
-        self.word("event_type", kind);
+        if !self.headless {
+            self.time("timestamp", ts);
+            self.word("event_type", kind);
+        }
     }
 
     #[inline(always)]
@@ -317,17 +334,19 @@ fn whole_word<const N: usize>(key: &str, word: &str) -> [u8; N] {
 
 impl Fields for Line {
     fn head(&mut self, ts: i64, kind: &'static str) {
-        self.time("timestamp", ts);
-        self.word("event_type", kind);
+        if !self.headless {
+            self.time("timestamp", ts);
+            self.word("event_type", kind);
+        }
     }
 
     type Brief<'a> = BriefLine<'a>;
 
     #[inline(always)]
     fn brief(&mut self, fill: impl FnOnce(&mut BriefLine<'_>)) {
-        let clock = &mut self.clock;
+        let (clock, headless) = (&mut self.clock, self.headless);
         self.room.short(|text| {
-            let mut out = BriefLine { text, clock };
+            let mut out = BriefLine { text, clock, headless };
             fill(&mut out);
             out.text.len()
         });
