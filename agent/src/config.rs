@@ -35,6 +35,9 @@ pub struct Config {
     /// Rules.
     #[serde(default)]
     pub rules: RulesConfig,
+    /// Files in transit that are kept on this host.
+    #[serde(default)]
+    pub files: FilesConfig,
     /// Interfaces to capture on; none means no capture.
     #[serde(default)]
     pub interfaces: Vec<InterfaceConfig>,
@@ -87,6 +90,40 @@ pub struct RulesConfig {
     /// and addresses is what threshold rules mean by `|inside` too; with a negation, `any` or
     /// another variable in it they take the private networks for home.
     pub vars: BTreeMap<String, String>,
+}
+
+/// Which files in transit are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepFiles {
+    /// None.
+    #[default]
+    None,
+    /// Those that signatures with `filestore` ask for.
+    Wanted,
+    /// All.
+    All,
+}
+
+/// Files in transit (HTTP, SMTP, FTP, SMB) that are kept, sealed, in `files/` of the data folder; `pikett-agent
+/// files` lists them and writes them out.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesConfig {
+    /// Which.
+    pub keep: KeepFiles,
+    /// Most mebibytes on disk; the oldest files go first.
+    #[schemars(range(min = 16))]
+    pub megabytes: u64,
+    /// Most mebibytes of one file; the rest of a larger one is left out.
+    #[schemars(range(min = 1))]
+    pub per_file_megabytes: u64,
+}
+
+impl Default for FilesConfig {
+    fn default() -> Self {
+        Self { keep: KeepFiles::default(), megabytes: 1024, per_file_megabytes: 64 }
+    }
 }
 
 /// What an interface sees.

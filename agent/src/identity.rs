@@ -13,6 +13,7 @@ use link::spool::SpoolKey;
 use serde::{Deserialize, Serialize};
 use service::Secret;
 
+use crate::filestore::FileKey;
 use crate::memory::MemoryKey;
 
 /// Who this agent is and whom it trusts.
@@ -32,6 +33,8 @@ pub struct Identity {
     pub spool_key: SpoolKey,
     /// Key of what detectors remember, derived from the same secret.
     pub memory_key: MemoryKey,
+    /// Key of files in transit that are kept, likewise.
+    pub(crate) file_key: FileKey,
 }
 
 /// Why the identity cannot be had.
@@ -116,8 +119,11 @@ impl Identity {
         let spool_key = fs::read(&key_path).map_err(failed(&key_path))?;
         let spool_key: [u8; 32] =
             spool_key.try_into().map_err(|_| IdentityError::Damaged { path: key_path.clone() })?;
-        let memory_key =
-            MemoryKey::derive(&spool_key).ok_or(IdentityError::Damaged { path: key_path })?;
+        let (Some(memory_key), Some(file_key)) =
+            (MemoryKey::derive(&spool_key), FileKey::derive(&spool_key))
+        else {
+            return Err(IdentityError::Damaged { path: key_path });
+        };
         Ok(Self {
             agent: about.agent,
             collectors: about.collectors,
@@ -126,6 +132,7 @@ impl Identity {
             authority: read("authority.pem")?,
             spool_key: SpoolKey::new(spool_key),
             memory_key,
+            file_key,
         })
     }
 
@@ -306,6 +313,9 @@ mod tests {
         Identity::keep(data.path(), &enrolled()).unwrap();
         let shown = format!("{:?}", Identity::load(data.path()).unwrap());
         assert!(!shown.contains("\"KEY\""), "{shown}");
-        assert!(shown.contains("SpoolKey(..)") && shown.contains("MemoryKey(..)"), "{shown}");
+        assert!(
+            shown.contains("SpoolKey(..)") && shown.contains("MemoryKey(Derived(..))"),
+            "{shown}"
+        );
     }
 }

@@ -3,10 +3,12 @@
 
 pub mod config;
 pub mod detect;
+pub mod filestore;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod identity;
 pub mod inbox;
+mod keys;
 pub mod logs;
 pub mod memory;
 pub mod outbox;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use pikett_agent::config::Config;
-use pikett_agent::{identity, replay, run, watch};
+use pikett_agent::{filestore, identity, replay, run, watch};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -49,6 +49,8 @@ enum Command {
         #[arg(long)]
         name: Option<String>,
     },
+    /// List the files in transit that are kept on this host, or write one out.
+    Files(filestore::Args),
     /// Run capture files through the pipeline and write what it finds.
     Replay(replay::Args),
     /// Capture on an interface without a collector; says at the end what was seen.
@@ -76,6 +78,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             let agent = runtime.block_on(identity::enrol(&data, &collector, &token, &host))?;
             println!("enrolled as {agent}; identity kept in {}", data.display());
         }
+        Command::Files(args) => println!("{}", filestore::run(&args)?),
         Command::Watch(args) => println!("{:#}", watch::run(&args)?),
         Command::Replay(args) => return Ok(replay::run(&args)),
     }

@@ -8,9 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
-use zeroize::Zeroizing;
 
+use crate::keys::{self, Derived};
 use crate::outbox::write_durably;
 
 const MAGIC: [u8; 8] = *b"PKTMEM\0\x01";
@@ -19,31 +18,14 @@ const PURPOSE: &[u8] = b"pikett detector memory 1";
 const MAX_FILE: u64 = 1 << 30;
 
 /// The key of these files; cannot be printed.
-#[derive(Clone)]
-pub struct MemoryKey(Zeroizing<[u8; 32]>);
-
-impl std::fmt::Debug for MemoryKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("MemoryKey(..)")
-    }
-}
-
-struct KeyLength;
-
-impl KeyType for KeyLength {
-    fn len(&self) -> usize {
-        32
-    }
-}
+#[derive(Clone, Debug)]
+pub struct MemoryKey(Derived);
 
 impl MemoryKey {
     /// Derives the key from the agent's secret on disk; `None` when the library refuses.
     #[must_use]
     pub fn derive(secret: &[u8; 32]) -> Option<Self> {
-        let prk = Salt::new(HKDF_SHA256, b"").extract(secret);
-        let mut bytes = Zeroizing::new([0; 32]);
-        prk.expand(&[PURPOSE], KeyLength).ok()?.fill(&mut *bytes).ok()?;
-        Some(Self(bytes))
+        keys::derive(secret, &[], PURPOSE).map(Self)
     }
 }
 
@@ -70,7 +52,8 @@ impl Memory {
     }
 
     fn sealer(&self) -> io::Result<RandomizedNonceKey> {
-        RandomizedNonceKey::new(&AES_256_GCM, &*self.key.0).map_err(|_| crypto("use the key"))
+        RandomizedNonceKey::new(&AES_256_GCM, self.key.0.expose())
+            .map_err(|_| crypto("use the key"))
     }
 
     /// Keeps what a detector remembers, durably; blocks.
@@ -163,7 +146,7 @@ mod tests {
         assert_eq!(names(&folder), ["a.memory", "empty.memory"], "no half-written file stays");
         let disk = std::fs::read(folder.path().join("a.memory")).unwrap();
         assert!(!disk.windows(4).any(|four| four == b"talk"));
-        assert_eq!(format!("{memory:?}").matches("MemoryKey(..)").count(), 1);
+        assert_eq!(format!("{memory:?}").matches("MemoryKey(Derived(..))").count(), 1);
     }
 
     #[test]

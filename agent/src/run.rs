@@ -19,6 +19,7 @@ use signature::{Names, Tables};
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::filestore::Files;
 use crate::identity::Identity;
 use crate::inbox::Inbox;
 use crate::logs::tail::{Note, Sink, Tailer};
@@ -144,8 +145,9 @@ impl Daemon<'_> {
         let memory = Memory::new(self.config.data.clone(), self.identity.memory_key.clone());
         let Rules { signatures, detectors, figures } = self.rules(&memory)?;
         let packets = Arc::new(live::Counters::default());
+        let store = self.files().options(&self.config.files)?;
         let shared = live::Shared {
-            settings: Settings::default(),
+            settings: Settings { store, ..Settings::default() },
             signatures: Arc::clone(&signatures),
             tables: Arc::new(Tables::default()),
             records,
@@ -250,6 +252,10 @@ impl Daemon<'_> {
         Ok(Rules { signatures, detectors, figures })
     }
 
+    fn files(&self) -> Files {
+        Files::new(&self.config.data, self.identity.file_key.clone())
+    }
+
     fn start_inputs(
         &self,
         opened: Opened,
@@ -258,6 +264,11 @@ impl Daemon<'_> {
         intake: &Intake,
     ) -> Result<Vec<JoinHandle<()>>> {
         let mut threads = Vec::new();
+        let store = &shared.settings.store;
+        if store.enabled {
+            let thread = self.files().start(store.clone(), shared.shutdown.clone());
+            threads.push(thread.context("cannot start the thread files")?);
+        }
         for ring in opened.rings {
             let thread = live::start(ring, shared.clone());
             threads.push(thread.context("cannot start a packet worker")?);

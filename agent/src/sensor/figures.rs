@@ -82,6 +82,8 @@ pub(crate) struct Figures {
     pub(crate) net: net::Stats,
     pub(crate) scan: ScanFigures,
     pub(crate) apps: AppFigures,
+    /// Files in transit that were wanted and are not kept.
+    pub(crate) files_refused: u64,
 }
 
 impl Figures {
@@ -89,6 +91,7 @@ impl Figures {
         self.net.add(&other.net);
         self.scan.add(&other.scan);
         self.apps.add(&other.apps);
+        self.files_refused = self.files_refused.saturating_add(other.files_refused);
     }
 }
 
@@ -106,7 +109,7 @@ const fn loss(name: &'static str, words: &'static str, count: fn(&Figures) -> u6
 }
 
 /// All of them.
-pub(crate) const LOSSES: [Loss; 15] = [
+pub(crate) const LOSSES: [Loss; 16] = [
     loss("flow_table_full", "packets without a flow: table full", |f| f.net.flows_shed),
     loss("flow_evicted", "flows ended early: table full", |f| f.net.flows_evicted),
     loss("stream_memory", "segments not reassembled: memory cap", |f| f.net.stream_shed),
@@ -133,6 +136,9 @@ pub(crate) const LOSSES: [Loss; 15] = [
         f.scan.scan.flow_state_full
     }),
     loss("frames_lost", "frames that no signature saw: too many at a time", |f| f.scan.frames_lost),
+    loss("files_refused", "files in transit not kept: quota, disk or too many", |f| {
+        f.files_refused
+    }),
     loss("alert_limit", "alerts beyond the limit of one packet", |f| f.scan.scan.beyond_limit),
 ];
 

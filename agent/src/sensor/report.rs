@@ -130,6 +130,11 @@ impl<O: Output> Reporter<O> {
         self.detector.as_ref().map(Detector::figures).unwrap_or_default()
     }
 
+    /// Files in transit that were wanted and are not kept.
+    pub(crate) fn files_refused(&self) -> u64 {
+        self.store.as_ref().map(Store::refused).unwrap_or_default()
+    }
+
     /// Flows that have ended, by protocol.
     pub(crate) fn app_figures(&self) -> AppFigures {
         self.apps

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use net::Direction;
 use net::app::Transaction;
@@ -16,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use signature::{FileStore, FileStoreScope};
 
 use super::eve::file::hex;
+use crate::filestore::{FileKey, SealedFile};
 
 /// Files that are written at a time.
 const MAX_OPEN: usize = 256;
@@ -38,6 +41,52 @@ pub(crate) struct Options {
     pub(crate) describe: bool,
     /// Where they go.
     pub(crate) folder: PathBuf,
+    /// They are sealed with this key.
+    pub(crate) seal: Option<FileKey>,
+    /// What all workers have written.
+    pub(crate) used: Used,
+}
+
+/// Bytes and number of the files that are kept or under way, of all workers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Used(Arc<(AtomicU64, AtomicUsize)>);
+
+impl Used {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, bytes: u64) {
+        self.0.0.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn files(&self) -> usize {
+        self.0.1.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_files(&self, files: usize) {
+        self.0.1.store(files, Ordering::Relaxed);
+    }
+
+    fn add(&self, bytes: u64) {
+        self.0.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: u64) {
+        // Whoever makes room counts anew: what is under way may be in no count.
+        let mut used = self.get();
+        let exchange = |used: u64| {
+            let less = used.saturating_sub(bytes);
+            self.0.0.compare_exchange_weak(used, less, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        while let Err(now) = exchange(used) {
+            used = now;
+        }
+    }
+
+    fn one_more(&self) {
+        self.0.1.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Options {
@@ -49,6 +98,8 @@ impl Default for Options {
             quota: 4 << 30,
             describe: false,
             folder: PathBuf::new(),
+            seal: None,
+            used: Used::default(),
         }
     }
 }
@@ -69,10 +120,33 @@ pub(crate) enum Fate {
 /// Flow, transaction, place in the transaction.
 type Key = (u64, u64, usize);
 
+/// Where the bytes of a file go.
+#[derive(Debug)]
+enum Target {
+    Plain(fs::File),
+    Sealed(Box<SealedFile>),
+}
+
+impl Target {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Sealed(file) => file.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Sealed(file) => file.finish(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Open {
     path: PathBuf,
-    file: Option<fs::File>,
+    file: Option<Target>,
     digest: Sha256,
     size: u64,
     refused: Option<&'static str>,
@@ -89,8 +163,9 @@ struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Store {
     options: Options,
-    used: u64,
     made: u64,
+    /// Files that were wanted and are not kept.
+    refused: u64,
     open: BTreeMap<Key, Open>,
     wanted: BTreeMap<u64, Wanted>,
 }
@@ -99,12 +174,13 @@ impl Store {
     pub(crate) fn new(options: &Options) -> Option<Self> {
         let options = options.clone();
         let (open, wanted) = (BTreeMap::new(), BTreeMap::new());
-        options.enabled.then_some(Self { options, used: 0, made: 0, open, wanted })
+        options.enabled.then_some(Self { options, made: 0, refused: 0, open, wanted })
     }
 
     /// A rule asks for files of a flow; without a transaction, for all of the flow.
     pub(crate) fn want(&mut self, flow: u64, asked: FileStore, tx: Option<u64>) {
         if self.wanted.len() >= MAX_FLOWS && !self.wanted.contains_key(&flow) {
+            self.refused = self.refused.saturating_add(1);
             return;
         }
         let wanted = self.wanted.entry(flow).or_default();
@@ -156,7 +232,7 @@ impl Store {
         }
     }
 
-    fn write(&mut self, key: Key, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, key: Key, bytes: &[u8]) {
         if !self.open.contains_key(&key) {
             let open = self.begin();
             self.open.insert(key, open);
@@ -167,33 +243,40 @@ impl Store {
         let room = usize::try_from(limit.saturating_sub(open.size)).unwrap_or(usize::MAX);
         let bytes = bytes.get(..room).unwrap_or(bytes);
         let Some(file) = &mut open.file else { return };
-        if self.used.saturating_add(size) > self.options.quota {
+        let used = &self.options.used;
+        if used.get().saturating_add(size) > self.options.quota {
             open.refused = Some("quota");
         } else if file.write_all(bytes).is_err() {
             open.refused = Some("error");
         }
         if open.refused.is_some() {
             open.file = None;
-            self.used = self.used.saturating_sub(open.size);
+            used.take(open.size);
             remove(&open.path);
             return;
         }
         open.digest.update(bytes);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         open.size = open.size.saturating_add(size);
-        self.used = self.used.saturating_add(size);
+        used.add(size);
     }
 
     /// A file to be written to, under a name of its own.
     fn begin(&mut self) -> Open {
-        self.made = self.made.saturating_add(1);
+        // Of all workers of this process.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.made = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = self.options.folder.join("tmp");
         let path = folder.join(format!("{}-{}", std::process::id(), self.made));
         let (file, refused) = if self.open.len() >= MAX_OPEN {
             (None, Some("too many"))
         } else {
             let made = fs::create_dir_all(&folder)
-                .and_then(|()| fs::File::options().write(true).create_new(true).open(&path));
+                .and_then(|()| fs::File::options().write(true).create_new(true).open(&path))
+                .and_then(|file| match &self.options.seal {
+                    Some(key) => SealedFile::begin(file, key).map(Box::new).map(Target::Sealed),
+                    None => Ok(Target::Plain(file)),
+                });
             match made {
                 Ok(file) => (Some(file), None),
                 Err(_) => (None, Some("error")),
@@ -207,25 +290,48 @@ impl Store {
         let wanted = self.is_wanted(flow, tx, file.dir);
         let Some(open) = self.open.remove(&(flow, tx, at)) else { return Fate::Unwanted };
         if !wanted {
-            self.used = self.used.saturating_sub(open.size);
+            self.options.used.take(open.size);
             remove(&open.path);
             return Fate::Unwanted;
         }
-        if let Some(why) = open.refused {
-            return Fate::Refused(why);
+        let Open { path, file: target, digest, size, refused } = open;
+        if let Some(why) = refused {
+            return self.refuse(why);
         }
-        let name = hex(&open.digest.finalize());
+        let name = hex(&digest.finalize());
         let folder = self.options.folder.join(name.get(..2).unwrap_or_default());
         let kept = folder.join(&name);
-        let moved = fs::create_dir_all(&folder).and_then(|()| fs::rename(&open.path, &kept));
+        let length = || fs::metadata(&kept).map(|about| about.len()).ok();
+        let before = length();
+        let moved = target
+            .map_or(Ok(()), Target::finish)
+            .and_then(|()| fs::create_dir_all(&folder))
+            .and_then(|()| fs::rename(&path, &kept));
+        self.options.used.take(size);
         if moved.is_err() {
-            remove(&open.path);
-            return Fate::Refused("error");
+            remove(&path);
+            return self.refuse("error");
+        }
+        // On disk it is longer than it was when it is sealed, and takes the place of the same one.
+        self.options.used.add(length().unwrap_or(size));
+        match before {
+            Some(before) => self.options.used.take(before),
+            None => self.options.used.one_more(),
         }
         if self.options.describe {
             self.describe(&kept, (flow, tx), file);
         }
         Fate::Stored(name)
+    }
+
+    fn refuse(&mut self, why: &'static str) -> Fate {
+        self.refused = self.refused.saturating_add(1);
+        Fate::Refused(why)
+    }
+
+    /// Files that were wanted and are not kept.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Writes beside a file what is known of it.
@@ -252,7 +358,7 @@ impl Store {
             .collect();
         for key in left {
             if let Some(open) = self.open.remove(&key) {
-                self.used = self.used.saturating_sub(open.size);
+                self.options.used.take(open.size);
                 remove(&open.path);
             }
         }
@@ -262,12 +368,11 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         for open in self.open.values() {
+            self.options.used.take(open.size);
             remove(&open.path);
         }
         // Only when nothing of another worker is in it.
-        if self.made > 0 {
-            drop(fs::remove_dir(self.options.folder.join("tmp")));
-        }
+        drop(fs::remove_dir(self.options.folder.join("tmp")));
     }
 }
 
@@ -275,7 +380,7 @@ impl Drop for Store {
 fn remove(path: &Path) {
     match fs::remove_file(path) {
         Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => tracing::warn!(path = %path.display(), %error, "part of a file not removed"),
     }
 }

@@ -121,6 +121,7 @@ impl<O: Output> Worker<O> {
             net: self.engine.stats(),
             scan: self.sink.scan_figures(),
             apps: self.sink.app_figures(),
+            files_refused: self.sink.files_refused(),
         }
     }
 

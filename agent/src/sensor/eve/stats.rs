@@ -7,7 +7,8 @@ use crate::sensor::figures::{AppFigures, Figures};
 
 /// Counters of workers since they began.
 pub(crate) fn counters(figures: &Figures) -> Value {
-    let Figures { net: stats, scan, apps } = figures;
+    // Of files their records tell.
+    let Figures { net: stats, scan, apps, files_refused: _ } = figures;
     let (decoder_events, stream_events) = events(&stats.events);
     let average = stats.bytes.checked_div(stats.packets).unwrap_or(0);
     json!({
