@@ -130,7 +130,7 @@ fn rules_check_reads_what_is_known_of_addresses() {
     let all = [&files[..], &["--reputation", "bad.list", "--geoip-database", "c.mmdb"]].concat();
     expect![[r#"
         1
-        c.mmdb:1:1: not a usable database of countries: Invalid database: could not find MaxMind DB metadata in file
+        c.mmdb:1:1: not a usable database of countries: invalid database: could not find MaxMind DB metadata in file
         r.rules:2:30: sid 2 iprep: no such category in cat.txt: "Bot"
         r.rules:3:30: sid 3 keyword "geoip" is not evaluated: no database of countries is loaded; set rules.geoip_database
         bad.list:2:15: reputation: expected a score from 0 to 127: "900"
