@@ -82,6 +82,10 @@ pub struct RulesConfig {
     /// Seconds between two looks at whether signature files have changed, so that they are loaded
     /// again; 0 to load them again only on SIGHUP.
     pub watch_seconds: u64,
+    /// Reputations of addresses, for signatures with `iprep`.
+    pub reputation: ReputationConfig,
+    /// MaxMind DB with the countries of networks, for signatures with `geoip`.
+    pub geoip_database: Option<PathBuf>,
     /// Sigma files or folders (`*.yml`), correlations among them.
     pub sigma: Vec<PathBuf>,
     /// Threshold and baseline files or folders (`*.yml`).
@@ -124,6 +128,16 @@ impl Default for FilesConfig {
     fn default() -> Self {
         Self { keep: KeepFiles::default(), megabytes: 1024, per_file_megabytes: 64 }
     }
+}
+
+/// Files of reputations.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReputationConfig {
+    /// Names of categories, lines of `id,short name,description`.
+    pub categories: Option<PathBuf>,
+    /// Scores, lines of `address or network,category id,score`.
+    pub files: Vec<PathBuf>,
 }
 
 /// What an interface sees.
@@ -334,6 +348,19 @@ mod tests {
         let config: Config = service::config::parse("a", "data = \"/var/lib/pikett\"\n").unwrap();
         assert_eq!(config.spool.megabytes, 1024);
         assert!(config.interfaces.is_empty() && config.logs.files.is_empty());
+    }
+
+    #[test]
+    fn files_about_addresses() {
+        let text = "data = \"/x\"\n[rules]\nreputation = { categories = \"c\", files = [\"a\", \"b\"] }\n\
+                    geoip_database = \"g.mmdb\"\n";
+        let rules = service::config::parse::<Config>("a", text).unwrap().rules;
+        assert_eq!(rules.reputation.categories, Some("c".into()));
+        assert_eq!(rules.reputation.files, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(rules.geoip_database, Some("g.mmdb".into()));
+        let wrong = text.replace("files", "file");
+        let error = service::config::parse::<Config>("a", &wrong).unwrap_err().to_string();
+        assert!(error.contains("rules.reputation.file: unknown key"), "{error}");
     }
 
     #[test]

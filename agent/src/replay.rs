@@ -135,7 +135,7 @@ fn replay(args: &Args, settings: &Settings) -> anyhow::Result<bool> {
     std::fs::create_dir_all(&args.out)?;
     let mut run = Run { args, settings, rules: None, rejected: 0, skipped: 0, load_seconds: 0.0 };
     if !args.no_rules && !args.rules.is_empty() {
-        let (rules, report) = rules::load(&args.rules, &args.vars)?;
+        let (rules, report) = rules::load(&args.rules, &args.vars, &settings.addresses)?;
         run.rejected = report.rejected.len().saturating_add(report.rejected_beyond);
         run.skipped = report.skipped();
         for rejected in &report.rejected {

@@ -1,14 +1,14 @@
 //! `pikett rules check`: which rules of files or folders load with their full meaning, and why others do not.
 
 use std::{
-    io::Write,
+    io::{Read as _, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context;
 use serde::Serialize;
-use signature::{LoadOptions, Report, RuleSet, Source};
+use signature::{AddressFiles, LoadOptions, Report, RuleSet, Source};
 
 use crate::terminal::plain;
 
@@ -25,6 +25,15 @@ pub(crate) struct Check {
     /// Signature file, or folder of `.rules` files (repeatable).
     #[arg(long, value_name = "FILE_OR_DIR", required_unless_present = "sigma")]
     signatures: Vec<PathBuf>,
+    /// Categories of reputations, for `iprep`.
+    #[arg(long, value_name = "FILE", requires = "signatures")]
+    reputation_categories: Option<PathBuf>,
+    /// Reputations of addresses, for `iprep` (repeatable).
+    #[arg(long, value_name = "FILE", requires = "signatures")]
+    reputation: Vec<PathBuf>,
+    /// MaxMind DB of countries, for `geoip`.
+    #[arg(long, value_name = "FILE", requires = "signatures")]
+    geoip_database: Option<PathBuf>,
     /// Folder of Sigma rules (repeatable).
     #[arg(long, value_name = "DIR")]
     sigma: Vec<PathBuf>,
@@ -77,8 +86,9 @@ fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
         read(path, &mut sources)?;
         anyhow::ensure!(sources.len() > before, "no *.rules file in {} or below", path.display());
     }
-    let signatures = (!check.signatures.is_empty())
-        .then(|| answer(RuleSet::load(sources, &LoadOptions::default()).1));
+    let options = LoadOptions { addresses: addresses(check)?, ..LoadOptions::default() };
+    let signatures =
+        (!check.signatures.is_empty()).then(|| answer(RuleSet::load(sources, &options).1));
     let sigma = if check.sigma.is_empty() { None } else { Some(load_sigma(&check.sigma)?.1) };
     let all = signatures.as_ref().is_none_or(|s| s.rejected.is_empty() && s.rejected_beyond == 0)
         && sigma.as_ref().is_none_or(|s| s.rejected.is_empty() && s.inert.is_empty());
@@ -91,6 +101,26 @@ fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The files of what is known of addresses.
+fn addresses(check: &Check) -> anyhow::Result<AddressFiles> {
+    let one = |path: &Option<PathBuf>| path.as_deref().map(source).transpose();
+    Ok(AddressFiles {
+        categories: one(&check.reputation_categories)?,
+        reputation: check.reputation.iter().map(|path| source(path)).collect::<Result<_, _>>()?,
+        countries: one(&check.geoip_database)?,
+    })
+}
+
+/// A file as it is. Of one that is too long to be loaded no more than says so.
+fn source(path: &Path) -> anyhow::Result<Source> {
+    let most = u64::try_from(Source::MAX_LEN)?.saturating_add(1);
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut text))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Source { name: path.display().to_string(), text })
 }
 
 fn show(
@@ -168,8 +198,7 @@ fn answer(report: Report) -> Signatures {
 fn read(path: &Path, sources: &mut Vec<Source>) -> anyhow::Result<()> {
     let shown = || format!("cannot read {}", path.display());
     if !path.is_dir() {
-        let text = std::fs::read(path).with_context(shown)?;
-        sources.push(Source { name: path.display().to_string(), text });
+        sources.push(source(path)?);
         return Ok(());
     }
     let mut found = Vec::new();

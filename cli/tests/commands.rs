@@ -101,6 +101,46 @@ fn rules_check_says_by_its_code_whether_all_are_accepted() {
     .assert_eq(&out);
 }
 
+#[test]
+fn rules_check_reads_what_is_known_of_addresses() {
+    let rules = b"alert ip any any -> any any (iprep:src,CnC,>,30; sid:1;)\n\
+                  alert ip any any -> any any (iprep:src,Bot,>,30; sid:2;)\n\
+                  alert ip any any -> any any (geoip:src,CH; sid:3;)\n";
+    let folder = folder(&[
+        ("r.rules", rules),
+        ("cat.txt", b"1,CnC,servers of malware\n"),
+        ("good.list", b"192.0.2.0/24,1,90\n"),
+        ("bad.list", b"192.0.2.1,1,90\n192.0.2.2, 1, 900\n"),
+        ("c.mmdb", b"no database"),
+    ]);
+    let check = |more: &[&str]| {
+        let arguments = [&["rules", "check", "--signatures", "r.rules"], more].concat();
+        let (code, out, error) = run(folder.path(), &arguments);
+        format!("{code}\n{out}{error}")
+    };
+    expect![[r#"
+        1
+        r.rules:1:30: sid 1 keyword "iprep" is not evaluated: no file of categories is loaded; set rules.reputation.categories
+        r.rules:2:30: sid 2 keyword "iprep" is not evaluated: no file of categories is loaded; set rules.reputation.categories
+        r.rules:3:30: sid 3 keyword "geoip" is not evaluated: no database of countries is loaded; set rules.geoip_database
+        0 accepted, 3 rejected
+    "#]]
+    .assert_eq(&check(&[]));
+    let files = ["--reputation-categories", "cat.txt", "--reputation", "good.list"];
+    let all = [&files[..], &["--reputation", "bad.list", "--geoip-database", "c.mmdb"]].concat();
+    expect![[r#"
+        1
+        c.mmdb:1:1: not a usable database of countries: invalid database: could not find MaxMind DB metadata in file
+        r.rules:2:30: sid 2 iprep: no such category in cat.txt: "Bot"
+        r.rules:3:30: sid 3 keyword "geoip" is not evaluated: no database of countries is loaded; set rules.geoip_database
+        bad.list:2:15: reputation: expected a score from 0 to 127: "900"
+        1 accepted, 4 rejected
+    "#]]
+    .assert_eq(&check(&all));
+    let missing = check(&["--reputation", "gone.list"]);
+    assert!(missing.starts_with("2\n") && missing.contains("cannot read gone.list"), "{missing}");
+}
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();

@@ -6,8 +6,51 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context as _;
 use net::Protocol;
 use signature::{
-    AppProto, LoadOptions, Names, ProtoSet, Rejected, Report, RuleSet, Source, Support,
+    AddressFiles, AppProto, LoadOptions, Names, ProtoSet, Rejected, Report, RuleSet, Source,
+    Support,
 };
+
+use crate::config::RulesConfig;
+
+/// Files of what is known of addresses.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AddressPaths {
+    /// Names of categories of reputations.
+    pub(crate) categories: Option<PathBuf>,
+    /// Folder of the files of reputations that have no path from the root.
+    pub(crate) folder: PathBuf,
+    pub(crate) reputation: Vec<PathBuf>,
+    /// Database of countries.
+    pub(crate) countries: Option<PathBuf>,
+}
+
+impl AddressPaths {
+    /// The files of a configuration.
+    pub(crate) fn of(config: &RulesConfig) -> Self {
+        Self {
+            categories: config.reputation.categories.clone(),
+            folder: PathBuf::new(),
+            reputation: config.reputation.files.clone(),
+            countries: config.geoip_database.clone(),
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = PathBuf> {
+        let reputation = self.reputation.iter().map(|path| self.folder.join(path));
+        self.categories.iter().chain(&self.countries).cloned().chain(reputation)
+    }
+
+    fn read(&self) -> anyhow::Result<AddressFiles> {
+        let one = |path: &Option<PathBuf>| path.as_deref().map(source).transpose();
+        let reputation = self.reputation.iter().map(|path| source(&self.folder.join(path)));
+        Ok(AddressFiles {
+            categories: one(&self.categories)?,
+            reputation: reputation.collect::<anyhow::Result<_>>()?,
+            countries: one(&self.countries)?,
+        })
+    }
+}
 
 /// Reads rule files, and `*.rules` in folders and below, with the given variables.
 ///
@@ -16,8 +59,9 @@ use signature::{
 pub(crate) fn load(
     paths: &[PathBuf],
     variables: &[(String, String)],
+    addresses: &AddressPaths,
 ) -> anyhow::Result<(RuleSet, Report)> {
-    load_after(paths, variables, &Names::default())
+    load_after(paths, variables, addresses, &Names::default())
 }
 
 /// As [`load`], for a set that will replace the one with these names.
@@ -27,6 +71,7 @@ pub(crate) fn load(
 pub(crate) fn load_after(
     paths: &[PathBuf],
     variables: &[(String, String)],
+    addresses: &AddressPaths,
     names: &Names,
 ) -> anyhow::Result<(RuleSet, Report)> {
     let mut files = Vec::new();
@@ -40,6 +85,7 @@ pub(crate) fn load_after(
         LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
     options.names = names.clone();
     options.limits = limits(&files)?;
+    options.addresses = addresses.read()?;
     for (name, value) in variables {
         options.variables.set(name, value);
     }
@@ -102,7 +148,7 @@ fn source(path: &Path) -> anyhow::Result<Source> {
     let mut text = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut text))
-        .with_context(|| format!("cannot read rule file {}", path.display()))?;
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Source { name: path.display().to_string(), text })
 }
 

@@ -4,6 +4,7 @@ use clap::Parser as _;
 use etherparse::PacketBuilder;
 use serde_json::Value;
 
+use super::rules::AddressPaths;
 use super::*;
 
 #[derive(Debug, clap::Parser)]
@@ -302,7 +303,9 @@ fn a_rule_folder_without_rules_is_an_error() {
     let folder = case.folder.path().join("empty");
     std::fs::create_dir_all(folder.join("deep")).unwrap();
     std::fs::write(folder.join("deep/a.rules.gz"), b"").unwrap();
-    let error = rules::load(std::slice::from_ref(&folder), &[]).unwrap_err().to_string();
+    let error = rules::load(std::slice::from_ref(&folder), &[], &AddressPaths::default())
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, format!("no *.rules file in {} or below", folder.display()));
     let (empty, rules) = (case.path("empty"), case.path("test.rules"));
     let code = case.run(&["--rules", &rules, "--rules", &empty], &["dns.pcap"]);
@@ -396,4 +399,90 @@ alert http any any -> any any (requires: version >= 99; sid:7;)
     assert!(!kinds.contains(&"http"), "kept out of the records");
     let stats = records.iter().find(|r| r["event_type"] == "stats").unwrap();
     assert_eq!(stats["stats"]["detect"]["engines"][0]["rules_skipped"], 1);
+}
+
+/// A MaxMind DB in which 128.0.0.0/1 is a country and the other half none.
+fn half_of_the_world(code: &str) -> Vec<u8> {
+    let string = |text: &str| {
+        let mut out = vec![0x40 | u8::try_from(text.len()).unwrap()];
+        out.extend_from_slice(text.as_bytes());
+        out
+    };
+    // One node of two records of 24 bits: nothing, and the first byte of the data.
+    let mut out = vec![0, 0, 1, 0, 0, 17];
+    out.extend([0; 16]);
+    let inner = [vec![0xe1], string("iso_code"), string(code)].concat();
+    out.extend([vec![0xe1], string("country"), inner].concat());
+    out.extend(b"\xab\xcd\xefMaxMind.com\xe9");
+    let field = |name: &str, value: &[u8]| [string(name), value.to_vec()].concat();
+    for part in [
+        field("node_count", &[0xc1, 1]),
+        field("record_size", &[0xa1, 24]),
+        field("ip_version", &[0xa1, 4]),
+        field("database_type", &string("Test")),
+        field("languages", &[0x00, 0x04]),
+        field("binary_format_major_version", &[0xa1, 2]),
+        field("binary_format_minor_version", &[0xa0]),
+        field("build_epoch", &[0x01, 0x02, 1]),
+        field("description", &[0xe0]),
+    ] {
+        out.extend(part);
+    }
+    out
+}
+
+#[test]
+fn rules_on_reputations_and_countries_find_their_files() {
+    let case = Case::new();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = case.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    write(
+        "a.rules",
+        br#"
+alert ip any any -> any any (iprep:src,CnC,>,30; sid:1;)
+alert ip any any -> any any (iprep:dst,CnC,>,30; sid:2;)
+alert http any any -> any any (http.host; content:"bad"; iprep:dst,CnC,=,90; geoip:dst,CH; sid:3;)
+alert http any any -> any any (http.host; content:"bad"; geoip:any,US; sid:4;)
+alert dns any any -> any any (dns.query; content:"bad"; geoip:dst,!US; sid:5;)
+"#,
+    );
+    write("iprep/categories.txt", b"1,CnC,servers of malware\n");
+    write("iprep/hosts.list", b"192.0.2.7,1,90\n");
+    write("iprep/nets.list", b"# all of them\n192.0.2.0/24,1,20\n");
+    write("c.mmdb", &half_of_the_world("CH"));
+    let rules = case.path("a.rules");
+    let set = |key: &str, value: String| ["--set".to_owned(), format!("{key}={value}")];
+    let both = format!("{},{}", case.path("iprep/hosts.list"), case.path("iprep/nets.list"));
+    let own = [
+        set("rules.reputation.categories", case.path("iprep/categories.txt")),
+        set("rules.reputation.files", both),
+        set("rules.geoip_database", case.path("c.mmdb")),
+    ];
+    let other = [
+        set("reputation-categories-file", case.path("iprep/categories.txt")),
+        set("reputation-files", "hosts.list,nets.list".to_owned()),
+        set("default-reputation-path", case.path("iprep")),
+        set("geoip-database", case.path("c.mmdb")),
+    ];
+    let run = |extra: &[&str], given: &[[String; 2]]| {
+        let given: Vec<&str> = given.iter().flatten().map(String::as_str).collect();
+        let options = [&["--rules", rules.as_str()][..], extra, &given].concat();
+        let code = case.run(&options, &["web.pcap", "dns.pcap"]);
+        let mut found = sids(&case.records("eve.json"));
+        found.sort_unstable();
+        (code, found)
+    };
+    // Twice sid 2: the web server is asked for a page and for a name.
+    let expected = vec![1, 2, 2, 3, 5];
+    assert_eq!(run(&[], &own), (ExitCode::SUCCESS, expected.clone()));
+    assert_eq!(run(&["--compat", "suricata"], &other), (ExitCode::SUCCESS, expected));
+    assert_eq!(run(&[], &own[..2]), (ExitCode::SUCCESS, vec![1, 2, 2]), "geoip is refused");
+    let stats = case.records("eve.json");
+    let stats = stats.iter().find(|record| record["event_type"] == "stats").unwrap();
+    assert_eq!(stats["stats"]["detect"]["engines"][0]["rules_failed"], 3);
+    let missing = [set("rules.geoip_database", case.path("no.mmdb"))];
+    assert_eq!(run(&[], &missing).0, ExitCode::from(2));
 }

@@ -62,7 +62,7 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         let (kind, option) = rest.split_once('.').ok_or_else(unknown)?;
         return record_type(settings, kind, option, input);
     }
-    if below_application(settings, key, input)? {
+    if below_application(settings, key, input)? || address_files(settings, input) {
         return Ok(());
     }
     let records = &mut settings.records;
@@ -101,6 +101,19 @@ pub(crate) fn set(settings: &mut Settings, key: &str, value: &str) -> Result<(),
         _ => return Err(unknown()),
     }
     Ok(())
+}
+
+/// Reputations and countries; false for keys of other places.
+fn address_files(settings: &mut Settings, input: Input<'_>) -> bool {
+    let addresses = &mut settings.addresses;
+    match input.key {
+        "reputation-categories-file" => addresses.categories = Some(input.value.into()),
+        "default-reputation-path" => addresses.folder = input.value.into(),
+        "reputation-files" => addresses.reputation = input.paths(),
+        "geoip-database" => addresses.countries = Some(input.value.into()),
+        _ => return false,
+    }
+    true
 }
 
 /// Decoder, defragmentation, flows, streams; false for keys of other places.
@@ -462,6 +475,10 @@ mod tests {
             (format!("{record}.dns.version"), "1", "not 2 or 3"),
             (format!("{record}.dns.types"), "mx, https", "changed"),
             (format!("{record}.dns.types"), "nonsense", "not a list of record types"),
+            ("reputation-categories-file".into(), "categories.txt", "changed"),
+            ("default-reputation-path".into(), "/etc/iprep", "changed"),
+            ("reputation-files".into(), "a.list, b.list", "changed"),
+            ("geoip-database".into(), "c.mmdb", "changed"),
             ("packet-alert-max".into(), "20", "changed"),
             ("packet-alert-max".into(), "0", "no change"),
             ("action-order".into(), "pass, drop, reject, alert", "no change"),

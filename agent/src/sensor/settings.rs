@@ -1,6 +1,10 @@
 //! Settings of a sensor and their keys.
 
+use std::path::PathBuf;
+
 use net::Protocol;
+
+use crate::replay::rules::AddressPaths;
 
 /// What records of mails hold beyond the necessary.
 #[derive(Clone, Debug, Default)]
@@ -161,6 +165,8 @@ pub(crate) struct Settings {
     pub(crate) store: super::store::Options,
     /// Most alerts of one packet.
     pub(crate) max_alerts: Option<u16>,
+    /// Files that rules look addresses up in.
+    pub(crate) addresses: AddressPaths,
 }
 
 /// What becomes of the encrypted part of flows, by protocol.
@@ -236,6 +242,9 @@ impl Settings {
             "files.store.per-file" => self.store.per_file = input.size64()?,
             "files.store.quota" => self.store.quota = input.size64()?,
             "files.store.describe" => self.store.describe = input.flag()?,
+            "rules.reputation.categories" => self.addresses.categories = Some(value.into()),
+            "rules.reputation.files" => self.addresses.reputation = input.paths(),
+            "rules.geoip_database" => self.addresses.countries = Some(value.into()),
             "records.community-id-seed" => self.records.community_seed = input.number16()?,
             "records.ethernet" => self.records.ethernet = input.flag()?,
             "records.anomaly.decode" => self.records.anomaly_decode = input.flag()?,
@@ -283,6 +292,12 @@ impl Input<'_> {
             "no" | "false" | "off" | "0" => Ok(false),
             _ => Err(self.wrong("yes or no")),
         }
+    }
+
+    /// Paths between commas.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        let paths = self.value.split(',').map(str::trim);
+        paths.filter(|path| !path.is_empty()).map(PathBuf::from).collect()
     }
 
     pub(crate) fn seconds(&self) -> Result<i64, SettingError> {

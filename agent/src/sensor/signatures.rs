@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::RulesConfig;
 use crate::logs::Item;
-use crate::replay::rules;
+use crate::replay::rules::{self, AddressPaths};
 use crate::sensor::live::Shared;
 
 /// Longest time between two looks at whether to stop.
@@ -188,7 +188,9 @@ impl Renewal {
 
     fn print(&self) -> Print {
         let files = service::files::find(&self.config.signatures, &["rules", "config"]);
-        let files = files.unwrap_or_default().into_iter().map(|path| {
+        let addresses = AddressPaths::of(&self.config);
+        let all = files.unwrap_or_default().into_iter().chain(addresses.all());
+        let files = all.map(|path| {
             let about = path.metadata().ok();
             let size = about.as_ref().map_or(0, std::fs::Metadata::len);
             (path, (size, about.and_then(|about| about.modified().ok())))
@@ -270,7 +272,8 @@ pub(crate) fn refused(report: &Report) -> u64 {
 /// When a file cannot be read.
 pub(crate) fn read(config: &RulesConfig, names: &Names) -> Result<(RuleSet, Report)> {
     let vars: Vec<_> = config.vars.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-    let (rules, report) = rules::load_after(&config.signatures, &vars, names)?;
+    let addresses = AddressPaths::of(config);
+    let (rules, report) = rules::load_after(&config.signatures, &vars, &addresses, names)?;
     for rejected in &report.rejected {
         tracing::error!(rule = rules::describe(rejected), "signature refused");
     }

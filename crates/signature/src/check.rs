@@ -3,6 +3,7 @@
 //! Nothing is ignored silently: a keyword, value or combination without a full evaluation refuses the rule.
 
 mod address;
+mod address_test;
 mod app;
 mod builder;
 mod bytes;
@@ -40,6 +41,7 @@ use crate::{
     Support, Variables,
     check::{builder::Builder, pool::Pool},
     error::Located,
+    load::Categories,
     parse::RawRule,
 };
 
@@ -53,6 +55,18 @@ pub(crate) struct Checker<'a> {
     pub(crate) file: String,
     /// Reads files that rules name.
     pub(crate) read: Option<crate::ReadFile>,
+    /// What is known of addresses.
+    pub(crate) known: Known,
+}
+
+/// What is known of addresses, as far as rules must be checked against it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) categories: Categories,
+    /// There are files of scores.
+    pub(crate) has_scores: bool,
+    /// There is a usable database of countries.
+    pub(crate) has_countries: bool,
 }
 
 impl Checker<'_> {

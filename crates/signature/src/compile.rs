@@ -28,7 +28,7 @@ use crate::{
         need::Needs,
         plan::{Plan, Planner},
     },
-    load::Place,
+    load::{AddressData, Place},
     scan::LazyRegex,
 };
 
@@ -48,6 +48,8 @@ pub struct RuleSet {
     pub(crate) needs: Needs,
     pub(crate) names: Names,
     pub(crate) datasets: Vec<Dataset>,
+    /// Reputations and countries.
+    pub(crate) addresses_known: AddressData,
 }
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -93,6 +95,7 @@ pub(crate) fn compile(
         needs,
         names,
         datasets: pool.datasets,
+        addresses_known: AddressData::default(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Entry points for fuzzing: any bytes, no panic, bounded work.
 
+use std::net::IpAddr;
+
 use crate::{
-    ChunkView, Direction, FlowState, FlowView, IpFields, LoadOptions, PacketView, RuleSet, Scan,
-    Scratch, Source, Tables,
+    AddressFiles, ChunkView, Direction, FlowState, FlowView, IpFields, LoadOptions, PacketView,
+    RuleSet, Scan, Scratch, Source, Tables,
 };
 
 /// Loads the bytes as a rule file.
@@ -44,6 +46,51 @@ pub fn fuzz_scan(data: &[u8]) {
             last: false,
         });
         assert!(scan.finish().matches.len() <= 15);
+    }
+}
+
+/// Up to the first empty line a file of categories, the rest one of reputations; a rule on each category is checked
+/// against packets of a few hosts.
+pub fn fuzz_reputation(data: &[u8]) {
+    let split = memchr::memmem::find(data, b"\n\n").unwrap_or(data.len());
+    let (categories, scores) = data.split_at(split);
+    let file = |text: &[u8]| Source { name: "fuzz".to_owned(), text: text.to_vec() };
+    let addresses = AddressFiles {
+        categories: Some(file(categories)),
+        reputation: vec![file(scores)],
+        ..AddressFiles::default()
+    };
+    look_up(&addresses, "iprep:src,A,isset", "iprep:src,A,isnotset", true);
+}
+
+/// The bytes as a database of countries; rules on countries are checked against packets of a few hosts.
+pub fn fuzz_countries(data: &[u8]) {
+    let database = Source { name: "fuzz".to_owned(), text: data.to_vec() };
+    let addresses = AddressFiles { countries: Some(database), ..AddressFiles::default() };
+    look_up(&addresses, "geoip:src,US", "geoip:src,!US", false);
+}
+
+/// Rules with one keyword and with its opposite: of each host at most one matches, and one does when `either`.
+fn look_up(addresses: &AddressFiles, keyword: &str, opposite: &str, either: bool) {
+    let rule =
+        |keyword: &str, sid: u32| format!("alert udp any any -> any any ({keyword}; sid:{sid};)\n");
+    let text = format!("{}{}", rule(keyword, 1), rule(opposite, 2)).into_bytes();
+    let options = LoadOptions { addresses: addresses.clone(), ..LoadOptions::default() };
+    let (rules, report) = RuleSet::load(vec![Source { name: "rules".to_owned(), text }], &options);
+    assert_eq!(rules.len(), report.accepted);
+    // Both rules need the same.
+    assert!(rules.is_empty() || rules.len() == 2);
+    let hosts =
+        ["0.0.0.0", "1.1.1.1", "10.0.0.1", "255.255.255.255", "::", "2001:db8::1", "2002::"];
+    for host in hosts.iter().filter_map(|host| host.parse::<IpAddr>().ok()) {
+        let version = if host.is_ipv4() { 4 } else { 6 };
+        let ip = IpFields { version, ..IpFields::default() };
+        let packet = PacketView { src: host, ip, ip_proto: 17, ..PacketView::default() };
+        let (tables, mut scratch) = (Tables::default(), Scratch::new(&rules));
+        let mut scan = Scan::begin(&rules, &tables, &mut scratch, &packet, None);
+        scan.packet();
+        let found = scan.finish().matches.len();
+        assert!(found <= 1 && (found == 1 || !either || rules.is_empty()), "{host}: {found}");
     }
 }
 
@@ -124,6 +171,32 @@ mod tests {
         }
     }
 
+    const REPUTATION: &[&str] = &[
+        "1,A,first\n2,B,second\n\n\n1.1.1.1,1,5\n0.0.0.0/0,2,127\n2001:db8::/32,1,0\n::/0,1,3\n",
+        "# c\n59,A\n\nip,category,score\r\n10.0.0.1,59,1\r\n10.0.0.0/8,59,2\n",
+    ];
+
+    #[test]
+    fn files_about_addresses_cut_and_damaged_at_every_byte() {
+        let databases = [crate::load::small_database()];
+        let texts = REPUTATION.iter().map(|text| text.as_bytes().to_vec());
+        let both: [(fn(&[u8]), Vec<Vec<u8>>); 2] =
+            [(fuzz_reputation, texts.collect()), (fuzz_countries, databases.to_vec())];
+        for (fuzz, files) in both {
+            for file in files {
+                fuzz(&file);
+                for at in 0..file.len() {
+                    fuzz(&file[..at]);
+                    for byte in [0, 1, b',', 0x20, 0xff, file[at] ^ 1, file[at] ^ 0x80] {
+                        let mut damaged = file.clone();
+                        damaged[at] = byte;
+                        fuzz(&damaged);
+                    }
+                }
+            }
+        }
+    }
+
     /// Pieces that cost most when there are many of them.
     const PIECES: &[&str] = &[
         "[",
@@ -184,6 +257,8 @@ mod tests {
         fn random_bytes(data in proptest::collection::vec(any::<u8>(), 0..400)) {
             fuzz_rules(&data);
             fuzz_scan(&data);
+            fuzz_reputation(&data);
+            fuzz_countries(&data);
         }
     }
 }

@@ -41,6 +41,7 @@
 // Denied by the workspace and expected in one module: `compile::simd`.
 
 mod buffer;
+mod by_address;
 mod check;
 mod compile;
 mod error;
@@ -65,7 +66,7 @@ pub use check::{
 pub use compile::{RuleSet, matcher::PrefilterStats};
 pub use error::RuleError;
 pub use info::RuleInfo;
-pub use load::{LoadOptions, ReadFile, Rejected, Report, Source};
+pub use load::{AddressFiles, LoadOptions, ReadFile, Rejected, Report, Source};
 pub use protocol::{AppProto, ProtoSet, Support};
 pub use scan::{
     FlowState, Match, MatchSource, Note, Outcome, RuleId, Scan, ScanStats, Scope, Scratch, Tables,

@@ -2,14 +2,20 @@
 //!
 //! Reads bytes handed in; opening files is the caller's business.
 
+mod countries;
 mod limits;
+mod reputation;
+
+pub(crate) use countries::Country;
+pub(crate) use reputation::{Categories, Scores};
 
 use hashbrown::HashMap;
 
 use crate::{
     RuleSet, Support, Variables,
+    by_address::ByAddress,
     check::{
-        Checker, Rule,
+        Checker, Known, Rule,
         pool::{Names, Pool},
     },
     compile,
@@ -45,8 +51,28 @@ pub struct LoadOptions {
     pub limits: Vec<Source>,
     /// Reads files that rules name (data sets, lists of digests); rules that name one are refused without it.
     pub read: Option<ReadFile>,
+    /// What `iprep` and `geoip` know of addresses.
+    pub addresses: AddressFiles,
     /// Names of the set that this one replaces.
     pub names: Names,
+}
+
+/// Files of what is known of addresses; rules that need one are refused without it.
+#[derive(Debug, Clone, Default)]
+pub struct AddressFiles {
+    /// Categories of reputations: lines of `id,short name,description`, ids 1 to 59.
+    pub categories: Option<Source>,
+    /// Reputations: lines of `address or network,category id,score`, scores 0 to 127.
+    pub reputation: Vec<Source>,
+    /// A MaxMind DB with the countries of networks.
+    pub countries: Option<Source>,
+}
+
+/// What rules look up of addresses, as far as a rule does.
+#[derive(Debug, Default)]
+pub(crate) struct AddressData {
+    pub(crate) scores: Scores,
+    pub(crate) countries: ByAddress<Country>,
 }
 
 /// Reads a file that a rule names: name of the rule file, name as the rule has it, most bytes to read (a longer file
@@ -114,14 +140,24 @@ impl RuleSet {
     /// Reads, checks and compiles rules. Never fails as a whole: see the report.
     #[must_use]
     pub fn load(sources: Vec<Source>, options: &LoadOptions) -> (Self, Report) {
+        let mut report = Report::default();
+        let files = &options.addresses;
+        let countries = files.countries.as_ref();
+        let countries = countries.and_then(|source| countries::read(source, &mut report));
+        let categories = files.categories.as_ref();
+        let categories = categories.map(|source| reputation::categories(source, &mut report));
         let mut checker = Checker {
             variables: &options.variables,
             support: options.support,
             pool: Pool::with_names(&options.names),
             file: String::new(),
             read: options.read,
+            known: Known {
+                categories: categories.unwrap_or_default(),
+                has_scores: !files.reputation.is_empty(),
+                has_countries: countries.is_some(),
+            },
         };
-        let mut report = Report::default();
         let mut rules: Vec<(Rule, Place)> = Vec::new();
         let mut known: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
         for (number, source) in sources.iter().enumerate() {
@@ -151,7 +187,13 @@ impl RuleSet {
         }
         limits::apply(&options.limits, &mut rules, &mut checker, &mut report);
         report.accepted = rules.len();
-        (compile::compile(rules, sources, checker.pool, options.support), report)
+        let (pool, known) = (checker.pool, checker.known.categories);
+        let used = pool.categories;
+        let scores = reputation::scores(&files.reputation, &known, used, &mut report);
+        let countries = countries.filter(|_| pool.countries_used).unwrap_or_default();
+        let mut set = compile::compile(rules, sources, pool, options.support);
+        set.addresses_known = AddressData { scores, countries };
+        (set, report)
     }
 }
 
@@ -215,6 +257,13 @@ fn sid_of(text: &[u8]) -> Option<u32> {
 
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Bytes of a database in which 10.0.0.0/8 is CH but 10.1.0.0/16 US, 172.16.0.0/12 of no country, 2001:db8::/32 US,
+/// 2001:db9::/32 T1.
+#[cfg(test)]
+pub(crate) fn small_database() -> Vec<u8> {
+    countries::tests::small().bytes()
 }
 
 #[cfg(test)]

@@ -453,6 +453,8 @@ fn without_pattern(
 }
 
 #[cfg(test)]
+mod address_tests;
+#[cfg(test)]
 mod bounds_tests;
 #[cfg(test)]
 mod byte_tests;

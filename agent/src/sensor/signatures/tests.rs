@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::config::ReputationConfig;
 
 const RULE: &str = "alert tcp any any -> any any (content:\"x\"; sid:1;)\n";
 const BROKEN: &str = "alert tcp any any -> any any (no_such_keyword; sid:2;)\n";
@@ -103,4 +104,32 @@ fn files_that_change_are_found_and_a_request_is_heard() {
     shutdown.trigger();
     thread.join().unwrap();
     assert_eq!(signatures.figures(), (2, 0));
+}
+
+#[test]
+fn files_about_addresses_are_watched_and_read_with_the_rules() {
+    let mut case = case(0);
+    let path = |name: &str| case.folder.path().join(name);
+    let rule = "alert ip any any -> any any (iprep:src,CnC,isset; sid:2;)\n";
+    fs::write(path("b.rules"), rule).unwrap();
+    fs::write(path("categories.txt"), "1,CnC,\n").unwrap();
+    fs::write(path("hosts.list"), "192.0.2.1,1,1\n").unwrap();
+    fs::write(path("c.mmdb"), "no database\n").unwrap();
+    let (hosts, database) = (path("hosts.list"), path("c.mmdb"));
+    case.renewal.config.reputation =
+        ReputationConfig { categories: Some(path("categories.txt")), files: vec![hosts.clone()] };
+    case.renewal.renew("test");
+    assert_eq!(told(&case.items), (2, 0, 0, 2, false));
+    // What is wrong in them is told like a rule that is refused.
+    let before = case.renewal.print();
+    fs::write(&hosts, "192.0.2.1,1,1\n192.0.2.2,1,1000\n").unwrap();
+    assert_ne!(case.renewal.print(), before);
+    case.renewal.config.geoip_database = Some(database);
+    case.renewal.renew("test");
+    assert_eq!(told(&case.items), (2, 2, 2, 3, false));
+    // A file that is gone leaves all as it is.
+    fs::remove_file(hosts).unwrap();
+    case.renewal.renew("test");
+    assert_eq!(told(&case.items), (2, 2, 0, 3, true));
+    assert!(case.signatures.problem().unwrap().contains("hosts.list"));
 }

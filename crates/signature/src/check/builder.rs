@@ -104,6 +104,7 @@ impl<'b, 'c> Builder<'b, 'c> {
         let known = self.file_option(name, value)?
             || self.app_option(name, value)?
             || self.dataset_option(name, value)?
+            || self.address_option(name, value)?
             || self.dcerpc_option(name, value)?
             || self.snmp_option(name, value)?
             || self.krb5_option(name, value)?

@@ -91,6 +91,8 @@ const KNOWN: &[&str] = &[
     "window",
     "dataset",
     "datarep",
+    "iprep",
+    "geoip",
     "filestore",
     "filename",
     "fileext",
@@ -129,8 +131,6 @@ const KNOWN: &[&str] = &[
 const NOT_EVALUATED: &[&str] = &[
     "lua",
     "luajit",
-    "iprep",
-    "geoip",
     "file.magic",
     "rpc",
     "csum",
@@ -214,6 +214,17 @@ pub(super) fn unknown(name: &str) -> RuleError {
         _ => String::new(),
     };
     RuleError::UnknownKeyword { name: name.chars().take(60).collect(), hint }
+}
+
+/// The word with the fewest edits, when they are few.
+pub(super) fn closest<'w>(name: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    if name.len() > 40 {
+        return None;
+    }
+    let near = words
+        .map(|word| (word, edits(name.as_bytes(), word.as_bytes())))
+        .min_by_key(|(_, distance)| *distance)?;
+    (near.1 <= 2 && near.1 < name.len().div_ceil(2)).then_some(near.0)
 }
 
 /// The known keyword with the fewest edits, and how many.

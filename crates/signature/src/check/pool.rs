@@ -85,6 +85,10 @@ pub(crate) struct Pool {
     pub(crate) host_bits: Interner<Box<str>>,
     pub(crate) flow_ints: Interner<Box<str>>,
     pub(crate) datasets: Vec<crate::check::dataset::Dataset>,
+    /// A bit for each category of reputation that a rule names.
+    pub(crate) categories: u64,
+    /// A rule asks for countries.
+    pub(crate) countries_used: bool,
     // Header fields repeat on nearly every rule: their text is looked up before it is understood.
     pub(super) address_text: HashMap<String, u32, foldhash::fast::RandomState>,
     pub(super) port_text: HashMap<String, u32, foldhash::fast::RandomState>,

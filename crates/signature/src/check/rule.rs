@@ -3,12 +3,14 @@
 //! Plain data. Patterns live in one pool per rule set, address and port lists are interned: rules hold
 //! numbers.
 
+mod address;
 mod bytes;
 mod cmp;
 mod file;
 mod memory;
 mod which;
 
+pub(crate) use address::{CountryTest, Ends};
 pub(crate) use bytes::{
     Asn1, Base64, ByteExtract, ByteJump, ByteMath, ByteTest, DatasetOp, DatasetTest, Encoding,
     Entropy, Field, FloatCmp, JumpFrom, MathOp, Operand, TestOp,
@@ -340,6 +342,16 @@ pub(crate) enum Test {
         /// This protocol and none that it covers.
         exact: bool,
     },
+    /// `iprep`.
+    Reputation {
+        ends: Ends,
+        /// Number of the category.
+        category: u8,
+        /// What the score is compared with; `None` asks that there is none.
+        score: Option<Cmp>,
+    },
+    /// `geoip`.
+    Country(Box<CountryTest>),
 }
 
 /// A test of a transaction that is not a buffer.

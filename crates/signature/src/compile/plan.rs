@@ -7,7 +7,7 @@ use crate::{
     check::{
         Rule,
         ranges::Ranges,
-        rule::{Cmp, Scope, Test, Transform, Transport},
+        rule::{Cmp, FlowTest, Scope, Test, Transform, Transport},
     },
     compile::{
         fast::{self, Chosen},
@@ -66,7 +66,12 @@ pub(crate) fn kind(rule: &Rule) -> Kind {
     let payload = rule.blocks.iter().any(|block| block.buffer == Buffer::Payload);
     let header_buffer = rule.blocks.iter().any(|block| block.buffer.sides() == Sides::Packet);
     let packet_test = rule.tests.iter().any(is_packet_test);
-    let no_tests = rule.tests.is_empty() && rule.blocks.is_empty();
+    // A reputation is asked once for a flow and direction like the addresses themselves, unless the rule speaks of
+    // the flow; a country for every packet.
+    let is_reputation = |test: &Test| matches!(test, Test::Reputation { .. });
+    let no_tests = rule.blocks.is_empty()
+        && (rule.tests.is_empty()
+            || (rule.tests.iter().all(is_reputation) && rule.flow == FlowTest::default()));
     let flow_free = !rule.flow.established
         && !rule.flow.not_established
         && !rule.flow.only_frag
@@ -101,6 +106,8 @@ fn is_packet_test(test: &Test) -> bool {
             | Test::FlowPackets { .. }
             | Test::FlowBytes { .. }
             | Test::AppProto { .. }
+            | Test::Reputation { .. }
+            | Test::Country(_)
     )
 }
 

@@ -45,7 +45,10 @@ pub(super) fn matches(rules: &RuleSet, rule: &Rule, packet: &PacketView<'_>, pla
     protocol(rule, packet, place)
         && flow(&rule.flow, packet, place)
         && ends(rules, rule, packet, place)
-        && rule.tests.iter().all(|test| test_holds(test, packet))
+        && rule.tests.iter().all(|test| match test {
+            Test::Reputation { .. } | Test::Country(_) => known(rules, test, packet, place),
+            _ => test_holds(test, packet),
+        })
 }
 
 fn protocol(rule: &Rule, packet: &PacketView<'_>, place: Place) -> bool {
@@ -174,6 +177,34 @@ fn test_holds(test: &Test, packet: &PacketView<'_>) -> bool {
         | Test::FlowPackets { .. }
         | Test::FlowBytes { .. }
         | Test::AppProto { .. } => packet.flow.is_some_and(|flow| flow_test(test, &flow, packet)),
+        // Looked up by `known`.
+        Test::Reputation { .. } | Test::Country(_) => false,
+    }
+}
+
+/// What is known of the addresses of sender and receiver.
+#[inline(never)]
+fn known(rules: &RuleSet, test: &Test, packet: &PacketView<'_>, place: Place) -> bool {
+    if packet.ip.version == 0 {
+        return false;
+    }
+    let ((src, _), (dst, _)) = place.ends(packet);
+    let data = &rules.addresses_known;
+    match test {
+        Test::Reputation { ends, category, score } => {
+            let Some(scores) = data.scores.get(usize::from(*category)) else { return false };
+            ends.hold(src, dst, |address| match (score, scores.at(address)) {
+                (Some(cmp), Some(found)) => cmp.holds(found.get()),
+                (None, found) => found.is_none(),
+                (Some(_), None) => false,
+            })
+        }
+        // A packet that was made up to end a stream comes from nowhere.
+        Test::Country(_) if place == Place::Packet && packet.pseudo => false,
+        Test::Country(test) => {
+            test.ends.hold(src, dst, |address| test.holds(data.countries.at(address)))
+        }
+        _ => false,
     }
 }
 
