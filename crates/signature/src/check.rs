@@ -26,6 +26,7 @@ pub(crate) mod pcre;
 pub(crate) mod pool;
 mod protocol;
 pub(crate) mod ranges;
+pub(crate) mod renumber;
 pub(crate) mod rule;
 mod snmp;
 mod state;
@@ -53,6 +54,11 @@ pub(crate) struct Checker<'a> {
     pub(crate) file: String,
     /// Reads files that rules name.
     pub(crate) read: Option<crate::ReadFile>,
+    /// Whether this is one of several that check parts of the rules at the same time. Such a one knows no data sets: what
+    /// a rule says of them depends on the rules before it.
+    pub(crate) apart: bool,
+    /// The rule at hand was refused for no other reason than that.
+    pub(crate) put_off: bool,
 }
 
 impl Checker<'_> {
