@@ -13,7 +13,7 @@ fn wanted<'p>(patterns: &[(&'p [u8], bool, bool)]) -> Vec<Wanted<'p>> {
     (0_u32..)
         .zip(patterns)
         .map(|(rule, (bytes, nocase, at_end))| Wanted {
-            bytes: if *nocase { bytes.to_ascii_lowercase().leak() } else { *bytes },
+            bytes: if *nocase { bytes.to_ascii_lowercase().leak() } else { bytes },
             nocase: *nocase,
             at_end: *at_end,
             dotted: false,
