@@ -91,7 +91,7 @@ fn signatures(config: &Config) -> Result<Signatures> {
     if config.rules.signatures.is_empty() {
         return Ok(Signatures::default());
     }
-    let (rules, report) = signatures::read(&config.rules, &Names::default())?;
+    let (rules, report) = signatures::read(&config.rules, &Names::default(), None)?;
     let refused = signatures::refused(&report);
     tracing::info!(loaded = rules.len(), refused, "signatures");
     Ok(Signatures::new(Some(Arc::new(rules)), refused))

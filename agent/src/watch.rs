@@ -112,7 +112,7 @@ impl Args {
             return Ok(Signatures::default());
         }
         let config = RulesConfig { signatures: self.rules.clone(), ..RulesConfig::default() };
-        let (rules, report) = signatures::read(&config, &Names::default())?;
+        let (rules, report) = signatures::read(&config, &Names::default(), None)?;
         Ok(Signatures::new(Some(Arc::new(rules)), signatures::refused(&report)))
     }
 }

@@ -1,6 +1,7 @@
 //! Rule files of a replay.
 
 use std::io::Read as _;
+use std::num::NonZero;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
@@ -61,10 +62,10 @@ pub(crate) fn load(
     variables: &[(String, String)],
     addresses: &AddressPaths,
 ) -> anyhow::Result<(RuleSet, Report)> {
-    load_after(paths, variables, addresses, &Names::default())
+    load_after(paths, variables, addresses, (&Names::default(), None))
 }
 
-/// As [`load`], for a set that will replace the one with these names.
+/// As [`load`], for a set that will replace the one with these names; on so many threads, or as many as there are cores.
 ///
 /// # Errors
 /// As [`load`].
@@ -72,7 +73,7 @@ pub(crate) fn load_after(
     paths: &[PathBuf],
     variables: &[(String, String)],
     addresses: &AddressPaths,
-    names: &Names,
+    (names, threads): (&Names, Option<NonZero<usize>>),
 ) -> anyhow::Result<(RuleSet, Report)> {
     let mut files = Vec::new();
     for path in paths {
@@ -84,6 +85,7 @@ pub(crate) fn load_after(
     let mut options =
         LoadOptions { support: support(), read: Some(read_named), ..LoadOptions::default() };
     options.names = names.clone();
+    options.threads = threads;
     options.limits = limits(&files)?;
     options.addresses = addresses.read()?;
     for (name, value) in variables {
@@ -147,7 +149,12 @@ fn source(path: &Path) -> anyhow::Result<Source> {
     let most = u64::try_from(Source::MAX_LEN).unwrap_or(u64::MAX).saturating_add(1);
     let mut text = Vec::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut text))
+        .and_then(|file| {
+            // Room for all of it at once: it is not copied while it grows.
+            let length = file.metadata()?.len().min(most);
+            text.reserve_exact(usize::try_from(length).unwrap_or_default());
+            file.take(most).read_to_end(&mut text)
+        })
         .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Source { name: path.display().to_string(), text })
 }

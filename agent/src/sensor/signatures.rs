@@ -6,6 +6,7 @@
 //! and only then a newer one is made: there are never more than two.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -202,7 +203,9 @@ impl Renewal {
     pub(crate) fn renew(&self, why: &str) {
         let Some(old) = self.signatures.current() else { return };
         let began = now();
-        let read = read(&self.config, old.names());
+        // On one thread: packet workers are at work, and a second core taken from them for the time of a load would be
+        // packets lost, while nobody waits for newer rules.
+        let read = read(&self.config, old.names(), Some(NonZero::<usize>::MIN));
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match read.and_then(|(rules, report)| usable(&old, rules, report)) {
             Ok((rules, report)) => {
@@ -266,14 +269,20 @@ pub(crate) fn refused(report: &Report) -> u64 {
     count(report.rejected.len().saturating_add(report.rejected_beyond))
 }
 
-/// Reads the rules of a configuration; each one that is refused is told by name.
+/// Reads the rules of a configuration, on so many threads or as many as there are cores; each one that is refused is
+/// told by name.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn read(config: &RulesConfig, names: &Names) -> Result<(RuleSet, Report)> {
+pub(crate) fn read(
+    config: &RulesConfig,
+    names: &Names,
+    threads: Option<NonZero<usize>>,
+) -> Result<(RuleSet, Report)> {
     let vars: Vec<_> = config.vars.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     let addresses = AddressPaths::of(config);
-    let (rules, report) = rules::load_after(&config.signatures, &vars, &addresses, names)?;
+    let (rules, report) =
+        rules::load_after(&config.signatures, &vars, &addresses, (names, threads))?;
     for rejected in &report.rejected {
         tracing::error!(rule = rules::describe(rejected), "signature refused");
     }

@@ -27,6 +27,7 @@ pub(crate) mod pcre;
 pub(crate) mod pool;
 mod protocol;
 pub(crate) mod ranges;
+pub(crate) mod renumber;
 pub(crate) mod rule;
 mod snmp;
 mod state;
@@ -56,7 +57,12 @@ pub(crate) struct Checker<'a> {
     /// Reads files that rules name.
     pub(crate) read: Option<crate::ReadFile>,
     /// What is known of addresses.
-    pub(crate) known: Known,
+    pub(crate) known: &'a Known,
+    /// Whether this is one of several that check parts of the rules at the same time. Such a one knows no data sets: what
+    /// a rule says of them depends on the rules before it.
+    pub(crate) apart: bool,
+    /// The rule at hand was refused for no other reason than that.
+    pub(crate) put_off: bool,
 }
 
 /// What is known of addresses, as far as rules must be checked against it.

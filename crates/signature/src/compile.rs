@@ -26,9 +26,10 @@ use crate::{
     },
     compile::{
         need::Needs,
-        plan::{Plan, Planner},
+        plan::{Look, Plan, Planner},
     },
     load::{AddressData, Place},
+    parallel,
     scan::LazyRegex,
 };
 
@@ -54,23 +55,39 @@ pub struct RuleSet {
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// Puts rules in their order and builds the prefilters.
+/// Rules as they were read.
+pub(crate) struct Checked {
+    pub(crate) rules: Vec<Rule>,
+    /// Where each stands.
+    pub(crate) places: Vec<Place>,
+    pub(crate) pool: Pool,
+}
+
+/// Rules that a thread looks at before it asks for more.
+const AT_ONCE: usize = 1_024;
+
+/// Puts rules in their order and builds the prefilters, on so many threads.
 pub(crate) fn compile(
-    mut rules: Vec<(Rule, Place)>,
+    checked: Checked,
     sources: Vec<Source>,
-    mut pool: Pool,
     support: Support,
+    threads: usize,
 ) -> RuleSet {
-    rules.sort_by_cached_key(|(rule, _)| order::key(rule));
-    let (mut rules, places): (Vec<Rule>, Vec<Place>) = rules.into_iter().unzip();
+    let Checked { mut rules, mut places, mut pool } = checked;
+    order::sort(&mut rules, &mut places);
     let bytes = pool.take_bytes();
-    rules.iter_mut().for_each(|rule| order::cheap_first(rule, &bytes));
+    let looks = parallel::map(threads, rules.chunks_mut(AT_ONCE).collect(), |rules| {
+        let look = |rule: &mut Rule| {
+            order::cheap_first(rule, &bytes);
+            Look::new(rule, &bytes)
+        };
+        rules.iter_mut().map(look).collect::<Vec<_>>()
+    });
     let addresses = pool.addresses.into_values();
     let ports = pool.ports.into_values();
     let regexes = pool.expressions.into_values().into_iter().map(LazyRegex::new).collect();
-    let mut plan =
-        Planner { rules: &rules, pool: &bytes, ports: &ports, addresses: &addresses, support }
-            .plan();
+    let planner = Planner { rules: &rules, ports: &ports, addresses: &addresses, support };
+    let mut plan = planner.plan(looks.into_iter().flatten(), threads);
     let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
     let names = Names {
         lineage: if pool.lineage == 0 { generation } else { pool.lineage },

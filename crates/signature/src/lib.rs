@@ -49,6 +49,7 @@ mod error;
 pub mod fuzz;
 mod info;
 mod load;
+mod parallel;
 mod parse;
 mod protocol;
 mod rarity;

@@ -4,23 +4,20 @@
 
 mod countries;
 mod limits;
+mod pieces;
 mod reputation;
 
 pub(crate) use countries::Country;
 pub(crate) use reputation::{Categories, Scores};
 
-use hashbrown::HashMap;
+use std::{num::NonZero, thread};
 
 use crate::{
     RuleSet, Support, Variables,
     by_address::ByAddress,
-    check::{
-        Checker, Known, Rule,
-        pool::{Names, Pool},
-    },
+    check::{Known, pool::Names},
     compile,
-    error::{Located, RuleError},
-    parse,
+    error::RuleError,
 };
 
 /// A rule file: its name (for reports) and content.
@@ -37,9 +34,6 @@ impl Source {
     pub const MAX_LEN: usize = 256 << 20;
 }
 
-/// Most rules of a set; published ones have below 100,000.
-const MAX_RULES: usize = 1_000_000;
-
 /// How to read rules.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -55,6 +49,19 @@ pub struct LoadOptions {
     pub addresses: AddressFiles,
     /// Names of the set that this one replaces.
     pub names: Names,
+    /// Threads that read and compile, at most [`LoadOptions::MAX_THREADS`]; `None` for as many as there are cores. The
+    /// set and the report are the same for any number.
+    pub threads: Option<NonZero<usize>>,
+}
+
+impl LoadOptions {
+    /// Most threads that work on one set: what cannot be shared among them takes most of the time then.
+    pub const MAX_THREADS: usize = 8;
+
+    fn threads(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        self.threads.map_or_else(cores, NonZero::get).min(Self::MAX_THREADS)
+    }
 }
 
 /// Files of what is known of addresses; rules that need one are refused without it.
@@ -140,119 +147,37 @@ impl RuleSet {
     /// Reads, checks and compiles rules. Never fails as a whole: see the report.
     #[must_use]
     pub fn load(sources: Vec<Source>, options: &LoadOptions) -> (Self, Report) {
-        let mut report = Report::default();
-        let files = &options.addresses;
-        let countries = files.countries.as_ref();
-        let countries = countries.and_then(|source| countries::read(source, &mut report));
-        let categories = files.categories.as_ref();
-        let categories = categories.map(|source| reputation::categories(source, &mut report));
-        let mut checker = Checker {
-            variables: &options.variables,
-            support: options.support,
-            pool: Pool::with_names(&options.names),
-            file: String::new(),
-            read: options.read,
-            known: Known {
-                categories: categories.unwrap_or_default(),
-                has_scores: !files.reputation.is_empty(),
-                has_countries: countries.is_some(),
-            },
-        };
-        let mut rules: Vec<(Rule, Place)> = Vec::new();
-        let mut known: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
-        for (number, source) in sources.iter().enumerate() {
-            checker.file.clone_from(&source.name);
-            if source.text.len() > Source::MAX_LEN {
-                report.reject(too_long(source));
-                continue;
-            }
-            for line in parse::lines(&source.text) {
-                match read(&mut checker, &line) {
-                    Ok(_) if rules.len() >= MAX_RULES => {
-                        let what = format!("more than {MAX_RULES} rules");
-                        report.reject(rejected(source, &line, RuleError::conflict(what).at(0)));
-                    }
-                    Ok(rule) => {
-                        let place = Place {
-                            source: narrow(number),
-                            start: narrow(line.start),
-                            len: narrow(line.text.len()),
-                            line: line.number,
-                        };
-                        add(&mut rules, &mut known, &mut report, (rule, place), &sources);
-                    }
-                    Err(located) => report.reject(rejected(source, &line, located)),
-                }
-            }
-        }
-        limits::apply(&options.limits, &mut rules, &mut checker, &mut report);
-        report.accepted = rules.len();
-        let (pool, known) = (checker.pool, checker.known.categories);
-        let used = pool.categories;
-        let scores = reputation::scores(&files.reputation, &known, used, &mut report);
-        let countries = countries.filter(|_| pool.countries_used).unwrap_or_default();
-        let mut set = compile::compile(rules, sources, pool, options.support);
-        set.addresses_known = AddressData { scores, countries };
-        (set, report)
+        load_in_pieces(sources, options, pieces::WORTH_A_THREAD)
     }
 }
 
-fn read(checker: &mut Checker<'_>, line: &parse::Line<'_>) -> Result<Rule, Located> {
-    let raw = parse::rule(&line.text)?;
-    checker.rule(&raw)
-}
-
-/// A second rule with the same gid and sid replaces the first when its rev is higher; the loser is reported.
-fn add(
-    rules: &mut Vec<(Rule, Place)>,
-    known: &mut HashMap<(u32, u32), usize, foldhash::fast::RandomState>,
-    report: &mut Report,
-    new: (Rule, Place),
-    sources: &[Source],
-) {
-    let key = (new.0.meta.gid, new.0.meta.sid);
-    let Some(slot) = known.get(&key).and_then(|at| rules.get_mut(*at)) else {
-        known.insert(key, rules.len());
-        rules.push(new);
-        return;
+/// Loads with pieces of the text, of `least` bytes or more, read at the same time.
+fn load_in_pieces(sources: Vec<Source>, options: &LoadOptions, least: usize) -> (RuleSet, Report) {
+    let threads = options.threads();
+    let mut report = Report::default();
+    let files = &options.addresses;
+    let countries = files.countries.as_ref();
+    let countries = countries.and_then(|source| countries::read(source, &mut report));
+    let categories = files.categories.as_ref();
+    let categories = categories.map(|source| reputation::categories(source, &mut report));
+    let known = Known {
+        categories: categories.unwrap_or_default(),
+        has_scores: !files.reputation.is_empty(),
+        has_countries: countries.is_some(),
     };
-    let loser = if new.0.meta.rev > slot.0.meta.rev { std::mem::replace(slot, new) } else { new };
-    report.reject(Rejected {
-        file: sources
-            .get(loser.1.source as usize)
-            .map(|source| source.name.clone())
-            .unwrap_or_default(),
-        line: loser.1.line,
-        column: 1,
-        sid: Some(loser.0.meta.sid),
-        error: RuleError::conflict("another rule has the same sid and the same or a higher rev"),
-    });
-}
-
-/// A file that is not read at all.
-fn too_long(source: &Source) -> Rejected {
-    let what = format!("more than {} bytes in one file: none of it is read", Source::MAX_LEN);
-    let error = RuleError::conflict(what);
-    Rejected { file: source.name.clone(), line: 1, column: 1, sid: None, error }
-}
-
-fn rejected(source: &Source, line: &parse::Line<'_>, located: Located) -> Rejected {
-    let (row, column) = parse::position(&source.text, line.start, line.number, located.offset);
-    Rejected {
-        file: source.name.clone(),
-        line: row,
-        column,
-        sid: sid_of(&line.text),
-        error: located.error,
-    }
-}
-
-/// The number after the last `sid:`, for rules that cannot be read otherwise.
-fn sid_of(text: &[u8]) -> Option<u32> {
-    let at = memchr::memmem::rfind(text, b"sid:")?;
-    let digits = text.get(at + 4..)?.trim_ascii_start();
-    let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
-    str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+    let (mut taken, mut checker) =
+        pieces::read(&sources, options, (&known, report), (threads, least));
+    limits::apply(&options.limits, &mut taken.rules, &mut checker, &mut taken.report);
+    let pieces::Taken { rules, places, mut report, .. } = taken;
+    report.accepted = rules.len();
+    let pool = checker.pool;
+    let scores =
+        reputation::scores(&files.reputation, &known.categories, pool.categories, &mut report);
+    let countries = countries.filter(|_| pool.countries_used).unwrap_or_default();
+    let checked = compile::Checked { rules, places, pool };
+    let mut set = compile::compile(checked, sources, options.support, threads);
+    set.addresses_known = AddressData { scores, countries };
+    (set, report)
 }
 
 fn narrow(number: usize) -> u32 {
@@ -268,3 +193,5 @@ pub(crate) fn small_database() -> Vec<u8> {
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod pieces_tests;

@@ -10,7 +10,7 @@ mod header;
 mod option;
 
 pub(crate) use content::{decode as decode_content, unquote};
-pub(crate) use file::{Line, lines, position};
+pub(crate) use file::{Line, lines, lines_in, position, rule_start};
 pub(crate) use header::RawHeader;
 pub(crate) use option::RawOption;
 

@@ -5,7 +5,25 @@ use std::sync::LazyLock;
 use hashbrown::HashSet;
 
 /// Cost of one byte (folded to lowercase): about twice the base-2 logarithm of how often it appears.
+#[inline]
 fn byte_cost(byte: u8) -> u32 {
+    COSTS[usize::from(byte)]
+}
+
+/// Asked for every byte of every pattern, several times: looked up.
+static COSTS: [u32; 256] = {
+    let mut costs = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        costs[byte as usize] = cost_of_byte(byte);
+        if byte == u8::MAX {
+            break costs;
+        }
+        byte += 1;
+    }
+};
+
+const fn cost_of_byte(byte: u8) -> u32 {
     match byte.to_ascii_lowercase() {
         0x00 => 17,
         b'e' | b' ' | b't' | b'a' => 16,
@@ -76,10 +94,40 @@ pub(crate) fn is_usual_header(at: u64, bytes: &[u8]) -> Option<bool> {
     Some(places.any(|there| there == bytes))
 }
 
-/// [`COMMON`] for looking up.
-static IS_COMMON: LazyLock<HashSet<[u8; 4], foldhash::fast::RandomState>> = LazyLock::new(|| {
-    COMMON.iter().filter_map(|run| <[u8; 4]>::try_from(run.as_bytes()).ok()).collect()
+/// Runs for looking up.
+struct Runs {
+    /// A bit for a hash of each: most runs that are asked for are not among them.
+    bits: [u64; 64],
+    runs: HashSet<[u8; 4], foldhash::fast::RandomState>,
+}
+
+impl Runs {
+    fn new(runs: impl Iterator<Item = [u8; 4]>) -> Self {
+        let mut new = Self { bits: [0; 64], runs: runs.collect() };
+        for run in &new.runs {
+            let (word, bit) = Self::place(*run);
+            new.bits[word] |= 1 << bit;
+        }
+        new
+    }
+
+    const fn place(run: [u8; 4]) -> (usize, u32) {
+        let hash = u32::from_le_bytes(run).wrapping_mul(0x9E37_79B1) >> 20;
+        ((hash / 64) as usize, hash % 64)
+    }
+
+    #[inline]
+    fn has(&self, run: [u8; 4]) -> bool {
+        let (word, bit) = Self::place(run);
+        self.bits[word] >> bit & 1 != 0 && self.runs.contains(&run)
+    }
+}
+
+static IS_COMMON: LazyLock<Runs> = LazyLock::new(|| {
+    Runs::new(COMMON.iter().filter_map(|run| <[u8; 4]>::try_from(run.as_bytes()).ok()))
 });
+
+static IS_HEADER: LazyLock<Runs> = LazyLock::new(|| Runs::new(HEADERS.iter().copied()));
 
 /// Folds the way the gram scan folds.
 pub(crate) const fn fold(gram: u32) -> u32 {
@@ -90,10 +138,10 @@ pub(crate) const fn fold(gram: u32) -> u32 {
 pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
     let lower = window.map(|b| b.to_ascii_lowercase());
     let mut cost: u32 = lower.iter().map(|b| byte_cost(*b)).sum();
-    if IS_COMMON.contains(&lower) {
+    if IS_COMMON.has(lower) {
         cost += 16;
     }
-    if HEADERS.contains(&window) {
+    if IS_HEADER.has(window) {
         cost += 45;
     }
     // The end of a name's last label but one.
@@ -101,7 +149,7 @@ pub(crate) fn gram_cost(window: [u8; 4]) -> u32 {
         cost += 12;
     }
     // Where there is one of a byte there are often many: padding, and numbers with all bits set.
-    if lower.windows(2).all(|pair| pair.first() == pair.last()) {
+    if lower == [lower[0]; 4] {
         cost += 30;
     }
     cost
@@ -120,13 +168,15 @@ fn short_cost(pattern: &[u8]) -> u32 {
 
 /// Cost of the best two windows side by side of a pattern, or of its only one; short patterns cost most.
 pub(crate) fn pattern_cost(pattern: &[u8]) -> u32 {
-    let windows = pattern.windows(4).filter_map(|window| <[u8; 4]>::try_from(window).ok());
-    let costs: Vec<u32> = windows.map(gram_cost).collect();
-    match costs.as_slice() {
-        [] => short_cost(pattern),
-        [only] => *only,
-        many => many.windows(2).filter_map(|pair| pair.iter().max().copied()).min().unwrap_or(0),
+    let mut costs = pattern.windows(4).filter_map(|window| Some(gram_cost(*window.first_chunk()?)));
+    let Some(first) = costs.next() else { return short_cost(pattern) };
+    let (mut before, mut best) = (first, None);
+    for cost in costs {
+        let both = before.max(cost);
+        best = Some(best.map_or(both, |best: u32| best.min(both)));
+        before = cost;
     }
+    best.unwrap_or(first)
 }
 
 #[cfg(test)]

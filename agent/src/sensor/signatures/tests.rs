@@ -25,7 +25,7 @@ fn case(watch_seconds: u64) -> Case {
         watch_seconds,
         ..RulesConfig::default()
     };
-    let (rules, report) = read(&config, &Names::default()).unwrap();
+    let (rules, report) = read(&config, &Names::default(), None).unwrap();
     let signatures = Arc::new(Signatures::new(Some(Arc::new(rules)), refused(&report)));
     let (queue, items) = crossbeam_channel::bounded(16);
     let shutdown = Shutdown::new();

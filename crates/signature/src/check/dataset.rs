@@ -257,6 +257,10 @@ impl Builder<'_, '_> {
     /// Number of the set of that name, read at first sight.
     fn set(&mut self, keyword: &str, name: &str, options: &Options<'_>) -> Result<u32, RuleError> {
         let bad = |why: &str| RuleError::value(keyword, name.as_bytes(), why);
+        if self.checker.apart {
+            self.checker.put_off = true;
+            return Err(bad("the set is not known yet"));
+        }
         let known = self.checker.pool.datasets.iter().position(|set| *set.name == *name);
         if let Some((at, set)) =
             known.and_then(|at| Some((at, self.checker.pool.datasets.get(at)?)))

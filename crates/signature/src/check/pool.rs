@@ -1,19 +1,24 @@
 //! What all rules of a set share: pattern bytes, addresses, ports, expressions, names of bits.
 
-use hashbrown::HashMap;
+use std::hash::{BuildHasher as _, Hash};
+
+use hashbrown::{HashMap, HashTable};
 
 use crate::check::{address::AddressSet, pcre::Expression, ranges::Ranges, rule::Pattern};
 
 /// Gives equal values equal numbers.
 #[derive(Debug)]
 pub(crate) struct Interner<T> {
-    numbers: HashMap<T, u32, foldhash::fast::RandomState>,
+    /// Numbers by the hash of their value.
+    numbers: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
     values: Vec<T>,
 }
 
 impl<T> Default for Interner<T> {
     fn default() -> Self {
-        Self { numbers: HashMap::default(), values: Vec::new() }
+        let hasher = foldhash::fast::RandomState::default();
+        Self { numbers: HashTable::new(), hasher, values: Vec::new() }
     }
 }
 
@@ -28,9 +33,12 @@ pub struct Names {
     pub(crate) flow_ints: Vec<Box<str>>,
 }
 
-impl<T: Clone + std::hash::Hash + Eq> Interner<T> {
+impl<T: Hash + Eq> Interner<T> {
     /// With values that have their numbers already.
-    fn with(values: &[T]) -> Self {
+    fn with(values: &[T]) -> Self
+    where
+        T: Clone,
+    {
         let mut interner = Self::default();
         for value in values {
             interner.number(value.clone());
@@ -39,13 +47,23 @@ impl<T: Clone + std::hash::Hash + Eq> Interner<T> {
     }
 
     pub(crate) fn number(&mut self, value: T) -> u32 {
-        if let Some(number) = self.numbers.get(&value) {
+        let Self { numbers, hasher, values } = self;
+        let hash = hasher.hash_one(&value);
+        let is_it = |number: &u32| values.get(*number as usize) == Some(&value);
+        if let Some(number) = numbers.find(hash, is_it) {
             return *number;
         }
-        let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(value.clone());
-        self.numbers.insert(value, number);
+        let number = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        numbers.insert_unique(hash, number, |number| {
+            values.get(*number as usize).map_or(0, |value| hasher.hash_one(value))
+        });
+        values.push(value);
         number
+    }
+
+    /// How many values have a number.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// The value of a number.
@@ -77,7 +95,11 @@ pub(crate) struct Pool {
     /// Of the names it began with.
     pub(crate) lineage: u64,
     bytes: Vec<u8>,
-    patterns: HashMap<Box<[u8]>, Pattern, foldhash::fast::RandomState>,
+    /// Patterns by the hash of their bytes.
+    patterns: HashTable<Pattern>,
+    pattern_hasher: foldhash::fast::RandomState,
+    /// All patterns, in the order in which they were first seen.
+    pub(super) pattern_order: Vec<Pattern>,
     pub(crate) addresses: Interner<AddressSet>,
     pub(crate) ports: Interner<Ranges<u16>>,
     pub(crate) expressions: Interner<Expression>,
@@ -108,15 +130,18 @@ impl Pool {
 
     /// Keeps the bytes of a pattern once.
     pub(crate) fn pattern(&mut self, bytes: &[u8]) -> Pattern {
-        if let Some(pattern) = self.patterns.get(bytes) {
+        let Self { bytes: pool, patterns, pattern_hasher: hasher, .. } = self;
+        let hash = hasher.hash_one(bytes);
+        if let Some(pattern) = patterns.find(hash, |known| bytes_of(pool, *known) == bytes) {
             return *pattern;
         }
         let pattern = Pattern {
-            start: u32::try_from(self.bytes.len()).unwrap_or(u32::MAX),
+            start: u32::try_from(pool.len()).unwrap_or(u32::MAX),
             len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         };
-        self.bytes.extend_from_slice(bytes);
-        self.patterns.insert(bytes.into(), pattern);
+        pool.extend_from_slice(bytes);
+        patterns.insert_unique(hash, pattern, |known| hasher.hash_one(bytes_of(pool, *known)));
+        self.pattern_order.push(pattern);
         pattern
     }
 
@@ -127,7 +152,8 @@ impl Pool {
 
     /// All bytes, once every rule is checked.
     pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
-        self.patterns = HashMap::default();
+        self.patterns = HashTable::new();
+        self.pattern_order = Vec::new();
         std::mem::take(&mut self.bytes)
     }
 }

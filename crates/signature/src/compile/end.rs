@@ -4,10 +4,10 @@ use hashbrown::HashMap;
 
 /// A pattern that must be the end of the buffer.
 #[derive(Debug, Clone)]
-pub(super) struct End {
+pub(super) struct End<'p> {
     /// Number in the matcher.
     pub(super) pattern: u32,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: &'p [u8],
     /// Begins with a dot that may also be the one before the buffer (`dotprefix`).
     pub(super) dotted: bool,
 }
@@ -31,7 +31,7 @@ const fn roll(hash: u64, byte: u8) -> u64 {
 }
 
 impl EndSet {
-    pub(super) fn new(patterns: &[End]) -> Self {
+    pub(super) fn new(patterns: &[End<'_>]) -> Self {
         if patterns.is_empty() {
             return Self::default();
         }

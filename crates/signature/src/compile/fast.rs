@@ -11,10 +11,13 @@ use crate::{
 
 /// The chosen content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chosen {
+pub(super) struct Chosen<'p> {
     /// Number of its block in the rule.
     pub(super) block: usize,
-    pub(super) bytes: Vec<u8>,
+    /// A part of the pool.
+    pub(super) bytes: &'p [u8],
+    /// Of these bytes, see [`rarity::pattern_cost`].
+    pub(super) cost: u32,
     pub(super) nocase: bool,
     pub(super) at_end: bool,
     /// The match ends within this many bytes from the beginning.
@@ -38,7 +41,7 @@ const FEW_PLACES: u64 = 4;
 const ONE_PLACE: u32 = 14;
 
 /// The content to prefilter on, if the rule has one that must be present.
-pub(super) fn choose(rule: &Rule, pool: &[u8], in_transaction: bool) -> Option<Chosen> {
+pub(super) fn choose<'p>(rule: &Rule, pool: &'p [u8], in_transaction: bool) -> Option<Chosen<'p>> {
     let parts = (pool, payload_size(rule).1);
     contents(rule, in_transaction)
         .min_by_key(|(number, block, content)| (cost(block, content, parts), *number))
@@ -47,7 +50,7 @@ pub(super) fn choose(rule: &Rule, pool: &[u8], in_transaction: bool) -> Option<C
 
 /// A content that stands within the first `head` bytes, so that the rest need not be searched; `None` when all
 /// of these are hopeless.
-pub(super) fn choose_near(rule: &Rule, pool: &[u8], head: usize) -> Option<Chosen> {
+pub(super) fn choose_near<'p>(rule: &Rule, pool: &'p [u8], head: usize) -> Option<Chosen<'p>> {
     let parts = (pool, payload_size(rule).1);
     contents(rule, false)
         .filter(|(_, _, content)| limit(content).is_some_and(|limit| limit <= head as u64))
@@ -114,7 +117,12 @@ fn anchored_at_end(block: &Block, content: &Content) -> bool {
     content.ends && !block.buffer.is_windowed() && block.buffer != Buffer::Payload
 }
 
-fn chosen(number: usize, block: &Block, content: &Content, (pool, most): (&[u8], u64)) -> Chosen {
+fn chosen<'p>(
+    number: usize,
+    block: &Block,
+    content: &Content,
+    (pool, most): (&'p [u8], u64),
+) -> Chosen<'p> {
     let whole = crate::check::pool::bytes_of(pool, content.pattern);
     let at_end = anchored_at_end(block, content);
     let (start, bytes) = match content.fast {
@@ -129,7 +137,8 @@ fn chosen(number: usize, block: &Block, content: &Content, (pool, most): (&[u8],
     let at = few_places(content, most)
         .filter(|_| block.buffer == Buffer::Payload)
         .map(|(first, last)| (first + start, last + start));
-    Chosen { block: number, bytes: bytes.to_vec(), nocase: content.nocase, at_end, limit, at }
+    let (cost, nocase) = (rarity::pattern_cost(bytes), content.nocase);
+    Chosen { block: number, bytes, cost, nocase, at_end, limit, at }
 }
 
 /// Where the content must begin, counted from the beginning, when the rule leaves it few places in a payload of at

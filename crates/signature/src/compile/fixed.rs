@@ -2,12 +2,12 @@
 //! instead of a scan.
 
 /// A pattern with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fixed {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fixed<'p> {
     /// Offset of its first byte from the beginning of the data.
     pub(super) at: u64,
     /// Lowercase when `nocase`.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: &'p [u8],
     pub(super) nocase: bool,
     /// The data is at least this long.
     pub(super) least: u64,
@@ -62,8 +62,8 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 impl FixedSet {
-    pub(super) fn new(mut patterns: Vec<Fixed>) -> Self {
-        patterns.sort_unstable_by(|a, b| (a.at, &a.bytes, a.rule).cmp(&(b.at, &b.bytes, b.rule)));
+    pub(super) fn new(mut patterns: Vec<Fixed<'_>>) -> Self {
+        patterns.sort_unstable_by(|a, b| (a.at, a.bytes, a.rule).cmp(&(b.at, b.bytes, b.rule)));
         let mut pool = Vec::new();
         let places = patterns.chunk_by(|a, b| a.at == b.at).filter_map(|group| {
             let at = u32::try_from(group.first()?.at).ok()?;
@@ -160,9 +160,13 @@ mod tests {
         ) {
             let letter = |byte: &u8| [b'a', b'A', b'@', 0][usize::from(*byte)];
             let data: Vec<u8> = data.iter().map(letter).collect();
-            let fixed: Vec<Fixed> = (0_u32..).zip(&patterns).map(|(rule, (at, bytes, nocase, least))| {
+            let texts: Vec<Vec<u8>> = patterns.iter().map(|(_, bytes, nocase, _)| {
                 let mut bytes: Vec<u8> = bytes.iter().map(letter).collect();
                 if *nocase { bytes.make_ascii_lowercase(); }
+                bytes
+            }).collect();
+            let fixed: Vec<Fixed<'_>> = (0_u32..).zip(&patterns).zip(&texts).map(|((rule, one), bytes)| {
+                let (at, _, nocase, least) = one;
                 Fixed { at: *at, bytes, nocase: *nocase, least: *least, rule }
             }).collect();
             let mut got = Vec::new();
@@ -173,7 +177,7 @@ mod tests {
                 let there = at.and_then(|at| data.get(at..at + one.bytes.len()));
                 let there = there.filter(|_| offset + data.len() as u64 >= one.least);
                 there.is_some_and(|there| if one.nocase {
-                    there.eq_ignore_ascii_case(&one.bytes)
+                    there.eq_ignore_ascii_case(one.bytes)
                 } else {
                     there == one.bytes
                 })

@@ -12,7 +12,6 @@ use crate::{
         matcher::{MatchScratch, Matcher, Wanted},
         need::Needs,
     },
-    rarity,
 };
 
 /// Ports a rule may list to get a search of its own per port.
@@ -138,21 +137,21 @@ pub(super) type AddressRanges = Vec<(u32, u32, u32)>;
 
 /// Patterns of [`Searches`] before they are built.
 #[derive(Default)]
-struct SearchBuilder {
-    fixed: Vec<Fixed>,
-    any: Vec<Wanted>,
-    head: Vec<Wanted>,
+struct SearchBuilder<'p> {
+    fixed: Vec<Fixed<'p>>,
+    any: Vec<Wanted<'p>>,
+    head: Vec<Wanted<'p>>,
     /// Of rules about data that is no longer than [`HEAD`].
-    small: Vec<Wanted>,
+    small: Vec<Wanted<'p>>,
     /// Of rules about longer data.
-    large: Vec<Wanted>,
+    large: Vec<Wanted<'p>>,
 }
 
-impl SearchBuilder {
-    fn add(&mut self, wanted: Wanted, chosen: &Chosen, (least, most): (u64, u64)) {
+impl<'p> SearchBuilder<'p> {
+    fn add(&mut self, wanted: Wanted<'p>, chosen: &Chosen<'p>, (least, most): (u64, u64)) {
         if let Some((first, last)) = chosen.at.filter(|(_, last)| *last < HEAD as u64) {
             let Wanted { bytes, nocase, rule, .. } = wanted;
-            let at = |at| Fixed { at, bytes: bytes.clone(), nocase, least, rule };
+            let at = |at| Fixed { at, bytes, nocase, least, rule };
             self.fixed.extend((first..=last).map(at));
         } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
             self.head.push(wanted);
@@ -165,38 +164,67 @@ impl SearchBuilder {
         }
     }
 
-    fn build(self) -> Searches {
+    /// Adds to `builds` what is to be built into the searches.
+    fn build<'s>(self, searches: &'s mut Searches, builds: &mut Vec<Build<'s, 'p>>) {
         let Self { fixed, mut any, head, small, large } = self;
-        let short = Matcher::new(any.iter().chain(&head).cloned().chain(small).collect());
+        let short = any.iter().chain(&head).chain(&small).copied().collect();
         any.extend(large);
-        let fixed = FixedSet::new(fixed);
-        Searches { fixed, any: Matcher::new(any), head: Matcher::new(head), short }
+        builds.push(Build::Fixed(&mut searches.fixed, fixed));
+        let Searches { any: all, head: beginning, short: small, .. } = searches;
+        for (matcher, wanted) in [(all, any), (beginning, head), (small, short)] {
+            builds.push(Build::Matcher(matcher, wanted));
+        }
     }
 }
 
+/// A search that is still empty, and the patterns it is to be built from.
+pub(super) enum Build<'s, 'p> {
+    Fixed(&'s mut FixedSet, Vec<Fixed<'p>>),
+    Matcher(&'s mut Matcher, Vec<Wanted<'p>>),
+}
+
+impl Build<'_, '_> {
+    /// How many patterns it has; building takes about as long.
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::Fixed(_, patterns) => patterns.len(),
+            Self::Matcher(_, patterns) => patterns.len(),
+        }
+    }
+
+    pub(super) fn run(self) {
+        match self {
+            Self::Fixed(set, patterns) => *set = FixedSet::new(patterns),
+            Self::Matcher(matcher, patterns) => *matcher = Matcher::new(patterns),
+        }
+    }
+}
+
+type ByPort<T> = HashMap<u16, T, foldhash::fast::RandomState>;
+
 /// Collects patterns before matchers are built.
 #[derive(Default)]
-pub(super) struct GroupBuilder {
+pub(super) struct GroupBuilder<'p> {
     short_data: bool,
-    all: SearchBuilder,
-    by_port: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
-    by_sender: HashMap<u16, SearchBuilder, foldhash::fast::RandomState>,
+    all: SearchBuilder<'p>,
+    by_port: ByPort<SearchBuilder<'p>>,
+    by_sender: ByPort<SearchBuilder<'p>>,
     always_by_port: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
     pub(super) addresses: [AddressRanges; 2],
     pub(super) always: Vec<u32>,
 }
 
-impl GroupBuilder {
+impl<'p> GroupBuilder<'p> {
     /// Most of the data will be short.
     pub(super) fn expect_short_data(&mut self) {
         self.short_data = true;
     }
 
     /// A rule by its number, with the shortest and the longest payload it can be about.
-    pub(super) fn add(&mut self, rule: (u32, (u64, u64)), chosen: &Chosen, ports: Ports<'_>) {
+    pub(super) fn add(&mut self, rule: (u32, (u64, u64)), chosen: &Chosen<'p>, ports: Ports<'_>) {
         let (id, size) = rule;
         let wanted = Wanted {
-            bytes: chosen.bytes.clone(),
+            bytes: chosen.bytes,
             nocase: chosen.nocase,
             at_end: false,
             dotted: false,
@@ -204,7 +232,7 @@ impl GroupBuilder {
         };
         let seldom = chosen.at.is_none()
             && !matches!(ports, Ports::Client(_))
-            && rarity::pattern_cost(&chosen.bytes)
+            && chosen.cost
                 <= match chosen.bytes.len() {
                     0..=3 => SELDOM_SHORT,
                     _ if self.short_data => SELDOM_IN_SHORT_DATA,
@@ -217,7 +245,7 @@ impl GroupBuilder {
         match listed(ports).filter(|_| !seldom) {
             Some(list) => {
                 for port in list {
-                    by_port.entry(port).or_default().add(wanted.clone(), chosen, size);
+                    by_port.entry(port).or_default().add(wanted, chosen, size);
                 }
             }
             None => self.all.add(wanted, chosen, size),
@@ -232,19 +260,19 @@ impl GroupBuilder {
         true
     }
 
-    pub(super) fn build(self) -> PortGroups {
-        let built = |searches: HashMap<u16, SearchBuilder, _>| {
-            searches.into_iter().map(|(port, searches)| (port, searches.build())).collect()
-        };
-        PortGroups {
-            all: self.all.build(),
-            by_port: built(self.by_port),
-            by_sender: built(self.by_sender),
-            addresses: self.addresses.map(AddressIndex::new),
-            addresses_need: 0,
-            always_by_port: self.always_by_port,
-            always_by_port_need: 0,
-            always: self.always,
+    /// Adds to `builds` what is to be built into the groups.
+    pub(super) fn build<'s>(self, groups: &'s mut PortGroups, builds: &mut Vec<Build<'s, 'p>>) {
+        groups.addresses = self.addresses.map(AddressIndex::new);
+        groups.always_by_port = self.always_by_port;
+        groups.always = self.always;
+        self.all.build(&mut groups.all, builds);
+        for (searches, mut builders) in
+            [(&mut groups.by_port, self.by_port), (&mut groups.by_sender, self.by_sender)]
+        {
+            searches.extend(builders.keys().map(|port| (*port, Searches::default())));
+            searches.iter_mut().for_each(|(port, searches)| {
+                builders.remove(port).unwrap_or_default().build(searches, builds);
+            });
         }
     }
 }

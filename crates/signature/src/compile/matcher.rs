@@ -19,10 +19,10 @@ use crate::compile::{
 const MOST_EXTRA: usize = 8_192;
 
 /// A fast pattern on its way into a matcher.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Wanted {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted<'p> {
     /// Lowercase when `nocase`.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: &'p [u8],
     pub(crate) nocase: bool,
     /// Must stand at the end of the buffer.
     pub(crate) at_end: bool,
@@ -31,10 +31,10 @@ pub(crate) struct Wanted {
     pub(crate) rule: u32,
 }
 
-impl Wanted {
+impl<'p> Wanted<'p> {
     /// What makes it the same pattern as another.
-    fn key(&self) -> (&[u8], bool, bool, bool) {
-        (&self.bytes, self.nocase, self.at_end, self.dotted)
+    const fn key(&self) -> (&'p [u8], bool, bool, bool) {
+        (self.bytes, self.nocase, self.at_end, self.dotted)
     }
 }
 
@@ -80,10 +80,11 @@ pub(crate) struct Matcher {
 
 impl Matcher {
     /// Builds; equal patterns are searched once.
-    pub(crate) fn new(mut wanted: Vec<Wanted>) -> Self {
+    pub(crate) fn new(mut wanted: Vec<Wanted<'_>>) -> Self {
         wanted.sort_unstable_by(|a, b| (a.key(), a.rule).cmp(&(b.key(), b.rule)));
         let mut matcher = Self::default();
-        let (mut inside, mut ends): (Vec<u32>, Vec<End>) = (Vec::new(), Vec::new());
+        let (mut inside, mut ends): (Vec<(u32, Wanted<'_>)>, Vec<End<'_>>) =
+            (Vec::new(), Vec::new());
         for group in wanted.chunk_by(|a, b| a.key() == b.key()) {
             let Some(first) = group.first() else { continue };
             let number = index(matcher.patterns.len());
@@ -97,37 +98,28 @@ impl Matcher {
                 nocase: first.nocase,
                 at_end: first.at_end,
             });
-            matcher.bytes.extend_from_slice(&first.bytes);
+            matcher.bytes.extend_from_slice(first.bytes);
             if first.at_end {
-                let (bytes, dotted) = (first.bytes.clone(), first.dotted);
-                ends.push(End { pattern: number, bytes, dotted });
+                ends.push(End { pattern: number, bytes: first.bytes, dotted: first.dotted });
             } else {
-                inside.push(number);
+                inside.push((number, *first));
             }
         }
-        let with_bytes = |numbers: &[u32], keep: &dyn Fn(usize) -> bool| -> Vec<(u32, Vec<u8>)> {
-            numbers
-                .iter()
-                .map(|number| (*number, matcher.pattern(*number).to_vec()))
-                .filter(|(_, bytes)| keep(bytes.len()))
-                .collect()
-        };
         // With few patterns of three and four bytes, half of the windows are enough.
         let extra = |offsets: Offsets| -> usize {
-            let short = with_bytes(&inside, &|len| len < 5).into_iter();
-            short.map(|(_, bytes)| windows_of(bytes.len(), offsets)).sum()
+            let lengths = inside.iter().map(|(_, wanted)| wanted.bytes.len());
+            lengths.filter(|len| *len < 5).map(|len| windows_of(len, offsets)).sum()
         };
         let (least, offsets) = match (extra(Offsets::Even), extra(Offsets::All)) {
             (even, _) if even <= MOST_EXTRA => (3, Offsets::Even),
             (_, all) if all <= MOST_EXTRA => (3, Offsets::All),
             _ => (4, Offsets::All),
         };
-        let long = with_bytes(&inside, &|len| len >= least);
-        let short: Vec<_> = with_bytes(&inside, &|len| len < least)
-            .into_iter()
-            .map(|(number, bytes)| (number, bytes, matcher.patterns[number as usize].nocase))
-            .collect();
-        let long: Vec<_> = long.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+        let (long, short): (Vec<_>, Vec<_>) =
+            inside.iter().partition(|(_, wanted)| wanted.bytes.len() >= least);
+        let long: Vec<_> = long.iter().map(|(number, wanted)| (*number, wanted.bytes)).collect();
+        let short: Vec<_> =
+            short.iter().map(|(number, wanted)| (*number, wanted.bytes, wanted.nocase)).collect();
         matcher.grams = GramSet::new(&long, offsets);
         matcher.short = ShortSet::new(&short);
         matcher.ends = EndSet::new(&ends);

@@ -40,6 +40,22 @@ pub(super) fn key(rule: &Rule) -> (Action, u8, u8, u8, u8) {
     )
 }
 
+/// Puts rules, and what stands beside them, in their order; those with the same key stay as they are.
+pub(super) fn sort<T>(rules: &mut [Rule], beside: &mut [T]) {
+    let mut order: Vec<(_, usize)> = rules.iter().map(key).zip(0..).collect();
+    order.sort_unstable();
+    // Rules are large: each is moved to its place at once, after what was moved out of the way from there.
+    for at in 0..order.len() {
+        let mut from = order[at].1;
+        while from < at {
+            from = order[from].1;
+        }
+        order[at].1 = from;
+        rules.swap(at, from);
+        beside.swap(at, from);
+    }
+}
+
 /// Puts what is soon told before what takes a search, in rules on transactions: all of it must hold, so that the
 /// order means nothing unless one part keeps something for another.
 pub(super) fn cheap_first(rule: &mut Rule, pool: &[u8]) {

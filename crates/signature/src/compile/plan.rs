@@ -11,9 +11,10 @@ use crate::{
     },
     compile::{
         fast::{self, Chosen},
-        group::{GroupBuilder, HEAD, PortGroups, Ports},
+        group::{Build, GroupBuilder, HEAD, PortGroups, Ports},
         matcher::{Matcher, Wanted},
     },
+    parallel,
 };
 
 /// One buffer of a transaction, with its transforms.
@@ -111,27 +112,42 @@ fn is_packet_test(test: &Test) -> bool {
     )
 }
 
+/// What planning wants to know of a rule by itself.
+pub(super) struct Look<'p> {
+    kind: Kind,
+    chosen: Option<Chosen<'p>>,
+    /// Of rules on packets and streams: what the packets of streams are searched for, when that is something else.
+    near: Option<Chosen<'p>>,
+}
+
+impl<'p> Look<'p> {
+    pub(super) fn new(rule: &Rule, pool: &'p [u8]) -> Self {
+        let kind = kind(rule);
+        // What streams bring is long, and there the rule is looked for as a whole already.
+        let near = (kind.packet && kind.stream).then(|| fast::choose_near(rule, pool, HEAD));
+        Self { kind, chosen: fast::choose(rule, pool, kind.transaction), near: near.flatten() }
+    }
+}
+
 /// What planning reads.
 pub(super) struct Planner<'a> {
     pub(super) rules: &'a [Rule],
-    pub(super) pool: &'a [u8],
     pub(super) ports: &'a [Ranges<u16>],
     pub(super) addresses: &'a [crate::check::AddressSet],
     pub(super) support: Support,
 }
 
 impl Planner<'_> {
-    pub(super) fn plan(&self) -> Plan {
-        let mut packet: [[GroupBuilder; 2]; 3] = Default::default();
-        let mut stream: [GroupBuilder; 2] = Default::default();
+    /// Plans rules of which each was looked at; searches are built on so many threads.
+    pub(super) fn plan<'p>(&self, looks: impl Iterator<Item = Look<'p>>, threads: usize) -> Plan {
+        let mut packet: [[GroupBuilder<'p>; 2]; 3] = Default::default();
+        let mut stream: [GroupBuilder<'p>; 2] = Default::default();
         let mut plan = Plan::default();
         plan.tx.resize_with(64, Default::default);
         packet[1].iter_mut().for_each(GroupBuilder::expect_short_data);
         let mut addresses = GroupBuilder::default();
         let mut hooks = HookBuilder::default();
-        for (id, rule) in (0_u32..).zip(self.rules) {
-            let kind = kind(rule);
-            let chosen = fast::choose(rule, self.pool, kind.transaction);
+        for ((id, rule), Look { kind, chosen, near }) in (0_u32..).zip(self.rules).zip(looks) {
             if kind.transaction {
                 hooks.add(id, rule, chosen.as_ref(), self.support);
                 continue;
@@ -141,8 +157,6 @@ impl Planner<'_> {
                 self.without_pattern(id, rule, (&mut addresses, ports));
             }
             if kind.packet {
-                // What streams bring is long, and there the rule is looked for as a whole already.
-                let near = kind.stream.then(|| fast::choose_near(rule, self.pool, HEAD)).flatten();
                 for (group, builders) in packet.iter_mut().enumerate() {
                     let near = near.as_ref().filter(|_| group == 0);
                     if carries(rule, group) {
@@ -161,10 +175,15 @@ impl Planner<'_> {
                 }
             }
         }
-        plan.packet = packet.map(|both| both.map(GroupBuilder::build));
-        plan.stream = stream.map(GroupBuilder::build);
-        plan.addresses = addresses.build();
-        hooks.build(&mut plan);
+        let mut builds = Vec::new();
+        let Plan { packet: packets, stream: streams, addresses: others, tx } = &mut plan;
+        let groups = packets.iter_mut().flatten().chain(streams).chain([others]);
+        let builders = packet.into_iter().flatten().chain(stream).chain([addresses]);
+        groups.zip(builders).for_each(|(groups, builder)| builder.build(groups, &mut builds));
+        hooks.build(tx, &mut builds);
+        // Those that take longest first, so that all threads are done at about the same time.
+        builds.sort_by_key(|build| std::cmp::Reverse(build.len()));
+        parallel::map(threads, builds, Build::run);
         plan
     }
 
@@ -174,12 +193,12 @@ impl Planner<'_> {
     }
 
     /// Puts a rule on packets under the directions it is about.
-    fn add_to_packets(
+    fn add_to_packets<'p>(
         &self,
         id: u32,
         rule: &Rule,
-        chosen: Option<&Chosen>,
-        builders: &mut [GroupBuilder; 2],
+        chosen: Option<&Chosen<'p>>,
+        builders: &mut [GroupBuilder<'p>; 2],
     ) {
         let directions = [Direction::ToServer, Direction::ToClient];
         for (direction, builder) in directions.into_iter().zip(builders) {
@@ -216,12 +235,12 @@ impl Planner<'_> {
         Ports::Receiver(self.port_set(side))
     }
 
-    fn add(
+    fn add<'p>(
         &self,
         id: u32,
         rule: &Rule,
-        chosen: Option<&Chosen>,
-        place: (&mut GroupBuilder, Ports<'_>),
+        chosen: Option<&Chosen<'p>>,
+        place: (&mut GroupBuilder<'p>, Ports<'_>),
     ) {
         let (builder, ports) = place;
         match chosen {
@@ -232,7 +251,7 @@ impl Planner<'_> {
 
     /// Puts a rule without a pattern under the shorter of its two address lists, or when both are long under
     /// its ports.
-    fn without_pattern(&self, id: u32, rule: &Rule, place: (&mut GroupBuilder, Ports<'_>)) {
+    fn without_pattern(&self, id: u32, rule: &Rule, place: (&mut GroupBuilder<'_>, Ports<'_>)) {
         let (builder, ports) = place;
         let set = |number: u32| self.addresses.get(number as usize);
         let size = |number: u32| -> Option<u64> {
@@ -292,13 +311,13 @@ type HookKey = (u8, usize, Buffer, Vec<Transform>);
 
 /// Patterns per (protocol, direction, buffer, transforms).
 #[derive(Default)]
-struct HookBuilder {
-    hooks: HashMap<HookKey, (Vec<Wanted>, Vec<u32>), foldhash::fast::RandomState>,
+struct HookBuilder<'p> {
+    hooks: HashMap<HookKey, (Vec<Wanted<'p>>, Vec<u32>), foldhash::fast::RandomState>,
     loose: Vec<(u8, usize, u32)>,
 }
 
-impl HookBuilder {
-    fn add(&mut self, id: u32, rule: &Rule, chosen: Option<&Chosen>, support: Support) {
+impl<'p> HookBuilder<'p> {
+    fn add(&mut self, id: u32, rule: &Rule, chosen: Option<&Chosen<'p>>, support: Support) {
         let protocols = rule.tx_protocols();
         for proto in (0..64_u8).filter_map(AppProto::from_number) {
             if !protocols.contains(proto) || !support.parsed.contains(proto) {
@@ -316,7 +335,7 @@ impl HookBuilder {
         &mut self,
         id: u32,
         rule: &Rule,
-        chosen: Option<&Chosen>,
+        chosen: Option<&Chosen<'p>>,
         place: (AppProto, Direction),
     ) {
         let (proto, direction) = place;
@@ -342,7 +361,7 @@ impl HookBuilder {
         let (wanted, always) = self.hooks.entry(key).or_default();
         match chosen {
             Some(chosen) => wanted.push(Wanted {
-                bytes: chosen.bytes.clone(),
+                bytes: chosen.bytes,
                 nocase: chosen.nocase,
                 at_end: chosen.at_end,
                 dotted,
@@ -352,22 +371,30 @@ impl HookBuilder {
         }
     }
 
-    fn build(self, plan: &mut Plan) {
+    /// Adds to `builds` what is to be built into the hooks.
+    fn build<'s>(self, tx: &'s mut [[TxPlan; 2]], builds: &mut Vec<Build<'s, 'p>>) {
+        for (proto, direction, id) in self.loose {
+            if let Some(plan) =
+                tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction))
+            {
+                plan.loose.push(id);
+            }
+        }
         let mut hooks: Vec<_> = self.hooks.into_iter().collect();
         hooks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        for ((proto, direction, buffer, transforms), (wanted, always)) in hooks {
-            if let Some(tx) =
-                plan.tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction))
+        let mut wanted = Vec::with_capacity(hooks.len());
+        for ((proto, direction, buffer, transforms), (patterns, always)) in hooks {
+            if let Some(plan) =
+                tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction))
             {
-                tx.hooks.push(Hook { buffer, transforms, matcher: Matcher::new(wanted), always });
+                plan.hooks.push(Hook { buffer, transforms, matcher: Matcher::default(), always });
+                wanted.push(patterns);
             }
         }
-        for (proto, direction, id) in self.loose {
-            if let Some(tx) =
-                plan.tx.get_mut(usize::from(proto)).and_then(|both| both.get_mut(direction))
-            {
-                tx.loose.push(id);
-            }
-        }
+        // Hooks are in the order of their keys, which begin with the place in the plan.
+        let hooks = tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks);
+        builds.extend(
+            hooks.zip(wanted).map(|(hook, wanted)| Build::Matcher(&mut hook.matcher, wanted)),
+        );
     }
 }

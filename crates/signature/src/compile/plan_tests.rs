@@ -15,7 +15,7 @@ fn pattern(rule: &str) -> String {
     fast::choose(rule, &set.pool, kind.transaction).map_or_else(
         || "-".to_owned(),
         |chosen| {
-            let shown = String::from_utf8_lossy(&chosen.bytes).into_owned();
+            let shown = String::from_utf8_lossy(chosen.bytes).into_owned();
             let limit = chosen.limit.map_or_else(String::new, |limit| format!("<{limit}"));
             format!("{shown}{}{limit}", if chosen.at_end { "$" } else { "" })
         },

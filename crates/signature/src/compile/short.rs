@@ -31,13 +31,13 @@ const FOLD: u8 = 0x20;
 
 impl ShortSet {
     /// From (pattern number, bytes, both cases).
-    pub(super) fn new(patterns: &[(u32, Vec<u8>, bool)]) -> Self {
+    pub(super) fn new(patterns: &[(u32, &[u8], bool)]) -> Self {
         let mut set = Self::default();
         let mut runs = Vec::new();
         for (pattern, bytes, nocase) in patterns {
             let mut run: Run = [None; 2];
-            run.iter_mut().zip(bytes).for_each(|(to, byte)| *to = Some((*byte, *nocase)));
-            match bytes.as_slice() {
+            run.iter_mut().zip(*bytes).for_each(|(to, byte)| *to = Some((*byte, *nocase)));
+            match bytes {
                 [only] => set.one.push((only | FOLD, *pattern)),
                 [first, second, third @ ..] if third.len() < 2 => {
                     let pair = u16::from_le_bytes([first | FOLD, second | FOLD]);

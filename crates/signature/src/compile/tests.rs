@@ -8,11 +8,12 @@ use super::{
 };
 use crate::{LoadOptions, RuleSet, Source, rarity};
 
-fn wanted(patterns: &[(&[u8], bool, bool)]) -> Vec<Wanted> {
+/// Lowercase ones stay for as long as the test runs.
+fn wanted<'p>(patterns: &[(&'p [u8], bool, bool)]) -> Vec<Wanted<'p>> {
     (0_u32..)
         .zip(patterns)
         .map(|(rule, (bytes, nocase, at_end))| Wanted {
-            bytes: if *nocase { bytes.to_ascii_lowercase() } else { bytes.to_vec() },
+            bytes: if *nocase { bytes.to_ascii_lowercase().leak() } else { bytes },
             nocase: *nocase,
             at_end: *at_end,
             dotted: false,
@@ -28,9 +29,9 @@ fn found(matcher: &Matcher, data: &[u8], scratch: &mut MatchScratch) -> Vec<u32>
     out
 }
 
-fn plain(patterns: &[Wanted], data: &[u8]) -> Vec<u32> {
-    let same = |there: &[u8], one: &Wanted| {
-        if one.nocase { there.eq_ignore_ascii_case(&one.bytes) } else { there == one.bytes }
+fn plain(patterns: &[Wanted<'_>], data: &[u8]) -> Vec<u32> {
+    let same = |there: &[u8], one: &Wanted<'_>| {
+        if one.nocase { there.eq_ignore_ascii_case(one.bytes) } else { there == one.bytes }
     };
     patterns
         .iter()

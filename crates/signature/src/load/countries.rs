@@ -43,7 +43,7 @@ impl Country {
 /// Reads a database; one that cannot be used is reported.
 pub(super) fn read(source: &Source, report: &mut Report) -> Option<ByAddress<Country>> {
     if source.text.len() > Source::MAX_LEN {
-        report.reject(super::too_long(source));
+        report.reject(super::pieces::too_long(source));
         return None;
     }
     match countries(&source.text) {

@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use super::{Place, Rejected, Report, Source, narrow};
+use super::{Rejected, Report, Source, narrow};
 use crate::{
     Action,
     check::{
@@ -36,13 +36,13 @@ enum Limit {
 /// Reads the files and changes the rules.
 pub(super) fn apply(
     sources: &[Source],
-    rules: &mut [(Rule, Place)],
+    rules: &mut [Rule],
     checker: &mut Checker<'_>,
     report: &mut Report,
 ) {
     let mut by_id: HashMap<(u32, u32), Vec<usize>, foldhash::fast::RandomState> =
         HashMap::default();
-    for (at, (rule, _)) in rules.iter().enumerate() {
+    for (at, rule) in rules.iter().enumerate() {
         by_id.entry((rule.meta.gid, rule.meta.sid)).or_default().push(at);
     }
     for source in sources {
@@ -65,12 +65,7 @@ pub(super) fn apply(
 }
 
 /// Puts a limit on the rules it names. A rule's own threshold stands before that of the file.
-fn change(
-    rules: &mut [(Rule, Place)],
-    whom: Whom,
-    named: &[usize],
-    limit: &Limit,
-) -> Result<(), RuleError> {
+fn change(rules: &mut [Rule], whom: Whom, named: &[usize], limit: &Limit) -> Result<(), RuleError> {
     let one = |rule: &mut Rule, all: bool| match limit {
         Limit::Suppress(suppress) => {
             let most = if all { MAX_SUPPRESS[0] } else { MAX_SUPPRESS[1] };
@@ -100,12 +95,12 @@ fn change(
         }
         return named
             .iter()
-            .try_for_each(|at| rules.get_mut(*at).map_or(Ok(()), |(rule, _)| one(rule, false)));
+            .try_for_each(|at| rules.get_mut(*at).map_or(Ok(()), |rule| one(rule, false)));
     }
     rules
         .iter_mut()
-        .filter(|(rule, _)| whom.gid == 0 || rule.meta.gid == whom.gid)
-        .try_for_each(|(rule, _)| one(rule, true))
+        .filter(|rule| whom.gid == 0 || rule.meta.gid == whom.gid)
+        .try_for_each(|rule| one(rule, true))
 }
 
 fn read(text: &[u8], checker: &mut Checker<'_>) -> Result<(Whom, Limit), RuleError> {

@@ -262,7 +262,7 @@ fn each_line(
     mut read: impl FnMut(&Line<'_>) -> Result<(), Bad>,
 ) {
     if source.text.len() > Source::MAX_LEN {
-        report.reject(super::too_long(source));
+        report.reject(super::pieces::too_long(source));
         return;
     }
     // A mark of the encoding that some editors write is no part of the first line.

@@ -1,6 +1,6 @@
 //! Rule files to logical lines: comments, disabled rules, line continuations.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 /// One rule's text within its file.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +15,19 @@ pub(crate) struct Line<'a> {
 
 /// Iterates over the enabled rules of a file; blank lines, comments and disabled rules are skipped.
 pub(crate) fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    lines_in(file, 0..file.len(), 0)
+}
+
+/// The same of the part of a file that begins where [`rule_start`] says, behind as many lines.
+pub(crate) fn lines_in(
+    file: &[u8],
+    part: Range<usize>,
+    mut number: u32,
+) -> impl Iterator<Item = Line<'_>> {
+    let file = file.get(..part.end).unwrap_or(file);
     // A mark of the encoding that some editors write is no part of the first rule.
-    let mut at = if file.starts_with(b"\xef\xbb\xbf") { 3_usize } else { 0 };
-    let mut number = 0_u32;
+    let marked = part.start == 0 && file.starts_with(b"\xef\xbb\xbf");
+    let mut at = if marked { 3_usize } else { part.start };
     std::iter::from_fn(move || {
         loop {
             if at >= file.len() {
@@ -50,6 +60,22 @@ pub(crate) fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
             return Some(Line { text, start, number: first });
         }
     })
+}
+
+/// The first place behind `from` where a file can be cut: the beginning of a line that continues no other, or its end.
+pub(crate) fn rule_start(file: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(end) = memchr::memchr(b'\n', file.get(at..).unwrap_or_default()) {
+        let end = at.saturating_add(end);
+        let before = file.get(..end).unwrap_or_default();
+        let begin = memchr::memrchr(b'\n', before).map_or(0, |at| at.saturating_add(1));
+        let line = before.get(begin..).unwrap_or_default();
+        at = end.saturating_add(1);
+        if line.trim_ascii_end().last() != Some(&b'\\') {
+            return at;
+        }
+    }
+    file.len()
 }
 
 /// Replaces each backslash at a line end, and the line end, by blanks.
