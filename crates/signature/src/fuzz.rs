@@ -178,23 +178,19 @@ mod tests {
 
     #[test]
     fn files_about_addresses_cut_and_damaged_at_every_byte() {
-        let databases = [crate::load::small_database()];
-        let texts = REPUTATION.iter().map(|text| text.as_bytes().to_vec());
-        let both: [(fn(&[u8]), Vec<Vec<u8>>); 2] =
-            [(fuzz_reputation, texts.collect()), (fuzz_countries, databases.to_vec())];
-        for (fuzz, files) in both {
-            for file in files {
-                fuzz(&file);
-                for at in 0..file.len() {
-                    fuzz(&file[..at]);
-                    for byte in [0, 1, b',', 0x20, 0xff, file[at] ^ 1, file[at] ^ 0x80] {
-                        let mut damaged = file.clone();
-                        damaged[at] = byte;
-                        fuzz(&damaged);
-                    }
+        let damage = |fuzz: fn(&[u8]), file: &[u8]| {
+            fuzz(file);
+            for at in 0..file.len() {
+                fuzz(&file[..at]);
+                for byte in [0, 1, b',', 0x20, 0xff, file[at] ^ 1, file[at] ^ 0x80] {
+                    let mut damaged = file.to_vec();
+                    damaged[at] = byte;
+                    fuzz(&damaged);
                 }
             }
-        }
+        };
+        REPUTATION.iter().for_each(|text| damage(fuzz_reputation, text.as_bytes()));
+        damage(fuzz_countries, &crate::load::small_database());
     }
 
     /// Pieces that cost most when there are many of them.
