@@ -103,8 +103,10 @@ impl Files {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
             folders => folders.map_err(failed(&self.folder))?,
         };
-        for folder in folders.flatten().filter(|entry| entry.file_name() != "tmp") {
-            for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+        let is_one = |entry: &fs::DirEntry| entry.file_name() != "tmp" && entry.path().is_dir();
+        for folder in folders.flatten().filter(is_one) {
+            let path = folder.path();
+            for entry in fs::read_dir(&path).map_err(failed(&path))?.flatten() {
                 let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
                 // One that was removed meanwhile is none.
                 let Ok(about) = entry.metadata() else { continue };
@@ -208,7 +210,13 @@ impl Files {
             if bytes <= tenths_of_quota(8) && files <= tenths_of_files(8) {
                 break;
             }
-            fs::remove_file(&kept.path).map_err(failed(&kept.path))?;
+            match fs::remove_file(&kept.path) {
+                // Somebody else has removed it: there is room.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(&kept.path)(error));
+                }
+                _ => {}
+            }
             bytes = bytes.saturating_sub(kept.size);
             files = files.saturating_sub(1);
             removed = removed.saturating_add(1);

@@ -199,7 +199,8 @@ pub(super) fn is_evaluated(name: &str) -> bool {
 /// The error for a keyword that nothing evaluates.
 pub(super) fn unknown(name: &str) -> RuleError {
     let lower = name.to_ascii_lowercase();
-    let hint = nearest(&lower);
+    let keywords = KNOWN.iter().copied().chain(Buffer::all().skip(1).map(Buffer::name));
+    let hint = nearest(&lower, keywords);
     let close = hint.is_some_and(|(_, distance)| distance <= 2);
     let listed = NOT_EVALUATED.iter().any(|word| {
         *word == lower || (word.ends_with(['.', '_']) && lower.starts_with(word) && !close)
@@ -218,24 +219,16 @@ pub(super) fn unknown(name: &str) -> RuleError {
 
 /// The word with the fewest edits, when they are few.
 pub(super) fn closest<'w>(name: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    if name.len() > 40 {
-        return None;
-    }
-    let near = words
-        .map(|word| (word, edits(name.as_bytes(), word.as_bytes())))
-        .min_by_key(|(_, distance)| *distance)?;
-    (near.1 <= 2 && near.1 < name.len().div_ceil(2)).then_some(near.0)
+    let (word, distance) = nearest(name, words)?;
+    (distance <= 2 && distance < name.len().div_ceil(2)).then_some(word)
 }
 
-/// The known keyword with the fewest edits, and how many.
-fn nearest(name: &str) -> Option<(&'static str, usize)> {
+/// The word with the fewest edits, and how many.
+fn nearest<'w>(name: &str, words: impl Iterator<Item = &'w str>) -> Option<(&'w str, usize)> {
     if name.len() > 40 {
         return None;
     }
-    KNOWN
-        .iter()
-        .copied()
-        .chain(Buffer::all().skip(1).map(Buffer::name))
+    words
         .map(|word| (word, edits(name.as_bytes(), word.as_bytes())))
         .min_by_key(|(_, distance)| *distance)
 }
