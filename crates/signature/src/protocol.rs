@@ -129,6 +129,33 @@ impl AppProto {
         }
     }
 
+    /// Whether flows of UDP can be of this protocol.
+    #[must_use]
+    pub const fn is_over_udp(self) -> bool {
+        !matches!(
+            self,
+            Self::Http
+                | Self::Http1
+                | Self::Http2
+                | Self::Doh2
+                | Self::Tls
+                | Self::Smtp
+                | Self::Ftp
+                | Self::FtpData
+                | Self::Smb
+                | Self::Ssh
+                | Self::Imap
+                | Self::Pop3
+                | Self::Rfb
+                | Self::Mqtt
+                | Self::Telnet
+                | Self::Rdp
+                | Self::Modbus
+                | Self::Pgsql
+                | Self::Websocket
+        )
+    }
+
     const fn bit(self) -> u64 {
         1 << (self as u8)
     }

@@ -160,6 +160,13 @@ pub(crate) fn rarest_byte(pattern: &[u8]) -> u16 {
     (0_u16..).zip(pattern).min_by_key(|(_, byte)| byte_cost(**byte)).map_or(0, |(at, _)| at)
 }
 
+/// Place of the two bytes side by side that traffic has least; of a pattern of one byte, of that.
+pub(crate) fn rarest_pair(pattern: &[u8]) -> usize {
+    let pairs =
+        pattern.windows(2).map(|pair| pair.iter().map(|byte| byte_cost(*byte)).sum::<u32>());
+    pairs.enumerate().min_by_key(|(_, cost)| *cost).map_or(0, |(at, _)| at)
+}
+
 /// Cost of a pattern that is shorter than a window: its bytes, and something for a search of its own.
 fn short_cost(pattern: &[u8]) -> u32 {
     let missing = 4_u32.saturating_sub(u32::try_from(pattern.len()).unwrap_or(4));

@@ -296,7 +296,8 @@ impl<'a> Scan<'a> {
         let (data, ports, ends) = place;
         let matching = &mut self.scratch.matching;
         if !data.bytes.is_empty() {
-            groups.scan((data.bytes, data.offset), ports, matching, out);
+            let app = self.packet.flow.map(|flow| flow.app);
+            groups.scan((data.bytes, data.offset), (ports, app), matching, out);
         }
         without_pattern(groups, (ends, ports[0]), moment, out);
     }

@@ -44,7 +44,7 @@ pub(crate) fn naive(rules: &str) -> RuleSet {
     for groups in set.plan.packet.iter_mut().flatten().chain(&mut set.plan.stream) {
         let searches = || {
             let by_port = groups.by_port.values().chain(groups.by_sender.values());
-            std::iter::once(&groups.all).chain(by_port)
+            std::iter::once(&groups.all).chain(by_port).chain(groups.by_app.values())
         };
         let all: Vec<u32> = searches().flat_map(crate::compile::group::Searches::rules).collect();
         groups.always.extend(all);
@@ -53,6 +53,7 @@ pub(crate) fn naive(rules: &str) -> RuleSet {
         groups.all = crate::compile::group::Searches::default();
         groups.by_port.clear();
         groups.by_sender.clear();
+        groups.by_app.clear();
     }
     for hook in set.plan.tx.iter_mut().flatten().flat_map(|plan| &mut plan.hooks) {
         hook.always.extend(hook.matcher.rules().to_vec());

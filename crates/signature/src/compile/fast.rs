@@ -6,6 +6,7 @@ use crate::{
         Rule,
         rule::{Absent, Block, Cmp, Content, Fast, Item, Num, Test},
     },
+    compile::{group::HEAD, plan::Kind},
     rarity,
 };
 
@@ -29,6 +30,9 @@ pub(super) struct Chosen<'p> {
 /// Cost of what is there so often that a search for something else is cheaper, payload's own included.
 const HOPELESS: u32 = 75;
 
+/// Cost up to which so little of long data has it somewhere at the beginning that looking at all of it is dearer.
+const SOME: u32 = 85;
+
 /// Cost of what headers of DNS have somewhere.
 const OF_HEADERS: u32 = 90;
 /// What it is worth that most of them have something else in that place.
@@ -48,16 +52,35 @@ pub(super) fn choose<'p>(rule: &Rule, pool: &'p [u8], in_transaction: bool) -> O
         .map(|(number, block, content)| chosen(number, block, content, parts))
 }
 
-/// A content that stands within the first `head` bytes, so that the rest need not be searched; `None` when all
-/// of these are hopeless.
-pub(super) fn choose_near<'p>(rule: &Rule, pool: &'p [u8], head: usize) -> Option<Chosen<'p>> {
+/// What a rule is looked for by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice<'p> {
+    pub(super) best: Option<Chosen<'p>>,
+    /// Of rules on packets: what stands near the beginning, so that the rest of long data need not be searched.
+    pub(super) near: Option<Chosen<'p>>,
+    /// That is also better in data that is not long, as streams are searched for the other.
+    pub(super) near_is_better: bool,
+}
+
+impl<'p> Choice<'p> {
+    pub(super) fn new(rule: &Rule, pool: &'p [u8], kind: Kind) -> Self {
+        let best = choose(rule, pool, kind.transaction);
+        let near = kind.packet.then(|| choose_near(rule, pool)).flatten();
+        let near_is_better =
+            kind.stream && near.as_ref().is_some_and(|(cost, _)| *cost <= HOPELESS);
+        Self { best, near: near.map(|(_, near)| near), near_is_better }
+    }
+}
+
+/// The best content that stands within the first [`HEAD`] bytes, with its cost; `None` when most data has it.
+fn choose_near<'p>(rule: &Rule, pool: &'p [u8]) -> Option<(u32, Chosen<'p>)> {
     let parts = (pool, payload_size(rule).1);
     contents(rule, false)
-        .filter(|(_, _, content)| limit(content).is_some_and(|limit| limit <= head as u64))
+        .filter(|(_, _, content)| limit(content).is_some_and(|limit| limit <= HEAD as u64))
         .map(|(number, block, content)| (cost(block, content, parts), number, block, content))
-        .filter(|(cost, ..)| cost.0 <= HOPELESS)
         .min_by_key(|(cost, number, ..)| (*cost, *number))
-        .map(|(_, number, block, content)| chosen(number, block, content, parts))
+        .map(|(cost, number, block, content)| (cost.0, chosen(number, block, content, parts)))
+        .filter(|(cost, near)| *cost <= HOPELESS || near.at.is_some() || near.cost <= SOME)
 }
 
 /// Contents that can be searched for, with their blocks and these blocks' numbers.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::{
+    AppProto,
     check::ranges::Ranges,
     compile::{
         fast::Chosen,
@@ -18,7 +19,13 @@ use crate::{
 const MAX_LISTED_PORTS: usize = 16;
 
 /// Bytes from the beginning in which patterns with a small depth are searched.
-pub(crate) const HEAD: usize = 256;
+pub(crate) const HEAD: usize = 320;
+
+/// Ports with much long data: a search of their own would cost more than looks in vain at other ports.
+const BUSY_PORTS: [u16; 2] = [80, 443];
+
+/// Protocols of most long data.
+const BUSY_APPS: [AppProto; 3] = [AppProto::Http, AppProto::Http1, AppProto::Tls];
 
 /// Cost up to which a pattern is searched for on all ports, though its rule is about few: hardly ever there, it
 /// is cheaper in the search that is made anyway than in one of its own, if that of its own would be made often.
@@ -35,6 +42,8 @@ const SELDOM_SHORT: u32 = 75;
 pub(crate) struct Searches {
     /// Patterns that have one place.
     pub(crate) fixed: FixedSet,
+    /// The same of rules about data that is longer than [`HEAD`].
+    large_fixed: FixedSet,
     /// Patterns that may be anywhere.
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
@@ -50,6 +59,8 @@ pub(crate) struct PortGroups {
     pub(crate) by_port: HashMap<u16, Searches, foldhash::fast::RandomState>,
     /// The same by the port of the other side.
     pub(crate) by_sender: HashMap<u16, Searches, foldhash::fast::RandomState>,
+    /// By the protocol of rules that cannot be about the long data of others.
+    pub(crate) by_app: HashMap<AppProto, Searches, foldhash::fast::RandomState>,
     /// Rules without a pattern, under the shorter of their address lists: by source, by destination.
     pub(crate) addresses: [AddressIndex; 2],
     /// What all of these need, see [`crate::compile::need`].
@@ -71,6 +82,7 @@ impl Searches {
         match data.get(..left).filter(|head| head.len() < data.len()) {
             None => self.short.scan(data, false, scratch, out),
             Some(head) => {
+                self.large_fixed.scan(data, offset, out);
                 self.any.scan(data, false, scratch, out);
                 if !head.is_empty() {
                     self.head.scan(head, false, scratch, out);
@@ -82,7 +94,8 @@ impl Searches {
     /// Every rule in it.
     #[cfg(test)]
     pub(crate) fn rules(&self) -> Vec<u32> {
-        [self.any.rules(), self.short.rules(), &self.fixed.rules()].concat()
+        let fixed = [self.fixed.rules(), self.large_fixed.rules()].concat();
+        [self.any.rules(), self.head.rules(), self.short.rules(), &fixed].concat()
     }
 }
 
@@ -95,16 +108,23 @@ impl PortGroups {
         self.always_by_port_need = rules.fold(u64::MAX, |all, rule| all & needs.of(*rule));
     }
 
-    /// The same for the rules of any port and those of `ports`: that of `by_port`, that of `by_sender`.
+    /// The same for the rules of any port, those of `ports` (that of `by_port`, that of `by_sender`), and those of the
+    /// protocol of the flow.
     #[inline]
     pub(crate) fn scan(
         &self,
         (data, offset): (&[u8], u64),
-        ports: [Option<u16>; 2],
+        (ports, app): ([Option<u16>; 2], Option<AppProto>),
         scratch: &mut MatchScratch,
         out: &mut Vec<u32>,
     ) {
         self.all.scan(data, offset, scratch, out);
+        if data.len() > HEAD
+            && let Some(app) = app
+        {
+            let covering = self.by_app.iter().filter(|(of, _)| of.covers().contains(app));
+            covering.for_each(|(_, searches)| searches.scan(data, offset, scratch, out));
+        }
         for (searches, port) in [&self.by_port, &self.by_sender].into_iter().zip(ports) {
             let own = port.filter(|_| !searches.is_empty()).and_then(|port| searches.get(&port));
             if let Some(own) = own {
@@ -139,12 +159,15 @@ pub(super) type AddressRanges = Vec<(u32, u32, u32)>;
 #[derive(Default)]
 struct SearchBuilder<'p> {
     fixed: Vec<Fixed<'p>>,
+    large_fixed: Vec<Fixed<'p>>,
     any: Vec<Wanted<'p>>,
     head: Vec<Wanted<'p>>,
     /// Of rules about data that is no longer than [`HEAD`].
     small: Vec<Wanted<'p>>,
     /// Of rules about longer data.
     large: Vec<Wanted<'p>>,
+    /// The same at the beginning.
+    large_head: Vec<Wanted<'p>>,
 }
 
 impl<'p> SearchBuilder<'p> {
@@ -152,24 +175,30 @@ impl<'p> SearchBuilder<'p> {
         if let Some((first, last)) = chosen.at.filter(|(_, last)| *last < HEAD as u64) {
             let Wanted { bytes, nocase, rule, .. } = wanted;
             let at = |at| Fixed { at, bytes, nocase, least, rule };
-            self.fixed.extend((first..=last).map(at));
-        } else if chosen.limit.is_some_and(|limit| limit <= HEAD as u64) {
-            self.head.push(wanted);
-        } else if most <= HEAD as u64 {
-            self.small.push(wanted);
-        } else if least > HEAD as u64 {
-            self.large.push(wanted);
-        } else {
-            self.any.push(wanted);
+            let long = least > HEAD as u64;
+            let patterns = if long { &mut self.large_fixed } else { &mut self.fixed };
+            patterns.extend((first..=last).map(at));
+            return;
         }
+        let near = chosen.limit.is_some_and(|limit| limit <= HEAD as u64);
+        let patterns = match (most <= HEAD as u64, least > HEAD as u64) {
+            (true, _) => &mut self.small,
+            (_, true) if near => &mut self.large_head,
+            (_, true) => &mut self.large,
+            _ if near => &mut self.head,
+            _ => &mut self.any,
+        };
+        patterns.push(wanted);
     }
 
     /// Adds to `builds` what is to be built into the searches.
     fn build<'s>(self, searches: &'s mut Searches, builds: &mut Vec<Build<'s, 'p>>) {
-        let Self { fixed, mut any, head, small, large } = self;
+        let Self { fixed, large_fixed, mut any, mut head, small, large, large_head } = self;
         let short = any.iter().chain(&head).chain(&small).copied().collect();
         any.extend(large);
+        head.extend(large_head);
         builds.push(Build::Fixed(&mut searches.fixed, fixed));
+        builds.push(Build::Fixed(&mut searches.large_fixed, large_fixed));
         let Searches { any: all, head: beginning, short: small, .. } = searches;
         for (matcher, wanted) in [(all, any), (beginning, head), (small, short)] {
             builds.push(Build::Matcher(matcher, wanted));
@@ -202,13 +231,25 @@ impl Build<'_, '_> {
 
 type ByPort<T> = HashMap<u16, T, foldhash::fast::RandomState>;
 
+/// A rule as the groups know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Of {
+    pub(super) rule: u32,
+    /// The shortest and the longest payload it can be about.
+    pub(super) size: (u64, u64),
+    /// Protocol it is about.
+    pub(super) app: Option<AppProto>,
+}
+
 /// Collects patterns before matchers are built.
 #[derive(Default)]
 pub(super) struct GroupBuilder<'p> {
     short_data: bool,
+    whole_data: bool,
     all: SearchBuilder<'p>,
     by_port: ByPort<SearchBuilder<'p>>,
     by_sender: ByPort<SearchBuilder<'p>>,
+    by_app: HashMap<AppProto, SearchBuilder<'p>, foldhash::fast::RandomState>,
     always_by_port: HashMap<u16, Vec<u32>, foldhash::fast::RandomState>,
     pub(super) addresses: [AddressRanges; 2],
     pub(super) always: Vec<u32>,
@@ -220,35 +261,66 @@ impl<'p> GroupBuilder<'p> {
         self.short_data = true;
     }
 
-    /// A rule by its number, with the shortest and the longest payload it can be about.
-    pub(super) fn add(&mut self, rule: (u32, (u64, u64)), chosen: &Chosen<'p>, ports: Ports<'_>) {
-        let (id, size) = rule;
-        let wanted = Wanted {
-            bytes: chosen.bytes,
-            nocase: chosen.nocase,
-            at_end: false,
-            dotted: false,
-            rule: id,
-        };
-        let seldom = chosen.at.is_none()
-            && !matches!(ports, Ports::Client(_))
-            && chosen.cost
-                <= match chosen.bytes.len() {
-                    0..=3 => SELDOM_SHORT,
-                    _ if self.short_data => SELDOM_IN_SHORT_DATA,
-                    _ => SELDOM,
-                };
+    /// Data will be payloads of packets, each as a whole.
+    pub(super) fn expect_whole_data(&mut self) {
+        self.whole_data = true;
+    }
+
+    /// Adds a rule with what it is looked for by, in long data perhaps by what is near the beginning.
+    pub(super) fn add(
+        &mut self,
+        of: Of,
+        (chosen, near): (&Chosen<'p>, Option<&Chosen<'p>>),
+        ports: Ports<'_>,
+    ) {
+        // Something at a fixed place costs nothing in long data.
+        if !self.whole_data || chosen.at.is_some() || near == Some(chosen) {
+            return self.add_at_ports(of, chosen, ports);
+        }
+        let (least, most) = of.size;
+        let long = HEAD as u64 + 1;
+        if least < long {
+            self.add_at_ports(Of { size: (least, most.min(HEAD as u64)), ..of }, chosen, ports);
+        }
+        if most < long {
+            return;
+        }
+        let of = Of { size: (least.max(long), most), ..of };
+        let chosen = near.unwrap_or(chosen);
+        if let Some(app) = of.app.filter(|app| chosen.limit.is_none() && !BUSY_APPS.contains(app)) {
+            self.by_app.entry(app).or_default().add(wanted(of, chosen), chosen, of.size);
+        } else {
+            self.add_at_ports(of, chosen, ports);
+        }
+    }
+
+    fn add_at_ports(&mut self, of: Of, chosen: &Chosen<'p>, ports: Ports<'_>) {
+        let is_client = matches!(ports, Ports::Client(_));
         let (by_port, ports) = match ports {
             Ports::Receiver(ports) | Ports::Client(ports) => (&mut self.by_port, ports),
             Ports::Sender(ports) => (&mut self.by_sender, ports),
         };
-        match listed(ports).filter(|_| !seldom) {
+        let list = listed(ports);
+        let long = self.whole_data && of.size.0 > HEAD as u64;
+        let seldom = if long {
+            let mut ports = list.iter().flatten();
+            chosen.cost <= SELDOM && ports.any(|port| BUSY_PORTS.contains(port))
+        } else {
+            let most = match chosen.bytes.len() {
+                0..=3 => SELDOM_SHORT,
+                _ if self.short_data => SELDOM_IN_SHORT_DATA,
+                _ => SELDOM,
+            };
+            chosen.at.is_none() && !is_client && chosen.cost <= most
+        };
+        let wanted = wanted(of, chosen);
+        match list.filter(|_| !seldom) {
             Some(list) => {
                 for port in list {
-                    by_port.entry(port).or_default().add(wanted, chosen, size);
+                    by_port.entry(port).or_default().add(wanted, chosen, of.size);
                 }
             }
-            None => self.all.add(wanted, chosen, size),
+            None => self.all.add(wanted, chosen, of.size),
         }
     }
 
@@ -274,7 +346,18 @@ impl<'p> GroupBuilder<'p> {
                 builders.remove(port).unwrap_or_default().build(searches, builds);
             });
         }
+        let mut by_app = self.by_app;
+        groups.by_app.extend(by_app.keys().map(|app| (*app, Searches::default())));
+        groups.by_app.iter_mut().for_each(|(app, searches)| {
+            by_app.remove(app).unwrap_or_default().build(searches, builds);
+        });
     }
+}
+
+/// The pattern of a rule.
+const fn wanted<'p>(of: Of, chosen: &Chosen<'p>) -> Wanted<'p> {
+    let (at_end, dotted) = (false, false);
+    Wanted { bytes: chosen.bytes, nocase: chosen.nocase, at_end, dotted, rule: of.rule }
 }
 
 /// The ports themselves when they are few.

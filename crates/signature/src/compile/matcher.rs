@@ -1,6 +1,6 @@
 //! The prefilter of one hook: which rules' fast patterns are in these bytes.
 //!
-//! Three searches side by side: grams for long patterns, runs for short ones, and
+//! Three searches side by side: grams for long patterns, runs for short ones and where they are few, and
 //! a reversed rolling hash for patterns that must stand at the end of a whole buffer (most domain rules).
 //! Reports exactly the patterns present, so "prefiltered = naive" can be tested.
 
@@ -11,7 +11,7 @@ use aho_corasick::AhoCorasick;
 use crate::compile::{
     end::{End, EndSet},
     gram::{GramSet, windows_of},
-    short::ShortSet,
+    short::{self, ShortSet},
     simd::Offsets,
 };
 
@@ -111,6 +111,7 @@ impl Matcher {
             lengths.filter(|len| *len < 5).map(|len| windows_of(len, offsets)).sum()
         };
         let (least, offsets) = match (extra(Offsets::Even), extra(Offsets::All)) {
+            _ if inside.len() <= short::FEW => (usize::MAX, Offsets::All),
             (even, _) if even <= MOST_EXTRA => (3, Offsets::Even),
             (_, all) if all <= MOST_EXTRA => (3, Offsets::All),
             _ => (4, Offsets::All),

@@ -10,8 +10,8 @@ use crate::{
         rule::{Cmp, FlowTest, Scope, Test, Transform, Transport},
     },
     compile::{
-        fast::{self, Chosen},
-        group::{Build, GroupBuilder, HEAD, PortGroups, Ports},
+        fast::{self, Choice, Chosen},
+        group::{Build, GroupBuilder, Of, PortGroups, Ports},
         matcher::{Matcher, Wanted},
     },
     parallel,
@@ -115,17 +115,13 @@ fn is_packet_test(test: &Test) -> bool {
 /// What planning wants to know of a rule by itself.
 pub(super) struct Look<'p> {
     kind: Kind,
-    chosen: Option<Chosen<'p>>,
-    /// Of rules on packets and streams: what the packets of streams are searched for, when that is something else.
-    near: Option<Chosen<'p>>,
+    choice: Choice<'p>,
 }
 
 impl<'p> Look<'p> {
     pub(super) fn new(rule: &Rule, pool: &'p [u8]) -> Self {
         let kind = kind(rule);
-        // What streams bring is long, and there the rule is looked for as a whole already.
-        let near = (kind.packet && kind.stream).then(|| fast::choose_near(rule, pool, HEAD));
-        Self { kind, chosen: fast::choose(rule, pool, kind.transaction), near: near.flatten() }
+        Self { kind, choice: Choice::new(rule, pool, kind) }
     }
 }
 
@@ -144,12 +140,14 @@ impl Planner<'_> {
         let mut stream: [GroupBuilder<'p>; 2] = Default::default();
         let mut plan = Plan::default();
         plan.tx.resize_with(64, Default::default);
+        packet.iter_mut().flatten().for_each(GroupBuilder::expect_whole_data);
         packet[1].iter_mut().for_each(GroupBuilder::expect_short_data);
         let mut addresses = GroupBuilder::default();
         let mut hooks = HookBuilder::default();
-        for ((id, rule), Look { kind, chosen, near }) in (0_u32..).zip(self.rules).zip(looks) {
+        for ((id, rule), Look { kind, choice }) in (0_u32..).zip(self.rules).zip(looks) {
+            let chosen = choice.best.as_ref();
             if kind.transaction {
-                hooks.add(id, rule, chosen.as_ref(), self.support);
+                hooks.add(id, rule, chosen, self.support);
                 continue;
             }
             if kind.addresses {
@@ -158,9 +156,11 @@ impl Planner<'_> {
             }
             if kind.packet {
                 for (group, builders) in packet.iter_mut().enumerate() {
-                    let near = near.as_ref().filter(|_| group == 0);
                     if carries(rule, group) {
-                        self.add_to_packets(id, rule, near.or(chosen.as_ref()), builders);
+                        // What streams bring is long, and there the rule is looked for as a whole already.
+                        let near = choice.near_is_better && group == 0;
+                        let best = choice.near.as_ref().filter(|_| near).or(chosen);
+                        self.add_to_packets(id, rule, (best, choice.near.as_ref()), builders);
                     }
                 }
             }
@@ -170,7 +170,7 @@ impl Planner<'_> {
                         && let Some(builder) = stream.get_mut(direction.index())
                     {
                         let ports = self.stream_ports(rule, direction);
-                        self.add(id, rule, chosen.as_ref(), (builder, ports));
+                        self.add(id, rule, (chosen, None), (builder, ports));
                     }
                 }
             }
@@ -197,7 +197,7 @@ impl Planner<'_> {
         &self,
         id: u32,
         rule: &Rule,
-        chosen: Option<&Chosen<'p>>,
+        chosen: (Option<&Chosen<'p>>, Option<&Chosen<'p>>),
         builders: &mut [GroupBuilder<'p>; 2],
     ) {
         let directions = [Direction::ToServer, Direction::ToClient];
@@ -239,12 +239,13 @@ impl Planner<'_> {
         &self,
         id: u32,
         rule: &Rule,
-        chosen: Option<&Chosen<'p>>,
+        (chosen, near): (Option<&Chosen<'p>>, Option<&Chosen<'p>>),
         place: (&mut GroupBuilder<'p>, Ports<'_>),
     ) {
         let (builder, ports) = place;
+        let of = Of { rule: id, size: fast::payload_size(rule), app: rule.protocol.app };
         match chosen {
-            Some(chosen) => builder.add((id, fast::payload_size(rule)), chosen, ports),
+            Some(chosen) => builder.add(of, (chosen, near), ports),
             None => self.without_pattern(id, rule, (builder, ports)),
         }
     }
@@ -290,7 +291,7 @@ fn carries(rule: &Rule, group: usize) -> bool {
         Test::IpProto(Cmp::Eq(_)) => group != 2,
         _ => false,
     });
-    if other {
+    if other || (group == 1 && rule.protocol.app.is_some_and(|app| !app.is_over_udp())) {
         return false;
     }
     match rule.protocol.transport {

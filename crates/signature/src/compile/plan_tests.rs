@@ -136,6 +136,30 @@ fn groups_by_port_and_direction() {
 }
 
 #[test]
+fn long_packets_are_searched_by_what_is_near_their_beginning_and_by_protocol() {
+    let set = good(
+        "alert tcp any any -> any any (content:\"PDF-\"; depth:300; content:\"abcdefgh\"; distance:0; sid:1;)\n\
+         alert tcp any any -> any any (content:\"|16|\"; startswith; content:\"abcdefgh\"; sid:2;)\n\
+         alert dns any any -> any any (content:\"|01|\"; offset:2; content:\"abcdefgh\"; sid:3;)\n\
+         alert http any any -> any any (content:\"|01|\"; offset:2; content:\"abcdefgh\"; sid:4;)\n\
+         alert tcp-pkt any any -> any 8081 (content:\"abcdefgh\"; sid:5;)",
+    );
+    let groups = &set.plan.packet[0][0];
+    let sids = |ids: &[u32]| {
+        let mut sids: Vec<u32> = ids.iter().map(|id| set.rules[*id as usize].meta.sid).collect();
+        sids.sort_unstable();
+        sids
+    };
+    assert_eq!(sids(groups.all.any.rules()), [4]);
+    assert_eq!(sids(groups.all.head.rules()), [1]);
+    assert_eq!(sids(&groups.all.fixed.rules()), [0; 0]);
+    assert_eq!(sids(groups.by_app[&AppProto::Dns].any.rules()), [3]);
+    assert_eq!(sids(groups.by_port[&8081].any.rules()), [5]);
+    // Protocols that are never over UDP are not looked for there.
+    assert_eq!(sids(&set.plan.packet[1][0].all.rules()), [3; 1]);
+}
+
+#[test]
 fn rules_of_address_lists_are_found_by_address() {
     let mut text = String::new();
     for n in 0..200_u32 {

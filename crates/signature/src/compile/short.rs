@@ -1,18 +1,23 @@
-//! Search for patterns of one or two bytes, and of three where they are many: too short for a window.
+//! Search by a run of two bytes: for patterns that are too short for a window, and for a few of any length.
 
-use crate::compile::simd::{self, Run, Runs};
+use crate::{
+    compile::simd::{self, Run, Runs},
+    rarity,
+};
 
 /// A pattern, folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Short {
-    /// First two bytes.
+    /// Two bytes of it.
     pair: u16,
-    /// The third, if there is one.
+    /// Where in the pattern these are.
+    at: u32,
+    /// The one behind them, if there is one.
     third: Option<u8>,
     pattern: u32,
 }
 
-/// Patterns of one to three bytes.
+/// Patterns of one to three bytes, or few ones.
 #[derive(Debug, Default)]
 pub(super) struct ShortSet {
     runs: Runs,
@@ -23,6 +28,10 @@ pub(super) struct ShortSet {
     /// Patterns of one byte, folded.
     one: Vec<(u8, u32)>,
 }
+
+/// So many patterns are searched by runs whatever their length: each has a group of its own in [`Runs`], so that
+/// nothing else is found, and one pass takes half the time of one for windows.
+pub(super) const FEW: usize = 8;
 
 /// Patterns from which on a table of pairs is worth its eight kilobytes.
 const MANY: usize = 16;
@@ -35,17 +44,19 @@ impl ShortSet {
         let mut set = Self::default();
         let mut runs = Vec::new();
         for (pattern, bytes, nocase) in patterns {
-            let mut run: Run = [None; 2];
-            run.iter_mut().zip(*bytes).for_each(|(to, byte)| *to = Some((*byte, *nocase)));
-            match bytes {
-                [only] => set.one.push((only | FOLD, *pattern)),
-                [first, second, third @ ..] if third.len() < 2 => {
-                    let pair = u16::from_le_bytes([first | FOLD, second | FOLD]);
-                    let third = third.first().map(|byte| byte | FOLD);
-                    set.longer.push(Short { pair, third, pattern: *pattern });
+            let at = if patterns.len() <= FEW { rarity::rarest_pair(bytes) } else { 0 };
+            let folded = |n: usize| bytes.get(at + n).map(|byte| byte | FOLD);
+            match (folded(0), folded(1)) {
+                (Some(only), None) => set.one.push((only, *pattern)),
+                (Some(first), Some(second)) => {
+                    let (pair, third) = (u16::from_le_bytes([first, second]), folded(2));
+                    let at = u32::try_from(at).unwrap_or(u32::MAX);
+                    set.longer.push(Short { pair, at, third, pattern: *pattern });
                 }
                 _ => continue,
             }
+            let mut run: Run = [None; 2];
+            run.iter_mut().zip(&bytes[at..]).for_each(|(to, byte)| *to = Some((*byte, *nocase)));
             runs.push(run);
         }
         set.longer.sort_unstable();
@@ -78,7 +89,9 @@ impl ShortSet {
             let from = self.longer.partition_point(|short| short.pair < pair);
             let same = self.longer.iter().skip(from).take_while(|short| short.pair == pair);
             for short in same.filter(|short| short.third.is_none_or(|byte| byte == third)) {
-                hit(short.pattern, at);
+                if let Some(start) = at.checked_sub(short.at as usize) {
+                    hit(short.pattern, start);
+                }
             }
         });
     }

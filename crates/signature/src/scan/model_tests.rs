@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    AppProto, Buffer, Direction,
-    tests::{Bench, Fixed, naive, packet},
+    AppProto, Buffer, Direction, FlowView, PacketView,
+    tests::{Bench, Fixed, naive, packet, segment},
 };
 
 /// One content as the documentation describes it.
@@ -219,4 +219,41 @@ proptest! {
         prop_assume!(bench.scratch.cut_short() == (0, 0));
         prop_assert_eq!(found, alone);
     }
+
+    /// In long packets rules are looked for by other contents, ports and protocols than in short ones.
+    #[test]
+    fn long_packets_as_without_prefilter(
+        rules in proptest::collection::vec((0..HEADERS.len(), proptest::collection::vec(content(), 1..4)), 1..25),
+        (before, behind) in ("[abA]{0,12}", "[abA]{0,12}"),
+        fill in prop_oneof![Just(0_usize), 290..340_usize, Just(700)],
+        is_tcp: bool,
+        app in 0..APPS.len(),
+    ) {
+        let text: String = (1..).zip(&rules).map(|(sid, (header, items))| {
+            let items: Vec<String> = items.iter().map(Model::rule).collect();
+            format!("alert {} ({} sid:{sid};)\n", HEADERS[*header], items.join(" "))
+        }).collect();
+        let data = [before.as_bytes(), &b"c".repeat(fill), behind.as_bytes()].concat();
+        let of_flow = FlowView { established: true, app: APPS[app], ..FlowView::default() };
+        let whole = if is_tcp { segment(0x10, &data) } else { packet(&data) };
+        let whole = PacketView { flow: Some(of_flow), in_stream: is_tcp, ..whole };
+        let mut bench = Bench::new(&text);
+        let found = bench.packet(&whole);
+        prop_assume!(bench.scratch.cut_short() == (0, 0));
+        prop_assert_eq!(found, Bench::with(naive(&text)).packet(&whole), "{} on {} bytes", text, data.len());
+    }
 }
+
+/// Headers of rules that a long packet to port 80 may or may not be about.
+const HEADERS: [&str; 8] = [
+    "udp any any -> any any",
+    "tcp any any -> any any",
+    "tcp-pkt any any -> any [80,81]",
+    "tcp-pkt any 40000 -> any 8080",
+    "ip any any -> any any",
+    "dns any any -> any any",
+    "http any any -> any any",
+    "ssh any any -> any 80",
+];
+
+const APPS: [AppProto; 4] = [AppProto::Unknown, AppProto::Dns, AppProto::Http, AppProto::Ssh];
