@@ -5,7 +5,6 @@
 
 mod direct;
 mod output;
-pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +20,7 @@ use crate::sensor::detect::Detector;
 use crate::sensor::figures::Figures;
 use crate::sensor::report::Reporter;
 use crate::sensor::settings::{SettingError, Settings};
+use crate::sensor::signatures::files;
 use crate::sensor::worker::{Share, Worker};
 use crate::sensor::{compat, eve};
 use output::{RecordFile, Usage};
@@ -135,11 +135,11 @@ fn replay(args: &Args, settings: &Settings) -> anyhow::Result<bool> {
     std::fs::create_dir_all(&args.out)?;
     let mut run = Run { args, settings, rules: None, rejected: 0, skipped: 0, load_seconds: 0.0 };
     if !args.no_rules && !args.rules.is_empty() {
-        let (rules, report) = rules::load(&args.rules, &args.vars, &settings.addresses)?;
+        let (rules, report) = files::load(&args.rules, &args.vars, &settings.addresses)?;
         run.rejected = report.rejected.len().saturating_add(report.rejected_beyond);
         run.skipped = report.skipped();
         for rejected in &report.rejected {
-            complain(&RuleRejected { text: rules::describe(rejected) });
+            complain(&RuleRejected { text: files::describe(rejected) });
         }
         run.rules = Some(Arc::new(rules));
     }
@@ -190,7 +190,7 @@ fn group(run: &Run<'_>, captures: &[PathBuf], folder: &Path) -> anyhow::Result<b
         results.extend(in_parallel(workers, &group, folder)?);
     }
     if let Some(rules) = &run.rules {
-        rules::save_datasets(rules, &group.tables, folder)?;
+        output::save_datasets(rules, &group.tables, folder)?;
     }
     let mut total = Figures::default();
     let mut alerts = 0u64;

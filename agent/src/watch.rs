@@ -20,7 +20,9 @@ use serde_json::{Value, json};
 use service::{Clock, Shutdown};
 use signature::{Names, Tables};
 
-use crate::config::{CaptureMethod, InterfaceConfig, Role, RulesConfig, WorkerShare};
+use crate::config::{
+    CaptureMethod, InterfaceConfig, ReputationConfig, Role, RulesConfig, WorkerShare,
+};
 use crate::inbox::{Arrived, Inbox};
 use crate::sensor::settings::Settings;
 use crate::sensor::signatures::{self, Signatures};
@@ -75,6 +77,15 @@ pub struct Args {
     /// Signature files or folders; read again on SIGHUP.
     #[arg(long)]
     rules: Vec<PathBuf>,
+    /// Categories of reputations, for `iprep`.
+    #[arg(long)]
+    reputation_categories: Option<PathBuf>,
+    /// Scores of addresses, for `iprep`.
+    #[arg(long)]
+    reputation: Vec<PathBuf>,
+    /// MaxMind DB of countries, for `geoip`.
+    #[arg(long)]
+    geoip_database: Option<PathBuf>,
     /// File for the records, one JSON object a line; they are only counted without.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -107,11 +118,21 @@ impl Args {
         }
     }
 
+    fn config(&self) -> RulesConfig {
+        let categories = self.reputation_categories.clone();
+        RulesConfig {
+            signatures: self.rules.clone(),
+            reputation: ReputationConfig { categories, files: self.reputation.clone() },
+            geoip_database: self.geoip_database.clone(),
+            ..RulesConfig::default()
+        }
+    }
+
     fn rules(&self) -> Result<Signatures> {
         if self.rules.is_empty() {
             return Ok(Signatures::default());
         }
-        let config = RulesConfig { signatures: self.rules.clone(), ..RulesConfig::default() };
+        let config = self.config();
         let (rules, report) = signatures::read(&config, &Names::default(), None)?;
         Ok(Signatures::new(Some(Arc::new(rules)), signatures::refused(&report)))
     }
@@ -188,8 +209,7 @@ async fn watch(args: &Args) -> Result<Value> {
     };
     let workers = rings.into_iter().map(|ring| live::start(ring, shared.clone()));
     let mut workers: Vec<JoinHandle<()>> = workers.collect::<Result<_, _>>()?;
-    let config = RulesConfig { signatures: args.rules.clone(), ..RulesConfig::default() };
-    workers.push(signatures::renew_on_hangup(&signatures, config, &shared)?);
+    workers.push(signatures::renew_on_hangup(&signatures, args.config(), &shared)?);
     drop((shared, queue));
     match args.seconds {
         Some(seconds) => tokio::select! {

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use anyhow::Context as _;
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::Value;
+use signature::RuleSet;
 
 use super::direct::{ALIGNMENT, DirectFile};
 use crate::sensor::eve::fields::Line;
@@ -149,4 +151,27 @@ fn user_seconds() -> f64 {
 pub(super) fn peak_rss_bytes() -> u64 {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
     usage.max_rss().unsigned_abs().saturating_mul(1024)
+}
+
+/// Writes the data sets that rules want kept, under the names they give, into the folder of the run. Names that lead
+/// elsewhere are refused.
+///
+/// # Errors
+/// When a file cannot be written or may not be.
+pub(super) fn save_datasets(
+    rules: &RuleSet,
+    tables: &signature::Tables,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    for (name, content) in rules.datasets_to_save(tables) {
+        let plain = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
+        anyhow::ensure!(plain, "data set file {name} is outside of the output folder");
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, content)
+            .with_context(|| format!("cannot write data set {}", path.display()))?;
+    }
+    Ok(())
 }

@@ -4,8 +4,8 @@ use clap::Parser as _;
 use etherparse::PacketBuilder;
 use serde_json::Value;
 
-use super::rules::AddressPaths;
 use super::*;
+use crate::sensor::signatures::files::{self, AddressPaths};
 
 #[derive(Debug, clap::Parser)]
 struct Command {
@@ -303,7 +303,7 @@ fn a_rule_folder_without_rules_is_an_error() {
     let folder = case.folder.path().join("empty");
     std::fs::create_dir_all(folder.join("deep")).unwrap();
     std::fs::write(folder.join("deep/a.rules.gz"), b"").unwrap();
-    let error = rules::load(std::slice::from_ref(&folder), &[], &AddressPaths::default())
+    let error = files::load(std::slice::from_ref(&folder), &[], &AddressPaths::default())
         .unwrap_err()
         .to_string();
     assert_eq!(error, format!("no *.rules file in {} or below", folder.display()));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use net::Protocol;
 
-use crate::replay::rules::AddressPaths;
+use super::signatures::files::AddressPaths;
 
 /// What records of mails hold beyond the necessary.
 #[derive(Clone, Debug, Default)]

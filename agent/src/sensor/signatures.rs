@@ -5,6 +5,8 @@
 //! ones in force, and says so. The old set is freed by this thread once the last worker has left it,
 //! and only then a newer one is made: there are never more than two.
 
+pub(crate) mod files;
+
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -23,8 +25,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::RulesConfig;
 use crate::logs::Item;
-use crate::replay::rules::{self, AddressPaths};
 use crate::sensor::live::Shared;
+use files::AddressPaths;
 
 /// Longest time between two looks at whether to stop.
 const LOOK: Duration = Duration::from_millis(200);
@@ -214,7 +216,7 @@ impl Renewal {
                 drop(self.signatures.replace(Arc::new(rules), refused));
                 tracing::info!(why, loaded, refused, took, "newer signatures are in force");
                 let named: Vec<String> =
-                    report.rejected.iter().take(MAX_NAMED).map(rules::describe).collect();
+                    report.rejected.iter().take(MAX_NAMED).map(files::describe).collect();
                 self.tell("newer signatures are in force", took, &named);
                 self.release(old);
             }
@@ -282,9 +284,9 @@ pub(crate) fn read(
     let vars: Vec<_> = config.vars.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     let addresses = AddressPaths::of(config);
     let (rules, report) =
-        rules::load_after(&config.signatures, &vars, &addresses, (names, threads))?;
+        files::load_after(&config.signatures, &vars, &addresses, (names, threads))?;
     for rejected in &report.rejected {
-        tracing::error!(rule = rules::describe(rejected), "signature refused");
+        tracing::error!(rule = files::describe(rejected), "signature refused");
     }
     Ok((rules, report))
 }

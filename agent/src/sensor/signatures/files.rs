@@ -1,8 +1,8 @@
-//! Rule files of a replay.
+//! Rule files and what they name, read for a replay or for live capture.
 
 use std::io::Read as _;
 use std::num::NonZero;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use net::Protocol;
@@ -157,29 +157,6 @@ fn source(path: &Path) -> anyhow::Result<Source> {
         })
         .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Source { name: path.display().to_string(), text })
-}
-
-/// Writes the data sets that rules want kept, under the names they give, into the folder of the run. Names that lead
-/// elsewhere are refused.
-///
-/// # Errors
-/// When a file cannot be written or may not be.
-pub(crate) fn save_datasets(
-    rules: &RuleSet,
-    tables: &signature::Tables,
-    folder: &Path,
-) -> anyhow::Result<()> {
-    for (name, content) in rules.datasets_to_save(tables) {
-        let plain = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
-        anyhow::ensure!(plain, "data set file {name} is outside of the output folder");
-        let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        std::fs::write(&path, content)
-            .with_context(|| format!("cannot write data set {}", path.display()))?;
-    }
-    Ok(())
 }
 
 /// A rejected rule in one line.
