@@ -31,7 +31,7 @@ pub(super) struct Chosen<'p> {
 const HOPELESS: u32 = 75;
 
 /// Cost up to which so little of long data has it somewhere at the beginning that looking at all of it is dearer.
-const SOME: u32 = 85;
+const RARE_ENOUGH: u32 = 85;
 
 /// Cost of what headers of DNS have somewhere.
 const OF_HEADERS: u32 = 90;
@@ -80,7 +80,7 @@ fn choose_near<'p>(rule: &Rule, pool: &'p [u8]) -> Option<(u32, Chosen<'p>)> {
         .map(|(number, block, content)| (cost(block, content, parts), number, block, content))
         .min_by_key(|(cost, number, ..)| (*cost, *number))
         .map(|(cost, number, block, content)| (cost.0, chosen(number, block, content, parts)))
-        .filter(|(cost, near)| *cost <= HOPELESS || near.at.is_some() || near.cost <= SOME)
+        .filter(|(cost, near)| *cost <= HOPELESS || near.at.is_some() || near.cost <= RARE_ENOUGH)
 }
 
 /// Contents that can be searched for, with their blocks and these blocks' numbers.

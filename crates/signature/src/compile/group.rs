@@ -43,7 +43,7 @@ pub(crate) struct Searches {
     /// Patterns that have one place.
     pub(crate) fixed: FixedSet,
     /// The same of rules about data that is longer than [`HEAD`].
-    large_fixed: FixedSet,
+    pub(crate) large_fixed: FixedSet,
     /// Patterns that may be anywhere.
     pub(crate) any: Matcher,
     /// Patterns that can only be within the first [`HEAD`] bytes.
@@ -233,7 +233,7 @@ type ByPort<T> = HashMap<u16, T, foldhash::fast::RandomState>;
 
 /// A rule as the groups know it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Of {
+pub(super) struct RuleFacts {
     pub(super) rule: u32,
     /// The shortest and the longest payload it can be about.
     pub(super) size: (u64, u64),
@@ -269,40 +269,46 @@ impl<'p> GroupBuilder<'p> {
     /// Adds a rule with what it is looked for by, in long data perhaps by what is near the beginning.
     pub(super) fn add(
         &mut self,
-        of: Of,
+        facts: RuleFacts,
         (chosen, near): (&Chosen<'p>, Option<&Chosen<'p>>),
         ports: Ports<'_>,
     ) {
         // Something at a fixed place costs nothing in long data.
         if !self.whole_data || chosen.at.is_some() || near == Some(chosen) {
-            return self.add_at_ports(of, chosen, ports);
+            return self.add_at_ports(facts, chosen, ports);
         }
-        let (least, most) = of.size;
+        let (least, most) = facts.size;
         let long = HEAD as u64 + 1;
         if least < long {
-            self.add_at_ports(Of { size: (least, most.min(HEAD as u64)), ..of }, chosen, ports);
+            self.add_at_ports(
+                RuleFacts { size: (least, most.min(HEAD as u64)), ..facts },
+                chosen,
+                ports,
+            );
         }
         if most < long {
             return;
         }
-        let of = Of { size: (least.max(long), most), ..of };
+        let facts = RuleFacts { size: (least.max(long), most), ..facts };
         let chosen = near.unwrap_or(chosen);
-        if let Some(app) = of.app.filter(|app| chosen.limit.is_none() && !BUSY_APPS.contains(app)) {
-            self.by_app.entry(app).or_default().add(wanted(of, chosen), chosen, of.size);
+        if let Some(app) =
+            facts.app.filter(|app| chosen.limit.is_none() && !BUSY_APPS.contains(app))
+        {
+            self.by_app.entry(app).or_default().add(wanted(facts, chosen), chosen, facts.size);
         } else {
-            self.add_at_ports(of, chosen, ports);
+            self.add_at_ports(facts, chosen, ports);
         }
     }
 
-    fn add_at_ports(&mut self, of: Of, chosen: &Chosen<'p>, ports: Ports<'_>) {
+    fn add_at_ports(&mut self, facts: RuleFacts, chosen: &Chosen<'p>, ports: Ports<'_>) {
         let is_client = matches!(ports, Ports::Client(_));
         let (by_port, ports) = match ports {
             Ports::Receiver(ports) | Ports::Client(ports) => (&mut self.by_port, ports),
             Ports::Sender(ports) => (&mut self.by_sender, ports),
         };
         let list = listed(ports);
-        let long = self.whole_data && of.size.0 > HEAD as u64;
-        let seldom = if long {
+        let long = self.whole_data && facts.size.0 > HEAD as u64;
+        let for_all_ports = if long {
             let mut ports = list.iter().flatten();
             chosen.cost <= SELDOM && ports.any(|port| BUSY_PORTS.contains(port))
         } else {
@@ -313,14 +319,14 @@ impl<'p> GroupBuilder<'p> {
             };
             chosen.at.is_none() && !is_client && chosen.cost <= most
         };
-        let wanted = wanted(of, chosen);
-        match list.filter(|_| !seldom) {
+        let wanted = wanted(facts, chosen);
+        match list.filter(|_| !for_all_ports) {
             Some(list) => {
                 for port in list {
-                    by_port.entry(port).or_default().add(wanted, chosen, of.size);
+                    by_port.entry(port).or_default().add(wanted, chosen, facts.size);
                 }
             }
-            None => self.all.add(wanted, chosen, of.size),
+            None => self.all.add(wanted, chosen, facts.size),
         }
     }
 
@@ -338,26 +344,28 @@ impl<'p> GroupBuilder<'p> {
         groups.always_by_port = self.always_by_port;
         groups.always = self.always;
         self.all.build(&mut groups.all, builds);
-        for (searches, mut builders) in
-            [(&mut groups.by_port, self.by_port), (&mut groups.by_sender, self.by_sender)]
-        {
-            searches.extend(builders.keys().map(|port| (*port, Searches::default())));
-            searches.iter_mut().for_each(|(port, searches)| {
-                builders.remove(port).unwrap_or_default().build(searches, builds);
-            });
-        }
-        let mut by_app = self.by_app;
-        groups.by_app.extend(by_app.keys().map(|app| (*app, Searches::default())));
-        groups.by_app.iter_mut().for_each(|(app, searches)| {
-            by_app.remove(app).unwrap_or_default().build(searches, builds);
-        });
+        build_each(&mut groups.by_port, self.by_port, builds);
+        build_each(&mut groups.by_sender, self.by_sender, builds);
+        build_each(&mut groups.by_app, self.by_app, builds);
+    }
+}
+
+/// Adds to `builds` what is to be built into the searches of each key.
+fn build_each<'s, 'p, K: Copy + Eq + std::hash::Hash>(
+    searches: &'s mut HashMap<K, Searches, foldhash::fast::RandomState>,
+    mut builders: HashMap<K, SearchBuilder<'p>, foldhash::fast::RandomState>,
+    builds: &mut Vec<Build<'s, 'p>>,
+) {
+    searches.extend(builders.keys().map(|key| (*key, Searches::default())));
+    for (key, searches) in searches {
+        builders.remove(key).unwrap_or_default().build(searches, builds);
     }
 }
 
 /// The pattern of a rule.
-const fn wanted<'p>(of: Of, chosen: &Chosen<'p>) -> Wanted<'p> {
+const fn wanted<'p>(facts: RuleFacts, chosen: &Chosen<'p>) -> Wanted<'p> {
     let (at_end, dotted) = (false, false);
-    Wanted { bytes: chosen.bytes, nocase: chosen.nocase, at_end, dotted, rule: of.rule }
+    Wanted { bytes: chosen.bytes, nocase: chosen.nocase, at_end, dotted, rule: facts.rule }
 }
 
 /// The ports themselves when they are few.

@@ -11,7 +11,7 @@ use crate::{
     },
     compile::{
         fast::{self, Choice, Chosen},
-        group::{Build, GroupBuilder, Of, PortGroups, Ports},
+        group::{Build, GroupBuilder, PortGroups, Ports, RuleFacts},
         matcher::{Matcher, Wanted},
     },
     parallel,
@@ -243,9 +243,10 @@ impl Planner<'_> {
         place: (&mut GroupBuilder<'p>, Ports<'_>),
     ) {
         let (builder, ports) = place;
-        let of = Of { rule: id, size: fast::payload_size(rule), app: rule.protocol.app };
+        let size = fast::payload_size(rule);
+        let facts = RuleFacts { rule: id, size, app: rule.protocol.app };
         match chosen {
-            Some(chosen) => builder.add(of, (chosen, near), ports),
+            Some(chosen) => builder.add(facts, (chosen, near), ports),
             None => self.without_pattern(id, rule, (builder, ports)),
         }
     }
