@@ -48,7 +48,7 @@ pub(crate) fn bench(what: &What) -> Result<()> {
 }
 
 /// Writes the generated capture.
-fn capture(packets: usize, path: &Path) -> Result<()> {
+pub(crate) fn capture(packets: usize, path: &Path) -> Result<()> {
     let file = std::fs::File::create(path);
     let file = file.with_context(|| format!("cannot write {}", path.display()))?;
     Ok(traffic::write(packets, std::io::BufWriter::new(file))?)
@@ -64,16 +64,16 @@ fn agent(given: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// A folder of this process for what a run needs; gone when dropped.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("pikett-bench-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -87,7 +87,12 @@ impl Drop for Folder {
 }
 
 /// The agent's replay of a capture; no rules when there are none.
-fn replay_command(agent: &Path, rules: Option<&Path>, out: &Path, capture: &Path) -> Command {
+pub(crate) fn replay_command(
+    agent: &Path,
+    rules: Option<&Path>,
+    out: &Path,
+    capture: &Path,
+) -> Command {
     let mut command = Command::new(agent);
     command.args(["replay", "--workers", "1", "--checksums", "no", "--out"]).arg(out);
     match rules {
@@ -99,13 +104,13 @@ fn replay_command(agent: &Path, rules: Option<&Path>, out: &Path, capture: &Path
 }
 
 /// Figures of a replay by its own words.
-fn stats(out: &Path) -> Result<Value> {
+pub(crate) fn stats(out: &Path) -> Result<Value> {
     let path = out.join("stats.json");
     let text = std::fs::read(&path).with_context(|| format!("no {}", path.display()))?;
     Ok(serde_json::from_slice(&text)?)
 }
 
-fn number(value: &Value, pointer: &str) -> Result<u64> {
+pub(crate) fn number(value: &Value, pointer: &str) -> Result<u64> {
     match value.pointer(pointer).and_then(Value::as_u64) {
         Some(number) => Ok(number),
         None => bail!("no {pointer} in {value}"),

@@ -6,6 +6,7 @@
 
 mod bench;
 mod console;
+mod profile;
 mod run;
 mod setup;
 mod steps;
@@ -37,6 +38,8 @@ enum Command {
     /// What the sensor costs, and whether it keeps up.
     #[command(subcommand)]
     Bench(bench::What),
+    /// Count what the packet path does, for the compiler; after changes that cost speed.
+    Profile(profile::Options),
     /// Build the console into dashboards/dist.
     Console,
     /// Install what is missing on this machine.
@@ -50,6 +53,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Check => steps::check(),
         Command::Tidy => tidy::tidy(),
         Command::Bench(what) => bench::bench(&what),
+        Command::Profile(options) => profile::profile(&options),
         Command::Console => setup::ensure().and_then(|()| console::build()),
         Command::Setup => setup::ensure(),
     }
