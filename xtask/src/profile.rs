@@ -138,4 +138,12 @@ mod tests {
             assert!(wrapped(plain, true).is_empty(), "{plain:?}");
         }
     }
+
+    #[test]
+    fn the_environment_reaches_the_compiler_whole() {
+        let mut command = Command::new(root().join("xtask/profile/rustc"));
+        let said = command.args(["printenv", "CARGO_BIN_EXE_pikett-agent"]);
+        let said = said.env("CARGO_BIN_EXE_pikett-agent", "here").output().expect("bash");
+        assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "here");
+    }
 }
