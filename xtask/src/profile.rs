@@ -140,6 +140,17 @@ mod tests {
     }
 
     #[test]
+    fn they_have_one_name_whatever_is_built_with_them() {
+        let mut command = Command::new(root().join("xtask/profile/rustc"));
+        command.args(["echo", "--crate-name", "net", "-C", "metadata=1f", "-C", "opt-level=3"]);
+        let said = String::from_utf8(command.output().expect("bash").stdout).expect("text");
+        assert!(
+            said.contains("-C metadata=pikett-net ") && !said.contains("metadata=1f"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn the_environment_reaches_the_compiler_whole() {
         let mut command = Command::new(root().join("xtask/profile/rustc"));
         let said = command.args(["printenv", "CARGO_BIN_EXE_pikett-agent"]);
