@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use crate::bench::{Folder, capture, number, replay_command, stats};
 use crate::setup;
-use crate::steps::{now, root, seconds};
+use crate::steps::{done, now, root, seconds};
 
 /// Packets of the generated capture: enough that loading rules is a small part of what is counted.
 const PACKETS: usize = 400_000;
@@ -54,15 +54,6 @@ fn joiner() -> Result<PathBuf> {
     bail!(
         "no llvm-profdata of LLVM {version}; install it and start again:\n  rustup component add llvm-tools\n  or Debian, Ubuntu: apt-get install llvm-{version}"
     )
-}
-
-/// Starts a command in the root and fails when it fails.
-fn done(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.current_dir(root()).status();
-    let status = status.with_context(|| format!("cannot start {name}"))?;
-    ensure!(status.success(), "{name} failed ({status})");
-    Ok(())
 }
 
 /// Counts and keeps them.
@@ -115,7 +106,7 @@ mod tests {
         if counting {
             command.env("PIKETT_PROFILE", "count");
         }
-        let said = command.output().expect("sh");
+        let said = command.output().expect("bash");
         assert!(said.status.success());
         let text = String::from_utf8(said.stdout).expect("text");
         text.split_whitespace().skip(arguments.len()).map(str::to_owned).collect()

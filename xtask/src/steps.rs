@@ -17,12 +17,15 @@ pub(crate) fn root() -> PathBuf {
 /// Runs a command in the root and fails when it fails.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<()> {
     println!("\n$ {program} {}", arguments.join(" "));
-    let status = Command::new(program)
-        .args(arguments)
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("cannot start {program}"))?;
-    if status.success() { Ok(()) } else { bail!("{program} {} failed", arguments.join(" ")) }
+    done(Command::new(program).args(arguments))
+}
+
+/// Starts a command in the root and fails when it fails.
+pub(crate) fn done(command: &mut Command) -> Result<()> {
+    let status = command.current_dir(root()).status();
+    let name = command.get_program().to_string_lossy();
+    let status = status.with_context(|| format!("cannot start {name}"))?;
+    if status.success() { Ok(()) } else { bail!("{name} failed ({status})") }
 }
 
 /// Everything a change must pass.
