@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, never, select};
 
-use crate::logs::Item;
 use crate::sensor::records::Records;
+use logs::source::Item;
 
 /// The ends of the queues from which the outbox takes.
 #[derive(Debug)]

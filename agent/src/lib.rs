@@ -4,15 +4,11 @@
 pub mod config;
 pub mod detect;
 pub mod filestore;
-#[cfg(any(test, feature = "fuzzing"))]
-pub mod fuzz;
 pub mod identity;
 pub mod inbox;
 mod keys;
-pub mod logs;
 pub mod memory;
 pub mod outbox;
-pub mod parse;
 pub mod privileges;
 pub mod replay;
 pub mod report;

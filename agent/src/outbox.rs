@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use service::{Clock, Shutdown};
 
 use crate::inbox::{Arrived, Inbox};
-use crate::logs::Positions;
 use crate::memory::Memory;
+use logs::source::Positions;
 
 /// Events after which a batch is spooled; it may have those of one parcel of records more.
 const BATCH: usize = 512;
@@ -347,11 +347,11 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::{Item, Position};
     use crate::memory::MemoryKey;
     use crate::sensor::records;
     use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
     use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
+    use logs::source::{Item, Position};
 
     struct Evil;
 

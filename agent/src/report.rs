@@ -11,11 +11,11 @@ use service::{Clock, Shutdown};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::logs::Item;
+use crate::outbox;
 use crate::run::EventQueue;
 use crate::sensor::live;
 use crate::sensor::signatures::Signatures;
-use crate::{logs, outbox};
+use logs::source::{self, Item};
 
 /// Seconds between two reports.
 const EVERY: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ pub struct Reporter {
     /// Spool.
     pub spool: Arc<SharedSpool>,
     /// Counters of the log inputs.
-    pub logs: Arc<logs::Counters>,
+    pub logs: Arc<source::Counters>,
     /// Counters of the outbox.
     pub outbox: Arc<outbox::Counters>,
     /// State of the link.

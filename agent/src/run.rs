@@ -22,8 +22,6 @@ use crate::config::Config;
 use crate::filestore::Files;
 use crate::identity::Identity;
 use crate::inbox::Inbox;
-use crate::logs::tail::{Note, Sink, Tailer};
-use crate::logs::{self, Intake, Item, Position, Positions, journald, syslog};
 use crate::memory::Memory;
 use crate::outbox::{Checkpoint, Detector, Outbox};
 use crate::report::Reporter;
@@ -31,6 +29,8 @@ use crate::sensor::settings::Settings;
 use crate::sensor::signatures::{self, Signatures};
 use crate::sensor::{live, playback, records};
 use crate::{detect, outbox, privileges, report};
+use logs::source::tail::{Note, Sink, Tailer};
+use logs::source::{self, Intake, Item, Position, Positions, journald, syslog};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
@@ -139,7 +139,7 @@ impl Daemon<'_> {
 
         let (queue, items) = crossbeam_channel::bounded(QUEUE);
         let (records, parcels) = records::queue();
-        let log_counters = Arc::new(logs::Counters::default());
+        let log_counters = Arc::new(source::Counters::default());
         let outbox_counters = Arc::new(outbox::Counters::default());
         let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
         let memory = Memory::new(self.config.data.clone(), self.identity.memory_key.clone());

@@ -4,7 +4,7 @@ use super::*;
 use event::{AgentId, Detection, Kind};
 
 fn event(message: &str) -> Event {
-    let parser = crate::parse::Parser::new(crate::config::Format::Auto, crate::parse::Zone::utc());
+    let parser = logs::parse::Parser::new(logs::config::Format::Auto, logs::parse::Zone::utc());
     parser.event(message.as_bytes(), Timestamp::from_seconds(1_795_359_845)).0
 }
 

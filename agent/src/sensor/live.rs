@@ -26,7 +26,7 @@ use super::settings::Settings;
 use super::signatures::Signatures;
 use super::worker::{Share, Source, Worker};
 use crate::config::{CaptureMethod, InterfaceConfig, WorkerShare};
-use crate::logs::Item;
+use logs::source::Item;
 
 /// Packets taken from a ring before counters are published and the clock is looked at.
 const PIECE: usize = 1024;

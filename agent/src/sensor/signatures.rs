@@ -24,9 +24,9 @@ use signature::{Names, Report, RuleSet};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::RulesConfig;
-use crate::logs::Item;
 use crate::sensor::live::Shared;
 use files::AddressPaths;
+use logs::source::Item;
 
 /// Longest time between two looks at whether to stop.
 const LOOK: Duration = Duration::from_millis(200);

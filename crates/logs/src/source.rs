@@ -90,7 +90,8 @@ impl Counters {
         self.oversized.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn count_truncated(&self) {
+    /// Counts a file that was truncated while being read.
+    pub fn count_truncated(&self) {
         self.truncated.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -15,7 +15,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::{Position, Positions};
-use crate::config::{FileConfig, Format};
+use crate::config::FileConfig;
 use crate::parse::{Parser, Zone};
 
 mod glob;
@@ -328,17 +328,5 @@ impl Followed {
             head_length: self.head_length,
         };
         sink.record(event, (Arc::clone(&self.key), position), parsed)
-    }
-}
-
-impl Default for FileConfig {
-    fn default() -> Self {
-        Self {
-            paths: Vec::new(),
-            format: Format::Auto,
-            starts_with: None,
-            from_start: true,
-            time_zone: None,
-        }
     }
 }

@@ -150,7 +150,7 @@ fn text_of(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Counters;
+    use crate::source::Counters;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

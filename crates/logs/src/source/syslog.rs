@@ -212,7 +212,7 @@ pub(crate) fn frames(pieces: &[&[u8]]) -> Vec<(Vec<u8>, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Counters;
+    use crate::source::Counters;
     use crossbeam_channel::Receiver;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpStream;

@@ -4,8 +4,8 @@
 use event::{Event, Kind, Timestamp};
 
 use crate::config::Format;
-use crate::logs::syslog::frames;
 use crate::parse::{MAX_FIELD, Parser, Zone};
+use crate::source::syslog::frames;
 
 /// 2026-11-22T15:04:05Z, the time of reading.
 const NOW: i64 = 1_795_359_845;

@@ -1,4 +1,0 @@
-//! Syslog streams in both framings, whole and cut.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| pikett_agent::fuzz::fuzz_frames(data));
