@@ -191,19 +191,29 @@ impl Run<'_> {
 
     fn run(&self, pcap: &Path) -> Result<Outcome> {
         let wire = Wire::new()?;
-        let mut agent = self.start(&wire)?;
-        let send_seconds = self.send(&wire, pcap, agent.id())?;
-        settle(agent.id())?;
+        let mut agent = Watching(self.start(&wire)?);
+        let send_seconds = self.send(&wire, pcap, agent.0.id())?;
+        settle(agent.0.id())?;
         // To the agent by its number: `ip netns exec` became it.
-        signal(agent.id(), Signal::SIGTERM)?;
+        signal(agent.0.id(), Signal::SIGTERM)?;
         let mut text = String::new();
-        agent.stdout.take().context("no output")?.read_to_string(&mut text)?;
-        ensure!(agent.wait()?.success(), "the agent failed: {text}");
+        agent.0.stdout.take().context("no output")?.read_to_string(&mut text)?;
+        ensure!(agent.0.wait()?.success(), "the agent failed: {text}");
         let sent = wire.counter(&wire.sender, "out0", "tx_packets")?;
         let lost = wire.counter(&wire.sender, "out0", "tx_dropped")?;
         let summary = serde_json::from_str(&text).with_context(|| text.clone())?;
         let joined = wire.joined()?;
         Ok(Outcome { sent: sent + lost, lost, joined, summary, send_seconds })
+    }
+}
+
+/// An agent that does not outlive its run, however that ends.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // It is gone already when all went well.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
     }
 }
 
@@ -254,6 +264,9 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     }
     let (agent, folder) = (agent(options.agent.as_deref())?, Folder::new()?);
     let mut captures = options.capture.clone();
+    if let Some(missing) = captures.iter().find(|capture| !capture.is_file()) {
+        bail!("no capture at {}", missing.display());
+    }
     if captures.is_empty() {
         let made = folder.at("made.pcap");
         capture(PACKETS, &made)?;
