@@ -77,8 +77,8 @@ pub fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-/// The token of an `Authorization` header: Bearer, `ApiKey` (base64 of `id:token`), or Basic with
-/// the token as password.
+/// The token of an `Authorization` header: Bearer, Splunk, `ApiKey` (base64 of `id:token`), or
+/// Basic with the token as password.
 fn token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
@@ -87,7 +87,7 @@ fn token(headers: &HeaderMap) -> Option<String> {
         text.split_once(':').map(|(_, token)| token.to_owned())
     };
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => Some(rest.trim().to_owned()),
+        "bearer" | "splunk" => Some(rest.trim().to_owned()),
         "basic" => paired(),
         "apikey" => paired().or_else(|| Some(rest.trim().to_owned())),
         _ => None,

@@ -7,27 +7,22 @@
 //! same content changes nothing (200). Events never change: other content under the same `_id` is
 //! a further event.
 
-use std::io::Read;
-
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use event::{AgentId, Event, Kind, Object, Timestamp};
-use flate2::read::MultiGzDecoder;
+use event::{AgentId, Event, Object, Timestamp};
 use serde_json::{Value, json};
 
 use super::access::Caller;
-use super::{App, Failure};
+use super::{App, Failure, body, foreign};
 use crate::auth::token::Scope;
 
 pub(super) mod ids;
 
 use ids::{Known, Named, Undo, Window};
 
-/// Largest request, packed or not, bytes.
-const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Most documents in one request.
 const MAX_DOCUMENTS: usize = 100_000;
 /// Version that clients are told; they refuse servers of another major version.
@@ -85,20 +80,14 @@ async fn take(
     request: Request,
 ) -> Result<Response, Failure> {
     let begun = app.clock.monotonic();
-    let sender = AgentId::new(caller.name()).map_err(|error| Failure::internal(&error))?;
+    let sender = foreign::sender(caller)?;
     let name = sender.to_string();
     let media = request.headers().get(header::ACCEPT).cloned();
-    let gzip = request
-        .headers()
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
-    let body = to_bytes(request.into_body(), MAX_BODY)
-        .await
-        .map_err(|_| Failure::new(api::ErrorCode::TooLarge, "request is larger than 64 MiB"))?;
+    let packing = body::Packing::of(request.headers())?;
+    let bytes = body::read(request).await?;
     let now = app.now();
     let parsed = tokio::task::spawn_blocking(move || {
-        let body = if gzip { unpack(&body)? } else { body };
-        parse(&body, (&name, index.as_deref()), now)
+        parse(&packing.unpack(bytes)?, (&name, index.as_deref()), now)
     });
     let (items, events) = parsed.await.map_err(|error| Failure::internal(&error))??;
     // A client that goes away must not leave a request half done.
@@ -162,19 +151,6 @@ fn sift(window: &mut Window, items: &mut [Item], events: Vec<Event>) -> (Vec<Eve
         kept.push(event);
     }
     (kept, fresh)
-}
-
-fn unpack(body: &Bytes) -> Result<Bytes, Failure> {
-    let mut out = Vec::new();
-    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX).saturating_add(1);
-    MultiGzDecoder::new(body.as_ref())
-        .take(limit)
-        .read_to_end(&mut out)
-        .map_err(|error| Failure::bad(format!("body is no gzip: {error}")))?;
-    if out.len() > MAX_BODY {
-        return Err(Failure::new(api::ErrorCode::TooLarge, "unpacked body is over 64 MiB"));
-    }
-    Ok(out.into())
 }
 
 /// Actions and documents of a body, line by line.
@@ -262,29 +238,12 @@ fn action(line: &[u8], index: Option<&str>) -> Result<Item, String> {
     Ok(item)
 }
 
-/// A document as event: its own time and kind when it has them.
+/// A document as event.
 fn event(mut fields: Object, index: &str, now: Timestamp) -> Event {
-    let mut time = None;
-    for name in ["@timestamp", "timestamp"] {
-        if let Some(value) = fields.get(name) {
-            time = time.or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-            fields.shift_remove(name);
-        }
-    }
-    let kind = match fields.shift_remove("event_type") {
-        Some(Value::String(name)) if name.len() <= 64 => Kind::from_name(&name),
-        _ => Kind::Log,
-    };
-    // A shipper cannot make detections, health or audit records of ours.
-    let kind = match kind {
-        Kind::Health | Kind::Audit => Kind::Log,
-        other => other,
-    };
-    fields.shift_remove("detection");
     if !index.is_empty() {
         event::set(&mut fields, "elastic.index", Value::String(index.to_owned()));
     }
-    Event { seq: 0, time: time.unwrap_or(now), seen: now, kind, fields }
+    foreign::event(fields, now)
 }
 
 fn show((number, item): (usize, Item)) -> Value {

@@ -27,6 +27,18 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
+    /// Its kind.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The HTTP status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// What the collector did wrong: told to the log, not to the caller.
     #[must_use]
     pub fn internal(error: &dyn std::error::Error) -> Self {
@@ -43,9 +55,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code.status());
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(ErrorBody { code: self.code, message: self.message })).into_response()
+        (self.status(), Json(ErrorBody { code: self.code, message: self.message })).into_response()
     }
 }
 

@@ -5,7 +5,8 @@ use axum::routing::{MethodRouter, any, get, post, put};
 
 use super::access::Need;
 use super::{
-    App, acknowledge, admin, agents, alerts, elastic, oncall, openapi, probes, search, session,
+    App, acknowledge, admin, agents, alerts, elastic, hec, oncall, openapi, otlp, probes, search,
+    session,
 };
 use crate::auth::Role;
 use crate::auth::token::Scope;
@@ -80,6 +81,16 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/_cluster/health" INGEST, get(elastic::health), "Elasticsearch cluster health";
     "GET" "/_license" INGEST, get(elastic::license), "Elasticsearch licence, for shippers that ask";
     "GET" "/_elastic" INGEST, any(elastic::identity), "Version identity, also under / for programs";
+    "POST" "/services/collector" INGEST, post(hec::events), "Splunk HEC: events";
+    "POST" "/services/collector/event" INGEST, post(hec::events), "Splunk HEC: events";
+    "POST" "/services/collector/event/1.0" INGEST, post(hec::events), "Splunk HEC: events";
+    "POST" "/services/collector/raw" INGEST, post(hec::raw), "Splunk HEC: lines of text";
+    "POST" "/services/collector/raw/1.0" INGEST, post(hec::raw), "Splunk HEC: lines of text";
+    "POST" "/services/collector/ack" INGEST, post(hec::acknowledgements), "Splunk HEC: not needed, every answer is an acknowledgement";
+    "GET" "/services/collector/health" Need::Public, get(hec::health), "Splunk HEC: whether it answers";
+    "GET" "/services/collector/health/1.0" Need::Public, get(hec::health), "Splunk HEC: whether it answers";
+    "POST" "/v1/logs" INGEST, post(otlp::http), "OTLP logs over HTTP";
+    "POST" "/opentelemetry.proto.collector.logs.v1.LogsService/Export" INGEST, post(otlp::grpc), "OTLP logs over gRPC";
     "GET" "/metrics" Need::Either(Role::Viewer, Scope::Metrics), get(probes::metrics), "Prometheus metrics";
     "GET" "/healthz" Need::Public, get(probes::health), "Whether the process answers";
     "GET" "/readyz" Need::Public, get(probes::ready), "Whether events can be taken";
