@@ -1,14 +1,20 @@
-//! Entry points for fuzzing: log lines and syslog streams. Whatever bytes come, nothing panics, hangs
+//! Entry points for fuzzing: log lines, syslog streams, NetFlow. Whatever bytes come, nothing panics, hangs
 //! or grows, and no byte of a line is lost without a trace.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use event::{Event, Kind, Timestamp};
 
 use crate::config::Format;
+use crate::netflow::Decoder;
 use crate::parse::{MAX_FIELD, Parser, Zone};
 use crate::source::syslog::frames;
 
 /// 2026-11-22T15:04:05Z, the time of reading.
 const NOW: i64 = 1_795_359_845;
+/// Who sends flows.
+const EXPORTER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
 const FORMATS: [Format; 6] =
     [Format::Auto, Format::Json, Format::Syslog, Format::Access, Format::Auditd, Format::Plain];
 
@@ -49,6 +55,23 @@ pub fn fuzz_frames(data: &[u8]) {
     debug_assert!(whole == frames(&[left, right]), "segments do not matter");
     let length: usize = whole.iter().map(|(bytes, _)| bytes.len()).sum();
     debug_assert!(length <= rest.len(), "no byte comes from nowhere");
+}
+
+/// Reads the bytes as datagrams of one exporter: each begins with its length.
+pub fn fuzz_netflow(data: &[u8]) {
+    let Ok(mut decoder) = Decoder::new(Arc::default()) else { return };
+    let mut rest = data;
+    while let Some((length, behind)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(behind.len());
+        let Some((datagram, behind)) = behind.split_at_checked(length) else { return };
+        let events = decoder.datagram(EXPORTER, datagram, Timestamp::from_seconds(NOW));
+        debug_assert!(events.len() <= length, "a record has at least one byte");
+        for event in &events {
+            debug_assert!(event.kind.as_str() == "netflow", "nothing but flows");
+            debug_assert!(!event.fields.contains_key("event_type"), "no forged envelope");
+        }
+        rest = behind;
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +136,7 @@ mod tests {
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             fuzz_line(&bytes);
             fuzz_frames(&bytes);
+            fuzz_netflow(&bytes);
         }
 
         #[test]

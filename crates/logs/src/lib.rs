@@ -8,5 +8,6 @@
 pub mod config;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+pub mod netflow;
 pub mod parse;
 pub mod source;
