@@ -40,17 +40,38 @@ pub enum Format {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// Paths; `*`, `?` in any component.
+    /// Paths; `*`, `?` in any component, `**` for any number of folders.
     pub paths: Vec<String>,
+    /// Files not to follow, in the same language; a pattern without `/` is about the file's name alone.
+    #[serde(default)]
+    pub exclude: Vec<String>,
     /// How lines are read.
     #[serde(default)]
     pub format: Format,
+    /// Encoding by its name, such as `utf-16le` or `windows-1252`; UTF-8 when absent, or what a byte
+    /// order mark says.
+    #[serde(default)]
+    pub encoding: Option<String>,
     /// A line that does not match this regular expression continues the one before it.
     #[serde(default)]
     pub starts_with: Option<String>,
+    /// A line that matches this regular expression continues the one before it.
+    #[serde(default)]
+    pub continues_with: Option<String>,
+    /// Milliseconds without a further line after which a record of several lines is complete.
+    #[serde(default = "join_wait")]
+    #[schemars(range(min = 50, max = 60_000))]
+    pub join_milliseconds: u64,
+    /// Most lines joined into one record; the rest of a longer one comes as a further part.
+    #[serde(default = "join_lines")]
+    #[schemars(range(min = 2, max = 10_000))]
+    pub join_lines: usize,
     /// Read files from their beginning when they are met for the first time; else from their end.
     #[serde(default = "yes")]
     pub from_start: bool,
+    /// Files met for the first time that were last written to longer ago, in hours, are left alone.
+    #[serde(default)]
+    pub ignore_older_hours: Option<u64>,
     /// Time zone of times without one, such as `Europe/Zurich`; UTC when absent.
     #[serde(default)]
     pub time_zone: Option<String>,
@@ -58,6 +79,14 @@ pub struct FileConfig {
 
 const fn yes() -> bool {
     true
+}
+
+const fn join_wait() -> u64 {
+    1_000
+}
+
+const fn join_lines() -> usize {
+    500
 }
 
 /// The systemd journal, read through `journalctl`.
@@ -99,9 +128,15 @@ impl Default for FileConfig {
     fn default() -> Self {
         Self {
             paths: Vec::new(),
+            exclude: Vec::new(),
             format: Format::Auto,
+            encoding: None,
             starts_with: None,
+            continues_with: None,
+            join_milliseconds: join_wait(),
+            join_lines: join_lines(),
             from_start: true,
+            ignore_older_hours: None,
             time_zone: None,
         }
     }

@@ -93,9 +93,19 @@ impl Listener {
         }
     }
 
+    /// What it is called in reports.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let kind = match &self.socket {
+            Socket::Udp(_) => "udp",
+            Socket::Tcp(_) => "tcp",
+        };
+        self.address().map_or_else(|_| kind.to_owned(), |address| format!("{kind} {address}"))
+    }
+
     /// Serves until `intake` stops.
     pub async fn serve(self, intake: Intake, clock: Clock) {
-        let stop = intake.shutdown.clone();
+        let stop = intake.shutdown().clone();
         let served = async {
             match self.socket {
                 Socket::Udp(socket) => match UdpSocket::from_std(socket) {
@@ -119,7 +129,7 @@ fn item(parser: &Parser, bytes: &[u8], peer: SocketAddr, now: Timestamp) -> (Ite
     let (mut event, parsed) = parser.event(bytes, now);
     let address = peer.ip().to_canonical().to_string();
     set(&mut event.fields, "log.source.address", Value::String(address));
-    (Item { event, position: None }, parsed)
+    (Item::new(event), parsed)
 }
 
 async fn datagrams(socket: &UdpSocket, parser: &Parser, intake: &Intake, clock: &Clock) {
@@ -130,7 +140,7 @@ async fn datagrams(socket: &UdpSocket, parser: &Parser, intake: &Intake, clock: 
                 let now = Timestamp::from_micros(clock.now_micros());
                 let bytes = buffer.get(..length).unwrap_or_default();
                 let (item, parsed) = item(parser, bytes, peer, now);
-                if intake.offer(item, parsed).is_err() {
+                if intake.offer(item, parsed, length).is_err() {
                     return;
                 }
             }
@@ -155,7 +165,7 @@ async fn accept(listener: &TcpListener, parser: &Parser, intake: &Intake, clock:
                         outcome = served => if let Err(error) = outcome {
                             tracing::warn!(%peer, %error, "syslog sender disconnected");
                         },
-                        () = intake.shutdown.wait() => {}
+                        () = intake.shutdown().wait() => {}
                     }
                     drop(place);
                 });
@@ -187,7 +197,7 @@ async fn stream_of(
             if message.cut > 0 {
                 set(&mut item.event.fields, "log.truncated_bytes", Value::from(message.cut));
             }
-            let passed = intake.wait_async(item, parsed).await;
+            let passed = intake.wait_async(item, parsed, message.bytes.len()).await;
             passed.map_err(|Stopped| io::Error::other("the agent stops"))?;
         }
         if length == 0 {
