@@ -85,6 +85,27 @@ pub struct SourceReport {
     /// How far it is read, in words; empty when it has no place.
     #[serde(default)]
     pub position: String,
+    /// The senders of the most messages, when others send to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
+    /// Senders known, at most 1024.
+    #[serde(default)]
+    pub peer_count: u64,
+}
+
+/// Counters of one sender.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// Its address, or `others`.
+    pub address: String,
+    /// Messages taken.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those that no parser understood.
+    pub unparsed: u64,
+    /// When the last one came.
+    pub last_seen: Timestamp,
 }
 
 #[cfg(test)]

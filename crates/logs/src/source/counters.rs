@@ -1,9 +1,11 @@
 //! Counters of log inputs: of all together as a ledger, and of each source.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use event::{Ledger, SourceReport, Timestamp};
+
+use super::syslog::PeerCounters;
 
 /// Counters of one source: a group of files, a listener, the journal.
 #[derive(Debug, Default)]
@@ -20,6 +22,7 @@ pub struct Source {
     last: AtomicI64,
     behind: AtomicU64,
     place: Mutex<String>,
+    peers: OnceLock<Arc<PeerCounters>>,
 }
 
 impl Source {
@@ -55,11 +58,17 @@ impl Source {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
+    /// Counts senders too.
+    pub(super) fn set_peers(&self, peers: Arc<PeerCounters>) {
+        self.peers.get_or_init(|| peers);
+    }
+
     /// As part of the agent's report.
     #[must_use]
     pub fn report(&self) -> SourceReport {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let last = self.last.load(Ordering::Relaxed);
+        let (peers, peer_count) = self.peers.get().map(|peers| peers.report()).unwrap_or_default();
         SourceReport {
             name: self.name.clone(),
             lines: get(&self.lines),
@@ -72,6 +81,8 @@ impl Source {
             last_event: (last > 0).then(|| Timestamp::from_micros(last)),
             behind_bytes: get(&self.behind),
             position: self.place.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            peers,
+            peer_count,
         }
     }
 }
