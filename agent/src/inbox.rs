@@ -18,6 +18,7 @@ pub struct Inbox {
 
 /// What came next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(crate) enum Arrived {
     /// An event.
     Item(Item),

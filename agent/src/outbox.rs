@@ -4,7 +4,6 @@
 //! detectors see each one and the clock, keeps what they remember, numbers and spools in batches. When the spool is full it waits, so
 //! that sources that can wait do; the queues in front fill up and shed what cannot.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,16 +19,20 @@ use service::{Clock, Shutdown};
 
 use crate::inbox::{Arrived, Inbox};
 use crate::memory::Memory;
-use logs::source::Positions;
+use logs::source::{Moved, Position, Positions};
 
 /// Events after which a batch is spooled; it may have those of one parcel of records more.
 const BATCH: usize = 512;
+/// Bytes of text after which a batch is spooled: what it is sent in is bounded.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Longest wait for a batch to fill.
 const LINGER: Duration = Duration::from_millis(50);
 /// Wait before trying a full spool or a failing disk again.
 const RETRY: Duration = Duration::from_millis(100);
 /// Microseconds between two checkpoints.
 const CHECKPOINT_EVERY: u128 = 1_000_000;
+/// Further microseconds for each position: writing many takes longer.
+const CHECKPOINT_EACH: u128 = 1_000;
 /// Microseconds between two looks of the detectors at the clock.
 const PASS_EVERY: u128 = 1_000_000;
 /// Microseconds between two times that what detectors remember is kept.
@@ -47,6 +50,48 @@ pub trait Detector: Send {
     /// Name and content of what it wants to know again after a restart.
     fn memory(&self) -> Option<(&'static str, Vec<u8>)> {
         None
+    }
+}
+
+/// Positions that a batch stands for.
+#[derive(Default)]
+struct Moves {
+    set: Positions,
+    forgotten: Vec<Arc<str>>,
+}
+
+impl Moves {
+    fn take(&mut self, also: Vec<Moved>, position: Option<(Arc<str>, Position)>) {
+        let own = position.map(|(key, position)| (key, Some(position)));
+        for (key, position) in also.into_iter().chain(own) {
+            match position {
+                Some(position) => {
+                    match self.set.get_mut(&*key) {
+                        Some(slot) => *slot = position,
+                        None => drop(self.set.insert(key.to_string(), position)),
+                    }
+                    self.forgotten.retain(|one| *one != key);
+                }
+                None => {
+                    self.set.remove(&*key);
+                    self.forgotten.push(key);
+                }
+            }
+        }
+    }
+}
+
+/// About how many bytes of text some fields are.
+fn weigh(fields: &event::Object) -> usize {
+    fields.values().map(weigh_value).fold(0, usize::saturating_add)
+}
+
+fn weigh_value(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => text.len(),
+        serde_json::Value::Array(list) => list.iter().map(weigh_value).sum(),
+        serde_json::Value::Object(fields) => weigh(fields),
+        _ => 8,
     }
 }
 
@@ -198,9 +243,12 @@ impl Outbox {
         loop {
             let (mut events, moved, ended) = self.gather();
             if !events.is_empty() {
-                dirty |= !moved.is_empty();
-                self.spool_all(&mut events, &moved);
-                self.positions.extend(moved);
+                // What was not spooled is read again: its positions are not kept.
+                if self.spool_all(&mut events, &moved.set) {
+                    dirty |= !moved.set.is_empty() || !moved.forgotten.is_empty();
+                    self.positions.extend(moved.set);
+                    moved.forgotten.iter().for_each(|key| drop(self.positions.remove(&**key)));
+                }
             }
             let now = self.clock.monotonic();
             let due = |last: Duration, every| now.saturating_sub(last).as_micros() >= every;
@@ -212,7 +260,9 @@ impl Outbox {
                 kept = now;
                 self.keep();
             }
-            if dirty && (ended || due(saved, CHECKPOINT_EVERY)) {
+            let many = u128::try_from(self.positions.len()).unwrap_or(0);
+            let every = CHECKPOINT_EVERY.saturating_add(many.saturating_mul(CHECKPOINT_EACH));
+            if dirty && (ended || due(saved, every)) {
                 saved = now;
                 match self.checkpoint.save(&self.spool, &self.positions) {
                     Ok(()) => dirty = false,
@@ -226,22 +276,22 @@ impl Outbox {
     }
 
     /// Takes up to a batch of events, with the positions they stand for.
-    fn gather(&mut self) -> (Vec<Event>, Positions, bool) {
+    fn gather(&mut self) -> (Vec<Event>, Moves, bool) {
         // Nobody else appends: the sequences of this batch are known before it is spooled.
         let (boot, first) = {
             let spool = self.spool.lock();
             (spool.boot(), spool.next_seq())
         };
         let mut events = Vec::new();
-        let mut moved = BTreeMap::new();
+        let mut moved = Moves::default();
         let mut ended = false;
-        while events.len() < BATCH {
+        let mut weight = 0_usize;
+        while events.len() < BATCH && weight < BATCH_BYTES {
             let wait = if events.is_empty() { 1 } else { 10 };
             match self.inbox.next(LINGER.checked_div(wait).unwrap_or(LINGER)) {
                 Ok(Arrived::Item(item)) => {
-                    if let Some((key, position)) = item.position {
-                        moved.insert(key.to_string(), position);
-                    }
+                    weight = weight.saturating_add(weigh(&item.event.fields));
+                    moved.take(item.also, item.position);
                     self.take(item.event, &mut events, (boot, first));
                 }
                 Ok(Arrived::Records(records)) => {
@@ -295,7 +345,9 @@ impl Outbox {
         self.detectors.iter_mut().for_each(|detector| detector.pass(now, &mut found));
         if !found.is_empty() {
             self.count_found(&found);
-            self.spool_all(&mut found, &Positions::new());
+            if !self.spool_all(&mut found, &Positions::new()) {
+                tracing::warn!("detections were lost with the stop of the agent");
+            }
         }
     }
 
@@ -308,8 +360,9 @@ impl Outbox {
         }
     }
 
-    /// Spools a batch, waiting while there is no room. Given up only when the agent stops meanwhile.
-    fn spool_all(&self, events: &mut [Event], moved: &Positions) {
+    /// Spools a batch, waiting while there is no room. False when it was given up because the agent
+    /// stops meanwhile.
+    fn spool_all(&self, events: &mut [Event], moved: &Positions) -> bool {
         let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
         let note = if moved.is_empty() {
             Vec::new()
@@ -321,7 +374,7 @@ impl Outbox {
             let error = match self.spool.append(events, &note) {
                 Ok(()) => {
                     self.counters.spooled.fetch_add(count, Ordering::Release);
-                    return;
+                    return true;
                 }
                 Err(error) => error,
             };
@@ -337,7 +390,7 @@ impl Outbox {
             if self.shutdown.is_triggered() {
                 // Sources that keep a position will read these again; the others are lost.
                 self.counters.lost.fetch_add(count, Ordering::Release);
-                return;
+                return false;
             }
             std::thread::sleep(RETRY);
         }
@@ -351,7 +404,7 @@ mod tests {
     use crate::sensor::records;
     use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
     use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
-    use logs::source::{Item, Position};
+    use logs::source::Item;
 
     struct Evil;
 
@@ -385,7 +438,8 @@ mod tests {
             kind: Kind::Log,
             fields: Object::from_iter([("message".to_owned(), format!("evil {n}").into())]),
         };
-        Item { event, position: Some(("journald".into(), Position::Cursor(n.to_string()))) }
+        let position = Some(("journald".into(), Position::Cursor(n.to_string())));
+        Item { event, position, also: Vec::new() }
     }
 
     fn open(folder: &Path, boot: u64, limits: Limits) -> Arc<SharedSpool> {
@@ -450,7 +504,7 @@ mod tests {
         let moved = Positions::from([("journald".into(), Position::Cursor("7".into()))]);
         // A checkpoint, then one more batch, then the kill.
         Checkpoint::new(folder.path()).save(&spool, &Positions::new()).unwrap();
-        outbox.spool_all(&mut [item(7).event], &moved);
+        assert!(outbox.spool_all(&mut [item(7).event], &moved));
         drop((outbox, spool));
         let spool = open(folder.path(), 2, Limits::default());
         let recovered = Checkpoint::new(folder.path()).recover(&spool).unwrap();

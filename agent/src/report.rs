@@ -120,6 +120,7 @@ impl Reporter {
             rejected: link.rejected,
             skipped: link.skipped,
             inputs: self.inputs.clone(),
+            sources: self.logs.sources().iter().map(|source| source.report()).collect(),
             problems,
             resident_bytes: resident(),
         }
@@ -156,7 +157,7 @@ fn health(report: &Report) -> Item {
     fields.insert("message".into(), Value::String("agent report".to_owned()));
     fields.insert("health".into(), json!(report));
     let event = Event { seq: 0, time: report.time, seen: report.time, kind: Kind::Health, fields };
-    Item { event, position: None }
+    Item::new(event)
 }
 
 /// Resident memory of this process in bytes, as Linux tells it; 0 elsewhere.

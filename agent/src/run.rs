@@ -29,8 +29,9 @@ use crate::sensor::settings::Settings;
 use crate::sensor::signatures::{self, Signatures};
 use crate::sensor::{live, playback, records};
 use crate::{detect, outbox, privileges, report};
-use logs::source::tail::{Note, Sink, Tailer};
-use logs::source::{self, Intake, Item, Position, Positions, journald, syslog};
+use logs::config::FileConfig;
+use logs::source::tail::{self, Tailer};
+use logs::source::{self, Intake, Item, Positions, journald, syslog};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
@@ -278,15 +279,18 @@ impl Daemon<'_> {
             threads.push(thread.with_context(|| format!("cannot use {}", folder.display()))?);
         }
         for listener in opened.listeners {
-            tokio::spawn(listener.serve(intake.clone(), self.clock.clone()));
+            let intake = intake.of(&format!("syslog {}", listener.name()));
+            tokio::spawn(listener.serve(intake, self.clock.clone()));
         }
         if !self.config.logs.files.is_empty() {
-            let tailer = Tailer::new(&self.config.logs.files, positions.clone())?;
-            let (intake, clock) = (intake.clone(), self.clock.clone());
-            threads.push(spawn("tail", move || tail(tailer, intake, &clock))?);
+            let files = &self.config.logs.files;
+            let tailer = Tailer::new(files, positions.clone(), self.clock.clone())?;
+            let named = |file: &FileConfig| intake.of(&format!("files {}", file.paths.join(" ")));
+            let (intakes, clock) = (files.iter().map(named).collect(), self.clock.clone());
+            threads.push(spawn("tail", move || tail::run(tailer, intakes, &clock))?);
         }
         if let Some(config) = self.config.logs.journald.clone() {
-            let (intake, clock) = (intake.clone(), self.clock.clone());
+            let (intake, clock) = (intake.of("journald"), self.clock.clone());
             let positions = positions.clone();
             threads.push(spawn("journald", move || {
                 journald::run(&config, &positions, &intake, &clock);
@@ -311,46 +315,6 @@ async fn join(threads: Vec<JoinHandle<()>>) {
     }
 }
 
-/// What a tailer finds goes to the intake.
-struct ToIntake(Intake);
-
-impl Sink for ToIntake {
-    fn record(
-        &mut self,
-        event: event::Event,
-        position: (Arc<str>, Position),
-        parsed: bool,
-    ) -> bool {
-        self.0.wait(Item { event, position: Some(position) }, parsed).is_ok()
-            && !self.0.is_stopping()
-    }
-
-    fn note(&mut self, note: Note) {
-        match note {
-            Note::Truncated(path) => {
-                self.0.counters().count_truncated();
-                tracing::warn!(path = %path.display(), "file was truncated, read from its start");
-            }
-            Note::Unreadable(path, reason) => {
-                tracing::warn!(path = %path.display(), reason, "file cannot be read");
-            }
-            Note::TooMany(path) => {
-                tracing::error!(path = %path.display(), "too many files, this one is not followed");
-            }
-        }
-    }
-}
-
-fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
-    let mut sink = ToIntake(intake);
-    while !sink.0.is_stopping() {
-        let now = Timestamp::from_micros(clock.now_micros());
-        if !tailer.poll(now, &mut sink) {
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
-
 /// Checks everything that can be checked without running: configuration, identity, patterns, rules.
 /// Gives how many rules are refused; each is named in the log.
 ///
@@ -358,7 +322,7 @@ fn tail(mut tailer: Tailer, intake: Intake, clock: &Clock) {
 /// The first problem found beyond those of the configuration itself.
 pub fn check(config: &Config) -> Result<u64> {
     service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
-    Tailer::new(&config.logs.files, Positions::new())?;
+    Tailer::new(&config.logs.files, Positions::new(), Clock::system())?;
     let (_, signatures) = signatures(config)?.figures();
     let sigma = detect::sigma(&config.rules, &host_name())?.map_or(0, |(_, loaded)| loaded.1);
     let anomaly = detect::anomaly(&config.rules, None)?.map_or(0, |(_, loaded)| loaded.1);

@@ -255,7 +255,7 @@ impl Renewal {
         fields.insert("health".into(), json!({ "rules_renewed": rules }));
         let time = Timestamp::from_micros(self.clock.now_micros());
         let event = Event { seq: 0, time, seen: time, kind: Kind::Health, fields };
-        if let Err(error) = self.queue.try_send(Item { event, position: None }) {
+        if let Err(error) = self.queue.try_send(Item::new(event)) {
             tracing::warn!(%error, "no room for the event about signatures");
         }
     }

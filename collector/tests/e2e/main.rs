@@ -14,6 +14,7 @@ mod kill;
 mod live;
 mod proxy;
 mod refused;
+mod rotation;
 mod sink;
 mod spool;
 mod system;

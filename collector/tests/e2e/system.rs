@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) collector: String,
     /// Lines at the head of the agent's configuration, before the first table.
     pub(crate) head: String,
+    /// Names of the logs that the agent follows in `logs`; `*.log` when empty.
+    pub(crate) pattern: String,
     /// Put a cable that can be cut between the two.
     pub(crate) cable: bool,
     /// Folder of the collector's data when it must lie elsewhere.
@@ -99,8 +101,9 @@ impl System {
             options.collector
         );
         std::fs::write(at("c.toml"), collector).unwrap();
+        let pattern = if options.pattern.is_empty() { "*.log" } else { &options.pattern };
         let text = format!(
-            "data = {:?}\n{}\n[[logs.files]]\npaths = [\"{}/*.log\"]\n{}",
+            "data = {:?}\n{}\n[[logs.files]]\npaths = [\"{}/{pattern}\"]\n{}",
             at("a"),
             options.head,
             at("logs").display(),
@@ -295,14 +298,20 @@ pub(crate) fn append(path: &Path, numbers: std::ops::Range<u32>, noise: u64) {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
     let mut text = String::new();
     for number in numbers {
-        let chunk = number / CHUNK;
-        let head = format!("<13>1 2026-11-22T15:04:05Z web1 app{chunk} {number} - -");
-        text.push_str(&format!("{head} line-{number} "));
-        for word in 0..noise {
-            let mixed = (u64::from(number) << 8 | word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            text.push_str(&format!("{:016x}", mixed ^ (mixed >> 29)));
-        }
+        text.push_str(&line(number, noise));
         text.push('\n');
     }
     file.write_all(text.as_bytes()).unwrap();
+}
+
+/// The syslog line of a number, with this many words of noise and without a line end.
+pub(crate) fn line(number: u32, noise: u64) -> String {
+    let chunk = number / CHUNK;
+    let head = format!("<13>1 2026-11-22T15:04:05Z web1 app{chunk} {number} - -");
+    let mut text = format!("{head} line-{number} ");
+    for word in 0..noise {
+        let mixed = (u64::from(number) << 8 | word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        text.push_str(&format!("{:016x}", mixed ^ (mixed >> 29)));
+    }
+    text
 }

@@ -23,7 +23,7 @@ pub use fields::{FIELDS, Field, FieldType, by_name, canonical};
 pub use id::{AgentId, EventId, IdError};
 pub use ledger::{Hop, Ledger};
 pub use path::{flatten, get, set};
-pub use report::Report;
+pub use report::{PeerReport, Report, SourceReport};
 pub use time::{TimeError, Timestamp};
 
 /// A JSON object with its keys in the order they were written.

@@ -41,12 +41,71 @@ pub struct Report {
     /// Interfaces captured on and log sources read, in words.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// Counters of each log source.
+    #[serde(default)]
+    pub sources: Vec<SourceReport>,
     /// What is wrong now, in words.
     #[serde(default)]
     pub problems: Vec<String>,
     /// Resident memory, bytes.
     #[serde(default)]
     pub resident_bytes: u64,
+}
+
+/// Counters of one log source since the agent's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceReport {
+    /// What it is, such as `files /var/log/*.log`.
+    pub name: String,
+    /// Lines, records or messages taken.
+    pub lines: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those that no parser understood; they are kept whole.
+    #[serde(default)]
+    pub unparsed: u64,
+    /// Those that were cut.
+    #[serde(default)]
+    pub truncated: u64,
+    /// Files that could not be read, connections that failed.
+    #[serde(default)]
+    pub errors: u64,
+    /// Those given up because the agent was behind.
+    #[serde(default)]
+    pub shed: u64,
+    /// Those the kernel dropped before the agent saw them.
+    #[serde(default)]
+    pub dropped: u64,
+    /// When the last one was taken, by the agent's clock.
+    #[serde(default)]
+    pub last_event: Option<Timestamp>,
+    /// Bytes known to be there and not taken yet.
+    #[serde(default)]
+    pub behind_bytes: u64,
+    /// How far it is read, in words; empty when it has no place.
+    #[serde(default)]
+    pub position: String,
+    /// The senders of the most messages, when others send to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
+    /// Senders known, at most 1024.
+    #[serde(default)]
+    pub peer_count: u64,
+}
+
+/// Counters of one sender.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// Its address, or `others`.
+    pub address: String,
+    /// Messages taken.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those that no parser understood.
+    pub unparsed: u64,
+    /// When the last one came.
+    pub last_seen: Timestamp,
 }
 
 #[cfg(test)]

@@ -40,17 +40,38 @@ pub enum Format {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// Paths; `*`, `?` in any component.
+    /// Paths; `*`, `?` in any component, `**` for any number of folders.
     pub paths: Vec<String>,
+    /// Files not to follow, in the same language; a pattern without `/` is about the file's name alone.
+    #[serde(default)]
+    pub exclude: Vec<String>,
     /// How lines are read.
     #[serde(default)]
     pub format: Format,
+    /// Encoding by its name, such as `utf-16le` or `windows-1252`; UTF-8 when absent, or what a byte
+    /// order mark says.
+    #[serde(default)]
+    pub encoding: Option<String>,
     /// A line that does not match this regular expression continues the one before it.
     #[serde(default)]
     pub starts_with: Option<String>,
+    /// A line that matches this regular expression continues the one before it.
+    #[serde(default)]
+    pub continues_with: Option<String>,
+    /// Milliseconds without a further line after which a record of several lines is complete.
+    #[serde(default = "join_wait")]
+    #[schemars(range(min = 50, max = 60_000))]
+    pub join_milliseconds: u64,
+    /// Most lines joined into one record; the rest of a longer one comes as a further part.
+    #[serde(default = "join_lines")]
+    #[schemars(range(min = 2, max = 10_000))]
+    pub join_lines: usize,
     /// Read files from their beginning when they are met for the first time; else from their end.
     #[serde(default = "yes")]
     pub from_start: bool,
+    /// Files met for the first time that were last written to longer ago, in hours, are left alone.
+    #[serde(default)]
+    pub ignore_older_hours: Option<u64>,
     /// Time zone of times without one, such as `Europe/Zurich`; UTC when absent.
     #[serde(default)]
     pub time_zone: Option<String>,
@@ -58,6 +79,14 @@ pub struct FileConfig {
 
 const fn yes() -> bool {
     true
+}
+
+const fn join_wait() -> u64 {
+    1_000
+}
+
+const fn join_lines() -> usize {
+    500
 }
 
 /// The systemd journal, read through `journalctl`.
@@ -80,6 +109,22 @@ pub enum Transport {
     Udp,
     /// Streams, both framings of RFC 6587.
     Tcp,
+    /// Streams under TLS 1.2 or 1.3 (RFC 5425); both framings are read.
+    Tls,
+}
+
+/// What differs for some senders of a syslog listener.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogPeer {
+    /// Networks and addresses, such as `10.0.0.0/8`; the first entry that has a sender counts.
+    pub networks: Vec<String>,
+    /// Time zone of times without one.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// How messages are read.
+    #[serde(default)]
+    pub format: Option<Format>,
 }
 
 /// One syslog listener.
@@ -93,15 +138,93 @@ pub struct SyslogConfig {
     /// Time zone of times without one; UTC when absent.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// How messages are read.
+    #[serde(default = "syslog_format")]
+    pub format: Format,
+    /// What differs for some senders.
+    #[serde(default)]
+    pub peer: Vec<SyslogPeer>,
+    /// Certificate chain for TLS, PEM.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Authority that certificates of senders must come from, PEM; senders need none when absent.
+    #[serde(default)]
+    pub client_authority: Option<PathBuf>,
+    /// Most connections at once.
+    #[serde(default = "connections")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub connections: usize,
+    /// Most connections at once from one address.
+    #[serde(default = "connections_each")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub connections_per_peer: usize,
+    /// Seconds after which a silent connection is ended.
+    #[serde(default = "idle")]
+    #[schemars(range(min = 1))]
+    pub idle_seconds: u64,
+    /// Receive buffer asked of the kernel for datagrams, mebibytes.
+    #[serde(default = "receive")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub receive_megabytes: usize,
+}
+
+const fn syslog_format() -> Format {
+    Format::Syslog
+}
+
+const fn connections() -> usize {
+    1024
+}
+
+const fn connections_each() -> usize {
+    512
+}
+
+const fn idle() -> u64 {
+    3600
+}
+
+const fn receive() -> usize {
+    16
+}
+
+impl SyslogConfig {
+    /// A listener with everything else as usual.
+    #[must_use]
+    pub fn new(listen: &str, transport: Transport) -> Self {
+        Self {
+            listen: listen.to_owned(),
+            transport,
+            time_zone: None,
+            format: syslog_format(),
+            peer: Vec::new(),
+            certificate: None,
+            key: None,
+            client_authority: None,
+            connections: connections(),
+            connections_per_peer: connections_each(),
+            idle_seconds: idle(),
+            receive_megabytes: receive(),
+        }
+    }
 }
 
 impl Default for FileConfig {
     fn default() -> Self {
         Self {
             paths: Vec::new(),
+            exclude: Vec::new(),
             format: Format::Auto,
+            encoding: None,
             starts_with: None,
+            continues_with: None,
+            join_milliseconds: join_wait(),
+            join_lines: join_lines(),
             from_start: true,
+            ignore_older_hours: None,
             time_zone: None,
         }
     }

@@ -6,16 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Sender, TrySendError};
-use event::{Event, Ledger};
+use event::Event;
 use serde::{Deserialize, Serialize};
-use service::Shutdown;
 
+mod counters;
+mod intake;
 pub mod journald;
 pub mod syslog;
 pub mod tail;
+
+pub use counters::{Counters, Source};
+pub use intake::{Intake, Stopped};
 
 /// How far a source has been read once an event of it is in the spool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +26,21 @@ pub enum Position {
     File {
         /// Path it was met under.
         path: String,
-        /// Offset behind the last line taken.
+        /// Offset behind the last line taken; of a compressed file, in what was compressed.
         offset: u64,
         /// CRC-32 of the first bytes, to tell a reused inode.
         head: u32,
         /// Bytes that `head` covers.
         head_length: u64,
+        /// Within a line that comes in parts: where it begins, and how many parts were taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<(u64, u32)>,
+        /// The last bytes taken, to find the place again in a copy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tail: Option<tail::Print>,
+        /// When it was taken, seconds since the epoch.
+        #[serde(default)]
+        time: i64,
     },
     /// A cursor of the journal; the key is `journald`.
     Cursor(String),
@@ -38,6 +49,9 @@ pub enum Position {
 /// Positions of all sources, by their key.
 pub type Positions = BTreeMap<String, Position>;
 
+/// A position that is set, or forgotten, by its key.
+pub type Moved = (Arc<str>, Option<Position>);
+
 /// An event on its way to the outbox.
 #[derive(Debug)]
 pub struct Item {
@@ -45,140 +59,14 @@ pub struct Item {
     pub event: Event,
     /// How far its source is read with it, when the source can be read again.
     pub position: Option<(Arc<str>, Position)>,
+    /// Positions of other sources that hold once everything before it is in the spool.
+    pub also: Vec<Moved>,
 }
 
-/// Counters of all log inputs together.
-#[derive(Debug, Default)]
-pub struct Counters {
-    seen: AtomicU64,
-    processed: AtomicU64,
-    unparsed: AtomicU64,
-    truncated: AtomicU64,
-    queue_full: AtomicU64,
-    oversized: AtomicU64,
-}
-
-impl Counters {
-    /// As a ledger: lines seen, passed on, shed.
+impl Item {
+    /// An event of a source that cannot be read again.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        // Processed is read first: what arrives meanwhile is pending, never negative.
-        let processed = self.processed.load(Ordering::Acquire);
-        let shed = self.queue_full.load(Ordering::Acquire);
-        let seen = self.seen.load(Ordering::Acquire);
-        let mut ledger = Ledger { seen, processed, ..Ledger::default() };
-        ledger.shed("queue_full", shed);
-        ledger.pending = seen.saturating_sub(processed).saturating_sub(shed);
-        ledger
+    pub const fn new(event: Event) -> Self {
+        Self { event, position: None, also: Vec::new() }
     }
-
-    /// Lines that no parser understood; they are kept whole.
-    #[must_use]
-    pub fn unparsed(&self) -> u64 {
-        self.unparsed.load(Ordering::Relaxed)
-    }
-
-    /// Files that were truncated while being read.
-    #[must_use]
-    pub fn truncated(&self) -> u64 {
-        self.truncated.load(Ordering::Relaxed)
-    }
-
-    /// Lines that were cut because they were too long.
-    #[must_use]
-    pub fn oversized(&self) -> u64 {
-        self.oversized.load(Ordering::Relaxed)
-    }
-
-    /// Counts a file that was truncated while being read.
-    pub fn count_truncated(&self) {
-        self.truncated.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The way from an input to the outbox. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Intake {
-    queue: Sender<Item>,
-    counters: Arc<Counters>,
-    shutdown: Shutdown,
-}
-
-/// The outbox is gone; inputs stop.
-#[derive(Debug, thiserror::Error)]
-#[error("the outbox has stopped")]
-pub struct Stopped;
-
-impl Intake {
-    /// An intake that feeds `queue`.
-    #[must_use]
-    pub const fn new(queue: Sender<Item>, counters: Arc<Counters>, shutdown: Shutdown) -> Self {
-        Self { queue, counters, shutdown }
-    }
-
-    /// Whether inputs are to stop.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.shutdown.is_triggered()
-    }
-
-    /// Its counters.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    fn arrived(&self, parsed: bool, oversized: bool) {
-        self.counters.seen.fetch_add(1, Ordering::Release);
-        self.counters.unparsed.fetch_add(u64::from(!parsed), Ordering::Relaxed);
-        self.counters.oversized.fetch_add(u64::from(oversized), Ordering::Relaxed);
-    }
-
-    /// Passes an item on, waiting for room. Blocks the calling thread.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub fn wait(&self, item: Item, parsed: bool) -> Result<(), Stopped> {
-        self.arrived(parsed, flagged_truncated(&item.event));
-        self.queue.send(item).map_err(|_| Stopped)?;
-        self.counters.processed.fetch_add(1, Ordering::Release);
-        Ok(())
-    }
-
-    /// Passes an item on, waiting for room without blocking the runtime.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub async fn wait_async(&self, item: Item, parsed: bool) -> Result<(), Stopped> {
-        self.arrived(parsed, flagged_truncated(&item.event));
-        let mut item = item;
-        loop {
-            match self.queue.try_send(item) {
-                Ok(()) => break,
-                Err(TrySendError::Disconnected(_)) => return Err(Stopped),
-                Err(TrySendError::Full(back)) => item = back,
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        self.counters.processed.fetch_add(1, Ordering::Release);
-        Ok(())
-    }
-
-    /// Passes an item on or sheds it when there is no room.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub fn offer(&self, item: Item, parsed: bool) -> Result<(), Stopped> {
-        self.arrived(parsed, flagged_truncated(&item.event));
-        match self.queue.try_send(item) {
-            Ok(()) => self.counters.processed.fetch_add(1, Ordering::Release),
-            Err(TrySendError::Full(_)) => self.counters.queue_full.fetch_add(1, Ordering::Release),
-            Err(TrySendError::Disconnected(_)) => return Err(Stopped),
-        };
-        Ok(())
-    }
-}
-
-fn flagged_truncated(event: &Event) -> bool {
-    event::get(&event.fields, "log.truncated_bytes").is_some()
 }

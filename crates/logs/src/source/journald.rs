@@ -82,7 +82,8 @@ fn follow(child: &mut Child, intake: &Intake, clock: &Clock, cursor: &mut Option
             *cursor = Some(next);
         }
         let position = cursor.clone().map(|cursor| (Arc::clone(&key), Position::Cursor(cursor)));
-        if intake.wait(Item { event, position }, parsed).is_err() || intake.is_stopping() {
+        let item = Item { event, position, also: Vec::new() };
+        if intake.wait(item, parsed, line.len()).is_err() || intake.is_stopping() {
             return;
         }
     }

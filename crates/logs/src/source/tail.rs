@@ -1,109 +1,179 @@
-//! Follows files: globs, rotation by rename and by truncation, long lines, multi-line records.
+//! Follows files: globs, rotation by rename, by copying and truncating, and by compression, long lines,
+//! records of several lines, encodings.
 //!
 //! A file is what its device and inode say, not its name: a renamed file is read to its end, its
-//! successor from its start. All reading happens in [`Tailer::poll`]; a thread of its own calls it.
+//! successor from its start. What has moved to another inode (a copy, a compressed file) is found again
+//! by its content: its first bytes and those before the place read so far. All reading happens in [`Tailer::poll`]; [`run`] calls it when
+//! something has changed.
 
-use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use event::{Event, Timestamp, set};
-use regex::Regex;
-use serde_json::Value;
+use event::{Event, Timestamp};
+use service::Clock;
 
-use super::{Position, Positions};
+use super::{Moved, Position, Positions};
 use crate::config::FileConfig;
-use crate::parse::{Parser, Zone};
 
+mod bell;
+mod encoding;
+mod followed;
 mod glob;
+mod group;
+mod join;
 mod lines;
+mod meet;
+mod packed;
+mod print;
+mod rotation;
+#[cfg(test)]
+mod rotation_tests;
+mod run;
 #[cfg(test)]
 mod tests;
 
-use lines::{Assembler, Line};
+use bell::{Bell, Rung};
+use followed::{Followed, Out, Turn};
+use group::Group;
 
-/// Most bytes read from one file in one turn, so that a large file does not starve the others.
-const TURN: u64 = 1024 * 1024;
-/// Bytes at the head of a file that tell it from another with the same inode.
-const HEAD: u64 = 256;
+pub use group::TailError;
+pub use print::Print;
+pub use run::run;
+
 /// Most files followed at once.
 const MAX_FILES: usize = 4096;
-/// Polls between two looks for new files.
-const LOOK_EVERY: u32 = 10;
-
-/// Why a file input cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum TailError {
-    /// `starts_with` is no regular expression.
-    #[error("starts_with is no regular expression")]
-    Pattern(#[source] Box<regex::Error>),
-    /// No such time zone.
-    #[error("unknown time zone {name:?}")]
-    Zone {
-        /// As configured.
-        name: String,
-    },
-}
+/// Time between two looks for new files when nothing rings.
+const LOOK: Duration = Duration::from_secs(10);
+/// Least time between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Time between two looks at every file when all folders are watched: what does not ring.
+const SWEEP: Duration = Duration::from_secs(2);
+/// Time between two looks at every file when a folder cannot be watched.
+const SWEEP_BLIND: Duration = Duration::from_millis(250);
+/// A renamed file that is looked for under no name is closed when nothing was written for so long.
+const RENAMED: Duration = Duration::from_secs(300);
+/// A deleted file is closed when nothing was written for so long.
+const DELETED: Duration = Duration::from_secs(30);
 
 /// What happened besides lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A file became shorter than what was read of it, or its head changed: it is read from its start.
-    Truncated(PathBuf),
+    /// A file became shorter than what was read of it, or another content: it is read from its start.
+    /// `lost` bytes were seen in it and neither read before nor found in a copy.
+    Truncated {
+        /// Which.
+        path: PathBuf,
+        /// Bytes.
+        lost: u64,
+    },
+    /// The rest of a file was found in a copy or in a compressed file.
+    Continued {
+        /// The file.
+        path: PathBuf,
+        /// Where its rest is.
+        copy: PathBuf,
+    },
     /// A file cannot be read.
     Unreadable(PathBuf, String),
     /// More than 4096 files match.
     TooMany(PathBuf),
 }
 
+/// One record read.
+#[derive(Debug)]
+pub struct Read {
+    /// Index of the configuration it came by.
+    pub group: usize,
+    /// The event.
+    pub event: Event,
+    /// How far its file is read with it.
+    pub position: (Arc<str>, Position),
+    /// Positions that move with it although nothing was read; `None` is forgotten.
+    pub also: Vec<Moved>,
+    /// Whether a parser understood it.
+    pub parsed: bool,
+    /// Its bytes.
+    pub bytes: usize,
+}
+
+/// How far the files of one configuration are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Files followed.
+    pub files: usize,
+    /// Bytes known to be in them and not given out yet.
+    pub behind: u64,
+    /// The file read last, and how far.
+    pub place: String,
+}
+
 /// Receives what a poll finds.
 pub trait Sink {
-    /// One record. `parsed` tells whether a parser understood it. False stops the poll.
-    fn record(&mut self, event: Event, position: (Arc<str>, Position), parsed: bool) -> bool;
+    /// One record. False stops the poll.
+    fn record(&mut self, read: Read) -> bool;
     /// Something besides.
     fn note(&mut self, note: Note);
 }
 
-/// One configured group of files.
-#[derive(Debug)]
-struct Group {
-    patterns: Vec<String>,
-    parser: Parser,
-    starts_with: Option<Regex>,
-    from_start: bool,
+/// Device and inode.
+type Id = (u64, u64);
+
+/// A file that is there.
+#[derive(Clone, Debug)]
+struct Found {
+    id: Id,
+    path: PathBuf,
+    group: usize,
 }
 
-/// One followed file.
+impl Found {
+    fn key(&self) -> Arc<str> {
+        format!("file:{}:{}", self.id.0, self.id.1).into()
+    }
+}
+
+fn id_of(metadata: &Metadata) -> Id {
+    (metadata.dev(), metadata.ino())
+}
+
+/// A file that is a copy of one that is still followed.
 #[derive(Debug)]
-struct Followed {
-    key: Arc<str>,
-    path: PathBuf,
-    file: File,
-    group: usize,
-    assembler: Assembler,
-    head: u32,
-    head_length: u64,
-    /// The path leads elsewhere now; closed at its end.
-    renamed: bool,
-    /// Polls at its end since it was renamed.
-    quiet: u32,
+struct Waiting {
+    of: Id,
+    found: Found,
+    /// Its end, once that was seen to be a place of the original.
+    end: Option<Position>,
 }
 
 /// Follows all configured files.
 #[derive(Debug)]
 pub struct Tailer {
     groups: Vec<Group>,
-    followed: BTreeMap<(u64, u64), Followed>,
+    clock: Clock,
+    followed: BTreeMap<Id, Followed>,
+    /// Copies of files that are still followed, by the id of the copy: read when the file is truncated.
+    copies: BTreeMap<Id, Waiting>,
+    /// Files that were read to their end and do not grow (compressed ones), or hold nothing new.
+    settled: BTreeSet<Id>,
+    /// Positions of files that are not followed now.
     positions: Positions,
-    polls: u32,
+    /// Positions that move with the next event.
+    also: Vec<Moved>,
+    /// Problems told already, by path.
+    told: BTreeMap<PathBuf, String>,
+    bell: Bell,
+    /// Ids by the paths that ring for them.
+    by_path: BTreeMap<PathBuf, Id>,
+    looked: Option<Duration>,
+    swept: Duration,
+    /// Names have changed since the last look.
+    names: bool,
     first_look: bool,
-}
-
-fn key(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }
 
 impl Tailer {
@@ -111,27 +181,25 @@ impl Tailer {
     ///
     /// # Errors
     /// [`TailError`].
-    pub fn new(configs: &[FileConfig], positions: Positions) -> Result<Self, TailError> {
-        let groups = configs.iter().map(|config| {
-            let zone = match &config.time_zone {
-                None => Zone::utc(),
-                Some(name) => {
-                    Zone::named(name).ok_or_else(|| TailError::Zone { name: name.clone() })?
-                }
-            };
-            let pattern = config.starts_with.as_deref().map(Regex::new).transpose();
-            Ok(Group {
-                patterns: config.paths.clone(),
-                parser: Parser::new(config.format, zone),
-                starts_with: pattern.map_err(|error| TailError::Pattern(Box::new(error)))?,
-                from_start: config.from_start,
-            })
-        });
+    pub fn new(
+        configs: &[FileConfig],
+        positions: Positions,
+        clock: Clock,
+    ) -> Result<Self, TailError> {
         Ok(Self {
-            groups: groups.collect::<Result<_, _>>()?,
+            groups: configs.iter().map(Group::new).collect::<Result<_, _>>()?,
+            clock,
             followed: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            settled: BTreeSet::new(),
             positions,
-            polls: 0,
+            also: Vec::new(),
+            told: BTreeMap::new(),
+            bell: Bell::new(),
+            by_path: BTreeMap::new(),
+            looked: None,
+            swept: Duration::ZERO,
+            names: false,
             first_look: true,
         })
     }
@@ -142,191 +210,201 @@ impl Tailer {
         self.followed.len()
     }
 
-    /// Reads what is new. True when there may be more at once.
-    pub fn poll(&mut self, now: Timestamp, sink: &mut dyn Sink) -> bool {
-        if self.polls.is_multiple_of(LOOK_EVERY) {
-            self.look(sink);
-        }
-        self.polls = self.polls.wrapping_add(1);
-        let mut more = false;
-        let mut done = Vec::new();
-        for (id, followed) in &mut self.followed {
-            let Some(group) = self.groups.get(followed.group) else { continue };
-            match followed.turn(group, now, sink) {
-                Ok(Turn::Stopped) => return false,
-                Ok(Turn::More) => more = true,
-                Ok(Turn::End) if followed.renamed && followed.quiet > LOOK_EVERY => done.push(*id),
-                Ok(Turn::End) => {}
-                Err(error) => {
-                    sink.note(Note::Unreadable(followed.path.clone(), error.to_string()));
-                    done.push(*id);
-                }
+    /// How far reading is, by configuration.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Progress> {
+        let mut out = vec![Progress::default(); self.groups.len()];
+        let mut newest = vec![Duration::ZERO; self.groups.len()];
+        for followed in self.followed.values() {
+            let Some(progress) = out.get_mut(followed.group) else { continue };
+            let Some(newest) = newest.get_mut(followed.group) else { continue };
+            progress.files = progress.files.saturating_add(1);
+            progress.behind = progress.behind.saturating_add(followed.unread());
+            if followed.read >= *newest {
+                *newest = followed.read;
+                progress.place = followed.place();
             }
         }
-        for id in done {
-            self.followed.remove(&id);
+        out
+    }
+
+    /// Waits until a file may have changed, at most so long.
+    pub fn wait(&mut self, timeout: Duration) {
+        let Rung { written, names, all } = self.bell.wait(timeout);
+        self.names |= names || all;
+        for id in written.iter().filter_map(|path| self.by_path.get(path)) {
+            if let Some(followed) = self.followed.get_mut(id) {
+                followed.dirty = true;
+            }
+            self.names |= self.copies.contains_key(id);
+        }
+        if all {
+            self.followed.values_mut().for_each(|followed| followed.dirty = true);
+        }
+    }
+
+    /// Reads what is new, one turn for each file that may have changed. True when there may be more at once.
+    pub fn poll(&mut self, sink: &mut dyn Sink) -> bool {
+        let clock = self.clock.monotonic();
+        let since = self.looked.map(|looked| clock.saturating_sub(looked));
+        let look = since.is_none_or(|since| since >= LOOK || (self.names && since >= LOOK_AGAIN));
+        let sweep = if self.bell.is_complete() { SWEEP } else { SWEEP_BLIND };
+        if look || clock.saturating_sub(self.swept) >= sweep {
+            self.swept = clock;
+            self.followed.values_mut().for_each(|followed| followed.dirty = true);
+        }
+        let Some(mut more) = self.turns(sink) else { return false };
+        if look {
+            // After the turns: what followed files have become tells what new ones are.
+            self.names = false;
+            self.look(sink);
+            self.looked = Some(clock);
+            more |= self.turns(sink).unwrap_or(false);
         }
         more
     }
 
+    /// One turn for each file that may have changed; `None` when the sink takes no more.
+    fn turns(&mut self, sink: &mut dyn Sink) -> Option<bool> {
+        let turns: Vec<Id> = self
+            .followed
+            .iter()
+            .filter_map(|(id, followed)| (followed.dirty || followed.waits()).then_some(*id))
+            .collect();
+        let mut more = false;
+        for id in turns {
+            match self.turn(id, sink) {
+                Turn::Stopped => return None,
+                Turn::More => more = true,
+                _ => {}
+            }
+        }
+        Some(more)
+    }
+
     /// Gives out records that wait for a continuation; for the end of the program.
-    pub fn flush(&mut self, now: Timestamp, sink: &mut dyn Sink) {
+    pub fn flush(&mut self, sink: &mut dyn Sink) {
+        let (now, clock) = self.now();
         for followed in self.followed.values_mut() {
-            if let Some(group) = self.groups.get(followed.group)
-                && let Some(line) = followed.assembler.flush()
-            {
-                followed.emit(group, &line, now, sink);
-            }
-        }
-    }
-
-    /// Looks for new files and for files whose path leads elsewhere now.
-    fn look(&mut self, sink: &mut dyn Sink) {
-        let first = std::mem::take(&mut self.first_look);
-        let mut present = BTreeMap::new();
-        for (index, group) in self.groups.iter().enumerate() {
-            for path in group.patterns.iter().flat_map(|pattern| glob::expand(pattern)) {
-                match std::fs::metadata(&path) {
-                    Ok(metadata) if metadata.is_file() => {
-                        present.entry(key(&metadata)).or_insert((path, index));
-                    }
-                    Ok(_) => {}
-                    Err(error) => sink.note(Note::Unreadable(path, error.to_string())),
+            if let Some(group) = self.groups.get(followed.group) {
+                let mut out = Out { sink, also: &mut self.also, now, clock };
+                if !followed.flush(group, &mut out) {
+                    return;
                 }
             }
         }
-        for (id, followed) in &mut self.followed {
-            followed.renamed = present.get(id).is_none_or(|(path, _)| *path != followed.path);
-        }
-        for (id, (path, group)) in present {
-            if self.followed.contains_key(&id) {
-                continue;
+    }
+
+    fn now(&self) -> (Timestamp, Duration) {
+        (Timestamp::from_micros(self.clock.now_micros()), self.clock.monotonic())
+    }
+
+    fn turn(&mut self, id: Id, sink: &mut dyn Sink) -> Turn {
+        let (now, clock) = self.now();
+        let Some(followed) = self.followed.get_mut(&id) else { return Turn::End };
+        let Some(group) = self.groups.get(followed.group) else { return Turn::End };
+        let mut out = Out { sink, also: &mut self.also, now, clock };
+        match followed.turn(group, &mut out) {
+            Ok(Turn::More) => {
+                followed.dirty = true;
+                Turn::More
             }
-            if self.followed.len() >= MAX_FILES {
-                sink.note(Note::TooMany(path));
-                continue;
+            Ok(Turn::End) => self.quiet(id, sink),
+            Ok(Turn::Done) => {
+                self.settled.insert(id);
+                self.close(id, sink)
             }
-            match self.open(id, &path, group, first) {
-                Ok(followed) => {
-                    self.followed.insert(id, followed);
-                }
-                Err(error) => sink.note(Note::Unreadable(path, error.to_string())),
+            Ok(Turn::Replaced) => self.replaced(id, sink),
+            Ok(Turn::Stopped) => Turn::Stopped,
+            Err(error) => {
+                self.failed(id, &error, sink);
+                Turn::End
             }
         }
     }
 
-    fn open(
-        &self,
-        (device, inode): (u64, u64),
-        path: &std::path::Path,
-        group: usize,
-        first: bool,
-    ) -> io::Result<Followed> {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        let key: Arc<str> = format!("file:{device}:{inode}").into();
-        // Files that appear while we run are new: they are read from their start in any case.
-        let from_start = !first || self.groups.get(group).is_none_or(|group| group.from_start);
-        let mut offset = if from_start { 0 } else { size };
-        if let Some(Position::File { offset: known, head, head_length, .. }) =
-            self.positions.get(&*key)
-            && *known <= size
-            && head_of(&file, *head_length)? == *head
-        {
-            offset = *known;
+    /// Nothing more for now: what is over is closed, a line that will have no end is given out.
+    fn quiet(&mut self, id: Id, sink: &mut dyn Sink) -> Turn {
+        let (now, clock) = self.now();
+        let Some(followed) = self.followed.get_mut(&id) else { return Turn::End };
+        let quiet = clock.saturating_sub(followed.read);
+        let deleted = quiet >= DELETED && followed.gone && followed.is_deleted();
+        if deleted || (quiet >= RENAMED && followed.gone) {
+            return self.close(id, sink);
         }
-        Ok(Followed {
-            key,
-            path: path.to_owned(),
-            file,
-            group,
-            assembler: Assembler::at(offset),
-            head: 0,
-            head_length: 0,
-            renamed: false,
-            quiet: 0,
-        })
-    }
-}
-
-/// CRC-32 of the first `length` bytes.
-fn head_of(file: &File, length: u64) -> io::Result<u32> {
-    let mut bytes = vec![0; usize::try_from(length.min(HEAD)).unwrap_or(0)];
-    match file.read_exact_at(&mut bytes, 0) {
-        Ok(()) => Ok(crc32fast::hash(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-        Err(error) => Err(error),
-    }
-}
-
-enum Turn {
-    More,
-    End,
-    Stopped,
-}
-
-impl Followed {
-    /// Reads at most [`TURN`] bytes and gives out the complete records in them.
-    fn turn(&mut self, group: &Group, now: Timestamp, sink: &mut dyn Sink) -> io::Result<Turn> {
-        let size = self.file.metadata()?.len();
-        let at = self.assembler.read_to();
-        let replaced = size > at && head_of(&self.file, self.head_length)? != self.head;
-        if size < at || (self.head_length > 0 && replaced) {
-            sink.note(Note::Truncated(self.path.clone()));
-            self.assembler = Assembler::at(0);
-            self.head_length = 0;
-        }
-        let at = self.assembler.read_to();
-        if size == at {
-            self.quiet = self.quiet.saturating_add(1);
-            return Ok(self.idle(group, now, sink));
-        }
-        self.quiet = 0;
-        let want = size.saturating_sub(at).min(TURN);
-        let mut bytes = vec![0; usize::try_from(want).unwrap_or(0)];
-        let read = self.file.read_at(&mut bytes, at)?;
-        bytes.truncate(read);
-        self.assembler.feed(&bytes);
-        if self.head_length < HEAD {
-            let length = self.assembler.read_to().min(HEAD);
-            self.head = head_of(&self.file, length)?;
-            self.head_length = length;
-        }
-        while let Some(line) = self.assembler.next(group.starts_with.as_ref()) {
-            if !self.emit(group, &line, now, sink) {
-                return Ok(Turn::Stopped);
-            }
-        }
-        Ok(if self.assembler.read_to() < size { Turn::More } else { Turn::End })
-    }
-
-    /// Nothing new: a multi-line record that has waited long enough is complete.
-    fn idle(&mut self, group: &Group, now: Timestamp, sink: &mut dyn Sink) -> Turn {
-        if self.quiet == 5
-            && let Some(line) = self.assembler.flush()
-            && !self.emit(group, &line, now, sink)
-        {
+        let Some(group) = self.groups.get(followed.group) else { return Turn::End };
+        let ended = followed.is_halfway() && rotation::is_rotated(&followed.seen_at);
+        let mut out = Out { sink, also: &mut self.also, now, clock };
+        if ended && quiet >= RENAMED && !followed.finish(group, &mut out) {
             return Turn::Stopped;
         }
         Turn::End
     }
 
-    fn emit(&self, group: &Group, line: &Line, now: Timestamp, sink: &mut dyn Sink) -> bool {
-        if line.bytes.is_empty() && line.cut == 0 {
-            return true;
+    /// A file is read to its end and over.
+    fn close(&mut self, id: Id, sink: &mut dyn Sink) -> Turn {
+        let (now, clock) = self.now();
+        let Some(followed) = self.followed.get_mut(&id) else { return Turn::End };
+        if let Some(group) = self.groups.get(followed.group) {
+            let mut out = Out { sink, also: &mut self.also, now, clock };
+            if !followed.finish(group, &mut out) {
+                return Turn::Stopped;
+            }
         }
-        let (mut event, parsed) = group.parser.event(&line.bytes, now);
-        set(&mut event.fields, "log.file.path", self.path.display().to_string().into());
-        set(&mut event.fields, "log.offset", line.start.into());
-        if line.cut > 0 {
-            set(&mut event.fields, "log.truncated_bytes", Value::from(line.cut));
+        self.leave(id);
+        self.release(id);
+        Turn::End
+    }
+
+    /// Follows a file no longer, and keeps its place.
+    fn leave(&mut self, id: Id) {
+        let (now, _) = self.now();
+        if let Some(followed) = self.followed.remove(&id) {
+            let position = followed.position(now);
+            if place_of(&position) > 0 {
+                self.also.push((Arc::clone(&followed.key), Some(position.clone())));
+                self.positions.insert(followed.key.to_string(), position);
+            }
         }
-        let position = Position::File {
-            path: self.path.display().to_string(),
-            offset: line.end,
-            head: self.head,
-            head_length: self.head_length,
-        };
-        sink.record(event, (Arc::clone(&self.key), position), parsed)
+    }
+
+    /// What waited for a file as its copy is looked at again.
+    fn release(&mut self, original: Id) {
+        let waited = self.copies.len();
+        self.copies.retain(|_, copy| copy.of != original);
+        self.names |= self.copies.len() < waited;
+    }
+
+    fn failed(&mut self, id: Id, error: &io::Error, sink: &mut dyn Sink) {
+        let Some(followed) = self.followed.get(&id) else { return };
+        let path = followed.path.clone();
+        // A compressed file may still be written; an old one is damaged and left at its place.
+        let recent = std::fs::metadata(&path).is_ok_and(|metadata| {
+            let age = self.now().0.micros() / 1_000_000 - metadata.mtime();
+            (-60..60).contains(&age)
+        });
+        self.leave(id);
+        if !recent {
+            self.settled.insert(id);
+            self.tell(path, error.to_string(), sink);
+        }
+    }
+
+    /// Tells a problem with a path once.
+    fn tell(&mut self, path: PathBuf, reason: String, sink: &mut dyn Sink) {
+        if self.told.len() >= MAX_FILES {
+            self.told.clear();
+        }
+        if self.told.insert(path.clone(), reason.clone()).as_ref() != Some(&reason) {
+            sink.note(Note::Unreadable(path, reason));
+        }
+    }
+}
+
+/// The offset in a position of a file.
+const fn place_of(position: &Position) -> u64 {
+    match position {
+        Position::File { offset, .. } => *offset,
+        _ => 0,
     }
 }

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-/// Longest message kept, bytes; the rest is cut and counted.
-pub(super) const MAX_MESSAGE: usize = 1024 * 1024;
+/// Longest message kept, bytes; the rest is cut and counted. As much as finds room in a field.
+pub(super) const MAX_MESSAGE: usize = crate::parse::MAX_FIELD;
 /// Most digits of a length.
 const MAX_DIGITS: usize = 8;
 

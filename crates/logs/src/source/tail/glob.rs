@@ -1,22 +1,43 @@
-//! Path patterns: `*` and `?` within one component.
+//! Path patterns: `*` and `?` within one component, `**` for any number of folders.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Most paths one pattern may stand for.
 const MAX_PATHS: usize = 8192;
+/// Deepest nesting that `**` goes into.
+const MAX_DEPTH: usize = 16;
 
-/// The existing paths that match, sorted. A pattern without wildcards stands for itself if it exists.
-pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
+/// What a pattern stands for now.
+#[derive(Debug, Default)]
+pub(super) struct Expanded {
+    /// The existing paths that match, sorted.
+    pub(super) paths: Vec<PathBuf>,
+    /// Folders in which a further match would appear.
+    pub(super) folders: BTreeSet<PathBuf>,
+}
+
+/// Looks on the disk. A pattern without wildcards stands for itself if it exists.
+pub(super) fn expand(pattern: &str) -> Expanded {
     let root = if pattern.starts_with('/') { "/" } else { "." };
     let mut paths = vec![PathBuf::from(root)];
-    for component in pattern.split('/').filter(|part| !part.is_empty()) {
+    let mut folders = BTreeSet::new();
+    let mut components = pattern.split('/').filter(|part| !part.is_empty()).peekable();
+    while let Some(component) = components.next() {
+        let last = components.peek().is_none();
         let mut next = Vec::new();
         for base in &paths {
-            if component.contains(['*', '?']) {
+            if component == "**" {
+                below(base, 0, &mut next);
+            } else if component.contains(['*', '?']) {
+                folders.insert(base.clone());
                 next.extend(children(base, component));
             } else {
+                if last {
+                    folders.insert(base.clone());
+                }
                 let path = base.join(component);
-                if path.exists() {
+                if path.symlink_metadata().is_ok() {
                     next.push(path);
                 }
             }
@@ -25,7 +46,27 @@ pub(super) fn expand(pattern: &str) -> Vec<PathBuf> {
         paths = next;
     }
     paths.sort();
-    paths
+    paths.dedup();
+    folders.retain(|folder| folder.is_dir());
+    Expanded { paths, folders }
+}
+
+/// A folder and all folders below it; links are not followed, hidden ones are left out.
+fn below(base: &Path, depth: usize, out: &mut Vec<PathBuf>) {
+    if out.len() >= MAX_PATHS {
+        return;
+    }
+    out.push(base.to_owned());
+    if depth >= MAX_DEPTH {
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let hidden = entry.file_name().as_encoded_bytes().first() == Some(&b'.');
+        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            below(&entry.path(), depth.saturating_add(1), out);
+        }
+    }
 }
 
 fn children(base: &Path, pattern: &str) -> Vec<PathBuf> {
@@ -36,7 +77,48 @@ fn children(base: &Path, pattern: &str) -> Vec<PathBuf> {
         (!hidden || pattern.starts_with('.'))
             && matches(pattern.as_bytes(), name.as_encoded_bytes())
     });
-    matching.map(|entry| entry.path()).collect()
+    matching.map(|entry| entry.path()).take(MAX_PATHS).collect()
+}
+
+/// Whether a path is one of those a pattern stands for; without `/` in it the pattern is about the name.
+pub(super) fn covers(pattern: &str, path: &Path) -> bool {
+    if !pattern.contains('/') {
+        let name = path.file_name().unwrap_or_default();
+        return matches(pattern.as_bytes(), name.as_encoded_bytes());
+    }
+    let text = path.as_os_str().as_encoded_bytes();
+    let parts: Vec<&[u8]> = text.split(|b| *b == b'/').filter(|part| !part.is_empty()).collect();
+    let wanted: Vec<&[u8]> =
+        pattern.split('/').filter(|part| !part.is_empty()).map(str::as_bytes).collect();
+    follows(&wanted, &parts)
+}
+
+/// Components of a path or pattern.
+type Parts<'a> = &'a [&'a [u8]];
+
+/// Components against components; `**` takes any number of them, the first way back suffices as for `*`.
+fn follows(pattern: Parts<'_>, path: Parts<'_>) -> bool {
+    let (mut p, mut t) = (pattern, path);
+    let mut retry: Option<(Parts<'_>, Parts<'_>)> = None;
+    while let Some((part, rest)) = t.split_first() {
+        match p.split_first() {
+            Some((&b"**", after)) => {
+                retry = Some((after, t));
+                p = after;
+                continue;
+            }
+            Some((wanted, after)) if matches(wanted, part) => {
+                (p, t) = (after, rest);
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, at)) = retry else { return false };
+        let Some((_, next)) = at.split_first() else { return false };
+        retry = Some((after, next));
+        (p, t) = (after, next);
+    }
+    p.iter().all(|part| *part == b"**")
 }
 
 /// Whether `text` matches `pattern`; linear in practice, at worst quadratic.
@@ -100,7 +182,7 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let names = |pattern: &str| {
-            let found = expand(&format!("{base}/{pattern}"));
+            let found = expand(&format!("{base}/{pattern}")).paths;
             let strip = |p: PathBuf| p.strip_prefix(folder.path()).unwrap().display().to_string();
             found.into_iter().map(strip).collect::<Vec<_>>()
         };
@@ -108,5 +190,28 @@ mod tests {
         assert_eq!(names("b/z.txt"), ["b/z.txt"]);
         assert_eq!(names("c/*.log"), [""; 0]);
         assert_eq!(names("b/.*"), ["b/.hidden.log"]);
+        assert_eq!(names("**/*.log"), ["a/x.log", "b/y.log"]);
+        std::fs::create_dir_all(folder.path().join("a/deep/er")).unwrap();
+        std::fs::write(folder.path().join("a/deep/er/w.log"), "").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("a/loop")).unwrap();
+        assert_eq!(names("**/?.log"), ["a/deep/er/w.log", "a/x.log", "b/y.log"]);
+        let folders = expand(&format!("{base}/**/*.log")).folders;
+        assert_eq!(folders.len(), 5, "{folders:?}");
+    }
+
+    #[test]
+    fn exclusions() {
+        for (pattern, path, expected) in [
+            ("*.gz", "/var/log/a.log.gz", true),
+            ("*.gz", "/var/log.gz/a.log", false),
+            ("/var/log/private/*", "/var/log/private/x", true),
+            ("/var/log/private/*", "/var/log/private/x/y", false),
+            ("/var/**/y", "/var/log/private/x/y", true),
+            ("/var/**/private/**", "/var/log/private/x/y", true),
+            ("/var/**/**/**/z", "/var/log/private/x/y", false),
+            ("**/debug*", "/a/b/debug.log", true),
+        ] {
+            assert_eq!(covers(pattern, Path::new(path)), expected, "{pattern} {path}");
+        }
     }
 }

@@ -4,19 +4,28 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::*;
 
 #[derive(Default)]
-struct Collected {
-    messages: Vec<String>,
-    positions: Positions,
-    notes: Vec<Note>,
-    events: Vec<Event>,
+pub(super) struct Collected {
+    pub(super) messages: Vec<String>,
+    pub(super) positions: Positions,
+    pub(super) notes: Vec<Note>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Sink for Collected {
-    fn record(&mut self, event: Event, (key, position): (Arc<str>, Position), _: bool) -> bool {
+    fn record(&mut self, read: Read) -> bool {
+        let Read { event, position: (key, position), also, .. } = read;
         self.messages.push(event.fields["message"].as_str().unwrap().to_owned());
+        for (key, moved) in also {
+            match moved {
+                Some(position) => self.positions.insert(key.to_string(), position),
+                None => self.positions.remove(&*key),
+            };
+        }
         self.positions.insert(key.to_string(), position);
         self.events.push(event);
         true
@@ -27,42 +36,66 @@ impl Sink for Collected {
     }
 }
 
-struct Fixture {
-    folder: tempfile::TempDir,
-    tailer: Tailer,
-    sink: Collected,
+pub(super) struct Fixture {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) tailer: Tailer,
+    pub(super) sink: Collected,
+    pub(super) clock: Clock,
+    pub(super) config: FileConfig,
 }
 
 impl Fixture {
-    fn new(config: FileConfig) -> Self {
+    /// Follows `*.log` of a folder of its own.
+    pub(super) fn new(config: FileConfig) -> Self {
+        Self::of("*.log", config)
+    }
+
+    /// Follows what this pattern says of a folder of its own.
+    pub(super) fn of(pattern: &str, mut config: FileConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let tailer = Self::tailer(&folder, config, Positions::new());
-        Self { folder, tailer, sink: Collected::default() }
+        config.paths = vec![format!("{}/{pattern}", folder.path().display())];
+        let clock = Clock::manual(1_795_359_845_000_000);
+        let tailer = Tailer::new(&[config.clone()], Positions::new(), clock.clone()).unwrap();
+        Self { folder, tailer, sink: Collected::default(), clock, config }
     }
 
-    fn tailer(folder: &tempfile::TempDir, mut config: FileConfig, positions: Positions) -> Tailer {
-        config.paths = vec![format!("{}/*.log", folder.path().display())];
-        Tailer::new(&[config], positions).unwrap()
+    /// As after a kill: what the sink got is kept, the rest is forgotten.
+    pub(super) fn restart(&mut self) {
+        let positions = self.sink.positions.clone();
+        let text = serde_json::to_string(&positions).unwrap();
+        let positions = serde_json::from_str(&text).unwrap();
+        let configs = [self.config.clone()];
+        self.tailer = Tailer::new(&configs, positions, self.clock.clone()).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn append(&self, name: &str, text: &str) {
+    pub(super) fn append(&self, name: &str, text: &str) {
         append(&self.path(name), text);
     }
 
-    /// Polls often enough that new files are looked for and renamed ones closed.
-    fn poll(&mut self) -> Vec<String> {
-        for _ in 0..3 * LOOK_EVERY {
-            while self.tailer.poll(Timestamp::from_seconds(1), &mut self.sink) {}
+    /// Polls until nothing more comes, with a look at all names.
+    pub(super) fn poll(&mut self) -> Vec<String> {
+        self.clock.advance(10_000_000);
+        for _ in 0..3 {
+            while self.tailer.poll(&mut self.sink) {}
+            self.clock.advance(2_000_000);
         }
         std::mem::take(&mut self.sink.messages)
     }
+
+    /// Polls for so long that what is over is closed.
+    pub(super) fn poll_long(&mut self) -> Vec<String> {
+        let mut found = self.poll();
+        self.clock.advance(400_000_000);
+        found.extend(self.poll());
+        found
+    }
 }
 
-fn append(path: &Path, text: &str) {
+pub(super) fn append(path: &Path, text: &str) {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
@@ -79,8 +112,7 @@ fn follows_and_keeps_the_place() {
     assert_eq!(event.fields["log"]["offset"], 8);
 
     // A restart goes on where the kept positions say.
-    let positions = fixture.sink.positions.clone();
-    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), positions);
+    fixture.restart();
     fixture.append("a.log", "four\n");
     assert_eq!(fixture.poll(), ["four"]);
 }
@@ -94,7 +126,7 @@ fn rotation_by_rename_reads_the_old_to_its_end() {
     fs::rename(fixture.path("a.log"), fixture.path("a.log.1")).unwrap();
     append(&fixture.path("a.log.1"), "later\n");
     fixture.append("a.log", "new\n");
-    let mut found = fixture.poll();
+    let mut found = fixture.poll_long();
     found.sort();
     assert_eq!(found, ["late", "later", "new"]);
     assert_eq!(fixture.tailer.files(), 1, "the renamed file is closed");
@@ -118,9 +150,8 @@ fn a_file_recreated_on_the_same_inode_is_read_whole() {
     let mut fixture = Fixture::new(FileConfig::default());
     fixture.append("a.log", "aaaa\nbbbb\n");
     fixture.poll();
-    let positions = fixture.sink.positions.clone();
     fs::write(fixture.path("a.log"), "cccc\ndddd\n").unwrap();
-    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), positions);
+    fixture.restart();
     assert_eq!(fixture.poll(), ["cccc", "dddd"]);
 }
 
@@ -153,21 +184,25 @@ fn long_lines_garbage_and_unreadable_files() {
     fs::write(fixture.path("a.log"), bytes).unwrap();
     std::os::unix::fs::symlink("/no/such/target", fixture.path("dangling.log")).unwrap();
     let found = fixture.poll();
-    assert_eq!(found.len(), 3);
-    assert_eq!(found[2], "ok");
-    let first = &fixture.sink.events[0].fields["log"];
-    assert_eq!(first["truncated_bytes"], 9 * 1024 * 1024);
+    assert_eq!(found.len(), 162);
+    assert_eq!(found.iter().take(160).map(String::len).sum::<usize>(), 10 * 1024 * 1024);
+    assert_eq!(found[161], "ok");
+    let part = |n: usize| fixture.sink.events[n].fields["log"]["part"].clone();
+    assert_eq!(part(0), json!({"number": 1, "last": false, "offset": 0}));
+    assert_eq!(part(159), json!({"number": 160, "last": true, "offset": 0}));
+    assert_eq!(part(160), Value::Null);
 }
 
 #[test]
 fn a_stopped_sink_repeats_nothing_after_a_restart() {
     struct Two(usize, Positions);
     impl Sink for Two {
-        fn record(&mut self, _: Event, (key, position): (Arc<str>, Position), _: bool) -> bool {
+        fn record(&mut self, read: Read) -> bool {
             if self.0 == 0 {
                 return false;
             }
             self.0 -= 1;
+            let (key, position) = read.position;
             self.1.insert(key.to_string(), position);
             true
         }
@@ -176,14 +211,18 @@ fn a_stopped_sink_repeats_nothing_after_a_restart() {
     let mut fixture = Fixture::new(FileConfig::default());
     fixture.append("a.log", "one\ntwo\nthree\nfour\n");
     let mut two = Two(2, Positions::new());
-    fixture.tailer.poll(Timestamp::EPOCH, &mut two);
-    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), two.1);
+    fixture.tailer.poll(&mut two);
+    fixture.sink.positions = two.1;
+    fixture.restart();
     assert_eq!(fixture.poll(), ["three", "four"]);
 }
 
 #[test]
 fn bad_settings_are_named() {
-    let error = |config| Tailer::new(&[config], Positions::new()).unwrap_err().to_string();
+    let error = |config| {
+        let clock = Clock::manual(0);
+        Tailer::new(&[config], Positions::new(), clock).unwrap_err().to_string()
+    };
     assert_eq!(
         error(FileConfig { starts_with: Some("(".into()), ..FileConfig::default() }),
         "starts_with is no regular expression"
@@ -200,11 +239,14 @@ fn a_file_that_shrinks_between_two_reads_is_read_from_its_start_once() {
     // More than one turn, so that the file is half read when it shrinks.
     let line = format!("{}\n", "x".repeat(1023));
     fs::write(fixture.path("a.log"), line.repeat(3 * 1024)).unwrap();
-    assert!(fixture.tailer.poll(Timestamp::EPOCH, &mut fixture.sink), "more is left");
-    assert_eq!(std::mem::take(&mut fixture.sink.messages).len(), 1024);
+    assert!(fixture.tailer.poll(&mut fixture.sink), "more is left");
+    assert_eq!(std::mem::take(&mut fixture.sink.messages).len(), 256);
     fs::write(fixture.path("a.log"), "after\n").unwrap();
     assert_eq!(fixture.poll(), ["after"]);
-    assert_eq!(fixture.sink.notes, [Note::Truncated(fixture.path("a.log"))]);
+    assert_eq!(
+        fixture.sink.notes,
+        [Note::Truncated { path: fixture.path("a.log"), lost: (3 * 1024 - 256) * 1024 }]
+    );
     // To nothing, and to the very length that was read.
     fs::write(fixture.path("a.log"), "").unwrap();
     assert_eq!(fixture.poll(), [""; 0]);
@@ -221,7 +263,7 @@ fn a_deleted_file_is_read_to_its_end_and_its_successor_whole() {
     // Written and deleted between two polls, while it is followed.
     fixture.append("a.log", "last words\n");
     fs::remove_file(fixture.path("a.log")).unwrap();
-    assert_eq!(fixture.poll(), ["last words"]);
+    assert_eq!(fixture.poll_long(), ["last words"]);
     assert_eq!(fixture.tailer.files(), 0, "a deleted file is closed");
     fixture.append("a.log", "successor\n");
     assert_eq!(fixture.poll(), ["successor"]);
@@ -267,9 +309,8 @@ fn many_files_are_all_read_and_keep_their_places() {
         fixture.append(&format!("{n}.log"), &format!("{}\n", text(n, 0)));
     }
     assert_eq!(fixture.poll().len(), 300);
-    let positions = fixture.sink.positions.clone();
-    assert_eq!(positions.len(), 300);
-    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), positions);
+    assert_eq!(fixture.sink.positions.len(), 300);
+    fixture.restart();
     for n in 0..300 {
         fixture.append(&format!("{n}.log"), &format!("{}\n", text(n, 1)));
     }
@@ -283,18 +324,17 @@ fn many_files_are_all_read_and_keep_their_places() {
 #[test]
 fn a_record_of_several_lines_waits_for_its_rest_and_is_given_out_at_the_end() {
     let config = FileConfig { starts_with: Some("^\\d".into()), ..FileConfig::default() };
-    let mut fixture = Fixture::new(config.clone());
+    let mut fixture = Fixture::new(config);
     fixture.append("a.log", "1 error\n  at x\n");
-    while fixture.tailer.poll(Timestamp::EPOCH, &mut fixture.sink) {}
+    while fixture.tailer.poll(&mut fixture.sink) {}
     assert_eq!(fixture.sink.messages, [""; 0], "its rest may still come");
     fixture.append("a.log", "  at y\n");
-    while fixture.tailer.poll(Timestamp::EPOCH, &mut fixture.sink) {}
-    fixture.tailer.flush(Timestamp::EPOCH, &mut fixture.sink);
+    while fixture.tailer.poll(&mut fixture.sink) {}
+    fixture.tailer.flush(&mut fixture.sink);
     assert_eq!(fixture.sink.messages, ["1 error\n  at x\n  at y"]);
     // A restart behind it repeats nothing.
-    let positions = fixture.sink.positions.clone();
     fixture.sink.messages.clear();
-    fixture.tailer = Fixture::tailer(&fixture.folder, config, positions);
+    fixture.restart();
     assert_eq!(fixture.poll(), [""; 0]);
 }
 
@@ -303,8 +343,7 @@ fn lines_without_their_end_are_kept_for_the_restart() {
     let mut fixture = Fixture::new(FileConfig::default());
     fixture.append("a.log", "one\nhal");
     assert_eq!(fixture.poll(), ["one"]);
-    let positions = fixture.sink.positions.clone();
-    fixture.tailer = Fixture::tailer(&fixture.folder, FileConfig::default(), positions);
+    fixture.restart();
     fixture.append("a.log", "f\r\ntwo\r\n");
     assert_eq!(fixture.poll(), ["half", "two"]);
 }

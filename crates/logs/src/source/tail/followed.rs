@@ -1,0 +1,417 @@
+//! One followed file: reads what is new, tells a file that was truncated or written anew, makes events of
+//! its lines.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{Timestamp, set};
+use serde_json::{Value, json};
+
+use super::encoding::{MARK, Text};
+use super::group::Group;
+use super::join::{Joiner, Record};
+use super::lines::{Cut, Line, Splitter, Within};
+use super::packed::{Packed, Packing};
+use super::print::{HEAD, NEAR, Print, filled, head_of};
+use super::{Found, Moved, Position, Sink};
+use crate::parse::MAX_FIELD;
+
+/// Most bytes read from one file in one turn, so that a large file does not starve the others.
+const TURN: usize = 256 * 1024;
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// The file as it is.
+    Plain(File),
+    /// What is compressed in it.
+    Packed(Packed),
+}
+
+/// What a turn came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There may be more.
+    More,
+    /// Nothing more for now.
+    End,
+    /// A compressed file was read to its end.
+    Done,
+    /// The file was truncated or written anew: what was read is over.
+    Replaced,
+    /// The sink takes no more.
+    Stopped,
+}
+
+/// Where events go while a file has its turn.
+pub(super) struct Out<'a> {
+    pub(super) sink: &'a mut dyn Sink,
+    /// Positions that move without an event of their own; they go with the next event.
+    pub(super) also: &'a mut Vec<Moved>,
+    /// Wall clock.
+    pub(super) now: Timestamp,
+    /// Monotonic clock.
+    pub(super) clock: Duration,
+}
+
+/// One followed file.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) key: Arc<str>,
+    /// Path it was met under.
+    pub(super) path: PathBuf,
+    /// Path it was seen under last.
+    pub(super) seen_at: PathBuf,
+    shown: String,
+    pub(super) group: usize,
+    content: Content,
+    text: Option<Text>,
+    splitter: Splitter,
+    joiner: Joiner,
+    head: u32,
+    head_length: u64,
+    /// Place behind the last record given out.
+    given: (u64, Within, Print),
+    /// Size and time of the last change that were seen last.
+    state: (u64, i64, i64),
+    /// When something was read last, by the monotonic clock.
+    pub(super) read: Duration,
+    /// No name that is looked for leads here any more.
+    pub(super) gone: bool,
+    /// It may have changed since its last turn.
+    pub(super) dirty: bool,
+}
+
+fn state(metadata: &Metadata) -> (u64, i64, i64) {
+    (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+/// The place that a position names.
+pub(super) fn place(position: &Position) -> (u64, Within, Print) {
+    match position {
+        Position::File { offset, line, tail, .. } => {
+            let (start, parts) = line.unwrap_or_default();
+            (*offset, Within { start, parts }, tail.unwrap_or_default())
+        }
+        _ => (0, Within::default(), Print::default()),
+    }
+}
+
+impl Followed {
+    /// Reads `content` on from a place; it stands there already when it is compressed.
+    pub(super) fn new(found: Found, content: Content, place: (u64, Within, Print)) -> Self {
+        Self {
+            key: found.key(),
+            shown: found.path.display().to_string(),
+            seen_at: found.path.clone(),
+            path: found.path,
+            group: found.group,
+            content,
+            text: None,
+            splitter: Splitter::at(place.0, place.1),
+            joiner: Joiner::default(),
+            head: 0,
+            head_length: 0,
+            given: place,
+            state: (0, 0, 0),
+            read: Duration::ZERO,
+            gone: false,
+            dirty: true,
+        }
+    }
+
+    /// How far it was read, as it is kept.
+    pub(super) fn position(&self, now: Timestamp) -> Position {
+        let (offset, within, print) = self.given;
+        Position::File {
+            path: self.shown.clone(),
+            offset,
+            head: self.head,
+            head_length: self.head_length,
+            line: (within.parts > 0).then_some((within.start, within.parts)),
+            tail: (print.length > 0).then_some(print),
+            time: now.micros() / 1_000_000,
+        }
+    }
+
+    /// Bytes that are known to be there and were not given out.
+    pub(super) fn unread(&self) -> u64 {
+        match &self.content {
+            Content::Plain(_) => self.state.0.saturating_sub(self.given.0),
+            Content::Packed(_) => 0,
+        }
+    }
+
+    /// Bytes that are known to have been there and were not even read.
+    pub(super) fn beyond(&self) -> u64 {
+        self.state.0.saturating_sub(self.splitter.read_to())
+    }
+
+    /// How far it is read, in words.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.shown, self.given.0)
+    }
+
+    /// The end of a plain copy of this file, when it is a place of this file as it is now.
+    pub(super) fn end_of_copy(&self, path: &Path) -> io::Result<Option<Position>> {
+        let Content::Plain(file) = &self.content else { return Ok(None) };
+        let copy = File::open(path)?;
+        let size = copy.metadata()?.len();
+        let mut near = [0; NEAR];
+        let length = usize::try_from(size).unwrap_or(NEAR).min(NEAR);
+        let near = near.get_mut(..length).unwrap_or_default();
+        let at = size.saturating_sub(u64::try_from(length).unwrap_or(0));
+        if Packing::of(path).is_some() || !filled(&copy, near, at)? {
+            return Ok(None);
+        }
+        let tail = Print::ending(near, at);
+        let head_length = size.min(HEAD);
+        let Some(head) = head_of(&copy, head_length)? else { return Ok(None) };
+        if head_of(file, head_length)? != Some(head) || !tail.is_in(file)? {
+            return Ok(None);
+        }
+        let path = path.display().to_string();
+        let (tail, offset) = (Some(tail), size);
+        Ok(Some(Position::File { path, offset, head, head_length, line: None, tail, time: 0 }))
+    }
+
+    /// Whether the file has no name at all any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        match &self.content {
+            Content::Plain(file) => file.metadata().is_ok_and(|metadata| metadata.nlink() == 0),
+            Content::Packed(_) => self.gone,
+        }
+    }
+
+    /// Whether a record waits for a further line.
+    pub(super) const fn waits(&self) -> bool {
+        self.joiner.waits()
+    }
+
+    /// Whether a line waits for its end.
+    pub(super) fn is_halfway(&self) -> bool {
+        !self.splitter.waiting().is_empty()
+    }
+
+    /// Reads a stretch and gives out the complete records in it.
+    pub(super) fn turn(&mut self, group: &Group, out: &mut Out<'_>) -> io::Result<Turn> {
+        self.dirty = false;
+        let read = match self.fill(group)? {
+            Fill::Replaced => return Ok(Turn::Replaced),
+            Fill::Read(read) => read,
+        };
+        let Some(text) = self.text else { return Ok(Turn::End) };
+        if read == 0 {
+            let packed = matches!(self.content, Content::Packed(_));
+            return Ok(match self.idle(group, out) {
+                true if packed => Turn::Done,
+                true => Turn::End,
+                false => Turn::Stopped,
+            });
+        }
+        self.read = out.clock;
+        let part = (MAX_FIELD / text.growth()) & !1;
+        let cut = Cut { unit: text.unit(), part, json: group.json };
+        let mut splitter = std::mem::take(&mut self.splitter);
+        let mut open = true;
+        while open && let Some(line) = splitter.next(cut) {
+            open = self.line(&line, group, text, out);
+        }
+        splitter.rest(NEAR);
+        self.splitter = splitter;
+        if !open {
+            return Ok(Turn::Stopped);
+        }
+        Ok(if read == TURN { Turn::More } else { Turn::End })
+    }
+
+    /// Gives out everything that waits, also a last line without its end.
+    pub(super) fn finish(&mut self, group: &Group, out: &mut Out<'_>) -> bool {
+        let Some(text) = self.text else { return true };
+        let mut splitter = std::mem::take(&mut self.splitter);
+        let remainder = splitter.remainder().is_none_or(|line| self.line(&line, group, text, out));
+        self.splitter = splitter;
+        remainder && self.flush(group, out)
+    }
+
+    /// Gives out the record that waits for a further line.
+    pub(super) fn flush(&mut self, group: &Group, out: &mut Out<'_>) -> bool {
+        let Some(record) = self.joiner.flush() else { return true };
+        self.joined(&record, group, out)
+    }
+
+    /// Begins anew at the start of the file.
+    pub(super) fn restart(&mut self) {
+        self.splitter = Splitter::default();
+        self.joiner = Joiner::default();
+        (self.head, self.head_length) = (0, 0);
+        self.given = Default::default();
+        self.text = None;
+        self.state = (0, 0, 0);
+        self.dirty = true;
+    }
+
+    /// Nothing new: a record that has waited long enough is complete.
+    fn idle(&mut self, group: &Group, out: &mut Out<'_>) -> bool {
+        if !self.joiner.waits() || out.clock.saturating_sub(self.read) < group.join_wait {
+            return true;
+        }
+        self.flush(group, out)
+    }
+
+    fn fill(&mut self, group: &Group) -> io::Result<Fill> {
+        match &mut self.content {
+            Content::Packed(packed) => {
+                let read = self.splitter.put(TURN, |room| packed.read_whole(room))?;
+                let head = packed.head();
+                self.head = crc32fast::hash(head);
+                self.head_length = u64::try_from(head.len()).unwrap_or(0);
+                if self.text.is_none() {
+                    let mark = head.get(..MARK).unwrap_or(head);
+                    // One of a byte or two has no mark.
+                    self.text =
+                        Text::of(mark, group.encoding).or_else(|| Text::of(b"   ", group.encoding));
+                }
+                Ok(Fill::Read(read))
+            }
+            Content::Plain(_) => self.fill_plain(group),
+        }
+    }
+
+    fn fill_plain(&mut self, group: &Group) -> io::Result<Fill> {
+        let Content::Plain(file) = &self.content else { return Ok(Fill::Read(0)) };
+        let seen = state(&file.metadata()?);
+        let at = self.splitter.read_to();
+        if seen.0 < at {
+            return Ok(Fill::Replaced);
+        }
+        if seen == self.state && seen.0 == at {
+            return Ok(Fill::Read(0));
+        }
+        if self.text.is_none() {
+            let mut head = [0; MARK];
+            let length = usize::try_from(seen.0).unwrap_or(MARK).min(MARK);
+            let head = head.get_mut(..length).unwrap_or_default();
+            if !filled(file, head, 0)? {
+                return Ok(Fill::Read(0));
+            }
+            self.text = Text::of(head, group.encoding);
+            if self.text.is_none() {
+                return Ok(Fill::Read(0));
+            }
+        }
+        let before = Print::ending(self.splitter.newest(NEAR), 0);
+        let before = Print { at: at.saturating_sub(u64::from(before.length)), ..before };
+        let want = usize::try_from(seen.0.saturating_sub(at)).unwrap_or(TURN).min(TURN);
+        let read = self.splitter.put(want, |room| file.read_at(room, at))?;
+        // Looked at after reading: what was read belongs to what was there before.
+        let shrunk = file.metadata()?.len() < at;
+        if shrunk || !self.is_same(file)? || !before.is_in(file)? {
+            self.splitter.unput(read);
+            return Ok(Fill::Replaced);
+        }
+        self.state = seen;
+        if self.head_length < HEAD {
+            let length = self.splitter.read_to().min(HEAD);
+            if let Some(head) = head_of(file, length)? {
+                (self.head, self.head_length) = (head, length);
+            }
+        }
+        Ok(Fill::Read(read))
+    }
+
+    fn is_same(&self, file: &File) -> io::Result<bool> {
+        let (_, _, print) = self.given;
+        Ok(head_of(file, self.head_length)?
+            .is_some_and(|head| self.head_length == 0 || head == self.head)
+            && print.is_in(file)?)
+    }
+
+    /// One line, or part of one: joined with others, or given out.
+    fn line(&mut self, line: &Line<'_>, group: &Group, text: Text, out: &mut Out<'_>) -> bool {
+        let decoded = text.decode(line.bytes, line.start == 0);
+        let Some(rules) = group.join.as_ref().filter(|_| line.within.parts == 0) else {
+            // A part of a long line is joined with nothing.
+            if !self.flush(group, out) {
+                return false;
+            }
+            let piece = Piece {
+                bytes: trimmed(&decoded),
+                start: line.start,
+                within: line.within,
+                last: line.last,
+            };
+            let after = if line.last { Within::default() } else { line.within };
+            self.given = (line.end, after, line.print());
+            return self.emit(&piece, group, out);
+        };
+        match self.joiner.take(rules, line, trimmed(&decoded)) {
+            Some(record) => self.joined(&record, group, out),
+            None => true,
+        }
+    }
+
+    fn joined(&mut self, record: &Record, group: &Group, out: &mut Out<'_>) -> bool {
+        let Record { bytes, start, end, print, within, last, .. } = record;
+        self.given = (*end, Within::default(), *print);
+        let piece = Piece { bytes, start: *start, within: *within, last: *last };
+        self.emit(&piece, group, out)
+    }
+
+    fn emit(&self, piece: &Piece<'_>, group: &Group, out: &mut Out<'_>) -> bool {
+        if piece.bytes.is_empty() && piece.within.parts == 0 {
+            return true;
+        }
+        let (mut event, parsed) = group.parser.event(piece.bytes, out.now);
+        let mut log = |name: &str, value: Value| set(&mut event.fields, name, value);
+        log("log.file.path", Value::String(self.shown.clone()));
+        log("log.offset", piece.start.into());
+        if piece.within.parts > 0 {
+            let Within { start, parts } = piece.within;
+            log("log.part", json!({"number": parts, "last": piece.last, "offset": start}));
+        }
+        let cut = lost_in_text(piece.bytes);
+        if cut > 0 {
+            log("log.truncated_bytes", cut.into());
+        }
+        let position = (Arc::clone(&self.key), self.position(out.now));
+        out.sink.record(super::Read {
+            group: self.group,
+            event,
+            position,
+            also: std::mem::take(out.also),
+            parsed,
+            bytes: piece.bytes.len(),
+        })
+    }
+}
+
+/// What becomes one event.
+struct Piece<'a> {
+    bytes: &'a [u8],
+    start: u64,
+    within: Within,
+    last: bool,
+}
+
+enum Fill {
+    Read(usize),
+    Replaced,
+}
+
+/// Without the carriage return of a line end.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
+/// Bytes that find no room in a field once bytes that are no UTF-8 were replaced.
+fn lost_in_text(bytes: &[u8]) -> usize {
+    if bytes.len() <= MAX_FIELD / 3 || bytes.len() > MAX_FIELD {
+        return 0;
+    }
+    String::from_utf8_lossy(bytes).len().saturating_sub(MAX_FIELD)
+}
