@@ -91,6 +91,9 @@ pub struct SourceReport {
     /// Senders known, at most 1024.
     #[serde(default)]
     pub peer_count: u64,
+    /// What only this kind of source counts, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub further: BTreeMap<String, u64>,
 }
 
 /// Counters of one sender.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,6 +16,8 @@ pub struct LogsConfig {
     pub journald: Option<JournaldConfig>,
     /// Syslog listeners.
     pub syslog: Vec<SyslogConfig>,
+    /// Listeners for NetFlow and IPFIX.
+    pub netflow: Vec<NetflowConfig>,
 }
 
 /// How the lines of a source are read.
@@ -125,6 +128,29 @@ pub struct SyslogPeer {
     /// How messages are read.
     #[serde(default)]
     pub format: Option<Format>,
+}
+
+/// One listener for NetFlow 5, 7, 9 and IPFIX over UDP.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetflowConfig {
+    /// Address and port, such as `0.0.0.0:2055`.
+    pub listen: String,
+    /// Networks that flows are taken from: nothing else tells who sends a datagram.
+    #[schemars(with = "Vec<String>")]
+    pub from: Vec<IpNet>,
+    /// Receive buffer asked of the kernel, mebibytes.
+    #[serde(default = "receive")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub receive_megabytes: usize,
+}
+
+impl NetflowConfig {
+    /// A listener that takes flows from nowhere yet.
+    #[must_use]
+    pub fn new(listen: &str) -> Self {
+        Self { listen: listen.to_owned(), from: Vec::new(), receive_megabytes: receive() }
+    }
 }
 
 /// One syslog listener.

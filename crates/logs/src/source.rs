@@ -11,8 +11,10 @@ use event::Event;
 use serde::{Deserialize, Serialize};
 
 mod counters;
+mod datagrams;
 mod intake;
 pub mod journald;
+pub mod netflow;
 pub mod syslog;
 pub mod tail;
 

@@ -1,5 +1,6 @@
 //! Counters of log inputs: of all together as a ledger, and of each source.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -23,6 +24,7 @@ pub struct Source {
     behind: AtomicU64,
     place: Mutex<String>,
     peers: OnceLock<Arc<PeerCounters>>,
+    further: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Source {
@@ -58,6 +60,12 @@ impl Source {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
+    /// Sets a count that only this kind of source has.
+    pub(super) fn set_further(&self, name: &str, count: u64) {
+        let mut further = self.further.lock().unwrap_or_else(PoisonError::into_inner);
+        further.insert(name.to_owned(), count);
+    }
+
     /// Counts senders too.
     pub(super) fn set_peers(&self, peers: Arc<PeerCounters>) {
         self.peers.get_or_init(|| peers);
@@ -83,6 +91,7 @@ impl Source {
             position: self.place.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             peers,
             peer_count,
+            further: self.further.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

@@ -9,13 +9,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
-use nix::sys::socket::{setsockopt, sockopt};
+use event::Timestamp;
 use service::Clock;
 
-use super::Intake;
+use super::{Intake, datagrams};
 use crate::config::{SyslogConfig, Transport};
 
-mod datagrams;
 mod framing;
 mod peers;
 mod streams;
@@ -95,7 +94,9 @@ impl Listener {
             Transport::Udp | Transport::Tcp => None,
         };
         let socket = match config.transport {
-            Transport::Udp => udp(config).map(Socket::Udp),
+            Transport::Udp => {
+                datagrams::open(&config.listen, config.receive_megabytes).map(Socket::Udp)
+            }
             Transport::Tcp | Transport::Tls => {
                 TcpListener::bind(&config.listen).and_then(|socket| {
                     socket.set_nonblocking(true)?;
@@ -136,7 +137,14 @@ impl Listener {
         intake.source().set_peers(Arc::clone(peers.counters()));
         let served = async {
             match socket {
-                Socket::Udp(socket) => datagrams::serve(socket, &peers, &intake, &clock).await,
+                Socket::Udp(socket) => {
+                    let take = |bytes: &[u8], peer| {
+                        let now = Timestamp::from_micros(clock.now_micros());
+                        let (item, parsed) = peers.item(bytes, 0, peer, now);
+                        intake.offer(item, parsed, bytes.len())
+                    };
+                    datagrams::serve(socket, &intake, take).await
+                }
                 Socket::Tcp(listener, acceptor) => {
                     let server = streams::Server { peers, limits, intake, clock, acceptor };
                     server.serve(listener).await
@@ -150,18 +158,6 @@ impl Listener {
             () = stop.wait() => {}
         }
     }
-}
-
-/// A socket with as large a receive buffer as can be had: a burst waits there while the reader is behind.
-fn udp(config: &SyslogConfig) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(&config.listen)?;
-    socket.set_nonblocking(true)?;
-    let bytes = config.receive_megabytes.saturating_mul(1024 * 1024);
-    // More than net.core.rmem_max needs a privilege; without it the kernel gives what it may.
-    if setsockopt(&socket, sockopt::RcvBufForce, &bytes).is_err() {
-        setsockopt(&socket, sockopt::RcvBuf, &bytes)?;
-    }
-    Ok(socket)
 }
 
 /// The messages of a stream that comes in these pieces, with the bytes cut off each; for fuzzing.

@@ -1,15 +1,14 @@
-//! Datagrams: as many as are there at a time, and what the kernel says it dropped.
+//! Datagrams: as many as are there at a time, and what the kernel says it dropped; for every listener
+//! over UDP.
 
 use std::io;
-use std::net::UdpSocket as StdSocket;
+use std::net::{SocketAddr, UdpSocket as StdSocket};
 use std::time::Duration;
 
-use event::Timestamp;
-use service::Clock;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::UdpSocket;
 
-use super::peers::Peers;
-use crate::source::Intake;
+use super::{Intake, Stopped};
 
 /// Largest datagram.
 const MAX_DATAGRAM: usize = 65_536;
@@ -20,11 +19,29 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Where the kernel lists its UDP sockets.
 const TABLES: [&str; 2] = ["/proc/net/udp", "/proc/net/udp6"];
 
+/// A socket with as large a receive buffer as can be had: a burst waits there while the reader is behind.
+///
+/// # Errors
+/// When it cannot be bound.
+pub(super) fn open(listen: &str, receive_megabytes: usize) -> io::Result<StdSocket> {
+    let socket = StdSocket::bind(listen)?;
+    socket.set_nonblocking(true)?;
+    let bytes = receive_megabytes.saturating_mul(1024 * 1024);
+    // More than net.core.rmem_max needs a privilege; without it the kernel gives what it may.
+    if setsockopt(&socket, sockopt::RcvBufForce, &bytes).is_err() {
+        setsockopt(&socket, sockopt::RcvBuf, &bytes)?;
+    }
+    Ok(socket)
+}
+
+/// Gives each datagram to `take`, until that says that nobody takes it any more.
+///
+/// # Errors
+/// When the socket fails.
 pub(super) async fn serve(
     socket: StdSocket,
-    peers: &Peers,
     intake: &Intake,
-    clock: &Clock,
+    mut take: impl FnMut(&[u8], SocketAddr) -> Result<(), Stopped>,
 ) -> io::Result<()> {
     let inode = nix::sys::stat::fstat(&socket)?.st_ino;
     let socket = UdpSocket::from_std(socket)?;
@@ -44,15 +61,12 @@ pub(super) async fn serve(
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     intake.source().count_error();
-                    tracing::warn!(%error, "syslog datagram could not be received");
+                    tracing::warn!(%error, "datagram could not be received");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     break;
                 }
             };
-            let now = Timestamp::from_micros(clock.now_micros());
-            let bytes = buffer.get(..length).unwrap_or_default();
-            let (item, parsed) = peers.item(bytes, 0, peer, now);
-            if intake.offer(item, parsed, length).is_err() {
+            if take(buffer.get(..length).unwrap_or_default(), peer).is_err() {
                 return Ok(());
             }
         }
