@@ -9,6 +9,7 @@ use service::LogFormat;
 
 use crate::oncall::deliver::mail::MailConfig;
 use crate::oncall::deliver::webhook::WebhookConfig;
+use crate::receive::ReceiveConfig;
 
 /// Everything the collector can be told.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -46,6 +47,9 @@ pub struct Config {
     /// Rules the collector evaluates over all events.
     #[serde(default)]
     pub rules: RulesConfig,
+    /// What it reads itself.
+    #[serde(default)]
+    pub receive: ReceiveConfig,
 }
 
 fn default_web() -> SocketAddr {

@@ -82,6 +82,12 @@ impl Memory {
         Self { folder, key }
     }
 
+    /// What its files are sealed with.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.memory"))
     }

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod local;
 pub mod oncall;
 pub mod pipeline;
+pub mod receive;
 mod room;
 pub mod run;
 pub mod search;

@@ -166,7 +166,7 @@ impl Pipeline {
         self.live.subscribe()
     }
 
-    /// Takes the events `first_seq..` of one boot of one origin, in sequence.
+    /// Takes the events `first_seq..` of one boot of an agent, in sequence.
     ///
     /// # Errors
     /// [`PipelineError`]; then nothing may be acknowledged and the batch may come again.
@@ -175,6 +175,20 @@ impl Pipeline {
         origin: &Origin,
         boot: u64,
         events: Vec<Event>,
+    ) -> Result<Taken, PipelineError> {
+        self.take_from(origin, boot, events, Sent::Agent).await
+    }
+
+    /// As [`Self::take`], by whom it is brought.
+    ///
+    /// # Errors
+    /// [`PipelineError`]; then the batch may come again.
+    pub async fn take_from(
+        &self,
+        origin: &Origin,
+        boot: u64,
+        events: Vec<Event>,
+        by: Sent,
     ) -> Result<Taken, PipelineError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return Ok(Taken { stored: 0, duplicates: 0 });
@@ -193,7 +207,7 @@ impl Pipeline {
         self.count(&taken);
         if !matches!(outcome, AppendOutcome::Duplicate { .. }) {
             self.publish(&documents);
-            self.detect(&documents, Sent::Agent).await;
+            self.detect(&documents, by).await;
         }
         Ok(taken)
     }

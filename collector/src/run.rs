@@ -1,7 +1,7 @@
 //! The collector's daemon: opens everything, serves, stops in order.
 //!
-//! Order of stopping: link and web (no more intake), pager, watch, the detectors' memory, then the
-//! store, which commits what it has. An agent that was not answered sends again.
+//! Order of stopping: link, web and own inputs (no more intake), pager, watch, the detectors' memory, then
+//! the store, which commits what it has. An agent that was not answered sends again.
 
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ use crate::oncall::deliver::webhook::Webhook;
 use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::Pipeline;
+use crate::receive;
 use crate::room::Room;
 use crate::state::State;
 use crate::store::{self, Embedded, Store};
@@ -91,6 +92,8 @@ struct Daemon {
     store: Arc<Embedded>,
     app: App,
     memory: Memory,
+    inputs: Option<receive::Opened>,
+    boot: u64,
 }
 
 impl Daemon {
@@ -121,6 +124,9 @@ impl Daemon {
         let store = Arc::new(store);
         let memory = Memory::new(config.data.clone(), store::Key::new(*master.derive("memory")?));
         let boot = u64::from_le_bytes(keys::random::<8>()?);
+        let inputs = (!config.receive.is_empty())
+            .then(|| receive::open(&config.receive, &config.data, memory.clone()))
+            .transpose()?;
         let pipeline = Pipeline::new(
             Arc::clone(&store) as Arc<dyn Store>,
             alerts.clone(),
@@ -137,6 +143,7 @@ impl Daemon {
             pager,
             pipeline,
             bulk_ids: Arc::default(),
+            receiving: inputs.as_ref().map(receive::Opened::receiving).unwrap_or_default(),
             clock,
             telemetry,
             authority: link::pki::fingerprint(authority.certificate())?,
@@ -144,7 +151,7 @@ impl Daemon {
                 .into(),
             shutdown: Shutdown::new(),
         };
-        Ok(Self { folder, store, app, memory })
+        Ok(Self { folder, store, app, memory, inputs, boot })
     }
 
     fn watch(&self, config: &Config) -> Watch {
@@ -153,7 +160,7 @@ impl Daemon {
         Watch::new(self.app.clone(), room, self.memory.clone(), config.retention.clone())
     }
 
-    async fn serve(self, config: &Config) -> Result<()> {
+    async fn serve(mut self, config: &Config) -> Result<()> {
         let app = self.app.clone();
         app.shutdown.on_signals().context("cannot listen for signals")?;
         let web = std::net::TcpListener::bind(config.web)
@@ -181,6 +188,13 @@ impl Daemon {
             tokio::spawn(link::server::serve(agents, identity, intake, app.shutdown.clone()));
         let pager = tokio::spawn(app.pager.clone().run(app.shutdown.clone()));
         let watch = tokio::spawn(self.watch(config).run());
+        let inputs = match self.inputs.take() {
+            Some(inputs) => {
+                let (pipeline, clock) = (Arc::clone(&app.pipeline), app.clock.clone());
+                Some(inputs.start(pipeline, clock, app.shutdown.clone(), self.boot).await?)
+            }
+            None => None,
+        };
         tracing::info!(web = %config.web, link = %config.link, "collector is ready");
 
         app.shutdown.wait().await;
@@ -188,6 +202,12 @@ impl Daemon {
         web.await.context("web failed")?.context("web failed")?;
         pager.await.context("pager failed")?;
         watch.await.context("watch failed")?;
+        if let Some(thread) = inputs {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the thread of the inputs panicked");
+            }
+        }
         watch::keep(&app, &self.memory).await;
         drop(app);
         drop(self.app);

@@ -22,6 +22,7 @@ use crate::auth::{Auth, Role};
 use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::{Detector, Pipeline};
+use crate::receive::Receiving;
 use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
 use crate::state::State;
 use crate::store::{
@@ -224,6 +225,7 @@ impl Site {
             pager,
             pipeline,
             bulk_ids: Arc::default(),
+            receiving: Receiving::default(),
             clock,
             telemetry,
             authority: [0; 32],

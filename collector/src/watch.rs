@@ -48,6 +48,8 @@ struct View<'a> {
     now: Timestamp,
     agents: &'a [Agent],
     figures: &'a Figures,
+    /// What the collector's own inputs have received.
+    received: &'a Ledger,
     /// Level of the disk and bytes free.
     room: (Level, u64),
 }
@@ -121,6 +123,25 @@ fn about_agent(agent: &Agent, now: Timestamp, found: &mut Vec<Trouble>) {
     }
 }
 
+fn about_inputs(received: &Ledger, found: &mut Vec<Trouble>) {
+    let dropped = std::iter::once(("dropped by the kernel", received.dropped));
+    let shed = received.shed.iter().map(|(reason, count)| (reason.as_str(), *count));
+    let lost: BTreeMap<_, _> = dropped.chain(shed).filter(|(_, count)| *count > 0).collect();
+    if lost.is_empty() {
+        return;
+    }
+    found.push(Trouble {
+        rule: "input-lost",
+        title: "Messages sent to the collector are lost",
+        severity: Severity::Medium,
+        about: ("host.name", "collector".to_owned()),
+        words: format!("the collector's inputs did not take everything: {}", words(&lost)),
+        advice: "See the agents page. Senders over TCP or TLS wait instead of losing messages.",
+        // Told again when it has doubled.
+        amount: u64::from(total(lost.values()).ilog2()),
+    });
+}
+
 fn about_disk((level, free): (Level, u64), found: &mut Vec<Trouble>) {
     let (rule, title, severity) = match level {
         Level::Enough => return,
@@ -146,6 +167,7 @@ fn about_disk((level, free): (Level, u64), found: &mut Vec<Trouble>) {
 fn troubles(view: &View<'_>) -> Vec<Trouble> {
     let mut found = Vec::new();
     view.agents.iter().for_each(|agent| about_agent(agent, view.now, &mut found));
+    about_inputs(view.received, &mut found);
     about_disk(view.room, &mut found);
     found.extend(view.figures.problems.iter().map(|problem| Trouble {
         rule: "store-problem",
@@ -218,7 +240,9 @@ impl Watch {
         let agents = self.app.agents.list();
         let figures = self.app.pipeline.store().figures();
         let now = self.app.now();
-        let view = View { now, agents: &agents, figures: &figures, room: self.level };
+        let received = self.app.receiving.figures().ledger;
+        let view =
+            View { now, agents: &agents, figures: &figures, received: &received, room: self.level };
         let mut found = troubles(&view);
         for agent in &agents {
             let looks = self.residues.entry(agent.id.clone()).or_default();

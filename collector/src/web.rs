@@ -21,6 +21,7 @@ use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
 use crate::oncall::pager::Pager;
 use crate::pipeline::Pipeline;
+use crate::receive::Receiving;
 
 pub mod access;
 mod acknowledge;
@@ -69,6 +70,8 @@ pub struct App {
     pub pipeline: Arc<Pipeline>,
     /// `_id`s that shippers have sent lately.
     pub bulk_ids: Arc<tokio::sync::Mutex<BulkIds>>,
+    /// Figures of the inputs that the collector reads itself.
+    pub receiving: Receiving,
     /// Clock.
     pub clock: Clock,
     /// Metrics.

@@ -4,7 +4,8 @@ import type { Rights } from "./app";
 import { get, post } from "./api";
 import { bytes, number, plain, seconds, Text, Time } from "./text";
 import { Bar, LedgerTable, Legend, lost, percent } from "./ledger";
-import type { AgentRow, Ledger, StoreFigures } from "./types";
+import { Sources } from "./sources";
+import type { AgentRow, Ledger, Received, StoreFigures } from "./types";
 import { attempt, Badge, Dialog, Empty, Failure, Loading, Reveal, say, useFetched } from "./ui";
 import { words } from "./api";
 
@@ -46,7 +47,7 @@ function More(props: { row: AgentRow; rights: Rights; again: () => void }) {
   return (
     <div class="more-agent">
       {report && report.problems.length > 0 && <ul class="problems">{report.problems.map((one) => <li><Text value={one} /></li>)}</ul>}
-      {report ? <><LedgerTable ledgers={report.ledgers} /><Legend /></> : <p class="muted">It has not reported yet. Start it with <code>systemctl start pikett-agent</code> and look at its log.</p>}
+      {report ? <><LedgerTable ledgers={report.ledgers} /><Legend /><Sources sources={report.sources ?? []} /></> : <p class="muted">It has not reported yet. Start it with <code>systemctl start pikett-agent</code> and look at its log.</p>}
       <dl class="facts">
         <dt>Inputs</dt><dd>{report?.inputs.length ? report.inputs.map((one) => <div><Text value={one} /></div>) : "none reported"}</dd>
         <dt>Rules</dt><dd>{Object.entries(report?.rules ?? {}).map(([engine, [good, bad]]) => <div>{plain(engine)}: {number(good)} loaded{bad > 0 && <span class="bad">, {number(bad)} refused</span>}</div>)}</dd>
@@ -88,9 +89,9 @@ function Line(props: { row: AgentRow; open: boolean; toggle: () => void }) {
 }
 
 function Own() {
-  const { value, error, again } = useFetched((signal) => get<{ store: StoreFigures; residue: number }>("/api/v1/ledger", signal), [], 5_000);
+  const { value, error, again } = useFetched((signal) => get<{ store: StoreFigures; receive: Received; residue: number }>("/api/v1/ledger", signal), [], 5_000);
   if (!value) return <><Failure error={error} again={again} />{!error && <Loading />}</>;
-  const { store } = value;
+  const { store, receive } = value;
   const faults: [string, number][] = [
     ["log records lost", store.log_records_lost], ["index parts quarantined", store.index_quarantined],
     ["documents repaired", store.repaired], ["values not indexed", store.values_capped],
@@ -99,8 +100,9 @@ function Own() {
     <section class="card">
       <h2>Collector</h2>
       <Failure error={error} again={again} />
-      <LedgerTable ledgers={{ intake: store.intake, index: store.index }} />
+      <LedgerTable ledgers={{ ...(receive.sources.length ? { receive: receive.ledger } : {}), intake: store.intake, index: store.index }} />
       <Legend />
+      <Sources sources={receive.sources} />
       <p class="row wrap small">
         <span>{number(store.documents)} events searchable in {number(store.partitions)} partitions</span>
         <span>index {bytes(store.index_bytes)}</span><span>log {bytes(store.log_bytes)}</span>

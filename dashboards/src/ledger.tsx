@@ -5,7 +5,7 @@ import type { Ledger } from "./types";
 const HOPS: [string, string, string][] = [
   ["capture", "Capture", "packets, kernel to worker"], ["sensor", "Sensor", "packets, worker to events"],
   ["logs", "Logs", "lines, log inputs to events"], ["outbox", "Outbox", "events to the spool"],
-  ["link", "Link", "spool to the collector"], ["intake", "Intake", "events, collector to its log"],
+  ["link", "Link", "spool to the collector"], ["receive", "Receive", "messages, the collector's own inputs"], ["intake", "Intake", "events, collector to its log"],
   ["index", "Index", "events, log to index"],
 ];
 

@@ -46,8 +46,15 @@ export interface Report {
   ledgers: Record<string, Ledger>; last_seq: number; pending: number; spool_bytes: number;
   acknowledged: number; rejected: number; skipped: number;
   rules: Record<string, [number, number]>; inputs: string[]; problems: string[];
-  resident_bytes: number;
+  resident_bytes: number; sources?: Source[];
 }
+export interface Source {
+  name: string; lines: number; bytes: number; unparsed: number; truncated: number; errors: number;
+  shed: number; dropped: number; last_event: string | null; behind_bytes: number; position: string;
+  peers?: { address: string; messages: number; unparsed: number }[]; peer_count?: number;
+  further?: Record<string, number>;
+}
+export interface Received { ledger: Ledger; sources: Source[] }
 export interface Book {
   boot: string; given_out: number; stored: number; duplicates: number;
   skipped: Record<string, number>; rejected: number;

@@ -24,9 +24,13 @@ fn agent() -> Agent {
 }
 
 fn told(agents: &[Agent], figures: &Figures, room: (Level, u64)) -> String {
-    let view = View { now: Timestamp::from_seconds(NOW), agents, figures, room };
+    let received = &Ledger::default();
+    listed(&View { now: Timestamp::from_seconds(NOW), agents, figures, received, room })
+}
+
+fn listed(view: &View<'_>) -> String {
     let mut text = String::new();
-    for trouble in troubles(&view) {
+    for trouble in troubles(view) {
         let Trouble { rule, severity, about, words, amount, .. } = trouble;
         writeln!(text, "{rule} {severity:?} {about:?} x{amount}: {words}").unwrap();
     }
@@ -53,6 +57,19 @@ fn silence_is_told_and_a_new_or_revoked_agent_is_not_silent() {
     .assert_eq(&about(silent.clone()));
     assert_eq!(about(Agent { revoked: true, ..silent.clone() }), "");
     assert_eq!(about(Agent { report: None, ..silent }), "");
+}
+
+#[test]
+fn messages_that_the_collectors_own_inputs_lose_are_told() {
+    let mut received = Ledger { seen: 90, processed: 60, dropped: 20, ..Ledger::default() };
+    received.shed("queue_full", 10);
+    let figures = &Figures::default();
+    let (now, room) = (Timestamp::from_seconds(NOW), (Level::Enough, 1 << 40));
+    let view = View { now, agents: &[], figures, received: &received, room };
+    expect![[r#"
+        input-lost Medium ("host.name", "collector") x4: the collector's inputs did not take everything: 20 (dropped by the kernel), 10 (queue_full)
+    "#]]
+    .assert_eq(&listed(&view));
 }
 
 #[test]

@@ -34,8 +34,10 @@ pub(super) async fn change(
 
 pub(super) async fn ledger(State(app): State<App>) -> Json<Value> {
     let figures = app.pipeline.store().figures();
-    let residue = [figures.intake.residue(), figures.index.residue()].iter().sum::<i128>();
-    Json(json!({ "store": figures, "residue": i64::try_from(residue).unwrap_or(i64::MAX) }))
+    let received = app.receiving.figures();
+    let hops = [figures.intake.residue(), figures.index.residue(), received.ledger.residue()];
+    let residue = i64::try_from(hops.iter().sum::<i128>()).unwrap_or(i64::MAX);
+    Json(json!({ "store": figures, "receive": received, "residue": residue }))
 }
 
 pub(super) async fn enrol(

@@ -1,0 +1,313 @@
+//! Sources that the collector reads itself: syslog, NetFlow and IPFIX, files of sensors on its host.
+//!
+//! They are those of the agent (crate `logs`) and go through one bounded queue into the pipeline in
+//! batches. While the pipeline takes nothing, a batch is tried again and the queue fills: senders
+//! over TCP and files wait, datagrams are shed and counted. How far files were read is kept by
+//! [`book`], so that a line is stored once, whenever the collector is killed.
+//!
+//! Order of stopping: the inputs, then what is in the queue, then the templates of exporters.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use event::{AgentId, Event, Ledger, Origin, SourceReport, set};
+use logs::config::{FileConfig, NetflowConfig, SyslogConfig, Transport};
+use logs::netflow::Templates;
+use logs::source::tail::Tailer;
+use logs::source::{Counters, Intake, Item, Positions, netflow, syslog, tail};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::{Clock, Shutdown};
+
+use crate::correlate::Memory;
+use crate::init::Folder;
+use crate::pipeline::{Pipeline, Sent};
+
+mod book;
+#[cfg(test)]
+mod tests;
+
+use book::{Book, Moves};
+
+/// Events between the inputs and the pipeline.
+const QUEUE: usize = 16_384;
+/// Most events of a batch.
+const BATCH: usize = 2_048;
+/// Longest wait for a batch to fill.
+const LINGER: Duration = Duration::from_millis(50);
+/// Wait before a batch that was not taken is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// Time between two savings of templates.
+const KEEP: Duration = Duration::from_secs(60);
+/// Name under which templates are kept.
+const TEMPLATES: &str = "netflow";
+/// Who the events are from.
+const NAME: &str = "collector-inputs";
+
+/// What the collector reads itself.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReceiveConfig {
+    /// Syslog listeners. TLS uses the collector's own certificate unless another is named.
+    pub syslog: Vec<SyslogConfig>,
+    /// Listeners for NetFlow and IPFIX.
+    pub netflow: Vec<NetflowConfig>,
+    /// Files on this host, such as those of a Suricata or Zeek beside the collector.
+    pub files: Vec<FileConfig>,
+}
+
+impl ReceiveConfig {
+    /// Whether there is nothing to read.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.syslog.is_empty() && self.netflow.is_empty() && self.files.is_empty()
+    }
+}
+
+/// What was received, for ledger and console.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ReceiveFigures {
+    /// Of all sources together.
+    pub ledger: Ledger,
+    /// Of each.
+    pub sources: Vec<SourceReport>,
+}
+
+/// Figures of the collector's own inputs. Cheap to clone; without inputs all is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Receiving(Option<Arc<Counters>>);
+
+impl Receiving {
+    /// What was received so far.
+    #[must_use]
+    pub fn figures(&self) -> ReceiveFigures {
+        self.0.as_ref().map_or_else(ReceiveFigures::default, |counters| ReceiveFigures {
+            ledger: counters.ledger(),
+            sources: counters.sources().iter().map(|source| source.report()).collect(),
+        })
+    }
+}
+
+/// Opened inputs, not yet served.
+#[derive(Debug)]
+pub struct Opened {
+    syslog: Vec<syslog::Listener>,
+    netflow: Vec<netflow::Listener>,
+    files: Vec<FileConfig>,
+    templates: Arc<Templates>,
+    counters: Arc<Counters>,
+    memory: Memory,
+    book: PathBuf,
+}
+
+/// A listener over TLS has the collector's certificate when it names none.
+fn with_certificate(config: &SyslogConfig, folder: &Folder) -> SyslogConfig {
+    let mut config = config.clone();
+    if config.transport == Transport::Tls && config.certificate.is_none() && config.key.is_none() {
+        config.certificate = Some(folder.server());
+        config.key = Some(folder.server_key());
+    }
+    config
+}
+
+/// Opens all sockets and checks all patterns.
+///
+/// # Errors
+/// The first thing that cannot be had.
+pub fn open(config: &ReceiveConfig, data: &Path, memory: Memory) -> Result<Opened> {
+    let folder = Folder::new(data);
+    let templates = match memory.load(TEMPLATES).map(|bytes| Templates::restore(&bytes)) {
+        Some(Ok(templates)) => templates,
+        Some(Err(error)) => {
+            tracing::error!(%error, "templates of exporters are learned anew");
+            Templates::default()
+        }
+        None => Templates::default(),
+    };
+    let templates = Arc::new(templates);
+    let open = |one: &SyslogConfig| syslog::Listener::open(&with_certificate(one, &folder));
+    let syslog = config.syslog.iter().map(open).collect::<Result<_, _>>()?;
+    let open = |one| netflow::Listener::open(one, Arc::clone(&templates));
+    let netflow = config.netflow.iter().map(open).collect::<Result<_, _>>()?;
+    Tailer::new(&config.files, Positions::new(), Clock::system())?;
+    Ok(Opened {
+        syslog,
+        netflow,
+        files: config.files.clone(),
+        templates,
+        counters: Arc::default(),
+        memory,
+        book: data.join("inputs.book"),
+    })
+}
+
+impl Opened {
+    /// Figures, also while it is served.
+    #[must_use]
+    pub fn receiving(&self) -> Receiving {
+        Receiving(Some(Arc::clone(&self.counters)))
+    }
+
+    /// Serves until the shutdown; the thread ends once everything in the queue is stored.
+    ///
+    /// # Errors
+    /// When a thread cannot be started or the book cannot be read.
+    pub async fn start(
+        self,
+        pipeline: Arc<Pipeline>,
+        clock: Clock,
+        shutdown: Shutdown,
+        boot: u64,
+    ) -> Result<JoinHandle<()>> {
+        let (queue, items) = crossbeam_channel::bounded(QUEUE);
+        let agent = AgentId::new(NAME)?;
+        let book = Book::open(self.book, self.memory.key().clone(), (agent.clone(), boot));
+        let book = book.recover(pipeline.store().as_ref()).await?;
+        let intake = Intake::new(queue, self.counters, shutdown.clone());
+        for listener in self.syslog {
+            let intake = intake.of(&format!("syslog {}", listener.name()));
+            tokio::spawn(listener.serve(intake, clock.clone()));
+        }
+        for listener in self.netflow {
+            let name = listener.address().map_or_else(|_| "?".to_owned(), |one| one.to_string());
+            let intake = intake.of(&format!("netflow udp {name}"));
+            tokio::spawn(listener.serve(intake, clock.clone()));
+        }
+        if !self.files.is_empty() {
+            let tailer = Tailer::new(&self.files, book.positions().clone(), clock.clone())?;
+            let named = |file: &FileConfig| intake.of(&format!("files {}", file.paths.join(" ")));
+            let intakes = self.files.iter().map(named).collect();
+            let clock = clock.clone();
+            spawn("tail", move || tail::run(tailer, intakes, &clock))?;
+        }
+        let origin = Origin {
+            agent,
+            host: NAME.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            zone: String::new(),
+            region: String::new(),
+        };
+        let drain = Drain {
+            items,
+            book,
+            origin,
+            pipeline,
+            shutdown,
+            runtime: tokio::runtime::Handle::current(),
+            templates: self.templates,
+            memory: self.memory,
+            clock,
+        };
+        spawn("receive", move || drain.run())
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    thread.with_context(|| format!("cannot start the thread {name}"))
+}
+
+/// From the queue into the pipeline; the body of a thread.
+struct Drain {
+    items: Receiver<Item>,
+    book: Book,
+    origin: Origin,
+    pipeline: Arc<Pipeline>,
+    shutdown: Shutdown,
+    runtime: tokio::runtime::Handle,
+    templates: Arc<Templates>,
+    memory: Memory,
+    clock: Clock,
+}
+
+impl Drain {
+    fn run(mut self) {
+        let mut kept = self.clock.monotonic();
+        loop {
+            let (events, moved, ended) = self.gather();
+            if !events.is_empty() && !self.store(events, moved) {
+                return;
+            }
+            let now = self.clock.monotonic();
+            if ended || now.saturating_sub(kept) >= KEEP {
+                kept = now;
+                self.keep();
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+
+    /// Up to a batch of events, with the positions they stand for, and whether no more will come.
+    fn gather(&self) -> (Vec<Event>, Moves, bool) {
+        let (mut events, mut moved) = (Vec::new(), Moves::new());
+        while events.len() < BATCH {
+            match self.items.recv_timeout(LINGER) {
+                Ok(item) => {
+                    moved.extend(item.also);
+                    moved.extend(item.position.map(|(key, position)| (key, Some(position))));
+                    events.push(from(item.event));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let ended = self.shutdown.is_triggered() && events.is_empty();
+                    return (events, moved, ended);
+                }
+                Err(RecvTimeoutError::Disconnected) => return (events, moved, true),
+            }
+        }
+        (events, moved, false)
+    }
+
+    /// Stores a batch, again and again; false when the collector stops before that succeeds.
+    fn store(&mut self, mut events: Vec<Event>, moved: Moves) -> bool {
+        let boot = self.book.number(&mut events);
+        let mut told = false;
+        loop {
+            let outcome = self.book.intend(&moved).map_err(anyhow::Error::from).and_then(|()| {
+                let taking =
+                    self.pipeline.take_from(&self.origin, boot, events.clone(), Sent::Other);
+                Ok(self.runtime.block_on(taking)?)
+            });
+            let Err(error) = outcome else {
+                self.book.done(moved);
+                return true;
+            };
+            if !told {
+                told = true;
+                tracing::error!(%error, events = events.len(), "inputs wait: events are not taken");
+            }
+            if self.shutdown.is_triggered() {
+                tracing::error!(events = events.len(), "stopped before these events were taken");
+                return false;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn keep(&self) {
+        if let Some(bytes) = self.templates.snapshot() {
+            self.memory.save(&[(TEMPLATES, bytes)]);
+        }
+    }
+}
+
+/// An event that names no host is of the one that sent it.
+fn from(mut event: Event) -> Event {
+    if event::get(&event.fields, "host.name").is_none() {
+        let sender = ["log.source.address", "observer.ip"].into_iter().find_map(|name| {
+            let text = event::get(&event.fields, name)?.as_str()?;
+            text.parse::<IpAddr>().is_ok().then(|| text.to_owned())
+        });
+        if let Some(sender) = sender {
+            set(&mut event.fields, "host.name", Value::String(sender));
+        }
+    }
+    event
+}

@@ -1,0 +1,41 @@
+// Log sources: what each has read, and what of it was not understood, cut or lost.
+import { bytes, number, plain, Text, Time } from "./text";
+import type { Source } from "./types";
+
+function Count(props: { title: string; value: number; kind: "warn" | "bad" }) {
+  return <td class={`num${props.value ? ` ${props.kind}` : ""}`} data-label={props.title}>{number(props.value)}</td>;
+}
+
+function Row(props: { source: Source }) {
+  const one = props.source;
+  const further = Object.entries(one.further ?? {}).filter(([, n]) => n > 0);
+  const peers = one.peers ?? [];
+  return (
+    <tr>
+      <th scope="row"><Text value={one.name} />
+        {further.map(([name, n]) => <div class="warn small">{plain(name.replace(/_/g, " "))} {number(n)}</div>)}
+        {peers.length > 0 && <details class="small"><summary>{number(one.peer_count ?? peers.length)} senders</summary>
+          {peers.map((peer) => <div><span class="mono">{plain(peer.address)}</span> {number(peer.messages)}{peer.unparsed > 0 && <span class="warn"> {number(peer.unparsed)} not understood</span>}</div>)}</details>}
+      </th>
+      <td class="num" data-label="Lines">{number(one.lines)}</td>
+      <td class="num" data-label="Bytes">{bytes(one.bytes)}</td>
+      <Count title="Not understood" value={one.unparsed} kind="warn" />
+      <Count title="Cut" value={one.truncated} kind="warn" />
+      <Count title="Shed" value={one.shed} kind="warn" />
+      <Count title="Dropped" value={one.dropped} kind="bad" />
+      <Count title="Errors" value={one.errors} kind="bad" />
+      <td data-label="Last">{one.last_event ? <Time value={one.last_event} /> : "–"}</td>
+      <td data-label="Place" class="small">{one.position ? <span class="mono"><Text value={one.position} /></span> : ""}{one.behind_bytes > 0 && <div class="muted">{bytes(one.behind_bytes)} behind</div>}</td>
+    </tr>
+  );
+}
+
+export function Sources(props: { sources: Source[] }) {
+  if (!props.sources.length) return null;
+  return (
+    <table class="plain ledger cards-narrow">
+      <thead><tr><th scope="col">Source</th><th class="num">Lines</th><th class="num">Bytes</th><th class="num">Not understood</th><th class="num">Cut</th><th class="num">Shed</th><th class="num">Dropped</th><th class="num">Errors</th><th>Last</th><th>Place</th></tr></thead>
+      <tbody>{props.sources.map((one) => <Row source={one} />)}</tbody>
+    </table>
+  );
+}
