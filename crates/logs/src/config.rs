@@ -18,25 +18,98 @@ pub struct LogsConfig {
     pub syslog: Vec<SyslogConfig>,
     /// Listeners for NetFlow and IPFIX.
     pub netflow: Vec<NetflowConfig>,
+    /// Folders of further parsers (`NAME.toml`); one replaces a built-in one of the same name.
+    pub parsers: Vec<PathBuf>,
 }
 
 /// How the lines of a source are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Format {
-    /// JSON when a line begins with `{`, else syslog when it has such a header, else plain.
+    /// JSON when a line begins with `{`, audit and known heads by how they begin, else syslog.
     #[default]
     Auto,
     /// One JSON object a line.
     Json,
     /// RFC 5424, RFC 3164 or the local form `Nov 22 15:04:05 host app[1]: text`.
     Syslog,
-    /// Access log of nginx or Apache, common or combined.
-    Access,
     /// `audit.log` of the Linux audit system.
     Auditd,
     /// Text only.
     Plain,
+    /// A parser of the library, such as `nginx`; `pikett parsers list` names them.
+    Named(Name),
+}
+
+/// The name of a parser: at most 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Name {
+    /// A name; `None` when it is too long.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, length: text.len() })
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Name {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_str().fmt(out)
+    }
+}
+
+impl Format {
+    /// Names of the formats that are no parsers of the library.
+    pub const NAMES: [&str; 5] = ["auto", "json", "syslog", "auditd", "plain"];
+
+    /// The format of this name; `None` when it is longer than the name of a parser may be. Whether there is
+    /// such a parser is for the library to say.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "auto" => Self::Auto,
+            "json" => Self::Json,
+            "syslog" => Self::Syslog,
+            "auditd" => Self::Auditd,
+            "plain" => Self::Plain,
+            _ => Self::Named(Name::new(name)?),
+        })
+    }
+}
+
+impl TryFrom<String> for Format {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::named(&name)
+            .ok_or_else(|| format!("{name:?} is longer than the name of a parser may be"))
+    }
+}
+
+impl JsonSchema for Format {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Format".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "auto, json, syslog, auditd, plain, or the name of a parser"
+        })
+    }
 }
 
 /// Files to follow.

@@ -8,15 +8,15 @@ use event::{Event, Kind, Timestamp};
 
 use crate::config::Format;
 use crate::netflow::Decoder;
-use crate::parse::{MAX_FIELD, Parser, Zone};
+use crate::parse::{Library, MAX_FIELD, Parser, Zone};
 use crate::source::syslog::frames;
 
 /// 2026-11-22T15:04:05Z, the time of reading.
 const NOW: i64 = 1_795_359_845;
 /// Who sends flows.
 const EXPORTER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
-const FORMATS: [Format; 6] =
-    [Format::Auto, Format::Json, Format::Syslog, Format::Access, Format::Auditd, Format::Plain];
+const FORMATS: [Format; 5] =
+    [Format::Auto, Format::Json, Format::Syslog, Format::Auditd, Format::Plain];
 
 fn text<'a>(event: &'a Event, name: &str) -> &'a str {
     event::get(&event.fields, name).and_then(|value| value.as_str()).unwrap_or_default()
@@ -25,24 +25,59 @@ fn text<'a>(event: &'a Event, name: &str) -> &'a str {
 /// Reads the bytes as one line of every format.
 pub fn fuzz_line(data: &[u8]) {
     for format in FORMATS {
-        let parser = Parser::new(format, Zone::utc());
-        let (event, parsed) = parser.event(data, Timestamp::from_seconds(NOW));
-        debug_assert!(event.kind == Kind::Log, "a line is a log event");
-        let whole = String::from_utf8_lossy(data);
-        let whole = whole.trim_end_matches(['\r', '\n', '\0']);
-        let kept = whole.get(..whole.floor_char_boundary(MAX_FIELD)).unwrap_or_default();
-        debug_assert!(text(&event, "event.original") == kept, "{format:?}: the original is kept");
-        if !parsed {
-            debug_assert!(
-                text(&event, "message") == kept,
-                "{format:?}: what is not parsed is whole"
-            );
-        }
-        debug_assert!(
-            !event.fields.contains_key("event_type") && !event.fields.contains_key("timestamp"),
-            "{format:?}: a line cannot forge the envelope"
-        );
+        read(&Parser::new(format, Zone::utc()), data);
     }
+}
+
+/// Reads the bytes behind the first as a line of the parser that the first chooses, as it is and as a syslog
+/// message of its program.
+pub fn fuzz_parsers(data: &[u8]) {
+    let Some((first, line)) = data.split_first() else { return };
+    let library = Library::built_in();
+    let all = library.list();
+    let Some(one) = all.get(usize::from(*first) % all.len().max(1)) else { return };
+    let Some(format) = Format::named(&one.name) else { return };
+    let Ok(parser) = Parser::with(&library, &format, Zone::utc()) else { return };
+    read(&parser, line);
+    for program in &one.programs {
+        let head = format!("Nov 22 15:04:05 h {program}[1]: ");
+        read(&Parser::new(Format::Auto, Zone::utc()), &[head.as_bytes(), line].concat());
+    }
+}
+
+/// Reads the bytes as a file of a parser: it is refused with its problems, or can be used.
+pub fn fuzz_parser_file(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match Library::check("mine", &text) {
+        Ok(library) => {
+            let Some(format) = Format::named("mine") else { return };
+            let Ok(parser) = Parser::with(&library, &format, Zone::utc()) else { return };
+            for line in
+                ["", "Failed password for x from 192.0.2.7 port 1 ssh2", "a=1 b=2", "{\"a\":1}"]
+            {
+                let (event, _) = parser.event(line.as_bytes(), Timestamp::from_seconds(NOW));
+                debug_assert!(event.kind == Kind::Log, "a line is a log event");
+            }
+        }
+        Err(error) => debug_assert!(!error.to_string().is_empty(), "a problem is told"),
+    }
+}
+
+/// What holds for every line of every parser.
+fn read(parser: &Parser, data: &[u8]) {
+    let (event, parsed) = parser.event(data, Timestamp::from_seconds(NOW));
+    debug_assert!(event.kind == Kind::Log, "a line is a log event");
+    let whole = String::from_utf8_lossy(data);
+    let whole = whole.trim_end_matches(['\r', '\n', '\0']);
+    let kept = whole.get(..whole.floor_char_boundary(MAX_FIELD)).unwrap_or_default();
+    debug_assert!(text(&event, "event.original") == kept, "the original is kept");
+    if !parsed {
+        debug_assert!(text(&event, "message") == kept, "what is not parsed is whole");
+    }
+    debug_assert!(
+        !event.fields.contains_key("event_type") && !event.fields.contains_key("timestamp"),
+        "a line cannot forge the envelope"
+    );
 }
 
 /// Reads the bytes as a syslog stream, whole and in two pieces: the messages are the same, none is
@@ -131,10 +166,46 @@ mod tests {
         );
     }
 
+    #[test]
+    fn lines_of_every_parser_cut_and_damaged() {
+        for (number, _) in Library::built_in().list().iter().enumerate() {
+            let number = u8::try_from(number).unwrap();
+            for line in LINES {
+                for at in (0..=line.len()).step_by(7) {
+                    let mut bytes = [&[number], line.as_bytes().get(..at).unwrap()].concat();
+                    fuzz_parsers(&bytes);
+                    if let Some(byte) = bytes.get_mut(at / 2 + 1) {
+                        *byte ^= 0x81;
+                    }
+                    fuzz_parsers(&bytes);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parser_files_cut_and_damaged() {
+        const FILE: &str = "title = \"x\"\nhead = '%{@id}: '\nswitch = \"@id\"\nroom = \"kv\"\n[needs]\na = true\n\
+            [map]\nb = [\"a:int\", \"c+d:t\"]\n[table.t]\n1 = 2\n[[pattern]]\nline = 'x %[y %{e:rest}%] %{@text}'\n\
+            case = [\"1\"]\n[[part]]\nof = \"a\"\nline = ['%{f}']\n[[when]]\nif.a = [\"1*\"]\nset.g = 1\n";
+        for at in 0..=FILE.len() {
+            let mut bytes = FILE.as_bytes().get(..at).unwrap().to_vec();
+            fuzz_parser_file(&bytes);
+            bytes.extend(FILE.as_bytes().get(at.saturating_add(1)..).unwrap_or_default());
+            fuzz_parser_file(&bytes);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_template(text in "[%{}\\[\\]a:|_*@. 'restextip]{0,40}") {
+            fuzz_parser_file(format!("title = \"x\"\n[[pattern]]\nline = \"{text}\"\n").as_bytes());
+        }
+
         #[test]
         fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             fuzz_line(&bytes);
+            fuzz_parsers(&bytes);
             fuzz_frames(&bytes);
             fuzz_netflow(&bytes);
         }

@@ -1,81 +1,91 @@
 //! Log lines into events: which parser, and what every parser shares.
 //!
-//! A parser fills ECS fields of an [`Entry`]; the line itself is always kept as `event.original`.
-//! A line that no parser understands is kept whole as `message` and counted as unparsed.
+//! A parser fills ECS fields of an [`Entry`]; the line itself is always kept as `event.original`. What a kind of
+//! log means is told by the declarative parsers of a [`Library`]; the rooms in Rust beside it take structured
+//! forms apart (syslog, JSON, audit, pairs, CEF, LEEF, separated values).
+//! A line that no parser understands is kept whole as `message`, flagged `unparsed` and counted.
 
-use event::{Event, Kind, Object, Timestamp, set};
-use serde_json::Value;
+use std::sync::Arc;
+
+use event::{Event, Timestamp};
 
 use crate::config::Format;
 
-mod access;
 mod auditd;
-mod auth;
+mod cef;
+#[cfg(test)]
+mod cost_tests;
+mod entry;
+pub mod fixture;
 mod json;
+mod kv;
+pub mod library;
+mod separated;
 mod syslog;
 #[cfg(test)]
 mod tests;
+mod times;
+mod work;
 
-pub use syslog::Zone;
+pub use entry::Entry;
+pub use library::{Library, LibraryError};
+pub use times::Zone;
+
+use library::Context;
 
 /// Longest text kept in one field, bytes.
 pub(crate) const MAX_FIELD: usize = 64 * 1024;
 
-/// What a line became.
-#[derive(Debug)]
-pub struct Entry {
-    /// When it happened; the time of reading when the line does not say.
-    pub time: Timestamp,
-    /// Fields.
-    pub fields: Object,
-    /// Whether a parser understood it.
-    pub parsed: bool,
+/// A format of which no parser is known.
+#[derive(Debug, thiserror::Error)]
+#[error("{name:?} is no format{}", nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean {name:?}?")))]
+pub struct UnknownFormat {
+    /// As it was written.
+    pub name: String,
+    /// The known one that is most like it.
+    pub nearest: Option<String>,
 }
 
-impl Entry {
-    fn new(now: Timestamp) -> Self {
-        Self { time: now, fields: Object::new(), parsed: false }
-    }
-
-    /// Sets a dotted field to a text; empty ones are left out, long ones cut.
-    fn text(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            let end = value.floor_char_boundary(MAX_FIELD);
-            let kept = value.get(..end).unwrap_or_default();
-            set(&mut self.fields, name, Value::String(kept.to_owned()));
-        }
-    }
-
-    /// Sets a dotted field to a number when `value` is one.
-    fn number(&mut self, name: &str, value: &str) {
-        if let Ok(number) = value.parse::<i64>() {
-            set(&mut self.fields, name, Value::from(number));
-        }
-    }
-
-    /// Sets a dotted field to an address when `value` is one; true when it was.
-    fn address(&mut self, name: &str, value: &str) -> bool {
-        let fits = value.parse::<std::net::IpAddr>();
-        if let Ok(address) = fits {
-            set(&mut self.fields, name, Value::String(address.to_string()));
-            return true;
-        }
-        false
-    }
+/// What the lines of a source are taken for.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Auto,
+    Json,
+    Syslog,
+    Auditd,
+    Plain,
+    /// By the parser of this number.
+    Named(usize),
 }
 
 /// How the lines of one source are read.
 #[derive(Clone, Debug)]
 pub struct Parser {
-    format: Format,
+    kind: Kind,
     zone: Zone,
+    library: Arc<Library>,
 }
 
 impl Parser {
-    /// A parser of `format`; times without a zone are in `zone`.
+    /// A parser of `format` with the built-in library; times without a zone are in `zone`. A format that
+    /// is not built in is read as [`Format::Auto`]: configuration is checked with [`Parser::with`].
     #[must_use]
-    pub const fn new(format: Format, zone: Zone) -> Self {
-        Self { format, zone }
+    pub fn new(format: Format, zone: Zone) -> Self {
+        let library = Library::built_in();
+        let kind = kind(&library, &format).unwrap_or(Kind::Auto);
+        Self { kind, zone, library }
+    }
+
+    /// A parser of `format` with the parsers of `library`.
+    ///
+    /// # Errors
+    /// [`UnknownFormat`].
+    pub fn with(
+        library: &Arc<Library>,
+        format: &Format,
+        zone: Zone,
+    ) -> Result<Self, UnknownFormat> {
+        Ok(Self { kind: kind(library, format)?, zone, library: Arc::clone(library) })
     }
 
     /// Reads one line. `now` is the time of reading: used when the line has no time, and to tell
@@ -84,14 +94,19 @@ impl Parser {
     pub fn line(&self, line: &str, now: Timestamp) -> Entry {
         let mut entry = Entry::new(now);
         let line = line.trim_end_matches(['\r', '\n', '\0']);
-        entry.parsed = match self.format {
-            Format::Json => json::read(line, &mut entry),
-            Format::Syslog => syslog::read(line, &self.zone, &mut entry),
-            Format::Access => access::read(line, &mut entry),
-            Format::Auditd => auditd::read(line, &mut entry),
-            Format::Plain => true,
-            Format::Auto => self.guess(line, &mut entry),
+        let cx = Context { zone: &self.zone, now };
+        entry.parsed = match self.kind {
+            Kind::Json => self.json(line, None, cx, &mut entry),
+            Kind::Syslog => syslog::read(line, &self.library, None, cx, &mut entry),
+            Kind::Auditd => auditd::read(line, &mut entry),
+            Kind::Plain => true,
+            Kind::Auto => self.guess(line, cx, &mut entry),
+            Kind::Named(number) => self.named(number, line, cx, &mut entry),
         };
+        if !entry.parsed {
+            entry.flag("unparsed");
+            entry.text("message", line);
+        }
         if !entry.fields.contains_key("message") {
             entry.text("message", line);
         }
@@ -99,12 +114,35 @@ impl Parser {
         entry
     }
 
-    fn guess(&self, line: &str, entry: &mut Entry) -> bool {
+    fn guess(&self, line: &str, cx: Context<'_>, entry: &mut Entry) -> bool {
         match line.as_bytes().first() {
-            Some(b'{') => json::read(line, entry),
-            Some(b't') if line.starts_with("type=") => auditd::read(line, entry),
-            _ => syslog::read(line, &self.zone, entry),
+            Some(b'{') => self.json(line, None, cx, entry),
+            Some(b't' | b'n') if auditd::begins(line) => auditd::read(line, entry),
+            _ => {
+                syslog::read(line, &self.library, None, cx, entry)
+                    || self.library.begin(line, cx, entry)
+            }
         }
+    }
+
+    /// A JSON object, and what the parser that is named or fits knows of it.
+    fn json(&self, line: &str, named: Option<usize>, cx: Context<'_>, entry: &mut Entry) -> bool {
+        let read = json::read(line, entry);
+        if read {
+            self.library.object(named, cx, entry);
+        }
+        read
+    }
+
+    /// A line of one format, as it is or in the envelope of syslog.
+    fn named(&self, number: usize, line: &str, cx: Context<'_>, entry: &mut Entry) -> bool {
+        if self.library.reads_json(number) && line.starts_with('{') {
+            return self.json(line, Some(number), cx, entry);
+        }
+        let enveloped = syslog::begins(line);
+        (!enveloped && self.library.text(number, line, cx, entry))
+            || syslog::read(line, &self.library, Some(number), cx, entry)
+            || (enveloped && self.library.text(number, line, cx, entry))
     }
 
     /// The event of one line as bytes. Invalid UTF-8 is replaced and flagged in `log.flags`.
@@ -113,9 +151,27 @@ impl Parser {
         let text = String::from_utf8_lossy(line);
         let mut entry = self.line(&text, now);
         if matches!(text, std::borrow::Cow::Owned(_)) {
-            set(&mut entry.fields, "log.flags", Value::from(vec!["invalid_utf8"]));
+            entry.flag("invalid_utf8");
         }
-        let Entry { time, fields, parsed } = entry;
-        (Event { seq: 0, time, seen: now, kind: Kind::Log, fields }, parsed)
+        let Entry { time, fields, parsed, .. } = entry;
+        (Event { seq: 0, time, seen: now, kind: event::Kind::Log, fields }, parsed)
     }
+}
+
+fn kind(library: &Library, format: &Format) -> Result<Kind, UnknownFormat> {
+    Ok(match format {
+        Format::Auto => Kind::Auto,
+        Format::Json => Kind::Json,
+        Format::Syslog => Kind::Syslog,
+        Format::Auditd => Kind::Auditd,
+        Format::Plain => Kind::Plain,
+        Format::Named(name) => match library.number(name.as_str()) {
+            Some(number) => Kind::Named(number),
+            None => {
+                let known = Format::NAMES.iter().copied().chain(library.names());
+                let nearest = service::config::nearest_name(name.as_str(), known);
+                return Err(UnknownFormat { name: name.as_str().to_owned(), nearest });
+            }
+        },
+    })
 }

@@ -112,6 +112,36 @@ fn from_toml(text: &str, error: &toml::de::Error) -> Problem {
     Problem { line, key: String::new(), message: error.message().to_owned() }
 }
 
+/// Line of a key, given by the names and the numbers on the way to it; that of the nearest key above when it
+/// is not there, 0 when there is none.
+#[must_use]
+pub fn line_of_key(text: &str, keys: &[&str]) -> usize {
+    let (table, _) = toml::de::DeTable::parse_recoverable(text);
+    let mut line = 0;
+    let mut inside: Option<&toml::de::DeValue<'_>> = None;
+    for key in keys {
+        let found = match inside {
+            None => table.get_ref().get(*key),
+            Some(toml::de::DeValue::Table(table)) => table.get(*key),
+            Some(toml::de::DeValue::Array(items)) => {
+                key.parse::<usize>().ok().and_then(|at| items.get(at))
+            }
+            Some(_) => None,
+        };
+        let Some(found) = found else { break };
+        line = line_of(text, found.span().start);
+        inside = Some(found.get_ref());
+    }
+    line
+}
+
+/// The known name that is most like `name`, when one is like it at all.
+pub fn nearest_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let scored = known.map(|known| (schema::distance(name, known), known));
+    let best = scored.min_by_key(|(distance, _)| *distance)?;
+    (best.0 <= name.len().div_ceil(3).max(1)).then(|| best.1.to_owned())
+}
+
 /// Line of a byte offset, from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     let head = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());

@@ -6,10 +6,16 @@
 use event::{Timestamp, set};
 use serde_json::Value;
 
-use super::Entry;
+use super::library::raw::MAX_PAIRS;
+use super::{Entry, work};
 
 /// Most arguments joined into a command line.
 const MAX_ARGUMENTS: usize = 256;
+
+/// Whether a line looks like one of the audit system.
+pub(super) fn begins(line: &str) -> bool {
+    line.starts_with("type=") || line.starts_with("node=")
+}
 
 pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
     parse(line, entry).is_some()
@@ -32,7 +38,7 @@ fn parse(line: &str, entry: &mut Entry) -> Option<()> {
     entry.text("event.module", "auditd");
     entry.text("auditd.type", kind);
     entry.number("auditd.serial", serial);
-    pairs(body, entry);
+    pairs(body, false, entry);
     common(kind, entry);
     Some(())
 }
@@ -44,10 +50,18 @@ fn epoch(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(seconds.parse().ok()?).plus_micros(micros))
 }
 
-fn pairs(body: &str, entry: &mut Entry) {
+/// Reads pairs; those of a message inside are `nested`, and no message is inside them.
+fn pairs(body: &str, nested: bool, entry: &mut Entry) {
     let mut rest = body.trim_start();
     let mut arguments = Vec::new();
+    let mut count = 0_usize;
     while let Some((key, tail)) = rest.split_once('=') {
+        work::spend(key.len());
+        count = count.saturating_add(1);
+        if count > MAX_PAIRS {
+            entry.flag("too_many_fields");
+            break;
+        }
         let key = key.rsplit([' ', '\x1d']).next().unwrap_or(key);
         let (value, tail) = value(tail);
         rest = tail.trim_start();
@@ -56,8 +70,8 @@ fn pairs(body: &str, entry: &mut Entry) {
             continue;
         }
         // User records nest: msg='op=login acct="root" ...'
-        if key == "msg" {
-            pairs(&value, entry);
+        if key == "msg" && !nested {
+            pairs(&value, true, entry);
             continue;
         }
         let position = key.strip_prefix('a').and_then(|digits| digits.parse::<usize>().ok());
@@ -79,10 +93,12 @@ fn value(text: &str) -> (String, &str) {
         if let Some(inner) = text.strip_prefix(quote)
             && let Some((value, rest)) = inner.split_once(quote)
         {
+            work::spend(value.len());
             return (value.to_owned(), rest);
         }
     }
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    work::spend(word.len());
     (decode(word).unwrap_or_else(|| word.to_owned()), rest)
 }
 

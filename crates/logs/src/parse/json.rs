@@ -3,7 +3,7 @@
 use event::{Object, Timestamp, set};
 use serde_json::Value;
 
-use super::Entry;
+use super::{Entry, times, work};
 
 /// Names under which programs write the time, in order.
 const TIMES: [&str; 6] = ["@timestamp", "timestamp", "time", "ts", "date", "datetime"];
@@ -34,17 +34,7 @@ pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
 fn time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => text.parse().ok(),
-        Value::Number(number) => {
-            let seconds = number.as_f64()?;
-            let scale = match seconds.abs() {
-                size if size < 1e11 => 1e6,
-                size if size < 1e14 => 1e3,
-                _ => 1.0,
-            };
-            #[expect(clippy::cast_possible_truncation, reason = "float casts saturate")]
-            let micros = (seconds * scale) as i64;
-            Some(Timestamp::from_micros(micros))
-        }
+        Value::Number(number) => Some(times::epoch(number.as_f64()?)),
         _ => None,
     }
 }
@@ -53,22 +43,28 @@ fn time(value: &Value) -> Option<Timestamp> {
 /// are kept and cannot be taken for ours. Dotted names below [`OURS`] become nested ones: a flat name
 /// would hide what is written there afterwards, such as `event.original` or `log.source.address`.
 fn keep_envelope_free(object: &mut Object) {
-    for name in ["event_type", "timestamp", "@timestamp"] {
-        if let Some(value) = object.shift_remove(name) {
-            object.insert(format!("original_{}", name.trim_start_matches('@')), value);
+    // One pass: taking names out of an ordered object one by one costs its length each time.
+    let mut behind = Vec::new();
+    for (name, value) in std::mem::take(object) {
+        work::spend(1);
+        let below = OURS.iter().find_map(|own| name.strip_prefix(own)?.strip_prefix('.'));
+        if matches!(name.as_str(), "event_type" | "timestamp" | "@timestamp") {
+            let name = format!("original_{}", name.trim_start_matches('@'));
+            behind.push((name, value, false));
+        } else if below.is_some_and(|rest| rest.matches('.').count() < MAX_DOTS) {
+            behind.push((name, value, true));
+        } else {
+            object.insert(name, value);
+        }
+    }
+    for (name, value, dotted) in behind {
+        if dotted {
+            set(object, &name, value);
+        } else {
+            object.insert(name, value);
         }
     }
     for own in OURS {
-        let below = |name: &&String| {
-            let rest = name.strip_prefix(own).and_then(|rest| rest.strip_prefix('.'));
-            rest.is_some_and(|rest| rest.matches('.').count() < MAX_DOTS)
-        };
-        let flat: Vec<String> = object.keys().filter(below).cloned().collect();
-        for name in flat {
-            if let Some(value) = object.shift_remove(&name) {
-                set(object, &name, value);
-            }
-        }
         if let Some(Value::Object(inner)) = object.get_mut(own) {
             *inner = nested(std::mem::take(inner));
         }

@@ -3,48 +3,58 @@
 //! Lenient where senders are: the priority may be absent, the year may stand before or after, the
 //! host may be missing. Structured data goes to `log.syslog.structured_data`.
 
-use event::{Timestamp, set};
+use event::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Entry, auth};
+use super::library::{Context, Library};
+use super::{Entry, times, work};
 
 /// Most elements and parameters of structured data that are kept.
 const MAX_DATA: usize = 64;
 
-/// The zone of times that name none.
-#[derive(Clone, Debug)]
-pub struct Zone(jiff::tz::TimeZone);
-
-impl Zone {
-    /// UTC.
-    #[must_use]
-    pub const fn utc() -> Self {
-        Self(jiff::tz::TimeZone::UTC)
+/// Reads one message; false when it has no syslog header at all. Its text is read by the parser that is named,
+/// else by those of its program.
+pub(super) fn read(
+    line: &str,
+    library: &Library,
+    named: Option<usize>,
+    cx: Context<'_>,
+    entry: &mut Entry,
+) -> bool {
+    let (priority, rest) = priority(line);
+    let body = rfc5424(rest, cx, entry).or_else(|| rfc3164(rest, cx, entry));
+    let body = match body {
+        Some(body) => body,
+        None if priority.is_some() => Body { program: "", message: rest },
+        None => return false,
+    };
+    if let Some(priority) = priority {
+        entry.put_static(&["log", "syslog", "facility", "code"], Value::from(priority / 8));
+        entry.put_static(&["log", "syslog", "severity", "code"], Value::from(priority % 8));
     }
-
-    /// A zone by its name, such as `Europe/Zurich`.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        jiff::tz::TimeZone::get(name).ok().map(Self)
+    entry.text("message", body.message);
+    if let Some(number) = named {
+        return library.text(number, body.message, cx, entry);
     }
+    let data = event::get(&entry.fields, "log.syslog.structured_data").cloned();
+    let told = data.is_some_and(|data| library.data(body.program, &data, cx, entry));
+    if !told {
+        library.message(body.program, body.message, cx, entry);
+    }
+    true
 }
 
-/// Reads one message; false when it has no syslog header at all.
-pub(super) fn read(line: &str, zone: &Zone, entry: &mut Entry) -> bool {
-    let (priority, rest) = priority(line);
-    let read = rfc5424(rest, entry) || rfc3164(rest, zone, entry);
-    if !read && priority.is_none() {
-        return false;
-    }
-    if let Some(priority) = priority {
-        set(&mut entry.fields, "log.syslog.facility.code", Value::from(priority / 8));
-        set(&mut entry.fields, "log.syslog.severity.code", Value::from(priority % 8));
-    }
-    if !read {
-        entry.text("message", rest);
-    }
-    auth::enrich(entry);
-    true
+/// What stands behind the header.
+struct Body<'a> {
+    program: &'a str,
+    message: &'a str,
+}
+
+/// Whether a line looks as if it had a header: a priority, or the name of a month.
+pub(super) fn begins(line: &str) -> bool {
+    let months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let month = line.get(..3).and_then(|word| months.find(word)).is_some_and(|at| at % 3 == 0);
+    line.starts_with('<') || (month && line.as_bytes().get(3) == Some(&b' '))
 }
 
 /// `<PRI>`, 0 to 191 (RFC 5424 section 6.2.1).
@@ -59,26 +69,20 @@ fn priority(line: &str) -> (Option<u16>, &str) {
 }
 
 /// RFC 5424 section 6: `1 TIMESTAMP HOST APP PROCID MSGID SD MSG`.
-fn rfc5424(text: &str, entry: &mut Entry) -> bool {
-    let Some(rest) = text.strip_prefix("1 ") else { return false };
+fn rfc5424<'a>(text: &'a str, cx: Context<'_>, entry: &mut Entry) -> Option<Body<'a>> {
+    let rest = text.strip_prefix("1 ")?;
     let mut parts = rest.splitn(6, ' ');
     let mut next = || parts.next().map(|part| if part == "-" { "" } else { part });
-    let (Some(time), Some(host), Some(app), Some(process), Some(message_id), Some(tail)) =
-        (next(), next(), next(), next(), next(), parts.next())
-    else {
-        return false;
-    };
-    match time.parse::<Timestamp>() {
-        Ok(time) => entry.time = time,
-        Err(_) if time.is_empty() => {}
-        Err(_) => return false,
+    let (time, host, app, process, message_id) = (next()?, next()?, next()?, next()?, next()?);
+    let tail = parts.next()?;
+    if !time.is_empty() {
+        entry.time = times::read(time, cx.zone, cx.now)?;
     }
     header(entry, host, app, process);
     entry.text("log.syslog.msgid", message_id);
     let message = structured(tail, entry);
     let message = message.strip_prefix('\u{feff}').unwrap_or(message);
-    entry.text("message", message);
-    true
+    Some(Body { program: app, message })
 }
 
 fn header(entry: &mut Entry, host: &str, app: &str, process: &str) {
@@ -105,7 +109,7 @@ fn structured<'a>(text: &'a str, entry: &mut Entry) -> &'a str {
         rest = tail;
     }
     if !data.is_empty() {
-        set(&mut entry.fields, "log.syslog.structured_data", Value::Object(data));
+        entry.put_static(&["log", "syslog", "structured_data"], Value::Object(data));
     }
     rest.strip_prefix(' ').unwrap_or(rest)
 }
@@ -117,10 +121,13 @@ fn element(text: &str) -> Option<(String, Map<String, Value>, &str)> {
     let mut parameters = Map::new();
     loop {
         rest = rest.trim_start_matches(' ');
+        work::spend(1);
         if let Some(tail) = rest.strip_prefix(']') {
             return Some((name.to_owned(), parameters, tail));
         }
-        let (key, tail) = rest.split_once("=\"")?;
+        let found = rest.split_once("=\"");
+        work::spend(found.map_or(rest.len(), |(key, _)| key.len()));
+        let (key, tail) = found?;
         let (value, tail) = quoted(tail)?;
         if parameters.len() < MAX_DATA {
             parameters.insert(key.to_owned(), Value::String(value));
@@ -134,6 +141,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
+        work::spend(1);
         match c {
             '"' => return Some((out, text.get(at.saturating_add(1)..)?)),
             '\\' => match chars.next()?.1 {
@@ -149,28 +157,32 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// RFC 3164 and relatives: `TIME [HOST] TAG[PID]: MSG`.
-fn rfc3164(text: &str, zone: &Zone, entry: &mut Entry) -> bool {
-    let Some((time, rest)) = leading_time(text, zone, entry.time) else { return false };
+/// RFC 3164 and relatives: `TIME [HOST] TAG[PID]: MSG`, and Cisco's `45: [HOST: ]*TIME: %MSG`.
+fn rfc3164<'a>(text: &'a str, cx: Context<'_>, entry: &mut Entry) -> Option<Body<'a>> {
+    let (before, time, rest) = leading_time(text, cx)?;
     entry.time = time;
     let rest = rest.trim_start_matches([' ', ':']);
     let (host, rest) = match rest.split_once(' ') {
+        _ if rest.starts_with('%') || !before.is_empty() => (before, rest),
+        // Devices write a colon behind the host, with or without a blank.
+        Some((word, tail)) if tail.trim_start_matches([' ', ':']).starts_with('%') => {
+            (word.trim_end_matches(':'), tail.trim_start_matches([' ', ':']))
+        }
         // A tag in the host's place: the sender left the host out.
-        Some((word, _)) if word.ends_with(':') || word.ends_with("]:") => ("", rest),
+        Some((word, _)) if word.ends_with(':') => ("", rest),
         Some((word, tail)) => (word, tail),
         None => ("", rest),
     };
     let (app, process, message) = tag(rest);
     header(entry, host, app, process);
-    entry.text("message", message);
-    true
+    Some(Body { program: app, message })
 }
 
 /// Splits `app[pid]: message`; a text without a tag is all message.
 fn tag(text: &str) -> (&str, &str, &str) {
     let word_end = text.find([' ', ':', '[']).unwrap_or(text.len());
     let (app, rest) = text.split_at_checked(word_end).unwrap_or((text, ""));
-    if app.is_empty() || app.len() > 128 {
+    if app.is_empty() || app.len() > 128 || app.starts_with('%') || matches!(app, "CEF" | "LEEF") {
         return ("", "", text);
     }
     if let Some((process, message)) = rest.strip_prefix('[').and_then(|inner| inner.split_once(']'))
@@ -184,59 +196,30 @@ fn tag(text: &str) -> (&str, &str, &str) {
     }
 }
 
-/// A time at the head of a line, and what follows it.
-fn leading_time<'a>(text: &'a str, zone: &Zone, now: Timestamp) -> Option<(Timestamp, &'a str)> {
-    let text = text.trim_start_matches(['*', ' ']);
+/// The host before the time, the time at the head of a line, and what follows it.
+fn leading_time<'a>(text: &'a str, cx: Context<'_>) -> Option<(&'a str, Timestamp, &'a str)> {
+    let mut text = text.trim_start_matches([' ', ':']);
+    let mut host = "";
+    // Cisco: a sequence number, and perhaps a host, each with its colon.
+    for _ in 0..2 {
+        let Some((word, rest)) = text.split_once(": ") else { break };
+        if word.len() > 64 || word.contains([' ', '%', '=']) || word.bytes().all(|b| b == b'*') {
+            break;
+        }
+        if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+            host = word;
+        }
+        text = rest;
+    }
+    // A clock that is not in step is marked so.
+    text = text.trim_start_matches(['*', '.', ' ']);
     if text.as_bytes().first()?.is_ascii_digit() {
-        let (word, rest) = text.split_once(' ')?;
-        return Some((word.trim_end_matches(':').parse().ok()?, rest));
+        // A date and a clock with a blank between are an application's, not syslog's.
+        let word = text.split(' ').next()?;
+        let iso = word.len() > 10 && word.as_bytes().get(10) == Some(&b'T');
+        let (time, rest) = times::lead(text, cx.zone, cx.now).filter(|_| iso)?;
+        return rest.starts_with([' ', ':']).then_some((host, time, rest));
     }
-    // `Nov  2 15:04:05[.123]` with the year before the clock time, behind it, or not at all.
-    let (month, rest) = text.split_once(' ')?;
-    let month = month_number(month)?;
-    let (day, rest) = rest.trim_start().split_once(' ')?;
-    let (mut clock, mut rest) = rest.trim_start().split_once(' ')?;
-    let mut year = None;
-    if !clock.contains(':') {
-        year = Some(clock.parse::<i16>().ok()?);
-        (clock, rest) = rest.split_once(' ')?;
-    }
-    if let Some((word, tail)) = rest.split_once(' ')
-        && year.is_none()
-        && word.len() == 4
-        && let Ok(number) = word.parse::<i16>()
-        && (1990..2200).contains(&number)
-    {
-        (year, rest) = (Some(number), tail);
-    }
-    let time = moment((year, month, day.parse().ok()?), clock.trim_end_matches(':'), zone, now)?;
-    Some((time, rest))
-}
-
-fn month_number(name: &str) -> Option<i8> {
-    let names = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let at = (name.len() == 3).then(|| names.find(name)).flatten()?;
-    (at % 3 == 0).then(|| i8::try_from(at / 3 + 1).ok()).flatten()
-}
-
-fn moment(
-    (year, month, day): (Option<i16>, i8, i8),
-    clock: &str,
-    zone: &Zone,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let clock: jiff::civil::Time = clock.parse().ok()?;
-    let at = |year: i16| {
-        let date = jiff::civil::Date::new(year, month, day).ok()?;
-        let zoned = date.to_datetime(clock).to_zoned(zone.0.clone()).ok()?;
-        Some(Timestamp::from_micros(zoned.timestamp().as_microsecond()))
-    };
-    if let Some(year) = year {
-        return at(year);
-    }
-    // No year: the newest that does not lie more than a day ahead (29 February needs a leap year).
-    let this = jiff::Timestamp::from_microsecond(now.micros()).ok()?;
-    let this = this.to_zoned(zone.0.clone()).year();
-    let years = (0..9).filter_map(|back| this.checked_add(1)?.checked_sub(back));
-    years.filter_map(at).find(|time| *time <= now.plus_seconds(86_400))
+    let (time, rest) = times::lead(text, cx.zone, cx.now)?;
+    rest.starts_with([' ', ':']).then_some((host, time, rest))
 }

@@ -212,7 +212,7 @@ fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k String>) -> String {
 }
 
 /// Levenshtein distance in bytes.
-fn distance(left: &str, right: &str) -> usize {
+pub(super) fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (index, a) in left.bytes().enumerate() {
         let mut diagonal = index;
