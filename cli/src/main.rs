@@ -1,9 +1,10 @@
-//! Pikett command line: search, tail, alerts, rules, scan.
+//! Pikett command line: search, tail, alerts, rules, parsers, scan.
 //!
 //! Reads arguments and hands over to one module per command. Exit codes are a contract: 0 fine, 1 findings,
 //! 2 usage or configuration, 3 unreachable.
 #![forbid(unsafe_code)]
 
+mod parsers;
 mod remote;
 mod rules;
 mod scan;
@@ -26,6 +27,9 @@ enum Command {
     /// Work with detection rules.
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Work with parsers of logs.
+    #[command(subcommand)]
+    Parsers(parsers::Command),
     /// Look for Sigma rules in log files.
     Scan(scan::Scan),
     /// Find events on a collector, newest first.
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Command::Rules(command) => rules::run(command),
+        Command::Parsers(command) => parsers::run(command),
         Command::Scan(scan) => scan::run(scan),
         Command::Search(options) => remote::search(options),
         Command::Tail(options) => remote::tail(options),

@@ -1,6 +1,6 @@
 //! `pikett scan`: Sigma rules over log files.
 //!
-//! Reads NDJSON (also under gzip) and EVTX, one event a line or record. `--jobs N` evaluates files on so many threads;
+//! Reads NDJSON and text that the agent's parsers know (also under gzip) and EVTX, one event a line or record. `--jobs N` evaluates files on so many threads;
 //! the output stays in the order of the files. Matches go to standard output, what could not be read and
 //! the summary to standard error. Not part of the live path, which uses the same rule set.
 
@@ -21,6 +21,9 @@ use service::Clock;
 use sigma::{Correlator, Record, RuleSet, Scratch};
 
 use crate::terminal::plain;
+use text::Text;
+
+mod text;
 
 /// Longest line of NDJSON that is read.
 const MAX_LINE: usize = 32 << 20;
@@ -40,7 +43,16 @@ pub(crate) struct Scan {
     /// Threads that evaluate.
     #[arg(long, default_value_t = 1, value_name = "N")]
     jobs: usize,
-    /// Logs: NDJSON, also under gzip, or EVTX.
+    /// Format of text: syslog, auditd, or a parser (`pikett parsers list`); guessed when absent.
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+    /// Folder of further parsers (repeatable).
+    #[arg(long, value_name = "DIR")]
+    parsers: Vec<PathBuf>,
+    /// Zone of times in text without one.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Logs: NDJSON or text, also under gzip, or EVTX.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -51,6 +63,7 @@ struct Summary {
     events: u64,
     matches: u64,
     unreadable: u64,
+    unparsed: u64,
     rules: usize,
     rejected_rules: usize,
     inert_rules: usize,
@@ -79,6 +92,7 @@ struct Found {
     events: u64,
     matches: u64,
     unreadable: u64,
+    unparsed: u64,
 }
 
 /// Runs the scan; 0 when all was read, 1 when a file or record could not be, 2 when no rule loads.
@@ -101,9 +115,10 @@ pub(crate) fn run(scan: &Scan) -> anyhow::Result<ExitCode> {
         load_seconds: seconds(start),
         ..Summary::default()
     };
+    let text = text(scan, &clock)?;
     let start = clock.monotonic();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    scan_files(scan, &rules, &mut summary, &mut out)?;
+    scan_files(scan, (&rules, &text), &mut summary, &mut out)?;
     out.flush()?;
     summary.seconds = seconds(start);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -123,7 +138,7 @@ pub(crate) fn run(scan: &Scan) -> anyhow::Result<ExitCode> {
 /// Evaluates all files, writing each file's matches as soon as those of the files before it are out.
 fn scan_files(
     scan: &Scan,
-    rules: &RuleSet,
+    (rules, text): (&RuleSet, &Text),
     summary: &mut Summary,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -137,7 +152,7 @@ fn scan_files(
             std::thread::Builder::new()
                 .name(format!("scan-{number}"))
                 .spawn_scoped(scope, move || {
-                    let mut job = Job { scan, rules, scratch: Scratch::new() };
+                    let mut job = Job { scan, rules, text, scratch: Scratch::new() };
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         let Some(file) = scan.files.get(at) else { return };
@@ -161,6 +176,7 @@ fn scan_files(
                 summary.events += found.events;
                 summary.matches += found.matches;
                 summary.unreadable += found.unreadable;
+                summary.unparsed += found.unparsed;
             }
         }
         Ok(())
@@ -185,6 +201,7 @@ fn progress(files: usize) -> ProgressBar {
 struct Job<'a> {
     scan: &'a Scan,
     rules: &'a RuleSet,
+    text: &'a Text,
     scratch: Scratch,
 }
 
@@ -194,6 +211,7 @@ impl Job<'_> {
         let name = path.display().to_string();
         // Correlations run over the events of one file: files have no order among each other.
         let mut correlator = Correlator::new(self.rules);
+        let text = self.text;
         let mut each = |event: Result<Object, String>, found: &mut Found| {
             found.events += 1;
             match event {
@@ -207,7 +225,7 @@ impl Job<'_> {
         let done = if path.extension().is_some_and(|known| known.eq_ignore_ascii_case("evtx")) {
             read_evtx(path, &mut found, &mut each)
         } else {
-            read_lines(path, &mut found, &mut each)
+            read_lines(path, text, &mut found, &mut each)
         };
         if let Err(error) = done {
             found.unreadable += 1;
@@ -290,13 +308,28 @@ fn open_lines(path: &Path) -> std::io::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(1 << 16, plain)))
 }
 
-/// Reads NDJSON, also under gzip; an empty line is no event, and counts as a line.
+/// Reads NDJSON or text, also under gzip; an empty line is no event, and counts as a line.
 fn read_lines(
     path: &Path,
+    text: &Text,
     found: &mut Found,
     each: &mut impl FnMut(Result<Object, String>, &mut Found),
 ) -> anyhow::Result<()> {
     let mut file = open_lines(path)?;
+    let head = file.fill_buf()?;
+    let head = head.get(..text::SAMPLE_BYTES).unwrap_or(head);
+    if let Some(parser) = text.parser(head) {
+        return text::read(&mut *file, &parser, text.now, &mut |lines, event, parsed| {
+            if event.as_ref().is_ok_and(Object::is_empty) {
+                found.events += lines;
+                return;
+            }
+            found.unparsed += u64::from(!parsed);
+            each(event, found);
+            // An event has the number of its first line.
+            found.events += lines.saturating_sub(1);
+        });
+    }
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -343,6 +376,21 @@ fn read_evtx(
 #[expect(clippy::print_stderr, reason = "the tool talks to its user")]
 fn complain(text: &str) {
     eprintln!("{}", plain(text));
+}
+
+/// How text is read.
+fn text(scan: &Scan, clock: &Clock) -> anyhow::Result<Text> {
+    let library = crate::parsers::library(&scan.parsers)?;
+    let zone = crate::parsers::zone(scan.time_zone.as_deref())?;
+    let format = match &scan.format {
+        Some(name) => {
+            crate::parsers::parser(&library, name, zone.clone())?;
+            logs::config::Format::named(name)
+        }
+        None => None,
+    };
+    let now = event::Timestamp::from_micros(clock.now_micros());
+    Ok(Text { library, format, zone, now })
 }
 
 #[cfg(test)]

@@ -19,9 +19,13 @@ fn found(name: &str, text: &[u8], arguments: &[&str]) -> (Found, String) {
         no_logsource: arguments.contains(&"--no-logsource"),
         json: arguments.contains(&"--json"),
         jobs: 1,
+        format: arguments.iter().find_map(|one| one.strip_prefix("--format=")).map(str::to_owned),
+        parsers: Vec::new(),
+        time_zone: None,
         files: Vec::new(),
     };
-    let found = Job { scan: &scan, rules: &set, scratch: Scratch::new() }.file(&log);
+    let text = super::text(&scan, &Clock::system()).unwrap();
+    let found = Job { scan: &scan, rules: &set, text: &text, scratch: Scratch::new() }.file(&log);
     let place = format!("{}/", folder.path().display());
     let mut shown = String::from_utf8(found.out.clone()).unwrap().replace(&place, "");
     for error in &found.errors {
@@ -124,11 +128,20 @@ fn all_files_are_scanned_by_any_number_of_jobs() {
         std::fs::write(file, format!("{SYSMON}\n{FLAT}\n{OTHER}")).unwrap();
     }
     for jobs in [1, 3, 64] {
-        let scan =
-            Scan { sigma: Vec::new(), no_logsource: false, json: true, jobs, files: files.clone() };
+        let scan = Scan {
+            sigma: Vec::new(),
+            no_logsource: false,
+            json: true,
+            jobs,
+            format: None,
+            parsers: Vec::new(),
+            time_zone: None,
+            files: files.clone(),
+        };
+        let text = text(&scan, &Clock::system()).unwrap();
         let mut summary = Summary::default();
         let mut out = Vec::new();
-        scan_files(&scan, &rules, &mut summary, &mut out).unwrap();
+        scan_files(&scan, (&rules, &text), &mut summary, &mut out).unwrap();
         assert_eq!((summary.events, summary.matches, summary.unreadable), (60, 40, 0));
         let text = String::from_utf8(out).unwrap();
         let order: Vec<usize> = text
@@ -141,4 +154,49 @@ fn all_files_are_scanned_by_any_number_of_jobs() {
             .collect();
         assert!(order.is_sorted(), "{jobs} jobs: {order:?}");
     }
+}
+
+const AUTH: &str =
+    "Nov 22 15:04:05 web1 sshd[8]: Accepted password for root from 192.0.2.7 port 5 ssh2\n";
+
+#[test]
+fn text_is_read_by_the_parsers_of_the_agent() {
+    let text = format!("{AUTH}\nNov 22 15:04:06 web1 app[1]: a trace\n\tat line 2\n{AUTH}{AUTH}");
+    check(
+        "auth.log",
+        &text,
+        &[],
+        &expect![[r#"
+            auth.log:5 medium Many (r3, by unknown)
+        "#]],
+    );
+    let (sum, _) = found("auth.log", format!("{AUTH}no header\n").as_bytes(), &[]);
+    assert_eq!((sum.events, sum.unparsed, sum.unreadable), (2, 1, 0));
+}
+
+#[test]
+fn the_format_of_text_is_guessed_or_named() {
+    let access =
+        "192.0.2.1 - root [22/Nov/2026:16:04:05 +0100] \"GET /a HTTP/1.1\" 200 5 \"-\" \"-\"\n";
+    let audit =
+        "type=USER_LOGIN msg=audit(1795359845.5:78): pid=8 msg='acct=\"root\" res=failed'\n";
+    for (text, arguments, unparsed) in [
+        (access, &[][..], 0),
+        (access, &["--format=apache"], 0),
+        (access, &["--format=auditd"], 1),
+        (audit, &[], 0),
+        (AUTH, &["--format=syslog"], 0),
+        (AUTH, &["--format=plain"], 0),
+    ] {
+        let (sum, shown) = found("a.log", text.as_bytes(), arguments);
+        assert_eq!((sum.events, sum.unparsed, sum.unreadable), (1, unparsed, 0), "{text}{shown}");
+    }
+}
+
+#[test]
+fn text_without_end_is_not_held_in_memory() {
+    let text = format!("{AUTH}{}", "x".repeat(MAX_LINE + 10));
+    let (sum, shown) = found("a.log", text.as_bytes(), &[]);
+    assert_eq!(sum.unreadable, 1);
+    assert!(shown.contains("a line longer than"), "{shown}");
 }

@@ -1,0 +1,284 @@
+//! `pikett parsers`: which parsers there are, whether they do what their fixtures say, what lines become.
+//!
+//! The same library as in the agent. Exit codes: 0 fine, 1 a fixture does not fit, 2 a file is no parser.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use event::Timestamp;
+use logs::config::Format;
+use logs::parse::{Library, Parser, Zone, fixture};
+use service::Clock;
+
+use crate::terminal::plain;
+
+/// Longest line that is read, bytes.
+const MAX_LINE: u64 = 16 << 20;
+
+/// Commands on parsers.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the parsers, built in and of folders.
+    List(List),
+    /// Run fixtures: the built-in ones, or those of folders.
+    Test(Test),
+    /// Show what lines become.
+    Try(Try),
+}
+
+/// Options of `parsers list`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Folder of further parsers (repeatable).
+    #[arg(long, value_name = "DIR")]
+    parsers: Vec<PathBuf>,
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `parsers test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Folder of further parsers (repeatable).
+    #[arg(long, value_name = "DIR")]
+    parsers: Vec<PathBuf>,
+    /// Write what lines become into the fixtures, to be read before it is kept.
+    #[arg(long)]
+    accept: bool,
+    /// Fixtures: files or folders of them.
+    #[arg(required = true, value_name = "FILE_OR_DIR")]
+    fixtures: Vec<PathBuf>,
+}
+
+/// Options of `parsers try`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Try {
+    /// Folder of further parsers (repeatable).
+    #[arg(long, value_name = "DIR")]
+    parsers: Vec<PathBuf>,
+    /// Format of the lines: auto, json, syslog, auditd, plain, or a parser.
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    format: String,
+    /// Zone of times without one.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// One JSON object a line on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Log file; standard input when absent.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Runs a command.
+pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List(options) => list(options),
+        Command::Test(options) => test(options),
+        Command::Try(options) => attempt(options),
+    }
+}
+
+/// The built-in parsers and those of folders; all that is wrong with them as one error.
+pub(crate) fn library(folders: &[PathBuf]) -> anyhow::Result<Arc<Library>> {
+    Library::load(folders).map_err(|errors| {
+        let texts: Vec<_> =
+            errors.into_iter().map(|error| format!("{:#}", anyhow::Error::from(error))).collect();
+        anyhow::anyhow!("{}", texts.join("\n"))
+    })
+}
+
+/// The parser of a format by name.
+pub(crate) fn parser(library: &Arc<Library>, name: &str, zone: Zone) -> anyhow::Result<Parser> {
+    let format = Format::named(name).with_context(|| format!("{name:?} is no format"))?;
+    Ok(Parser::with(library, &format, zone)?)
+}
+
+/// A zone by name, UTC without one.
+pub(crate) fn zone(name: Option<&str>) -> anyhow::Result<Zone> {
+    name.map_or_else(
+        || Ok(Zone::utc()),
+        |name| Zone::named(name).with_context(|| format!("{name:?} is no time zone")),
+    )
+}
+
+fn list(options: &List) -> anyhow::Result<ExitCode> {
+    let all = library(&options.parsers)?.list();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    if options.json {
+        serde_json::to_writer(&mut out, &all)?;
+        writeln!(out)?;
+    } else {
+        for one in all {
+            let from = if one.file.is_empty() { String::new() } else { format!(" ({})", one.file) };
+            let programs = one.programs.join(", ");
+            let programs = if programs.is_empty() { programs } else { format!(" [{programs}]") };
+            writeln!(out, "{}", plain(&format!("{:16} {}{programs}{from}", one.name, one.title)))?;
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn test(options: &Test) -> anyhow::Result<ExitCode> {
+    let library = library(&options.parsers)?;
+    let mut files = Vec::new();
+    for path in &options.fixtures {
+        let before = files.len();
+        fixtures(path, &mut files)?;
+        anyhow::ensure!(files.len() > before, "no *.toml file in {}", path.display());
+    }
+    let (mut cases, mut failed) = (0_usize, 0_usize);
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for file in files {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
+        let outcomes = fixture::run(&library, &name, &text)?;
+        cases += outcomes.len();
+        if options.accept {
+            std::fs::write(&file, fixture::accept(&text, &outcomes))
+                .with_context(|| format!("cannot write {name}"))?;
+            continue;
+        }
+        for outcome in outcomes.iter().filter(|outcome| !outcome.fits()) {
+            failed += 1;
+            writeln!(out, "{}", plain(&format!("{name}: {}", outcome.case.line)))?;
+            for line in difference(&outcome.case.gives, &outcome.found) {
+                writeln!(out, "  {}", plain(&line))?;
+            }
+        }
+    }
+    writeln!(out, "{cases} cases, {failed} failed")?;
+    out.flush()?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Files of fixtures below a path, in order.
+fn fixtures(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let failed = || format!("cannot read {}", path.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        if path.extension().is_some_and(|known| known == "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    files.append(&mut found);
+    Ok(())
+}
+
+/// Lines that are missing (`-`) and that are too many (`+`); both texts are sorted by name.
+fn difference(wanted: &str, found: &str) -> Vec<String> {
+    let lines = |text: &str| -> Vec<String> { text.trim().lines().map(str::to_owned).collect() };
+    let (wanted, found) = (lines(wanted), lines(found));
+    let missing =
+        wanted.iter().filter(|line| !found.contains(line)).map(|line| format!("- {line}"));
+    let more = found.iter().filter(|line| !wanted.contains(line)).map(|line| format!("+ {line}"));
+    let mut all: Vec<_> = missing.chain(more).collect();
+    // The two values of one field stand together.
+    all.sort_by(|a, b| (a.get(2..), b.get(..1)).cmp(&(b.get(2..), a.get(..1))));
+    all
+}
+
+fn attempt(options: &Try) -> anyhow::Result<ExitCode> {
+    let library = library(&options.parsers)?;
+    let zone = zone(options.time_zone.as_deref())?;
+    let parser = parser(&library, &options.format, zone)?;
+    let mut input: Box<dyn BufRead> = match &options.file {
+        Some(path) => Box::new(BufReader::new(
+            File::open(path).with_context(|| format!("cannot read {}", path.display()))?,
+        )),
+        None => Box::new(std::io::stdin().lock()),
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let now = Timestamp::from_micros(Clock::system().now_micros());
+    let mut line = Vec::new();
+    let (mut lines, mut unparsed) = (0_u64, 0_u64);
+    loop {
+        line.clear();
+        if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let entry = parser.line(&text, now);
+        lines += 1;
+        unparsed += u64::from(!entry.parsed);
+        if options.json {
+            serde_json::to_writer(&mut out, &entry.fields)?;
+            writeln!(out)?;
+            continue;
+        }
+        writeln!(out, "{}", plain(text.trim_end()))?;
+        writeln!(out, "  time = {}", entry.time)?;
+        for field in fixture::show(&entry).lines().filter(|line| !line.starts_with("time = ")) {
+            writeln!(out, "  {}", plain(field))?;
+        }
+        writeln!(out)?;
+    }
+    out.flush()?;
+    summary(lines, unparsed);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stderr, reason = "the tool talks to its user")]
+fn summary(lines: u64, unparsed: u64) {
+    eprintln!("{lines} lines, {unparsed} not understood");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_by_line_and_both_values_stand_together() {
+        let found = difference("a = 1\nb = 2\nc = 3\n", "a = 1\nb = 5\nd = 4");
+        assert_eq!(found, ["- b = 2", "+ b = 5", "- c = 3", "+ d = 4"]);
+        assert!(difference("a = 1", "a = 1\n").is_empty());
+    }
+
+    #[test]
+    fn a_parser_of_ones_own_is_listed_tested_and_its_errors_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (parsers, fixtures) = (folder.path().join("p"), folder.path().join("f"));
+        std::fs::create_dir(&parsers).unwrap();
+        std::fs::create_dir(&fixtures).unwrap();
+        std::fs::write(
+            parsers.join("door.toml"),
+            "title = \"door\"\nprogram = [\"door\"]\n[[pattern]]\nline = 'opened by %{user.name:rest}'\n",
+        )
+        .unwrap();
+        std::fs::write(
+            fixtures.join("door.toml"),
+            "[[case]]\nline = 'Nov 22 15:04:05 h door[1]: opened by x'\ngives = 'user.name = \"y\"'\n",
+        )
+        .unwrap();
+        let options = |accept| Test {
+            parsers: vec![parsers.clone()],
+            accept,
+            fixtures: vec![fixtures.clone()],
+        };
+        let code = |accept| format!("{:?}", test(&options(accept)).unwrap());
+        assert_eq!(code(false), format!("{:?}", ExitCode::FAILURE));
+        code(true);
+        assert_eq!(code(false), format!("{:?}", ExitCode::SUCCESS));
+        let names: Vec<_> = library(std::slice::from_ref(&parsers)).unwrap().list();
+        assert!(names.iter().any(|one| one.name == "door" && !one.file.is_empty()));
+        std::fs::write(parsers.join("bad.toml"), "titl = \"x\"\n[[pattern]]\nline = '%{a'\n")
+            .unwrap();
+        let error = library(&[parsers]).unwrap_err().to_string();
+        assert!(
+            error.contains("bad.toml:1: titl: unknown key, did you mean \"title\"?"),
+            "{error}"
+        );
+    }
+}
