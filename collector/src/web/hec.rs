@@ -212,7 +212,9 @@ impl Origin {
     /// How lines of this source type are read.
     fn format(&self) -> Format {
         match self.sourcetype.as_deref().unwrap_or_default() {
-            "access_combined" | "access_common" | "access_combined_wcookie" => Format::Access,
+            "access_combined" | "access_common" | "access_combined_wcookie" => {
+                Format::named("access").unwrap_or_default()
+            }
             "linux_audit" | "auditd" => Format::Auditd,
             "syslog" | "linux_secure" | "linux_messages_syslog" => Format::Syslog,
             "_json" | "json" | "json_no_timestamp" => Format::Json,

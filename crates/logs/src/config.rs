@@ -1,14 +1,17 @@
 //! What can be configured of log sources; the same keys in the files of agent and collector.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Log inputs.
+use crate::parse::{Library, Parser, Zone};
+
+/// Log inputs. When they are read from a file their parsers are loaded, and every format is checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, remote = "Self")]
 pub struct LogsConfig {
     /// Files to follow.
     pub files: Vec<FileConfig>,
@@ -20,6 +23,63 @@ pub struct LogsConfig {
     pub netflow: Vec<NetflowConfig>,
     /// Folders of further parsers (`NAME.toml`); one replaces a built-in one of the same name.
     pub parsers: Vec<PathBuf>,
+}
+
+impl<'de> Deserialize<'de> for LogsConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut config = Self::deserialize(deserializer)?;
+        config.resolve().map_err(serde::de::Error::custom)?;
+        Ok(config)
+    }
+}
+
+impl LogsConfig {
+    /// Loads the parsers and gives them to every source; all that is wrong with them and with formats as one text.
+    fn resolve(&mut self) -> Result<(), String> {
+        let library = Library::load(&self.parsers).map_err(|errors| {
+            errors.iter().map(|error| service::causes(error)).collect::<Vec<_>>().join("\n")
+        })?;
+        let parsers = Parsers(library);
+        let mut problems = Vec::new();
+        let mut check = |place: String, format: Format| {
+            if let Err(error) = Parser::with(&parsers.0, &format, Zone::utc()) {
+                problems.push(format!("logs.{place}.format: {error}"));
+            }
+        };
+        for (number, file) in self.files.iter_mut().enumerate() {
+            check(format!("files[{number}]"), file.format);
+            file.parsers = parsers.clone();
+        }
+        for (number, listener) in self.syslog.iter_mut().enumerate() {
+            check(format!("syslog[{number}]"), listener.format);
+            for (at, peer) in listener.peer.iter().enumerate() {
+                check(format!("syslog[{number}].peer[{at}]"), peer.format.unwrap_or_default());
+            }
+            listener.parsers = parsers.clone();
+        }
+        if let Some(journald) = &mut self.journald {
+            journald.parsers = parsers.clone();
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+    }
+}
+
+/// The parsers that a source is read with; the built-in ones unless its configuration names more.
+#[derive(Clone, Debug)]
+pub struct Parsers(Arc<Library>);
+
+impl Default for Parsers {
+    fn default() -> Self {
+        Self(Library::built_in())
+    }
+}
+
+impl Parsers {
+    /// A parser of a format that was checked with the configuration.
+    #[must_use]
+    pub fn parser(&self, format: Format, zone: Zone) -> Parser {
+        Parser::with(&self.0, &format, zone.clone()).unwrap_or_else(|_| Parser::new(format, zone))
+    }
 }
 
 /// How the lines of a source are read.
@@ -151,6 +211,9 @@ pub struct FileConfig {
     /// Time zone of times without one, such as `Europe/Zurich`; UTC when absent.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// Set when the whole configuration is read.
+    #[serde(skip)]
+    pub parsers: Parsers,
 }
 
 const fn yes() -> bool {
@@ -175,6 +238,9 @@ pub struct JournaldConfig {
     /// Program to run; `journalctl` when absent.
     #[serde(default)]
     pub command: Option<PathBuf>,
+    /// Set when the whole configuration is read.
+    #[serde(skip)]
+    pub parsers: Parsers,
 }
 
 /// Transport of a syslog listener.
@@ -268,6 +334,9 @@ pub struct SyslogConfig {
     #[serde(default = "receive")]
     #[schemars(range(min = 1, max = 1024))]
     pub receive_megabytes: usize,
+    /// Set when the whole configuration is read.
+    #[serde(skip)]
+    pub parsers: Parsers,
 }
 
 const fn syslog_format() -> Format {
@@ -307,6 +376,7 @@ impl SyslogConfig {
             connections_per_peer: connections_each(),
             idle_seconds: idle(),
             receive_megabytes: receive(),
+            parsers: Parsers::default(),
         }
     }
 }
@@ -325,6 +395,57 @@ impl Default for FileConfig {
             from_start: true,
             ignore_older_hours: None,
             time_zone: None,
+            parsers: Parsers::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<LogsConfig, String> {
+        service::config::parse("agent.toml", text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn formats_are_checked_with_the_configuration() {
+        let error = read(
+            "[[files]]\npaths = [\"/a\"]\nformat = \"ngnix\"\n[[syslog]]\nlisten = \"x\"\n\
+             transport = \"udp\"\nformat = \"zzzzzzzz\"\n",
+        )
+        .unwrap_err();
+        assert!(
+            error.contains("logs.files[0].format: \"ngnix\" is no format; did you mean \"nginx\"?")
+                && error.contains("logs.syslog[0].format: \"zzzzzzzz\" is no format"),
+            "{error}"
+        );
+        let error = read("parsers = [\"/no/such/folder\"]\n").unwrap_err();
+        assert!(error.contains("cannot read /no/such/folder"), "{error}");
+        let error = read("parser = []\n").unwrap_err();
+        assert!(error.contains("unknown key"), "{error}");
+    }
+
+    #[test]
+    fn parsers_of_a_folder_reach_every_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = "title = \"door\"\nprogram = [\"door\"]\n[[pattern]]\nline = 'opened by %{user.name}'\n";
+        std::fs::write(folder.path().join("door.toml"), file).unwrap();
+        let text = format!(
+            "parsers = [{:?}]\n[journald]\n[[files]]\npaths = [\"/a\"]\nformat = \"door\"\n\
+             [[syslog]]\nlisten = \"x\"\ntransport = \"udp\"\n",
+            folder.path()
+        );
+        let config = read(&text).unwrap();
+        let line = "Nov 22 15:04:05 h door: opened by x";
+        for parsers in [
+            &config.files[0].parsers,
+            &config.syslog[0].parsers,
+            &config.journald.as_ref().unwrap().parsers,
+        ] {
+            let parser = parsers.parser(Format::Syslog, Zone::utc());
+            let entry = parser.line(line, event::Timestamp::EPOCH);
+            assert_eq!(event::get(&entry.fields, "event.module").unwrap(), "door");
         }
     }
 }

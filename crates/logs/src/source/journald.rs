@@ -27,10 +27,11 @@ pub fn run(config: &JournaldConfig, positions: &Positions, intake: &Intake, cloc
         Some(Position::Cursor(cursor)) => Some(cursor.clone()),
         _ => None,
     };
+    let parser = config.parsers.parser(crate::config::Format::Syslog, Zone::utc());
     while !intake.is_stopping() {
         match start(config, cursor.as_deref()) {
             Ok(mut child) => {
-                follow(&mut child, intake, clock, &mut cursor);
+                follow(&mut child, (&parser, intake), clock, &mut cursor);
                 stop(&mut child);
             }
             Err(error) => tracing::warn!(%error, "journalctl cannot be started"),
@@ -64,9 +65,13 @@ fn stop(child: &mut Child) {
     }
 }
 
-fn follow(child: &mut Child, intake: &Intake, clock: &Clock, cursor: &mut Option<String>) {
+fn follow(
+    child: &mut Child,
+    (parser, intake): (&Parser, &Intake),
+    clock: &Clock,
+    cursor: &mut Option<String>,
+) {
     let Some(output) = child.stdout.take() else { return };
-    let parser = Parser::new(crate::config::Format::Syslog, Zone::utc());
     let key: Arc<str> = KEY.into();
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
@@ -77,7 +82,7 @@ fn follow(child: &mut Child, intake: &Intake, clock: &Clock, cursor: &mut Option
             Ok(_) => {}
         }
         let now = Timestamp::from_micros(clock.now_micros());
-        let (event, next, parsed) = record(&line, &parser, now);
+        let (event, next, parsed) = record(&line, parser, now);
         if let Some(next) = next {
             *cursor = Some(next);
         }
@@ -189,11 +194,16 @@ mod tests {
         let shutdown = service::Shutdown::new();
         let intake = Intake::new(queue, Arc::new(Counters::default()), shutdown.clone());
         let positions = Positions::from([(KEY.to_owned(), Position::Cursor("c8".to_owned()))]);
-        let config = JournaldConfig { units: Vec::new(), command: Some(program) };
+        let config = JournaldConfig {
+            units: Vec::new(),
+            command: Some(program),
+            parsers: crate::config::Parsers::default(),
+        };
         let mut child = start(&config, Some("c8")).unwrap();
         let mut cursor = None;
         shutdown.trigger();
-        follow(&mut child, &intake, &Clock::manual(0), &mut cursor);
+        let parser = config.parsers.parser(crate::config::Format::Syslog, Zone::utc());
+        follow(&mut child, (&parser, &intake), &Clock::manual(0), &mut cursor);
         stop(&mut child);
         let item = items.recv().unwrap();
         assert_eq!(item.event.fields["message"], "--after-cursor=c8");

@@ -49,12 +49,12 @@ impl Peers {
         let special = config.peer.iter().map(|peer| {
             let networks = peer.networks.iter().map(|text| network(text));
             let zone = zone(peer.time_zone.as_deref())?.unwrap_or_else(|| usual.clone());
-            let parser = Parser::new(peer.format.unwrap_or(config.format), zone);
+            let parser = config.parsers.parser(peer.format.unwrap_or(config.format), zone);
             Ok((networks.collect::<Result<_, _>>()?, parser))
         });
         Ok(Self {
             special: special.collect::<Result<_, _>>()?,
-            usual: Parser::new(config.format, usual),
+            usual: config.parsers.parser(config.format, usual),
             counters: Arc::default(),
         })
     }

@@ -84,7 +84,7 @@ impl Group {
         Ok(Self {
             patterns: config.paths.clone(),
             exclude: config.exclude.clone(),
-            parser: Parser::new(config.format, zone),
+            parser: config.parsers.parser(config.format, zone),
             encoding: config.encoding.as_ref().map(known).transpose()?,
             join: joins.then_some(rules),
             join_wait: Duration::from_millis(config.join_milliseconds),
