@@ -24,6 +24,30 @@ const MAX_EVENTS: usize = 100_000;
 /// Most further fields of one event.
 const MAX_FIELDS: usize = 256;
 
+/// Source types by how they begin, and the parser of each.
+const SOURCE_TYPES: [(&str, &str); 20] = [
+    ("access_co", "access"),
+    ("apache:error", "apache"),
+    ("aws:cloudtrail", "aws_cloudtrail"),
+    ("cisco:asa", "cisco_asa"),
+    ("cisco:ios", "cisco_ios"),
+    ("fgt_", "fortigate"),
+    ("fortigate", "fortigate"),
+    ("haproxy", "haproxy"),
+    ("juniper", "juniper"),
+    ("kube:audit", "kubernetes_audit"),
+    ("linux_audit", "auditd"),
+    ("linux_messages", "syslog"),
+    ("linux_secure", "syslog"),
+    ("ms:iis", "iis"),
+    ("nginx", "nginx"),
+    ("pan:", "paloalto"),
+    ("postfix", "syslog"),
+    ("squid", "squid"),
+    ("syslog", "syslog"),
+    ("_json", "json"),
+];
+
 /// What is wrong with a request; the numbers are those of HEC, which clients know.
 #[derive(Debug)]
 enum Refusal {
@@ -211,15 +235,9 @@ fn line(text: &[u8], origin: &Origin, now: Timestamp) -> Event {
 impl Origin {
     /// How lines of this source type are read.
     fn format(&self) -> Format {
-        match self.sourcetype.as_deref().unwrap_or_default() {
-            "access_combined" | "access_common" | "access_combined_wcookie" => {
-                Format::named("access").unwrap_or_default()
-            }
-            "linux_audit" | "auditd" => Format::Auditd,
-            "syslog" | "linux_secure" | "linux_messages_syslog" => Format::Syslog,
-            "_json" | "json" | "json_no_timestamp" => Format::Json,
-            _ => Format::Auto,
-        }
+        let kind = self.sourcetype.as_deref().unwrap_or_default();
+        let known = SOURCE_TYPES.iter().find(|(begin, _)| kind.starts_with(begin));
+        known.and_then(|(_, name)| Format::named(name)).unwrap_or(Format::Auto)
     }
 
     /// Sets what is said about an event beside it.

@@ -97,6 +97,10 @@ pub enum Format {
     Auditd,
     /// Text only.
     Plain,
+    /// `eve.json` of a Suricata; its alerts become alerts here.
+    Eve,
+    /// Logs of a Zeek, JSON or TSV.
+    Zeek,
     /// A parser of the library, such as `nginx`; `pikett parsers list` names them.
     Named(Name),
 }
@@ -133,7 +137,7 @@ impl std::fmt::Debug for Name {
 
 impl Format {
     /// Names of the formats that are no parsers of the library.
-    pub const NAMES: [&str; 5] = ["auto", "json", "syslog", "auditd", "plain"];
+    pub const NAMES: [&str; 7] = ["auto", "json", "syslog", "auditd", "plain", "eve", "zeek"];
 
     /// The format of this name; `None` when it is longer than the name of a parser may be. Whether there is
     /// such a parser is for the library to say.
@@ -145,6 +149,8 @@ impl Format {
             "syslog" => Self::Syslog,
             "auditd" => Self::Auditd,
             "plain" => Self::Plain,
+            "eve" => Self::Eve,
+            "zeek" => Self::Zeek,
             _ => Self::Named(Name::new(name)?),
         })
     }
@@ -167,7 +173,7 @@ impl JsonSchema for Format {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "auto, json, syslog, auditd, plain, or the name of a parser"
+            "description": "auto, json, syslog, auditd, plain, eve, zeek, or the name of a parser"
         })
     }
 }

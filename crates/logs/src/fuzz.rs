@@ -17,6 +17,8 @@ const NOW: i64 = 1_795_359_845;
 const EXPORTER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
 const FORMATS: [Format; 5] =
     [Format::Auto, Format::Json, Format::Syslog, Format::Auditd, Format::Plain];
+/// Formats of records that are kept as fields.
+const SENSORS: [Format; 2] = [Format::Eve, Format::Zeek];
 
 fn text<'a>(event: &'a Event, name: &str) -> &'a str {
     event::get(&event.fields, name).and_then(|value| value.as_str()).unwrap_or_default()
@@ -78,6 +80,18 @@ fn read(parser: &Parser, data: &[u8]) {
         !event.fields.contains_key("event_type") && !event.fields.contains_key("timestamp"),
         "a line cannot forge the envelope"
     );
+}
+
+/// Reads the bytes as the head of a file and a line, as sensors write them.
+pub fn fuzz_sensor(data: &[u8]) {
+    let at = data.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    let (head, line) = data.split_at_checked(at).unwrap_or((&[], data));
+    for format in SENSORS {
+        let parser = Parser::new(format, Zone::utc()).of_file(head);
+        let (event, parsed) = parser.event(line, Timestamp::from_seconds(NOW));
+        debug_assert!(parsed || event.kind == Kind::Log, "what is not understood is a log event");
+        debug_assert!(!matches!(event.kind, Kind::Health | Kind::Audit), "no records of ours");
+    }
 }
 
 /// Reads the bytes as a syslog stream, whole and in two pieces: the messages are the same, none is
@@ -208,6 +222,7 @@ mod tests {
             fuzz_parsers(&bytes);
             fuzz_frames(&bytes);
             fuzz_netflow(&bytes);
+            fuzz_sensor(&bytes);
         }
 
         #[test]

@@ -2,7 +2,7 @@
 //!
 //! A parser fills ECS fields of an [`Entry`]; the line itself is always kept as `event.original`. What a kind of
 //! log means is told by the declarative parsers of a [`Library`]; the rooms in Rust beside it take structured
-//! forms apart (syslog, JSON, audit, pairs, CEF, LEEF, separated values).
+//! forms apart (syslog, JSON, audit, pairs, CEF, LEEF, separated values, EVE, Zeek).
 //! A line that no parser understands is kept whole as `message`, flagged `unparsed` and counted.
 
 use std::sync::Arc;
@@ -16,16 +16,20 @@ mod cef;
 #[cfg(test)]
 mod cost_tests;
 mod entry;
+mod eve;
 pub mod fixture;
 mod json;
 mod kv;
 pub mod library;
+#[cfg(test)]
+mod sensor_tests;
 mod separated;
 mod syslog;
 #[cfg(test)]
 mod tests;
 mod times;
 mod work;
+mod zeek;
 
 pub use entry::Entry;
 pub use library::{Library, LibraryError};
@@ -54,6 +58,8 @@ enum Kind {
     Syslog,
     Auditd,
     Plain,
+    Eve,
+    Zeek,
     /// By the parser of this number.
     Named(usize),
 }
@@ -64,6 +70,8 @@ pub struct Parser {
     kind: Kind,
     zone: Zone,
     library: Arc<Library>,
+    /// What the head of the file says of its lines.
+    head: Option<Arc<zeek::Head>>,
 }
 
 impl Parser {
@@ -73,7 +81,7 @@ impl Parser {
     pub fn new(format: Format, zone: Zone) -> Self {
         let library = Library::built_in();
         let kind = kind(&library, &format).unwrap_or(Kind::Auto);
-        Self { kind, zone, library }
+        Self { kind, zone, library, head: None }
     }
 
     /// A parser of `format` with the parsers of `library`.
@@ -85,7 +93,22 @@ impl Parser {
         format: &Format,
         zone: Zone,
     ) -> Result<Self, UnknownFormat> {
-        Ok(Self { kind: kind(library, format)?, zone, library: Arc::clone(library) })
+        let (kind, library) = (kind(library, format)?, Arc::clone(library));
+        Ok(Self { kind, zone, library, head: None })
+    }
+
+    /// Whether the beginning of a file says how its lines are to be read.
+    #[must_use]
+    pub const fn wants_head(&self) -> bool {
+        matches!(self.kind, Kind::Zeek)
+    }
+
+    /// This parser for the lines of a file that begins with `head`.
+    #[must_use]
+    pub fn of_file(&self, head: &[u8]) -> Self {
+        let read = || zeek::Head::read(&String::from_utf8_lossy(head)).map(Arc::new);
+        let head = if self.wants_head() { read() } else { None };
+        Self { head, ..self.clone() }
     }
 
     /// Reads one line. `now` is the time of reading: used when the line has no time, and to tell
@@ -100,6 +123,8 @@ impl Parser {
             Kind::Syslog => syslog::read(line, &self.library, None, cx, &mut entry),
             Kind::Auditd => auditd::read(line, &mut entry),
             Kind::Plain => true,
+            Kind::Eve => eve::read(line, &mut entry),
+            Kind::Zeek => zeek::read(line, self.head.as_deref(), &mut entry),
             Kind::Auto => self.guess(line, cx, &mut entry),
             Kind::Named(number) => self.named(number, line, cx, &mut entry),
         };
@@ -107,10 +132,14 @@ impl Parser {
             entry.flag("unparsed");
             entry.text("message", line);
         }
-        if !entry.fields.contains_key("message") {
+        // Records of the network have fields instead of a text, and are kept as they were sent.
+        let network = matches!(self.kind, Kind::Eve | Kind::Zeek) && entry.parsed;
+        if !network && !entry.fields.contains_key("message") {
             entry.text("message", line);
         }
-        entry.text("event.original", line);
+        if !network {
+            entry.text("event.original", line);
+        }
         entry
     }
 
@@ -153,8 +182,8 @@ impl Parser {
         if matches!(text, std::borrow::Cow::Owned(_)) {
             entry.flag("invalid_utf8");
         }
-        let Entry { time, fields, parsed, .. } = entry;
-        (Event { seq: 0, time, seen: now, kind: event::Kind::Log, fields }, parsed)
+        let Entry { time, fields, parsed, kind, .. } = entry;
+        (Event { seq: 0, time, seen: now, kind, fields }, parsed)
     }
 }
 
@@ -165,6 +194,8 @@ fn kind(library: &Library, format: &Format) -> Result<Kind, UnknownFormat> {
         Format::Syslog => Kind::Syslog,
         Format::Auditd => Kind::Auditd,
         Format::Plain => Kind::Plain,
+        Format::Eve => Kind::Eve,
+        Format::Zeek => Kind::Zeek,
         Format::Named(name) => match library.number(name.as_str()) {
             Some(number) => Kind::Named(number),
             None => {

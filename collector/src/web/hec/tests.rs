@@ -29,9 +29,19 @@ fn texts_objects_and_fields() {
         &expect![[r#"
             2026-11-22T15:04:05.250000+0000 log {"log":{"syslog":{"hostname":"h","appname":"sshd","procid":"8","facility":{"code":4},"severity":{"code":6}}},"host":{"name":"fw1"},"process":{"name":"sshd","pid":8},"message":"hello","event":{"original":"<38>Nov 22 15:04:05 h sshd[8]: hello"},"splunk":{"source":"/var/log/a","sourcetype":"syslog","index":"main"}}
             2026-11-22T15:04:05.250000+0000 log {"a":{"b":1},"site":["x"]}
-            1970-01-01T00:16:40.000000+0000 log {"message":"7","event":{"original":"7"}}
+            1970-01-01T00:16:40.000000+0000 log {"log":{"flags":["unparsed"]},"message":"7","event":{"original":"7"}}
         "#]],
     );
+}
+
+#[test]
+fn every_parser_that_a_source_type_names_is_there() {
+    for (begin, name) in SOURCE_TYPES {
+        let origin = Origin { sourcetype: Some(begin.to_owned()), ..Origin::default() };
+        assert_eq!(origin.format(), Format::named(name).unwrap());
+        let built_in = logs::parse::Library::built_in();
+        assert!(Format::NAMES.contains(&name) || built_in.names().any(|known| known == name));
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Names are paths made once, when parsers are loaded. A scalar that stands where an object is wanted is kept
 //! below it as `original`: what a record itself says is moved, never lost.
 
-use event::{Object, Timestamp};
+use event::{Kind, Object, Timestamp};
 use serde_json::Value;
 
 use super::MAX_FIELD;
@@ -34,12 +34,14 @@ pub struct Entry {
     pub fields: Object,
     /// Whether a parser understood it.
     pub parsed: bool,
+    /// What it tells of.
+    pub kind: Kind,
     pub(crate) by: Option<By>,
 }
 
 impl Entry {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { time: now, fields: Object::new(), parsed: false, by: None }
+        Self { time: now, fields: Object::new(), parsed: false, kind: Kind::Log, by: None }
     }
 
     /// Sets a dotted field to a text; empty ones are left out, long ones cut.
