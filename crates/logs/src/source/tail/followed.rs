@@ -18,10 +18,13 @@ use super::lines::{Cut, Line, Splitter, Within};
 use super::packed::{Packed, Packing};
 use super::print::{HEAD, NEAR, Print, filled, head_of};
 use super::{Found, Moved, Position, Sink};
-use crate::parse::MAX_FIELD;
+use crate::parse::{MAX_FIELD, Parser};
 
 /// Most bytes read from one file in one turn, so that a large file does not starve the others.
 const TURN: usize = 256 * 1024;
+
+/// Most bytes of the head of a file that says how its lines are to be read.
+const MAX_LEGEND: usize = 16 * 1024;
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -74,6 +77,8 @@ pub(super) struct Followed {
     joiner: Joiner,
     head: u32,
     head_length: u64,
+    /// The head that says how lines are to be read, and the parser it makes.
+    legend: (Vec<u8>, Option<Parser>),
     /// Place behind the last record given out.
     given: (u64, Within, Print),
     /// Size and time of the last change that were seen last.
@@ -116,6 +121,7 @@ impl Followed {
             joiner: Joiner::default(),
             head: 0,
             head_length: 0,
+            legend: Default::default(),
             given: place,
             state: (0, 0, 0),
             read: Duration::ZERO,
@@ -250,6 +256,7 @@ impl Followed {
         self.joiner = Joiner::default();
         (self.head, self.head_length) = (0, 0);
         self.given = Default::default();
+        self.legend = Default::default();
         self.text = None;
         self.state = (0, 0, 0);
         self.dirty = true;
@@ -302,6 +309,9 @@ impl Followed {
             self.text = Text::of(head, group.encoding);
             if self.text.is_none() {
                 return Ok(Fill::Read(0));
+            }
+            if at > 0 && group.parser.wants_head() {
+                self.legend = legend(file, group)?;
             }
         }
         let before = Print::ending(self.splitter.newest(NEAR), 0);
@@ -362,11 +372,16 @@ impl Followed {
         self.emit(&piece, group, out)
     }
 
-    fn emit(&self, piece: &Piece<'_>, group: &Group, out: &mut Out<'_>) -> bool {
+    fn emit(&mut self, piece: &Piece<'_>, group: &Group, out: &mut Out<'_>) -> bool {
         if piece.bytes.is_empty() && piece.within.parts == 0 {
             return true;
         }
-        let (mut event, parsed) = group.parser.event(piece.bytes, out.now);
+        if group.parser.wants_head() && piece.bytes.starts_with(b"#") {
+            learn(&mut self.legend, piece.bytes, group);
+            return true;
+        }
+        let parser = self.legend.1.as_ref().unwrap_or(&group.parser);
+        let (mut event, parsed) = parser.event(piece.bytes, out.now);
         let mut log = |name: &str, value: Value| set(&mut event.fields, name, value);
         log("log.file.path", Value::String(self.shown.clone()));
         log("log.offset", piece.start.into());
@@ -388,6 +403,27 @@ impl Followed {
             bytes: piece.bytes.len(),
         })
     }
+}
+
+/// A further line of a head.
+fn learn(legend: &mut (Vec<u8>, Option<Parser>), line: &[u8], group: &Group) {
+    let (text, parser) = legend;
+    if text.len().saturating_add(line.len()) < MAX_LEGEND {
+        text.extend(line);
+        text.push(b'\n');
+        *parser = Some(group.parser.of_file(text));
+    }
+}
+
+/// The head of a file that is read on from further behind.
+fn legend(file: &File, group: &Group) -> io::Result<(Vec<u8>, Option<Parser>)> {
+    let mut bytes = vec![0; MAX_LEGEND];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    let mut legend = Default::default();
+    let lines = bytes.split(|byte| *byte == b'\n').take_while(|line| line.starts_with(b"#"));
+    lines.for_each(|line| learn(&mut legend, trimmed(line), group));
+    Ok(legend)
 }
 
 /// What becomes one event.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::Format;
 
 #[derive(Default)]
 pub(super) struct Collected {
@@ -19,7 +20,8 @@ pub(super) struct Collected {
 impl Sink for Collected {
     fn record(&mut self, read: Read) -> bool {
         let Read { event, position: (key, position), also, .. } = read;
-        self.messages.push(event.fields["message"].as_str().unwrap().to_owned());
+        let message = event.fields.get("message").and_then(Value::as_str);
+        self.messages.push(message.unwrap_or_default().to_owned());
         for (key, moved) in also {
             match moved {
                 Some(position) => self.positions.insert(key.to_string(), position),
@@ -115,6 +117,27 @@ fn follows_and_keeps_the_place() {
     fixture.restart();
     fixture.append("a.log", "four\n");
     assert_eq!(fixture.poll(), ["four"]);
+}
+
+#[test]
+fn the_head_of_a_file_says_how_its_lines_are_read() {
+    let config = FileConfig { format: Format::Zeek, ..FileConfig::default() };
+    let mut fixture = Fixture::new(config);
+    let head = "#separator \\x09\n#path\tdns\n#fields\tts\tquery\n#types\ttime\tstring\n";
+    fixture.append("dns.log", &format!("{head}1795359845.0\ta.example\n1795359846.0\tb.example\n"));
+    fixture.poll();
+    // After a restart the head is no longer among what is read.
+    fixture.restart();
+    fixture.append("dns.log", "1795359847.0\tc.example\n#close\t2026-11-22-16-00-00\n");
+    fixture.poll();
+    // Another file has other columns.
+    let head = head.replace("ts\tquery", "query\tts").replace("time\tstring", "string\ttime");
+    fixture.append("dns-2.log", &format!("{head}d.example\t1795359848.0\n"));
+    fixture.poll();
+    let names: Vec<_> =
+        fixture.sink.events.iter().map(|one| &one.fields["dns"]["rrname"]).collect();
+    assert_eq!(names, ["a.example", "b.example", "c.example", "d.example"]);
+    assert_eq!(fixture.sink.events[3].time, Timestamp::from_seconds(1_795_359_848));
 }
 
 #[test]
