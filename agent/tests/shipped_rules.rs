@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use etherparse::PacketBuilder;
+use logs::config::Format;
+use logs::parse::{Library, Parser, Zone};
 use serde::Deserialize;
 use sigma::{Correlator, Record, RuleSet, Scratch};
 
@@ -190,7 +192,22 @@ struct Single {
     rule: String,
     name: String,
     fires: bool,
-    event: String,
+    event: Option<String>,
+    line: Option<String>,
+    format: Option<String>,
+}
+
+/// An event as it is written, or as our own parsers make it of a line.
+fn document(event: Option<&str>, line: Option<&str>, format: Option<&str>) -> event::Object {
+    let Some(line) = line else { return object(event.unwrap()) };
+    let format = Format::named(format.unwrap_or("auto")).unwrap();
+    let parser = Parser::with(&Library::built_in(), &format, Zone::utc()).unwrap();
+    let now = event::Timestamp::from_seconds(1_795_359_845);
+    let (event, parsed) = parser.event(line.as_bytes(), now);
+    assert!(parsed, "not understood: {line}");
+    let mut fields = event.fields;
+    fields.insert("event_type".to_owned(), event.kind.as_str().into());
+    fields
 }
 
 fn load(folders: &[&str]) -> (RuleSet, BTreeSet<String>) {
@@ -216,12 +233,13 @@ fn object(text: &str) -> event::Object {
 #[test]
 fn sigma_rules_fire_on_their_cases_and_not_on_the_others() {
     let (rules, all) = load(&["sigma"]);
-    assert!(all.len() >= 40, "{} Sigma rules", all.len());
+    assert!(all.len() >= 120, "{} Sigma rules", all.len());
     let mut scratch = Scratch::new();
     let mut wrong = Vec::new();
     let mut counts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     for case in cases::<Single>("sigma") {
-        let document = object(&case.event);
+        let (event, line) = (case.event.as_deref(), case.line.as_deref());
+        let document = document(event, line, case.format.as_deref());
         let record = Record::new(&document);
         let matched = rules.evaluate(&record, &mut scratch).to_vec();
         let fired = matched.iter().any(|rule| rules.meta(*rule).unwrap().id == case.rule);
@@ -239,7 +257,9 @@ struct Series {
     after: f64,
     repeat: u32,
     every: f64,
-    event: String,
+    event: Option<String>,
+    line: Option<String>,
+    format: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -254,12 +274,17 @@ struct Sequence {
 fn correlations_fire_on_their_cases_and_not_on_the_others() {
     let (rules, all) = load(&["sigma", "correlation"]);
     let mut wrong = Vec::new();
+    let mut counts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     for case in cases::<Sequence>("correlation") {
         let mut events = Vec::new();
         for series in &case.series {
             for n in 0..series.repeat {
                 let at = series.after + series.every * f64::from(n);
-                events.push((at, object(&series.event.replace("{n}", &n.to_string()))));
+                let number = |text: &String| text.replace("{n}", &n.to_string());
+                let (event, line) =
+                    (series.event.as_ref().map(number), series.line.as_ref().map(number));
+                let made = document(event.as_deref(), line.as_deref(), series.format.as_deref());
+                events.push((at, made));
             }
         }
         events.sort_by(|left, right| left.0.total_cmp(&right.0));
@@ -280,7 +305,10 @@ fn correlations_fire_on_their_cases_and_not_on_the_others() {
             wrong.push(format!("{} {} expected {}", case.rule, case.name, case.fires));
         }
         assert!(all.contains(&case.rule), "no rule {}", case.rule);
+        counts.entry(case.rule.clone()).or_default()[usize::from(case.fires)] += 1;
     }
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(all.len() >= 6, "{} correlations", all.len());
+    assert!(counts.len() >= 25, "{} correlations", counts.len());
+    let complete = counts.keys().cloned().collect();
+    assert_eq!(incomplete(&counts, &complete), [""; 0]);
 }

@@ -35,6 +35,8 @@ enum Command {
     Check,
     /// The rules of the house: layers, sizes, module heads, lints.
     Tidy,
+    /// Our own rules and parsers against their fixtures.
+    Case,
     /// What the sensor costs, and whether it keeps up.
     #[command(subcommand)]
     Bench(bench::What),
@@ -52,6 +54,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Test => steps::test(),
         Command::Check => steps::check(),
         Command::Tidy => tidy::tidy(),
+        Command::Case => steps::case(),
         Command::Bench(what) => bench::bench(&what),
         Command::Profile(options) => profile::profile(&options),
         Command::Console => setup::ensure().and_then(|()| console::build()),

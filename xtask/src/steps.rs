@@ -49,6 +49,14 @@ pub(crate) fn check() -> Result<()> {
     run("cargo", &["deny", "--all-features", "check", "licenses", "bans", "sources"])
 }
 
+/// Shipped rules and parsers against their fixtures.
+pub(crate) fn case() -> Result<()> {
+    for package in ["pikett-agent", "anomaly"] {
+        run("cargo", &["test", "--quiet", "-p", package, "--test", "shipped_rules"])?;
+    }
+    run("cargo", &["test", "--quiet", "-p", "logs", "--lib", "parse::"])
+}
+
 /// Seconds with one digit.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())

@@ -86,6 +86,10 @@ const BY_PROGRAM: &[(&str, &[Source])] = &[
     ("apache2", &[source("", "webserver", ""), source("", "", "apache")]),
     ("httpd", &[source("", "webserver", ""), source("", "", "apache")]),
     ("nginx", &[source("", "webserver", ""), source("", "", "nginx")]),
+    ("haproxy", &[source("", "webserver", ""), source("", "proxy", "")]),
+    ("postfix", &[source("linux", "", "postfix"), source("", "mail", "")]),
+    ("dovecot", &[source("linux", "", "dovecot"), source("", "mail", "")]),
+    ("openvpn", &[source("linux", "", "openvpn"), source("", "vpn", "")]),
     ("squid", &[source("", "proxy", "")]),
     ("netfilter", &[source("", "firewall", "")]),
     ("iptables", &[source("", "firewall", "")]),
@@ -113,6 +117,8 @@ const BY_DATASET: &[(&str, Source)] = &[
     ("fortinet_fortigate.log", source("fortigate", "", "event")),
     ("panw.panos", source("paloalto", "", "")),
     ("cisco_ios.log", source("cisco", "", "syslog")),
+    ("cisco_asa.log", source("cisco", "firewall", "asa")),
+    ("juniper_srx.log", source("juniper", "firewall", "srx")),
 ];
 
 /// The sources of an event, without order or repetition; empty when nothing is known of it.
