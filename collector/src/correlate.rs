@@ -1,8 +1,8 @@
 //! Detection in the collector: correlations over all agents, and rules for what comes without one.
 //!
 //! Agents evaluate single events themselves; here their documents only feed correlations. Events of
-//! other shippers have had no detection yet and get it here. Thresholds and baselines keep their
-//! state over a restart ([`Memory`]); counts of Sigma correlations in progress begin anew.
+//! other shippers have had no detection yet and get it here. Correlations, thresholds and baselines
+//! keep their state over a restart ([`Memory`]).
 
 use std::path::PathBuf;
 
@@ -31,7 +31,17 @@ pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Bo
             tracing::error!(file, id, reason, "Sigma rule refused");
         }
         tracing::info!(loaded = report.accepted, refused = report.rejected.len(), "Sigma rules");
-        let correlator = Correlator::new(&rules);
+        let mut correlator = Correlator::new(&rules);
+        if let Some((memory, bytes)) = memory.and_then(|memory| Some((memory, memory.load(SIGMA)?)))
+        {
+            match correlator.restore(&bytes) {
+                Ok(back) => {
+                    let (groups, anew) = (back.groups, back.dropped);
+                    tracing::info!(groups, ?anew, "correlations restored");
+                }
+                Err(error) => memory.set_aside(SIGMA, &error.to_string()),
+            }
+        }
         out.push(Box::new(SigmaDetector { rules, correlator, scratch: Scratch::new() }));
     }
     if !config.anomaly.is_empty() {
@@ -46,12 +56,14 @@ pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Bo
         tracing::info!(loaded = rules.rules().len(), refused = errors.len(), "threshold rules");
         let seed = u64::from_le_bytes(keys::random::<8>()?);
         let mut engine = anomaly::Engine::with_seed(&rules, seed);
-        if let Some(bytes) = memory.and_then(|memory| memory.load(ANOMALY)) {
+        if let Some((memory, bytes)) =
+            memory.and_then(|memory| Some((memory, memory.load(ANOMALY)?)))
+        {
             match engine.restore(&bytes) {
                 Ok(back) => {
                     tracing::info!(groups = back.groups, anew = ?back.dropped, "baselines restored");
                 }
-                Err(error) => tracing::error!(%error, "baselines begin anew"),
+                Err(error) => memory.set_aside(ANOMALY, &error.to_string()),
             }
         }
         out.push(Box::new(AnomalyDetector { engine, found: Vec::new(), timely: false }));
@@ -102,13 +114,23 @@ impl Memory {
         }
     }
 
-    /// What was kept under `name`. A file that does not open is told and counts as none.
+    /// Moves a file that cannot be used out of the way (`NAME.memory.damaged`), so that the next save
+    /// does not destroy what somebody may want to look at.
+    pub fn set_aside(&self, name: &str, reason: &str) {
+        let aside = self.folder.join(format!("{name}.memory.damaged"));
+        tracing::error!(name, reason, aside = %aside.display(), "kept memory cannot be used, beginning anew");
+        if let Err(error) = std::fs::rename(self.path(name), &aside) {
+            tracing::error!(name, %error, "it could not be set aside");
+        }
+    }
+
+    /// What was kept under `name`. A file that does not open is set aside and counts as none.
     #[must_use]
     pub fn load(&self, name: &str) -> Option<Vec<u8>> {
         match checkpoint::read(&self.path(name), &self.key) {
             Ok(Found::Content(bytes)) => return Some(bytes),
             Ok(Found::Nothing) => {}
-            Ok(Found::Damaged) => tracing::error!(name, "kept memory is damaged, beginning anew"),
+            Ok(Found::Damaged) => self.set_aside(name, "damaged, or sealed with another key"),
             Err(error) => {
                 tracing::error!(name, error = service::causes(&error), "memory not read");
             }
@@ -116,6 +138,9 @@ impl Memory {
         None
     }
 }
+
+/// Name of the detector of Sigma rules and correlations.
+const SIGMA: &str = "sigma";
 
 struct SigmaDetector {
     rules: RuleSet,
@@ -125,7 +150,12 @@ struct SigmaDetector {
 
 impl Detector for SigmaDetector {
     fn name(&self) -> &'static str {
-        "sigma"
+        SIGMA
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        let saved = self.correlator.snapshot();
+        saved.inspect_err(|error| tracing::error!(%error, "correlations cannot be kept")).ok()
     }
 
     fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>) {
