@@ -301,15 +301,17 @@ impl RuleSet {
     }
 
     /// Every rule looked at without the index: what the index must agree with.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn evaluate_naively(&self, record: &Record<'_>) -> Vec<RuleIndex> {
         let mut scratch = Scratch::new();
         scratch.fit(self);
         self.prepare(record, true, &mut scratch);
         (0..crate::compile::number(self.rules.len()))
             .filter(|&rule| {
-                let expression = &self.rules[rule as usize].expression;
-                expression.value(&mut |predicate| self.answer(predicate, record, &scratch))
+                let rule = self.rules.get(rule as usize);
+                rule.is_some_and(|rule| {
+                    rule.expression.value(&mut |predicate| self.answer(predicate, record, &scratch))
+                })
             })
             .map(RuleIndex)
             .collect()

@@ -80,7 +80,7 @@ fn what_is_not_whole_is_refused_by_name() {
         ("[r]", "[]"),
         ("condition: s", "condition: t"),
         ("c-ip:", "c-ip|nope:"),
-        ("c-ip:", "c-ip|expand:"),
+        ("c-ip: 10.0.0.5", "c-ip|expand: '%x%'"),
         ("title:", "note: x\ntitle:"),
         ("title: Scanner of the house", "title: ["),
     ] {
@@ -88,7 +88,21 @@ fn what_is_not_whole_is_refused_by_name() {
         assert_eq!((exceptions.is_empty(), rejected.len()), (true, 1), "{change:?}: {rejected:?}");
         all.push_str(&format!("{}: {}\n", rejected[0].id, rejected[0].reason));
     }
-    expect![[r#""#]].assert_eq(&all);
+    expect![[r#"
+        e: not readable as YAML: missing field `reason`
+        e: exception: without a reason
+        e: exception: without an author
+        e: not readable as YAML: missing field `expires`
+        e: exception: "never" is no day such as 2027-01-31
+        e: exception: an end more than 400 days after its date
+        e: refers to the rule "gone", which is not loaded
+        e: exception: no rules
+        e: condition: nothing is called "t"
+        e: Unknown modifier 'nope'
+        e: placeholder %x% has no values
+        e: not readable as YAML: unknown field `note`, expected one of `title`, `id`, `rules`, `reason`, `author`, `expires`, `date`, `logsource`, `detection`
+        : not readable as YAML: did not find expected ',' or ']' at line 3 column 6, while parsing a flow sequence at line 1 column 8
+    "#]].assert_eq(&all);
     let twice = format!("{}---\n{}", written(("", "")), written(("", "")));
     let (exceptions, rejected) = load(&twice);
     assert_eq!((exceptions.iter().count(), rejected.len()), (1, 1));

@@ -389,6 +389,12 @@ impl RuleSet {
         self.rules.get(rule.0 as usize).map(|rule| &rule.meta)
     }
 
+    /// What is told of the correlation with this identity.
+    #[must_use]
+    pub fn correlation_meta(&self, id: &str) -> Option<&Meta> {
+        self.correlations.iter().map(|plan| &plan.meta).find(|meta| meta.id == id)
+    }
+
     /// Whether matches of a rule are detections of their own: not when it only feeds a correlation.
     #[must_use]
     pub fn speaks(&self, rule: crate::RuleIndex) -> bool {

@@ -43,7 +43,7 @@ pub struct Entry<'a> {
 }
 
 /// The flat view of one event.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record<'a> {
     entries: Vec<Entry<'a>>,
     windows: bool,

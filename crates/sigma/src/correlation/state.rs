@@ -48,6 +48,21 @@ pub struct Counters {
     pub evicted_events: u64,
 }
 
+impl Counters {
+    /// Each with the words it is told by.
+    #[must_use]
+    pub const fn by_reason(&self) -> [(&'static str, u64); 6] {
+        [
+            ("event without a time", self.untimed),
+            ("event too late", self.late),
+            ("event without a field of the group", self.ungrouped),
+            ("event without the value", self.valueless),
+            ("group given up", self.evicted_groups),
+            ("event of a window given up", self.evicted_events),
+        ]
+    }
+}
+
 /// One event in a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Item {

@@ -2,9 +2,8 @@
 //!
 //! Every window of a text is looked up in a table of bits that stays in the fast cache; where a bit is set
 //! the literals with that window are compared byte by byte. So the cost is one look-up a byte, whatever the
-//! number of literals, and the memory a few words a literal: an automaton over the same literals is fifty
-//! times as large. Literals shorter than a window go to a small automaton. Texts and literals are in lower
-//! case already. Knows nothing of rules but their numbers.
+//! number of literals, and the memory a few words a literal. Literals shorter than a window go to a small
+//! automaton. Texts and literals are in lower case already. Knows nothing of rules but their numbers.
 
 use aho_corasick::AhoCorasick;
 
