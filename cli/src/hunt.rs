@@ -196,7 +196,7 @@ impl<'r> Hunter<'r> {
         for fired in &mut all {
             let hosts = self.hosts.remove(&fired.rule).unwrap_or_default();
             fired.hosts = hosts.into_iter().collect();
-            fired.hosts.sort_by(|left, right| right.1.cmp(&left.1));
+            fired.hosts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             fired.hosts.truncate(TOP);
         }
         all.sort_by(|left, right| right.times.cmp(&left.times).then(left.rule.cmp(&right.rule)));

@@ -23,7 +23,7 @@ use crate::{
 };
 use grams::Grams;
 pub(crate) use witness::required;
-use witness::{Clue, Priced, bits, price, witnesses};
+use witness::{Clue, Priced, bits, prices, witnesses};
 
 /// Index of one field.
 #[derive(Debug, Default)]
@@ -56,12 +56,10 @@ pub(crate) struct Index {
 
 impl Index {
     /// For the rules of each log source.
-    pub(crate) fn build<'r>(
-        sources: impl Iterator<Item = Vec<(u32, &'r Expression)>>,
-        predicates: &[Predicate],
-    ) -> Self {
-        let priced: Vec<Priced> = predicates.iter().map(price).collect();
-        let classes = sources.map(|rules| Class::new(&rules, predicates, &priced)).collect();
+    pub(crate) fn build(sources: &[Vec<(u32, &Expression)>], predicates: &[Predicate]) -> Self {
+        let all = sources.iter().flatten().map(|(_, expression)| *expression);
+        let priced = prices(all, predicates);
+        let classes = sources.iter().map(|rules| Class::new(rules, predicates, &priced)).collect();
         Self { classes, whole: OnceLock::new() }
     }
 
@@ -73,7 +71,8 @@ impl Index {
     /// All rules of the set, whatever their log source.
     pub(crate) fn whole(&self, set: &RuleSet) -> &Class {
         self.whole.get_or_init(|| {
-            let priced: Vec<Priced> = set.predicates.iter().map(price).collect();
+            let all = set.rules.iter().map(|rule| &rule.expression);
+            let priced = prices(all, &set.predicates);
             let rules = set.rules.iter().enumerate();
             let rules: Vec<(u32, &Expression)> =
                 rules.map(|(at, rule)| (number(at), &rule.expression)).collect();

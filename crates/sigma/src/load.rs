@@ -348,7 +348,7 @@ impl RuleSet {
                 class.push((number(at), &rule.expression));
             }
         }
-        self.index = Index::build(classes.into_iter(), &compiler.predicates);
+        self.index = Index::build(&classes, &compiler.predicates);
         self.predicates = compiler.predicates;
         self.fields = compiler.fields;
     }

@@ -144,8 +144,11 @@ pub(crate) struct Traits<'r> {
 impl<'r> Traits<'r> {
     pub(crate) fn of(record: &'r Record<'_>) -> Self {
         let mut values = [None; TRAITS.len() + 1];
+        // Those of Windows stand first, and only they count there.
+        let wanted = if record.is_windows() { 2 } else { TRAITS.len() + 1 };
         for entry in record.entries() {
-            let place = TRAITS.iter().chain([&OS]).position(|name| *name == entry.name);
+            let mut names = TRAITS.iter().chain([&OS]).take(wanted);
+            let place = names.position(|name| *name == entry.name);
             if let Some(slot) = place.and_then(|at| values.get_mut(at)) {
                 *slot = slot.or(Some(&entry.value));
             }

@@ -28,15 +28,43 @@ pub(super) enum Clue {
 /// A predicate's clue, and how often it is expected where it proves nothing, in a million events.
 pub(super) type Priced = Option<(Clue, u64)>;
 
-pub(super) fn price(predicate: &Predicate) -> Priced {
+/// Prices each predicate. What many rules ask for is likely to be usual where they apply, as the name of a
+/// provider is.
+pub(super) fn prices<'r>(
+    expressions: impl Iterator<Item = &'r Expression>,
+    predicates: &[Predicate],
+) -> Vec<Priced> {
+    let mut uses = vec![0; predicates.len()];
+    for expression in expressions {
+        count(expression, &mut uses);
+    }
+    predicates.iter().zip(uses).map(|(predicate, uses)| price(predicate, uses)).collect()
+}
+
+fn count(expression: &Expression, uses: &mut [u64]) {
+    match expression {
+        Expression::Is(id) => {
+            if let Some(uses) = uses.get_mut(*id as usize) {
+                *uses += 1;
+            }
+        }
+        Expression::All(parts) | Expression::Any(parts) | Expression::AtLeast(_, parts) => {
+            parts.iter().for_each(|part| count(part, uses));
+        }
+        Expression::Not(part) => count(part, uses),
+    }
+}
+
+fn price(predicate: &Predicate, uses: u64) -> Priced {
     let clue = clue(&predicate.test)?;
+    let others = uses.saturating_sub(1);
     let cost = match &clue {
         // A literal costs the comparisons of its window, too.
         Clue::Part(text, _) => {
             let window = rarity::rarest(text.as_bytes()).map_or(2_000_000, |(.., count)| count);
-            1 + rarity::frequency(text) + window / 8
+            1 + rarity::frequency(text) + window / 8 + others * 500
         }
-        Clue::Whole(text) => 1 + rarity::frequency(text) / 8,
+        Clue::Whole(text) => 1 + rarity::frequency(text) / 8 + others * 10_000,
         Clue::Number(_) => 300_000,
         Clue::Present => 1_000_000,
     };

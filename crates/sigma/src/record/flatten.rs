@@ -82,10 +82,19 @@ impl<'a> Tree<'a> for Json<'a> {
 impl<'a> Record<'a> {
     pub(super) fn flatten(document: impl Tree<'a>) -> Self {
         let mut record = Self { entries: Vec::with_capacity(48), windows: false, beyond: 0 };
-        if let Some(body) = windows_body(document) {
+        let (mut body, mut winlog) = (document, None);
+        for (name, value) in document.members().filter(|(_, value)| value.is_object()) {
+            match name {
+                "Event" => body = value,
+                "winlog" => winlog = Some(value),
+                _ => {}
+            }
+        }
+        // `{"Event": {"System": ..}}` or `{"System": ..}`.
+        if body.get("System").is_some_and(Tree::is_object) {
             record.windows = true;
             record.read_windows(body);
-        } else if let Some(winlog) = document.get("winlog").filter(|part| part.is_object()) {
+        } else if let Some(winlog) = winlog {
             record.windows = true;
             record.read_winlogbeat(document, winlog);
         } else {
@@ -210,12 +219,6 @@ impl<'a> Record<'a> {
             self.walk(Cow::Borrowed(name), value, 0);
         }
     }
-}
-
-/// `{"Event": {"System": ..}}` or `{"System": ..}`.
-fn windows_body<'a, T: Tree<'a>>(document: T) -> Option<T> {
-    let body = document.get("Event").filter(|event| event.is_object()).unwrap_or(document);
-    body.get("System").is_some_and(Tree::is_object).then_some(body)
 }
 
 /// The flat name of an attribute of the system part; the usual ones without making a text.

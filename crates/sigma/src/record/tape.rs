@@ -56,6 +56,12 @@ impl Tape {
     pub fn read(&mut self, json: &[u8]) -> Result<(), serde_json::Error> {
         self.text.clear();
         self.nodes.clear();
+        // Text that was checked as a whole is not checked again string by string.
+        if let Ok(text) = std::str::from_utf8(json) {
+            let mut reader = serde_json::Deserializer::from_str(text);
+            reader.deserialize_map(Reading { tape: self, name: (0, 0) })?;
+            return reader.end();
+        }
         let mut reader = serde_json::Deserializer::from_slice(json);
         reader.deserialize_map(Reading { tape: self, name: (0, 0) })?;
         reader.end()
