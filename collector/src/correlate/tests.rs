@@ -249,3 +249,74 @@ fn exceptions_suppress_and_are_counted() {
         assert!(detector.left_out().is_empty(), "told once");
     }
 }
+
+/// The query of a rule finds at least what the rule matches: what a hunt rests on.
+mod queries {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::*;
+    use crate::search::Matcher;
+
+    fn found(detection: &str, source: &str, document: &Document) -> (bool, bool) {
+        let rule = format!(
+            "title: t\nid: t\nlogsource: {{{source}}}\ndetection:\n  s:\n{detection}  condition: s\n"
+        );
+        let (rules, report) =
+            RuleSet::load(std::iter::once(("t.yml", rule)), &sigma::Options::default());
+        assert_eq!(report.rejected, [], "{detection}");
+        let mut scratch = Scratch::new();
+        let matches = !rules.evaluate_all(&Record::new(document), &mut scratch).is_empty();
+        let matcher = Matcher::new(&rules.query(), Timestamp::EPOCH).unwrap();
+        (matches, matcher.matches(document))
+    }
+
+    fn document(value: &serde_json::Value) -> Document {
+        let serde_json::Value::Object(document) = json!({
+            "timestamp": "2026-11-22T15:04:05Z", "event_type": "log", "message": value,
+            "user": {"name": value}, "process": {"command_line": value}, "own": value,
+            "src_ip": "10.1.2.3", "dest_port": 443,
+        }) else {
+            panic!("an object")
+        };
+        document
+    }
+
+    #[test]
+    fn known_fields_are_asked_for_by_number_and_network() {
+        let document = document(&json!("x"));
+        for (detection, expected) in [
+            ("    src_ip|cidr: 10.0.0.0/8\n", true),
+            ("    src_ip|cidr: 10.2.0.0/16\n", false),
+            ("    dest_port: 443\n", true),
+            ("    dest_port|lt: 443\n", false),
+            ("    dest_port|lte: 443\n", true),
+        ] {
+            let (matches, query) = found(detection, "product: zeek", &document);
+            assert_eq!((matches, query), (expected, expected), "{detection}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn a_query_finds_at_least_what_its_rule_matches(
+            text in "[aBcü1İ_/. -]{0,24}",
+            (from, to) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+            modifier in prop::sample::select(vec!["", "|contains", "|startswith", "|endswith", "|windash|contains", "|cased"]),
+            field in prop::sample::select(vec!["message", "user.name", "process.command_line", "own"]),
+            upper in any::<bool>(),
+        ) {
+            let chars: Vec<char> = text.chars().collect();
+            let (from, to) = (from.index(chars.len() + 1), to.index(chars.len() + 1));
+            let part: String = chars[from.min(to)..from.max(to)].iter().collect();
+            let part = if upper && modifier != "|cased" { part.to_uppercase() } else { part };
+            let detection = format!("    {field}{modifier}: '{part}'\n");
+            for value in [json!(text), json!([1, text])] {
+                let (matches, query) = found(&detection, "product: linux", &document(&value));
+                prop_assert!(query || !matches, "{} on {:?}", detection, text);
+            }
+        }
+    }
+}
