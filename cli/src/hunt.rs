@@ -350,7 +350,10 @@ mod tests {
         let (fired, uncorrelated) = hunter.finish();
         assert_eq!(uncorrelated, 0);
         let lines: String = fired.iter().map(|one| line(one) + "\n").collect();
-        expect![[r#""#]].assert_eq(&lines);
+        expect![[r#"
+            high Root (root): would have fired 3 times, first on 2027-01-01T00:00:10.000000+0000, last on 2027-01-01T00:00:50.000000+0000; hosts: web (2), db (1) 1 suppressed by exceptions; first event e10: user.name is "root" (condition: s)
+            medium Guessing (guessing): would have fired 1 times, first on 2027-01-01T00:00:20.000000+0000, last on 2027-01-01T00:00:20.000000+0000; hosts: console (1); first event e20: event_count is 2, wanted >= 2, for user.name=root, from 2027-01-01T00:00:10.000000+0000 to 2027-01-01T00:00:20.000000+0000 (time span 60 s), from: Failed (2)
+        "#]].assert_eq(&lines);
         assert_eq!(rules.query(), "\"root\" OR \"failure\"");
     }
 }
