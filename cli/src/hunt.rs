@@ -207,19 +207,22 @@ impl<'r> Hunter<'r> {
 fn line(fired: &Fired) -> String {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
     let mut out = format!("{} {} ({}):", fired.level, fired.title, fired.rule);
-    if fired.times > 0 {
+    if fired.times == 0 {
+        out += " would not have fired";
+    } else {
         let hosts: Vec<String> =
             fired.hosts.iter().map(|(host, count)| format!("{host} ({count})")).collect();
         out += &format!(
-            " would have fired {} times, first on {}, last on {}; hosts: {}",
+            " would have fired {} time{}, first on {}, last on {}; hosts: {}",
             fired.times,
+            if fired.times == 1 { "" } else { "s" },
             time(fired.first),
             time(fired.last),
             hosts.join(", ")
         );
     }
     if fired.suppressed > 0 {
-        out += &format!(" {} suppressed by exceptions", fired.suppressed);
+        out += &format!("; {} suppressed by exceptions", fired.suppressed);
     }
     if let Some((id, why)) = &fired.example {
         out += &format!("; first event {id}: {why}");
@@ -351,8 +354,8 @@ mod tests {
         assert_eq!(uncorrelated, 0);
         let lines: String = fired.iter().map(|one| line(one) + "\n").collect();
         expect![[r#"
-            high Root (root): would have fired 3 times, first on 2027-01-01T00:00:10.000000+0000, last on 2027-01-01T00:00:50.000000+0000; hosts: web (2), db (1) 1 suppressed by exceptions; first event e10: user.name is "root" (condition: s)
-            medium Guessing (guessing): would have fired 1 times, first on 2027-01-01T00:00:20.000000+0000, last on 2027-01-01T00:00:20.000000+0000; hosts: console (1); first event e20: event_count is 2, wanted >= 2, for user.name=root, from 2027-01-01T00:00:10.000000+0000 to 2027-01-01T00:00:20.000000+0000 (time span 60 s), from: Failed (2)
+            high Root (root): would have fired 3 times, first on 2027-01-01T00:00:10.000000+0000, last on 2027-01-01T00:00:50.000000+0000; hosts: web (2), db (1); 1 suppressed by exceptions; first event e10: user.name is "root" (condition: s)
+            medium Guessing (guessing): would have fired 1 time, first on 2027-01-01T00:00:20.000000+0000, last on 2027-01-01T00:00:20.000000+0000; hosts: console (1); first event e20: event_count is 2, wanted >= 2, for user.name=root, from 2027-01-01T00:00:10.000000+0000 to 2027-01-01T00:00:20.000000+0000 (time span 60 s), from: Failed (2)
         "#]].assert_eq(&lines);
         assert_eq!(rules.query(), "\"root\" OR \"failure\"");
     }
