@@ -48,7 +48,33 @@ fn every_modifier_says_which_field_and_value_it_found() {
     ] {
         all.push_str(&explained(detection, event));
     }
-    expect![[r#""#]].assert_eq(&all);
+    expect![[r#"
+        f is "abc" (condition: s) [("f", "ABC")]
+        f fits "a*c" (condition: s) [("f", "ABC")]
+        f contains "a"; f contains "c" (condition: s) [("f", "abc")]
+        f starts with "a" (condition: s) [("f", "abc")]
+        f ends with "c" (condition: s) [("f", "abc")]
+        f is "Abc" (case counts) (condition: s) [("f", "Abc")]
+        f fits "* -e *" (condition: s) [("f", "x /e y")]
+        f contains "ywjj" (condition: s) [("f", "xYWJj")]
+        f is "yqbiaa==" (condition: s) [("f", "YQBiAA==")]
+        f fits the expression "A.c" (without letter case, over lines) (condition: s) [("f", "abc")]
+        f is in 10.0.0.0/8 (condition: s) [("f", "10.1.2.3")]
+        f > 5 (condition: s) [("f", "6")]
+        f <= 5 (condition: s) [("f", "5")]
+        f has any value (condition: s) [("f", "b")]
+        f is 5 (condition: s) [("f", "5")]
+        f is "true" (condition: s) [("f", "true")]
+        f is absent (condition: s) []
+        f is "" (condition: s) [("f", "")]
+        f is present (condition: s) [("f", "1")]
+        f is not present (condition: s) []
+        f equals the field g (condition: s) [("f", "a")]
+        f ends with the field g (condition: s) [("f", "xa")]
+        f has a hour that is 3 (condition: s) [("f", "2026-01-01T03:00:00Z")]
+        f has a year that >= 2026 (condition: s) [("f", "2026-01-01T03:00:00Z")]
+        g contains "one"; f contains "two" (condition: s) [("g", "x one"), ("f", "two")]
+    "#]].assert_eq(&all);
 }
 
 #[test]
