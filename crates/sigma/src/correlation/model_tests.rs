@@ -21,11 +21,11 @@ fn numbers(window: &[(char, i64)]) -> Vec<f64> {
 }
 
 /// Linear interpolation between ranks, as `numpy.percentile` does by default.
-fn rank(window: &[(char, i64)], percent: f64) -> f64 {
+fn rank(window: &[(char, i64)], percent: usize) -> f64 {
     let all = numbers(window);
-    let place = (all.len() - 1) as f64 * percent / 100.0;
-    let (low, high) = (all[place.floor() as usize], all[place.ceil() as usize]);
-    low + (high - low) * place.fract()
+    let place = (all.len() - 1) * percent;
+    let (low, high) = (all[place / 100], all[place.div_ceil(100)]);
+    low + (high - low) * (place % 100) as f64 / 100.0
 }
 
 const CASES: &[Case] = &[
@@ -38,10 +38,8 @@ const CASES: &[Case] = &[
     ("value_avg", "gte: 4\n  field: n", |window| {
         numbers(window).iter().sum::<f64>() / window.len() as f64 >= 4.0
     }),
-    ("value_median", "gte: 4\n  field: n", |window| rank(window, 50.0) >= 4.0),
-    ("value_percentile", "gte: 4\n  field: n\n  percentile: 90", |window| {
-        rank(window, 90.0) >= 4.0
-    }),
+    ("value_median", "gte: 4\n  field: n", |window| rank(window, 50) >= 4.0),
+    ("value_percentile", "gte: 4\n  field: n\n  percentile: 90", |window| rank(window, 90) >= 4.0),
     ("temporal", "", |window| ['a', 'b'].iter().all(|kind| window.iter().any(|(k, _)| k == kind))),
     ("temporal_ordered", "", |window| {
         let first = window.iter().position(|(kind, _)| *kind == 'a');

@@ -74,7 +74,8 @@ fn every_modifier_says_which_field_and_value_it_found() {
         f has a hour that is 3 (condition: s) [("f", "2026-01-01T03:00:00Z")]
         f has a year that >= 2026 (condition: s) [("f", "2026-01-01T03:00:00Z")]
         g contains "one"; f contains "two" (condition: s) [("g", "x one"), ("f", "two")]
-    "#]].assert_eq(&all);
+    "#]]
+    .assert_eq(&all);
 }
 
 #[test]
