@@ -89,6 +89,12 @@ pub struct RulesConfig {
     pub geoip_database: Option<PathBuf>,
     /// Sigma files or folders (`*.yml`), correlations among them.
     pub sigma: Vec<PathBuf>,
+    /// Files or folders of exceptions from Sigma rules.
+    pub exceptions: Vec<PathBuf>,
+    /// Files or folders of names of fields for Sigma rules, beside those that are built in.
+    pub mappings: Vec<PathBuf>,
+    /// Values of `%name%` in Sigma rules with the modifier `expand`.
+    pub placeholders: BTreeMap<String, Vec<String>>,
     /// Threshold and baseline files or folders (`*.yml`).
     pub anomaly: Vec<PathBuf>,
     /// Variables of signatures, such as `HOME_NET`. A `HOME_NET` that is a plain list of networks

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use event::{Event, EventId, Timestamp};
 use serde_json::Value;
-use sigma::{Record, RuleSet, Scratch};
+use sigma::{Exceptions, Record, RuleSet, Scratch};
 
 use crate::config::RulesConfig;
 use crate::memory::Memory;
@@ -34,7 +34,8 @@ pub fn sigma(config: &RulesConfig, host: &str) -> Result<Option<(Box<dyn Detecto
     }
     let files = service::files::find(&config.sigma, &["yml", "yaml"])?;
     let texts = service::files::read(&files)?;
-    let (rules, report) = RuleSet::load(texts.into_iter(), &sigma::Options::default());
+    let options = sigma_options(config)?;
+    let (rules, report) = RuleSet::load(texts.into_iter(), &options);
     for rejected in &report.rejected {
         let (file, id, reason) = (&rejected.file, &rejected.id, &rejected.reason);
         tracing::error!(file, id, reason, "Sigma rule refused");
@@ -44,9 +45,46 @@ pub fn sigma(config: &RulesConfig, host: &str) -> Result<Option<(Box<dyn Detecto
     }
     let loaded = (count(report.accepted), count(report.rejected.len()));
     tracing::info!(loaded = loaded.0, refused = loaded.1, "Sigma rules");
-    let detector =
-        SigmaDetector { rules: Arc::new(rules), scratch: Scratch::new(), host: host.to_owned() };
+    let exceptions = exceptions(config, &rules, &options)?;
+    let detector = SigmaDetector {
+        rules: Arc::new(rules),
+        scratch: Scratch::new(),
+        host: host.to_owned(),
+        exceptions,
+        expired: 0,
+    };
     Ok(Some((Box::new(detector), loaded)))
+}
+
+/// Placeholders and names of fields of the configuration. A file of names that has another form is told
+/// and left out.
+fn sigma_options(config: &RulesConfig) -> Result<sigma::Options> {
+    let mut options =
+        sigma::Options { placeholders: config.placeholders.clone(), ..sigma::Options::default() };
+    let files = service::files::find(&config.mappings, &["yml", "yaml"])?;
+    for (file, text) in service::files::read(&files)? {
+        if let Err(error) = options.mappings.add(&text) {
+            tracing::error!(file, %error, "names of fields refused");
+        }
+    }
+    Ok(options)
+}
+
+/// The exceptions of the configuration; refused ones are told.
+fn exceptions(
+    config: &RulesConfig,
+    rules: &RuleSet,
+    options: &sigma::Options,
+) -> Result<Exceptions> {
+    let files = service::files::find(&config.exceptions, &["yml", "yaml"])?;
+    let texts = service::files::read(&files)?;
+    let (exceptions, rejected) = Exceptions::load(texts.into_iter(), rules, options);
+    for one in &rejected {
+        let (file, id, reason) = (&one.file, &one.id, &one.reason);
+        tracing::error!(file, id, reason, "exception refused");
+    }
+    tracing::info!(loaded = exceptions.iter().count(), refused = rejected.len(), "exceptions");
+    Ok(exceptions)
 }
 
 /// What threshold rules are read with: their home networks are `HOME_NET` of the configuration when
@@ -125,6 +163,9 @@ struct SigmaDetector {
     rules: Arc<RuleSet>,
     scratch: Scratch,
     host: String,
+    exceptions: Exceptions,
+    /// Exceptions whose end was told.
+    expired: usize,
 }
 
 impl Detector for SigmaDetector {
@@ -135,7 +176,7 @@ impl Detector for SigmaDetector {
         }
         let kind = Value::String(event.kind.as_str().to_owned());
         let before = event.fields.insert("event_type".to_owned(), kind);
-        let matches = self.matches(event, id);
+        let (matches, suppressed) = self.matches(event, id);
         match before {
             Some(value) => {
                 event.fields.insert("event_type".to_owned(), value);
@@ -144,16 +185,39 @@ impl Detector for SigmaDetector {
                 event.fields.shift_remove("event_type");
             }
         }
+        // What nobody wants to hear of is still seen by whoever searches for it.
+        for (name, values) in [("suppressed.rule_id", 0), ("suppressed.exception", 1)] {
+            let texts: Vec<Value> =
+                suppressed.iter().map(|pair| Value::from(pair[values].as_str())).collect();
+            if !texts.is_empty() {
+                event::set(&mut event.fields, name, Value::Array(texts));
+            }
+        }
         found.extend(matches);
+    }
+
+    fn pass(&mut self, now: Timestamp, _found: &mut Vec<Event>) {
+        let expired: Vec<&str> = self.exceptions.expired(now).map(|one| one.id.as_str()).collect();
+        if expired.len() > self.expired {
+            tracing::warn!(?expired, "exceptions have come to their end and have no effect");
+            self.expired = expired.len();
+        }
     }
 }
 
 impl SigmaDetector {
-    fn matches(&mut self, event: &Event, id: &EventId) -> Vec<Event> {
+    /// Detections, and rules with the exceptions that suppressed them.
+    fn matches(&mut self, event: &Event, id: &EventId) -> (Vec<Event>, Vec<[String; 2]>) {
         let record = Record::new(&event.fields);
         let matched = self.rules.evaluate(&record, &mut self.scratch).to_vec();
-        let mut out = Vec::new();
+        let (mut out, mut suppressed) = (Vec::new(), Vec::new());
         for rule in matched.into_iter().filter(|rule| self.rules.speaks(*rule)) {
+            if let Some(meta) = self.rules.meta(rule)
+                && let Some(exception) = self.exceptions.suppress(meta, &record, event.seen)
+            {
+                suppressed.push([meta.id.clone(), exception.id.clone()]);
+                continue;
+            }
             let Some(found) = self.rules.describe(rule, &record, &mut self.scratch) else {
                 continue;
             };
@@ -164,7 +228,7 @@ impl SigmaDetector {
             context.shift_remove("alert");
             out.push(detection.into_event(event.time, event.seen, context));
         }
-        out
+        (out, suppressed)
     }
 }
 

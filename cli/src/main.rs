@@ -1,9 +1,10 @@
-//! Pikett command line: search, tail, alerts, rules, parsers, scan.
+//! Pikett command line: search, tail, alerts, rules, parsers, scan, hunt.
 //!
 //! Reads arguments and hands over to one module per command. Exit codes are a contract: 0 fine, 1 findings,
 //! 2 usage or configuration, 3 unreachable.
 #![forbid(unsafe_code)]
 
+mod hunt;
 mod parsers;
 mod remote;
 mod rules;
@@ -32,6 +33,8 @@ enum Command {
     Parsers(parsers::Command),
     /// Look for Sigma rules in log files.
     Scan(scan::Scan),
+    /// Run Sigma rules over the events a collector has stored.
+    Hunt(hunt::Hunt),
     /// Find events on a collector, newest first.
     Search(remote::Search),
     /// Show events as they arrive at a collector.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Rules(command) => rules::run(command),
         Command::Parsers(command) => parsers::run(command),
         Command::Scan(scan) => scan::run(scan),
+        Command::Hunt(hunt) => hunt::run(hunt),
         Command::Search(options) => remote::search(options),
         Command::Tail(options) => remote::tail(options),
         Command::Alerts(command) => remote::alerts(command),

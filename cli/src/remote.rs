@@ -32,7 +32,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    fn client(&self) -> Result<Client> {
+    pub(crate) fn client(&self) -> Result<Client> {
         let read = |path: &PathBuf| {
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
         };
@@ -116,7 +116,7 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
 }
 
 #[expect(clippy::print_stdout, reason = "a command answers on standard output")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     println!("{line}");
 }
 

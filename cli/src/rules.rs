@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use serde::Serialize;
+use sigma::Exceptions;
 use signature::{AddressFiles, LoadOptions, Report, RuleSet, Source};
 
 use crate::terminal::plain;
@@ -37,6 +38,9 @@ pub(crate) struct Check {
     /// Folder of Sigma rules (repeatable).
     #[arg(long, value_name = "DIR")]
     sigma: Vec<PathBuf>,
+    /// File or folder of exceptions from Sigma rules (repeatable).
+    #[arg(long, value_name = "FILE_OR_DIR", requires = "sigma")]
+    exceptions: Vec<PathBuf>,
     /// One JSON document on standard output.
     #[arg(long)]
     json: bool,
@@ -54,7 +58,18 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     signatures: Option<Signatures>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sigma: Option<sigma::Report>,
+    sigma: Option<Sigma>,
+}
+
+#[derive(Debug, Serialize)]
+struct Sigma {
+    #[serde(flatten)]
+    report: sigma::Report,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exceptions_rejected: Vec<sigma::Rejected>,
+    /// Bytes of memory in use after loading less those before, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_bytes: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,9 +104,13 @@ fn run_check(check: &Check) -> anyhow::Result<ExitCode> {
     let options = LoadOptions { addresses: addresses(check)?, ..LoadOptions::default() };
     let signatures =
         (!check.signatures.is_empty()).then(|| answer(RuleSet::load(sources, &options).1));
-    let sigma = if check.sigma.is_empty() { None } else { Some(load_sigma(&check.sigma)?.1) };
+    let sigma = if check.sigma.is_empty() { None } else { Some(check_sigma(check)?) };
     let all = signatures.as_ref().is_none_or(|s| s.rejected.is_empty() && s.rejected_beyond == 0)
-        && sigma.as_ref().is_none_or(|s| s.rejected.is_empty() && s.inert.is_empty());
+        && sigma.as_ref().is_none_or(|s| {
+            s.report.rejected.is_empty()
+                && s.report.inert.is_empty()
+                && s.exceptions_rejected.is_empty()
+        });
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     if check.json {
         serde_json::to_writer(&mut out, &Answer { signatures, sigma })?;
@@ -126,7 +145,7 @@ fn source(path: &Path) -> anyhow::Result<Source> {
 fn show(
     out: &mut impl Write,
     signatures: Option<&Signatures>,
-    sigma: Option<&sigma::Report>,
+    sigma: Option<&Sigma>,
 ) -> std::io::Result<()> {
     if let Some(signatures) = signatures {
         for rule in &signatures.rejected {
@@ -137,8 +156,8 @@ fn show(
         let rejected = signatures.rejected.len() + signatures.rejected_beyond;
         writeln!(out, "{} accepted, {rejected} rejected", signatures.accepted)?;
     }
-    if let Some(sigma) = sigma {
-        for rule in &sigma.rejected {
+    if let Some(Sigma { report: sigma, exceptions_rejected, .. }) = sigma {
+        for rule in sigma.rejected.iter().chain(exceptions_rejected) {
             writeln!(out, "{}", plain(&format!("{}: {} {}", rule.file, rule.id, rule.reason)))?;
         }
         for rule in &sigma.inert {
@@ -148,6 +167,39 @@ fn show(
         writeln!(out, "sigma: {} accepted, {rejected} rejected, {inert} inert", sigma.accepted)?;
     }
     Ok(())
+}
+
+fn check_sigma(check: &Check) -> anyhow::Result<Sigma> {
+    let before = resident();
+    let (rules, report) = load_sigma(&check.sigma)?;
+    let memory_bytes = resident().zip(before).map(|(after, before)| after.saturating_sub(before));
+    let mut texts = Vec::new();
+    check.exceptions.iter().try_for_each(|path| read_sigma(path, &mut texts))?;
+    let options = sigma::Options::default();
+    let (_, exceptions_rejected) = Exceptions::load(texts.into_iter(), &rules, &options);
+    Ok(Sigma { report, exceptions_rejected, memory_bytes })
+}
+
+/// Bytes of memory this process has in use, as Linux tells.
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Loads exceptions of files and folders; one that is refused is an error.
+pub(crate) fn load_exceptions(
+    paths: &[PathBuf],
+    rules: &sigma::RuleSet,
+) -> anyhow::Result<Exceptions> {
+    let mut texts = Vec::new();
+    paths.iter().try_for_each(|path| read_sigma(path, &mut texts))?;
+    let options = sigma::Options::default();
+    let (exceptions, rejected) = Exceptions::load(texts.into_iter(), rules, &options);
+    match rejected.first() {
+        Some(one) => anyhow::bail!("{}: {} {}", one.file, one.id, one.reason),
+        None => Ok(exceptions),
+    }
 }
 
 /// Loads the Sigma rules (`.yml`, `.yaml`) of files and folders, in order of name.
@@ -257,7 +309,8 @@ mod tests {
             rule.file = rule.file.rsplit('/').next().unwrap_or_default().to_owned();
         }
         assert_eq!(set.len(), 1);
-        let shown = Answer { signatures: None, sigma: Some(report) };
+        let sigma = Sigma { report, exceptions_rejected: Vec::new(), memory_bytes: None };
+        let shown = Answer { signatures: None, sigma: Some(sigma) };
         let shown = serde_json::to_string(&shown).unwrap();
         expect![[r#"{"sigma":{"accepted":1,"rejected":[{"file":"a.yaml","id":"a","reason":"Unknown modifier 'foo'"}],"inert":[{"id":"c","reason":"placeholder %p% has no values"}]}}"#]].assert_eq(&shown);
     }

@@ -18,7 +18,7 @@ use evtx::{EvtxParser, ParserSettings};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use service::Clock;
-use sigma::{Correlator, Record, RuleSet, Scratch};
+use sigma::{Correlator, Record, RuleSet, Scratch, Tape};
 
 use crate::terminal::plain;
 use text::Text;
@@ -212,10 +212,10 @@ impl Job<'_> {
         // Correlations run over the events of one file: files have no order among each other.
         let mut correlator = Correlator::new(self.rules);
         let text = self.text;
-        let mut each = |event: Result<Object, String>, found: &mut Found| {
+        let mut each = |event: Result<&Record<'_>, String>, found: &mut Found| {
             found.events += 1;
             match event {
-                Ok(event) => self.event(&name, &event, &mut correlator, found),
+                Ok(record) => self.event(&name, record, &mut correlator, found),
                 Err(error) => {
                     found.unreadable += 1;
                     found.errors.push(format!("{name}:{}: {error}", found.events));
@@ -237,21 +237,20 @@ impl Job<'_> {
     fn event(
         &mut self,
         name: &str,
-        event: &Object,
+        record: &Record<'_>,
         correlator: &mut Correlator,
         found: &mut Found,
     ) {
-        let record = Record::new(event);
         let matched = if self.scan.no_logsource {
-            self.rules.evaluate_all(&record, &mut self.scratch)
+            self.rules.evaluate_all(record, &mut self.scratch)
         } else {
-            self.rules.evaluate(&record, &mut self.scratch)
+            self.rules.evaluate(record, &mut self.scratch)
         };
         if matched.is_empty() {
             return;
         }
         let correlated =
-            if correlator.is_empty() { Vec::new() } else { correlator.observe(&record, matched) };
+            if correlator.is_empty() { Vec::new() } else { correlator.observe(record, matched) };
         for &rule in matched.iter().filter(|&&rule| self.rules.speaks(rule)) {
             let Some(meta) = self.rules.meta(rule) else { continue };
             let line = Line {
@@ -313,7 +312,7 @@ fn read_lines(
     path: &Path,
     text: &Text,
     found: &mut Found,
-    each: &mut impl FnMut(Result<Object, String>, &mut Found),
+    each: &mut impl FnMut(Result<&Record<'_>, String>, &mut Found),
 ) -> anyhow::Result<()> {
     let mut file = open_lines(path)?;
     let head = file.fill_buf()?;
@@ -325,12 +324,16 @@ fn read_lines(
                 return;
             }
             found.unparsed += u64::from(!parsed);
-            each(event, found);
+            match event {
+                Ok(event) => each(Ok(&Record::new(&event)), found),
+                Err(error) => each(Err(error), found),
+            }
             // An event has the number of its first line.
             found.events += lines.saturating_sub(1);
         });
     }
     let mut line = Vec::new();
+    let mut tape = Tape::new();
     loop {
         line.clear();
         let length = {
@@ -348,7 +351,10 @@ fn read_lines(
             found.events += 1;
             continue;
         }
-        each(serde_json::from_slice(&line).map_err(|error| error.to_string()), found);
+        match tape.read(&line) {
+            Ok(()) => each(Ok(&Record::of(&tape)), found),
+            Err(error) => each(Err(error.to_string()), found),
+        }
     }
 }
 
@@ -356,19 +362,16 @@ fn read_lines(
 fn read_evtx(
     path: &Path,
     found: &mut Found,
-    each: &mut impl FnMut(Result<Object, String>, &mut Found),
+    each: &mut impl FnMut(Result<&Record<'_>, String>, &mut Found),
 ) -> anyhow::Result<()> {
     let settings = ParserSettings::new().num_threads(1);
     let mut parser = EvtxParser::from_path(path)?.with_configuration(settings);
     for record in parser.records_json_value() {
-        let event = match record {
-            Ok(record) => match record.data {
-                serde_json::Value::Object(object) => Ok(object),
-                _ => Err("the record is no object".to_owned()),
-            },
-            Err(error) => Err(error.to_string()),
-        };
-        each(event, found);
+        match record.map(|record| record.data) {
+            Ok(serde_json::Value::Object(object)) => each(Ok(&Record::new(&object)), found),
+            Ok(_) => each(Err("the record is no object".to_owned()), found),
+            Err(error) => each(Err(error.to_string()), found),
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The collector's configuration file, `collector.toml`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -92,6 +93,12 @@ impl Default for RetentionConfig {
 pub struct RulesConfig {
     /// Sigma files or folders; only correlations are evaluated here, single events in the agents.
     pub sigma: Vec<PathBuf>,
+    /// Files or folders of exceptions from Sigma rules.
+    pub exceptions: Vec<PathBuf>,
+    /// Files or folders of names of fields for Sigma rules, beside those that are built in.
+    pub mappings: Vec<PathBuf>,
+    /// Values of `%name%` in Sigma rules with the modifier `expand`.
+    pub placeholders: BTreeMap<String, Vec<String>>,
     /// Threshold and baseline files or folders.
     pub anomaly: Vec<PathBuf>,
 }

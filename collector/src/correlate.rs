@@ -1,14 +1,15 @@
 //! Detection in the collector: correlations over all agents, and rules for what comes without one.
 //!
 //! Agents evaluate single events themselves; here their documents only feed correlations. Events of
-//! other shippers have had no detection yet and get it here. Thresholds and baselines keep their
-//! state over a restart ([`Memory`]); counts of Sigma correlations in progress begin anew.
+//! other shippers have had no detection yet and get it here. Correlations, thresholds and baselines
+//! keep their state over a restart ([`Memory`]).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use event::{Document, Event, Timestamp};
-use sigma::{Correlator, Record, RuleSet, Scratch};
+use sigma::{Correlator, Exceptions, Record, RuleSet, Scratch};
 
 use crate::config::RulesConfig;
 use crate::keys;
@@ -25,14 +26,27 @@ pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Bo
     let mut out: Vec<Box<dyn Detector>> = Vec::new();
     if !config.sigma.is_empty() {
         let texts = texts(&config.sigma)?;
-        let (rules, report) = RuleSet::load(texts.into_iter(), &sigma::Options::default());
-        for rejected in &report.rejected {
-            let (file, id, reason) = (&rejected.file, &rejected.id, &rejected.reason);
-            tracing::error!(file, id, reason, "Sigma rule refused");
-        }
+        let options = options(config)?;
+        let (rules, report) = RuleSet::load(texts.into_iter(), &options);
+        refused(&report.rejected, "Sigma rule refused");
         tracing::info!(loaded = report.accepted, refused = report.rejected.len(), "Sigma rules");
-        let correlator = Correlator::new(&rules);
-        out.push(Box::new(SigmaDetector { rules, correlator, scratch: Scratch::new() }));
+        let files = self::texts(&config.exceptions)?;
+        let (exceptions, rejected) = Exceptions::load(files.into_iter(), &rules, &options);
+        refused(&rejected, "exception refused");
+        let mut correlator = Correlator::new(&rules);
+        if let Some((memory, bytes)) = memory.and_then(|memory| Some((memory, memory.load(SIGMA)?)))
+        {
+            match correlator.restore(&bytes) {
+                Ok(back) => {
+                    let (groups, anew) = (back.groups, back.dropped);
+                    tracing::info!(groups, ?anew, "correlations restored");
+                }
+                Err(error) => memory.set_aside(SIGMA, &error.to_string()),
+            }
+        }
+        let scratch = Scratch::new();
+        let told = Told::default();
+        out.push(Box::new(SigmaDetector { rules, correlator, scratch, exceptions, told }));
     }
     if !config.anomaly.is_empty() {
         let sources: Vec<anomaly::Source> = texts(&config.anomaly)?
@@ -46,17 +60,38 @@ pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Bo
         tracing::info!(loaded = rules.rules().len(), refused = errors.len(), "threshold rules");
         let seed = u64::from_le_bytes(keys::random::<8>()?);
         let mut engine = anomaly::Engine::with_seed(&rules, seed);
-        if let Some(bytes) = memory.and_then(|memory| memory.load(ANOMALY)) {
+        if let Some((memory, bytes)) =
+            memory.and_then(|memory| Some((memory, memory.load(ANOMALY)?)))
+        {
             match engine.restore(&bytes) {
                 Ok(back) => {
                     tracing::info!(groups = back.groups, anew = ?back.dropped, "baselines restored");
                 }
-                Err(error) => tracing::error!(%error, "baselines begin anew"),
+                Err(error) => memory.set_aside(ANOMALY, &error.to_string()),
             }
         }
         out.push(Box::new(AnomalyDetector { engine, found: Vec::new(), timely: false }));
     }
     Ok(out)
+}
+
+fn refused(rejected: &[sigma::Rejected], what: &str) {
+    for one in rejected {
+        tracing::error!(file = one.file, id = one.id, reason = one.reason, "{what}");
+    }
+}
+
+/// Placeholders and names of fields of the configuration. A file of names that has another form is told
+/// and left out.
+fn options(config: &RulesConfig) -> Result<sigma::Options> {
+    let mut options =
+        sigma::Options { placeholders: config.placeholders.clone(), ..sigma::Options::default() };
+    for (file, text) in texts(&config.mappings)? {
+        if let Err(error) = options.mappings.add(&text) {
+            tracing::error!(file, %error, "names of fields refused");
+        }
+    }
+    Ok(options)
 }
 
 fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
@@ -102,13 +137,23 @@ impl Memory {
         }
     }
 
-    /// What was kept under `name`. A file that does not open is told and counts as none.
+    /// Moves a file that cannot be used out of the way (`NAME.memory.damaged`), so that the next save
+    /// does not destroy what somebody may want to look at.
+    pub fn set_aside(&self, name: &str, reason: &str) {
+        let aside = self.folder.join(format!("{name}.memory.damaged"));
+        tracing::error!(name, reason, aside = %aside.display(), "kept memory cannot be used, beginning anew");
+        if let Err(error) = std::fs::rename(self.path(name), &aside) {
+            tracing::error!(name, %error, "it could not be set aside");
+        }
+    }
+
+    /// What was kept under `name`. A file that does not open is set aside and counts as none.
     #[must_use]
     pub fn load(&self, name: &str) -> Option<Vec<u8>> {
         match checkpoint::read(&self.path(name), &self.key) {
             Ok(Found::Content(bytes)) => return Some(bytes),
             Ok(Found::Nothing) => {}
-            Ok(Found::Damaged) => tracing::error!(name, "kept memory is damaged, beginning anew"),
+            Ok(Found::Damaged) => self.set_aside(name, "damaged, or sealed with another key"),
             Err(error) => {
                 tracing::error!(name, error = service::causes(&error), "memory not read");
             }
@@ -117,15 +162,57 @@ impl Memory {
     }
 }
 
+/// Name of the detector of Sigma rules and correlations.
+const SIGMA: &str = "sigma";
+
 struct SigmaDetector {
     rules: RuleSet,
     correlator: Correlator,
     scratch: Scratch,
+    exceptions: Exceptions,
+    told: Told,
+}
+
+/// What was told already.
+#[derive(Default)]
+struct Told {
+    /// Counts by reason.
+    left_out: BTreeMap<String, u64>,
+    /// Exceptions whose end was told.
+    expired: usize,
 }
 
 impl Detector for SigmaDetector {
     fn name(&self) -> &'static str {
-        "sigma"
+        SIGMA
+    }
+
+    fn save(&self) -> Option<Vec<u8>> {
+        let saved = self.correlator.snapshot();
+        saved.inspect_err(|error| tracing::error!(%error, "correlations cannot be kept")).ok()
+    }
+
+    fn pass(&mut self, now: Timestamp, _found: &mut Vec<Event>) {
+        let expired: Vec<&str> = self.exceptions.expired(now).map(|one| one.id.as_str()).collect();
+        if expired.len() > self.told.expired {
+            tracing::warn!(?expired, "exceptions have come to their end and have no effect");
+            self.told.expired = expired.len();
+        }
+    }
+
+    fn left_out(&mut self) -> Vec<(String, u64)> {
+        let counters = self.correlator.counters().by_reason();
+        let counters = counters.map(|(reason, count)| (reason.to_owned(), count));
+        let exceptions =
+            self.exceptions.iter().map(|(one, count)| (format!("exception {}", one.id), count));
+        let mut more = Vec::new();
+        for (reason, count) in counters.into_iter().chain(exceptions) {
+            let before = self.told.left_out.insert(reason.clone(), count).unwrap_or_default();
+            if count > before {
+                more.push((reason, count - before));
+            }
+        }
+        more
     }
 
     fn document(&mut self, document: &Document, by: Sent, found: &mut Vec<Event>) {
@@ -134,11 +221,15 @@ impl Detector for SigmaDetector {
             return;
         }
         let record = Record::new(document);
-        let matched = self.rules.evaluate(&record, &mut self.scratch).to_vec();
+        let mut matched = self.rules.evaluate(&record, &mut self.scratch).to_vec();
         if matched.is_empty() {
             return;
         }
         let (at, seen) = (time(document, "timestamp"), time(document, "event.created"));
+        matched.retain(|rule| {
+            let meta = self.rules.meta(*rule);
+            meta.is_none_or(|meta| self.exceptions.suppress(meta, &record, seen).is_none())
+        });
         if by == Sent::Other {
             for rule in matched.iter().filter(|rule| self.rules.speaks(**rule)) {
                 if let Some(one) = self.rules.describe(*rule, &record, &mut self.scratch) {
@@ -151,6 +242,10 @@ impl Detector for SigmaDetector {
             }
         }
         for correlated in self.correlator.observe(&record, &matched) {
+            let meta = self.rules.correlation_meta(&correlated.rule_id);
+            if meta.is_some_and(|meta| self.exceptions.suppress(meta, &record, seen).is_some()) {
+                continue;
+            }
             let mut context = Document::new();
             for (name, value) in &correlated.group {
                 event::set(&mut context, name, value.as_str().into());

@@ -57,6 +57,11 @@ pub trait Detector: Send {
     /// Lets time pass: called every few seconds, also when nothing comes in.
     fn pass(&mut self, _now: Timestamp, _found: &mut Vec<Event>) {}
 
+    /// What it left out since it was asked last, by reason.
+    fn left_out(&mut self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
     /// What it remembers, to be given back after a restart; `None` when it cannot say.
     fn save(&self) -> Option<Vec<u8>> {
         None
@@ -268,7 +273,14 @@ impl Pipeline {
     pub async fn pass(&self) {
         let now = Timestamp::from_micros(self.clock.now_micros());
         let mut found = Vec::new();
-        self.detectors.lock().await.iter_mut().for_each(|one| one.pass(now, &mut found));
+        for one in self.detectors.lock().await.iter_mut() {
+            one.pass(now, &mut found);
+            for (reason, count) in one.left_out() {
+                let labels = [("detector", one.name()), ("reason", reason.as_str())];
+                let help = "what detectors left out, by reason";
+                self.telemetry.count("pikett_detectors_left_out", help, &labels, count);
+            }
+        }
         self.store_found(found).await;
     }
 

@@ -41,6 +41,39 @@ fn a_sigma_rule_fires_with_its_evidence_and_context() {
 }
 
 #[test]
+fn exceptions_placeholders_and_names_of_the_configuration_have_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        vec![path]
+    };
+    let rule = "title: Login of an administrator\nid: admin\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  sel:\n    Who|expand: '%admins%'\n    event.outcome: success\n  condition: sel\n";
+    let exception = "title: Jump host\nid: jump\nrules: [admin]\nreason: they come from there\nauthor: A\nexpires: 2026-12-31\ndetection:\n  s:\n    src_ip: 192.0.2.7\n  condition: s\n";
+    let config = RulesConfig {
+        sigma: file("rule.yml", rule),
+        exceptions: file("exception.yml", exception),
+        mappings: file("names.yml", "- logsource: {service: sshd}\n  fields: {Who: [user.name]}\n"),
+        placeholders: BTreeMap::from([("admins".to_owned(), vec!["root".into(), "adm_*".into()])]),
+        ..RulesConfig::default()
+    };
+    let (mut detector, loaded) = sigma(&config, "web1").unwrap().unwrap();
+    assert_eq!(loaded, (1, 0));
+    let mut look = |line: &str| {
+        let (mut one, mut found) = (event(line), Vec::new());
+        detector.event(&mut one, &id(1), &mut found);
+        (found.len(), event::get(&one.fields, "suppressed.exception").cloned())
+    };
+    let accepted = "Nov 22 15:04:05 web1 sshd[8]: Accepted password for";
+    assert_eq!(look(&format!("{accepted} adm_eve from 192.0.2.8 port 5 ssh2")), (1, None));
+    assert_eq!(look(&format!("{accepted} eve from 192.0.2.8 port 5 ssh2")), (0, None));
+    let kept = Some(serde_json::json!(["jump"]));
+    assert_eq!(look(&format!("{accepted} root from 192.0.2.7 port 5 ssh2")), (0, kept));
+    let after = "2027-01-01T00:00:00Z".parse().unwrap();
+    detector.pass(after, &mut Vec::new());
+}
+
+#[test]
 fn a_threshold_fires_over_several_events() {
     let folder = tempfile::tempdir().unwrap();
     let rule = "title: Many failures\nid: 6f3c0b8e-6f5b-4d0a-9d0e-0f5b6a1c2d3e\nlevel: high\nselect: { event.outcome: failure }\ngroup-by: [src_ip]\ntimespan: 60s\nthreshold: { count: events, gte: 3 }\n";

@@ -174,6 +174,8 @@ fn memory_is_sealed_survives_and_a_damaged_one_counts_as_none() {
     assert_eq!(memory(1).load("y").as_deref(), Some(&b""[..]));
     assert_eq!(memory(2).load("x"), None, "another key");
     let path = folder.path().join("x.memory");
+    assert!(!path.exists() && folder.path().join("x.memory.damaged").exists(), "set aside");
+    memory(1).save(&[("x", b"secret state".to_vec())]);
     let good = std::fs::read(&path).unwrap();
     assert!(!good.windows(6).any(|part| part == b"secret"));
     for at in 0..good.len() {
@@ -185,4 +187,136 @@ fn memory_is_sealed_survives_and_a_damaged_one_counts_as_none() {
     std::fs::create_dir(folder.path().join("x.new")).unwrap();
     memory(1).save(&[("x", b"newer".to_vec())]);
     assert_eq!(memory(1).load("x").as_deref(), Some(&b"secret state"[..]));
+}
+
+/// Detectors of [`RULES`] with exceptions, and with what `memory` has of them.
+fn correlating(exceptions: &str, memory: &Memory) -> Box<dyn Detector> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        vec![path]
+    };
+    let config = RulesConfig {
+        sigma: write("a.yml", RULES),
+        exceptions: write("e.yml", exceptions),
+        ..RulesConfig::default()
+    };
+    let mut all = detectors(&config, Some(memory)).unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+#[test]
+fn correlations_go_on_after_a_restart_and_damaged_state_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new(folder.path().to_owned(), Key::new([1; 32]));
+    let feed = |detector: &mut dyn Detector, hosts: std::ops::RangeInclusive<u32>| {
+        let mut found = Vec::new();
+        hosts.for_each(|host| detector.document(&document(host), Sent::Agent, &mut found));
+        found.len()
+    };
+    let mut first = correlating("", &memory);
+    assert_eq!(feed(&mut *first, 1..=2), 0);
+    memory.save(&[(first.name(), first.save().unwrap())]);
+    let mut second = correlating("", &memory);
+    assert_eq!(feed(&mut *second, 3..=3), 1, "the third host after a restart");
+    memory.save(&[(second.name(), second.save().unwrap())]);
+    assert_eq!(feed(&mut *correlating("", &memory), 4..=4), 0, "and it is not told again");
+    memory.save(&[("sigma", b"{}".to_vec())]);
+    assert_eq!(feed(&mut *correlating("", &memory), 3..=3), 0, "begins anew");
+    assert!(folder.path().join("sigma.memory.damaged").exists());
+}
+
+#[test]
+fn exceptions_suppress_and_are_counted() {
+    let text = "title: Scanner\nid: e1\nrules: [failed_login]\nreason: it tries logins\nauthor: A\nexpires: 2026-12-31\ndetection:\n  s:\n    src_ip: 192.0.2.7\n  condition: s\n";
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::new(folder.path().to_owned(), Key::new([1; 32]));
+    for (text, findings, suppressed) in [
+        (text.to_owned(), 0, 5),
+        (text.replace("192.0.2.7", "192.0.2.8"), 1, 0),
+        (text.replace("2026-12-31", "2026-11-21"), 1, 0),
+        (text.replace("failed_login", "0e95725d-7320-415d-80f7-004da920fc11"), 0, 1),
+    ] {
+        let mut detector = correlating(&text, &memory);
+        let mut found = Vec::new();
+        (1..=5).for_each(|host| detector.document(&document(host), Sent::Agent, &mut found));
+        assert_eq!(found.len(), findings, "{text}");
+        let told = detector.left_out();
+        let counted = told.iter().find(|(reason, _)| reason == "exception e1");
+        assert_eq!(counted.map_or(0, |(_, count)| *count), suppressed, "{told:?}");
+        assert!(detector.left_out().is_empty(), "told once");
+    }
+}
+
+/// The query of a rule finds at least what the rule matches: what a hunt rests on.
+mod queries {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::*;
+    use crate::search::Matcher;
+
+    fn found(detection: &str, source: &str, document: &Document) -> (bool, bool) {
+        let rule = format!(
+            "title: t\nid: t\nlogsource: {{{source}}}\ndetection:\n  s:\n{detection}  condition: s\n"
+        );
+        let (rules, report) =
+            RuleSet::load(std::iter::once(("t.yml", rule)), &sigma::Options::default());
+        assert_eq!(report.rejected, [], "{detection}");
+        let mut scratch = Scratch::new();
+        let matches = !rules.evaluate_all(&Record::new(document), &mut scratch).is_empty();
+        let matcher = Matcher::new(&rules.query(), Timestamp::EPOCH).unwrap();
+        (matches, matcher.matches(document))
+    }
+
+    fn document(value: &serde_json::Value) -> Document {
+        let serde_json::Value::Object(document) = json!({
+            "timestamp": "2026-11-22T15:04:05Z", "event_type": "log", "message": value,
+            "user": {"name": value}, "process": {"command_line": value}, "own": value,
+            "src_ip": "10.1.2.3", "dest_port": 443,
+        }) else {
+            panic!("an object")
+        };
+        document
+    }
+
+    #[test]
+    fn known_fields_are_asked_for_by_number_and_network() {
+        let document = document(&json!("x"));
+        for (detection, expected) in [
+            ("    src_ip|cidr: 10.0.0.0/8\n", true),
+            ("    src_ip|cidr: 10.2.0.0/16\n", false),
+            ("    dest_port: 443\n", true),
+            ("    dest_port|lt: 443\n", false),
+            ("    dest_port|lte: 443\n", true),
+        ] {
+            let (matches, query) = found(detection, "product: zeek", &document);
+            assert_eq!((matches, query), (expected, expected), "{detection}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn a_query_finds_at_least_what_its_rule_matches(
+            text in "[aBcü1İ_/. -]{0,24}",
+            (from, to) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+            modifier in prop::sample::select(vec!["", "|contains", "|startswith", "|endswith", "|windash|contains", "|cased"]),
+            field in prop::sample::select(vec!["message", "user.name", "process.command_line", "own"]),
+            upper in any::<bool>(),
+        ) {
+            let chars: Vec<char> = text.chars().collect();
+            let (from, to) = (from.index(chars.len() + 1), to.index(chars.len() + 1));
+            let part: String = chars[from.min(to)..from.max(to)].iter().collect();
+            let part = if upper && modifier != "|cased" { part.to_uppercase() } else { part };
+            let detection = format!("    {field}{modifier}: '{part}'\n");
+            for value in [json!(text), json!([1, text])] {
+                let (matches, query) = found(&detection, "product: linux", &document(&value));
+                prop_assert!(query || !matches, "{} on {:?}", detection, text);
+            }
+        }
+    }
 }

@@ -11,8 +11,8 @@ use rsigma_parser::{
 use crate::{
     RuleError,
     expression::{ANY_FIELD, Expression, FieldId, Predicate, PredicateId},
-    mapping, modifiers,
-    modifiers::Placeholders,
+    load::Options,
+    modifiers,
     pattern::Pattern,
     test::Test,
 };
@@ -20,7 +20,7 @@ use crate::{
 /// Collects the predicates and fields of all rules.
 #[derive(Debug, Default)]
 pub(crate) struct Compiler {
-    placeholders: Placeholders,
+    options: Options,
     pub(crate) predicates: Vec<Predicate>,
     /// Names of each field, by preference.
     pub(crate) fields: Vec<Vec<String>>,
@@ -29,8 +29,8 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    pub(crate) fn new(placeholders: Placeholders) -> Self {
-        Self { placeholders, ..Self::default() }
+    pub(crate) fn new(options: Options) -> Self {
+        Self { options, ..Self::default() }
     }
 
     /// The whole condition of a detection section.
@@ -92,7 +92,7 @@ impl Compiler {
     }
 
     fn item(&mut self, item: &DetectionItem, source: &LogSource) -> Result<Expression, RuleError> {
-        let tests = modifiers::compile(item, &self.placeholders)?;
+        let tests = modifiers::compile(item, &self.options.placeholders)?;
         let field = match &item.field.name {
             None => ANY_FIELD,
             Some(name) => self.field(name, source),
@@ -118,7 +118,7 @@ impl Compiler {
     /// The number of a field as rules of this log source name it.
     pub(crate) fn field(&mut self, name: &str, source: &LogSource) -> FieldId {
         let name = rsigma_parser::fieldpath::unescape_brackets(name);
-        let names = mapping::names(source, &name);
+        let names = self.options.mappings.names(source, &name);
         if let Some(&known) = self.known_fields.get(&names) {
             return known;
         }

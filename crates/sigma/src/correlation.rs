@@ -6,11 +6,14 @@
 //! fired for a group it is quiet for that group for one time span.
 
 mod plan;
+mod snapshot;
 mod state;
 mod window;
 
 #[cfg(test)]
 mod edge_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +21,8 @@ use event::{Detection, Engine, Entity, Severity, Technique, Timestamp};
 use serde::Serialize;
 
 pub(crate) use plan::Plan;
-pub use state::{Counters, Limits, Snapshot};
+pub use snapshot::{RestoreError, Restored};
+pub use state::{Counters, Limits};
 
 use crate::{RuleSet, describe::entity, evaluate::RuleIndex, record::Record};
 use plan::Input;
@@ -109,6 +113,8 @@ impl Correlator {
     #[must_use]
     pub fn with_limits(rules: &RuleSet, limits: Limits) -> Self {
         let plans = rules.correlations.clone();
+        let share = limits.all_bytes / plans.len().max(1);
+        let limits = Limits { bytes: limits.bytes.min(share), ..limits };
         let groups = plans.iter().map(|_| Groups::default()).collect();
         Self { plans, groups, limits, counters: Counters::default(), newest: None }
     }
@@ -225,30 +231,6 @@ impl Correlator {
             }
         }
         fired
-    }
-
-    /// The state, to be kept over a restart.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let plans = self.plans.iter().zip(&self.groups);
-        Snapshot {
-            newest: self.newest,
-            rules: plans.map(|(plan, groups)| (plan.meta.id.clone(), groups.clone())).collect(),
-        }
-    }
-
-    /// Takes state back for rules that still exist and are unchanged in shape; tells how many were not.
-    pub fn restore(&mut self, snapshot: Snapshot) -> usize {
-        let mut unknown = 0;
-        self.newest = self.newest.max(snapshot.newest);
-        for (id, groups) in snapshot.rules {
-            let at = self.plans.iter().position(|plan| plan.meta.id == id);
-            match at.and_then(|at| self.groups.get_mut(at).zip(self.plans.get(at))) {
-                Some((slot, plan)) if groups.fits(plan.targets.len()) => *slot = groups,
-                _ => unknown += 1,
-            }
-        }
-        unknown
     }
 }
 

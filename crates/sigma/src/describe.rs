@@ -64,6 +64,7 @@ impl RuleSet {
         self.collect(&rule.expression, record, scratch, &mut proofs);
         let mut fields: Vec<(String, String)> = Vec::new();
         let mut reasons = Vec::new();
+        let beyond = proofs.len().saturating_sub(MAX_FIELDS);
         for id in proofs.into_iter().take(MAX_FIELDS) {
             let Some(predicate) = self.predicates.get(id as usize) else { continue };
             let words = predicate.test.words();
@@ -78,6 +79,12 @@ impl RuleSet {
             if !fields.iter().any(|(known, text)| known == name && *text == shown) {
                 fields.push((name.to_owned(), shown));
             }
+        }
+        if reasons.is_empty() {
+            reasons.push("nothing of what the rule excludes is there".to_owned());
+        }
+        if beyond > 0 {
+            reasons.push(format!("and {beyond} more"));
         }
         let conditions = rule.conditions.join("; ");
         let explanation = format!("{} (condition: {conditions})", reasons.join("; "));

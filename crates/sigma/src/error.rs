@@ -63,6 +63,12 @@ pub enum RuleError {
         /// What is wrong.
         what: String,
     },
+    /// An exception that is not whole.
+    #[error("exception: {what}")]
+    Exception {
+        /// What is wrong.
+        what: String,
+    },
     /// The rule is sound, and cannot fire as things are configured.
     #[error("placeholder %{placeholder}% has no values")]
     Inert {

@@ -5,31 +5,18 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use crate::{
     expression::{ANY_FIELD, FieldId, PredicateId},
     load::RuleSet,
-    logsource::{self, Source},
+    logsource::Source,
     record::{Record, Scalar},
+    route::{Route, Routes},
     test::{Test, push_lower},
 };
 
 /// Position of a rule in its set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleIndex(pub u32);
-
-/// Most combinations of log sources whose rules are remembered.
-const MAX_ROUTES: usize = 1024;
-
-/// The rules for a combination of log sources.
-#[derive(Debug)]
-struct Route {
-    /// One bit for each rule.
-    rules: Box<[u64]>,
-    keywords: bool,
-    always: Box<[u32]>,
-}
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -42,7 +29,7 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct Scratch {
     owner: Option<Arc<()>>,
-    routes: HashMap<Vec<Source>, Route>,
+    routes: Routes,
     slots: Vec<Slot>,
     touched: Vec<FieldId>,
     lowered: String,
@@ -127,9 +114,9 @@ impl Scratch {
 impl RuleSet {
     /// Rules of the event's log sources that it matches, in the order of loading.
     pub fn evaluate<'s>(&self, record: &Record<'_>, scratch: &'s mut Scratch) -> &'s [RuleIndex] {
-        let mut sources = logsource::sources(record);
-        sources.sort_unstable();
-        self.run(record, Some(sources), scratch);
+        scratch.fit(self);
+        let route = scratch.routes.of(self, record);
+        self.run(record, &route, scratch);
         &scratch.matched
     }
 
@@ -137,11 +124,12 @@ impl RuleSet {
     pub fn evaluate_as<'s>(
         &self,
         record: &Record<'_>,
-        mut sources: Vec<Source>,
+        sources: Vec<Source>,
         scratch: &'s mut Scratch,
     ) -> &'s [RuleIndex] {
-        sources.sort_unstable();
-        self.run(record, Some(sources), scratch);
+        scratch.fit(self);
+        let route = scratch.routes.of_sources(self, sources);
+        self.run(record, &route, scratch);
         &scratch.matched
     }
 
@@ -151,19 +139,16 @@ impl RuleSet {
         record: &Record<'_>,
         scratch: &'s mut Scratch,
     ) -> &'s [RuleIndex] {
-        self.run(record, None, scratch);
+        scratch.fit(self);
+        let route = scratch.routes.whole(self);
+        self.run(record, &route, scratch);
         &scratch.matched
     }
 
-    fn run(&self, record: &Record<'_>, sources: Option<Vec<Source>>, scratch: &mut Scratch) {
-        scratch.fit(self);
+    fn run(&self, record: &Record<'_>, route: &Route, scratch: &mut Scratch) {
         scratch.clear();
-        // The route is taken out for the time of the run, so that the scratch can be changed.
-        let key =
-            sources.unwrap_or_else(|| vec![Source { product: "*".into(), ..Source::default() }]);
-        let route = scratch.routes.remove(&key).unwrap_or_else(|| self.route(&key));
         self.prepare(record, route.keywords, scratch);
-        self.find_candidates(record, &route, scratch);
+        self.find_candidates(record, route, scratch);
         scratch.candidates.sort_unstable();
         for at in 0..scratch.candidates.len() {
             let Some(&rule) = scratch.candidates.get(at) else { break };
@@ -172,28 +157,6 @@ impl RuleSet {
                 scratch.matched.push(RuleIndex(rule));
             }
         }
-        if scratch.routes.len() >= MAX_ROUTES {
-            scratch.routes.clear();
-        }
-        scratch.routes.insert(key, route);
-    }
-
-    fn route(&self, sources: &[Source]) -> Route {
-        let everything = sources.first().is_some_and(|source| source.product == "*");
-        let mut rules = vec![0_u64; self.rules.len().div_ceil(64)];
-        for (source, bits) in &self.sources {
-            let free =
-                source.product.is_none() && source.category.is_none() && source.service.is_none();
-            if everything || free || sources.iter().any(|one| one.fits(source)) {
-                for (word, more) in rules.iter_mut().zip(bits) {
-                    *word |= more;
-                }
-            }
-        }
-        let has = |rule: &u32| bit(&rules, *rule);
-        let always = self.index.always.iter().copied().filter(has).collect();
-        let keywords = self.index.by_keyword.iter().any(has);
-        Route { keywords, always, rules: rules.into_boxed_slice() }
     }
 
     /// Looks up the names of all entries and lowers the texts that are asked for.
@@ -232,7 +195,7 @@ impl RuleSet {
         let mut found = |rule: u32| {
             let Some(word) = marked.get_mut(rule as usize / 64) else { return };
             let mask = 1_u64 << (rule % 64);
-            if *word & mask == 0 && bit(&route.rules, rule) {
+            if *word & mask == 0 {
                 *word |= mask;
                 candidates.push(rule);
             }
@@ -243,18 +206,17 @@ impl RuleSet {
             lowered.get(start..end).unwrap_or_default()
         };
         for &field in touched.iter() {
-            let (Some(index), Some(slot)) = (self.index.field(field), slots.get(field as usize))
-            else {
-                continue;
-            };
-            index.presence(&mut found);
-            for &entry in &slot.entries {
-                if let Some(known) = record.entries().get(entry as usize) {
-                    index.value(&known.value, text(entry as usize), &mut found);
+            let Some(slot) = slots.get(field as usize) else { continue };
+            for index in route.of(self, field) {
+                index.presence(&mut found);
+                for &entry in &slot.entries {
+                    if let Some(known) = record.entries().get(entry as usize) {
+                        index.value(&known.value, text(entry as usize), &mut found);
+                    }
                 }
             }
         }
-        if let Some(index) = self.index.field(ANY_FIELD).filter(|_| route.keywords) {
+        for index in route.any(self) {
             index.presence(&mut found);
             for (number, entry) in record.entries().iter().enumerate() {
                 index.value(&entry.value, text(number), &mut found);
@@ -339,21 +301,19 @@ impl RuleSet {
     }
 
     /// Every rule looked at without the index: what the index must agree with.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn evaluate_naively(&self, record: &Record<'_>) -> Vec<RuleIndex> {
         let mut scratch = Scratch::new();
         scratch.fit(self);
         self.prepare(record, true, &mut scratch);
         (0..crate::compile::number(self.rules.len()))
             .filter(|&rule| {
-                let expression = &self.rules[rule as usize].expression;
-                expression.value(&mut |predicate| self.answer(predicate, record, &scratch))
+                let rule = self.rules.get(rule as usize);
+                rule.is_some_and(|rule| {
+                    rule.expression.value(&mut |predicate| self.answer(predicate, record, &scratch))
+                })
             })
             .map(RuleIndex)
             .collect()
     }
-}
-
-fn bit(words: &[u64], rule: u32) -> bool {
-    words.get(rule as usize / 64).is_some_and(|word| word >> (rule % 64) & 1 == 1)
 }

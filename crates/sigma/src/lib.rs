@@ -32,6 +32,7 @@ mod describe;
 mod encode;
 mod error;
 mod evaluate;
+mod exception;
 mod expression;
 mod index;
 mod load;
@@ -39,7 +40,9 @@ mod logsource;
 mod mapping;
 mod modifiers;
 mod pattern;
+mod query;
 mod record;
+mod route;
 mod rule;
 mod test;
 
@@ -48,12 +51,14 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use correlation::{Correlated, Correlator, Limits};
+pub use correlation::{Correlated, Correlator, Limits, RestoreError, Restored};
 pub use describe::Match;
 pub use error::RuleError;
 pub use evaluate::{RuleIndex, Scratch};
+pub use exception::{Exception, Exceptions};
 pub use load::{Inert, Options, Rejected, Report, RuleSet};
 pub use logsource::{Source, sources};
+pub use mapping::Mappings;
 pub use modifiers::Placeholders;
-pub use record::{Entry, Record, Scalar};
+pub use record::{Entry, Record, Scalar, Tape};
 pub use rule::Meta;

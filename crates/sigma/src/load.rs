@@ -12,7 +12,7 @@ use rsigma_parser::{
 use serde::Serialize;
 
 use crate::{
-    Placeholders, RuleError, check,
+    Mappings, Placeholders, RuleError, check,
     compile::{Compiler, number},
     correlation,
     expression::{Expression, FieldId, Predicate},
@@ -25,6 +25,8 @@ use crate::{
 pub struct Options {
     /// Values for the modifier `expand`.
     pub placeholders: Placeholders,
+    /// Names of fields beside those we ship.
+    pub mappings: Mappings,
 }
 
 /// A refused document.
@@ -78,8 +80,8 @@ pub struct RuleSet {
     pub(crate) fields: Vec<Vec<String>>,
     pub(crate) names: HashMap<Box<str>, Box<[(FieldId, u16)]>>,
     pub(crate) index: Index,
-    /// Each log source of a rule, with one bit for each of its rules.
-    pub(crate) sources: Vec<(LogSource, Box<[u64]>)>,
+    /// Each log source of a rule, in the order of the index's classes.
+    pub(crate) sources: Vec<LogSource>,
     pub(crate) correlations: Vec<correlation::Plan>,
 }
 
@@ -149,12 +151,25 @@ impl RuleSet {
         for (name, text) in sources {
             reading.file(name.as_ref(), text.as_ref());
         }
-        let mut compiler = Compiler::new(options.placeholders.clone());
+        let mut compiler = Compiler::new(options.clone());
         let mut set = Self::default();
         let mut logsources = Vec::new();
         set.compile_rules(&mut reading, &mut compiler, &mut logsources);
         set.apply_filters(&mut reading, &mut compiler, &logsources);
-        set.compile_correlations(&mut reading);
+        set.compile_correlations(&mut reading, &options.mappings);
+        set.finish(compiler, &logsources);
+        (set, reading.report)
+    }
+
+    /// Compiles rules that were read already, each with the name of its source.
+    pub(crate) fn of_parsed(rules: Vec<(SigmaRule, String)>, options: &Options) -> (Self, Report) {
+        let mut reading = Reading::default();
+        let written = |file| Written { file, text: Arc::from("") };
+        reading.rules = rules.into_iter().map(|(rule, file)| (rule, written(file))).collect();
+        let mut compiler = Compiler::new(options.clone());
+        let mut set = Self::default();
+        let mut logsources = Vec::new();
+        set.compile_rules(&mut reading, &mut compiler, &mut logsources);
         set.finish(compiler, &logsources);
         (set, reading.report)
     }
@@ -258,7 +273,7 @@ impl RuleSet {
     }
 
     /// Correlations may refer to rules and to correlations, in any order.
-    fn compile_correlations(&mut self, reading: &mut Reading) {
+    fn compile_correlations(&mut self, reading: &mut Reading, mappings: &Mappings) {
         let mut waiting = std::mem::take(&mut reading.correlations);
         loop {
             let before = waiting.len();
@@ -271,7 +286,8 @@ impl RuleSet {
                     reading.refuse(&written.file, id, &error);
                     continue;
                 }
-                match correlation::Plan::new(&rule, meta, &self.rules, &self.correlations) {
+                let known = (self.rules.as_slice(), self.correlations.as_slice());
+                match correlation::Plan::new(&rule, meta, known, mappings) {
                     Ok(plan) => {
                         self.silence(&plan);
                         self.correlations.push(plan);
@@ -310,20 +326,6 @@ impl RuleSet {
     }
 
     fn finish(&mut self, compiler: Compiler, logsources: &[LogSource]) {
-        let words = self.rules.len().div_ceil(64);
-        for (at, source) in logsources.iter().enumerate() {
-            let source = LogSource { definition: None, ..source.clone() };
-            let known = self.sources.iter().position(|(known, _)| *known == source);
-            let known = known.unwrap_or_else(|| {
-                self.sources.push((source, vec![0; words].into_boxed_slice()));
-                self.sources.len() - 1
-            });
-            if let Some((_, bits)) = self.sources.get_mut(known)
-                && let Some(word) = bits.get_mut(at / 64)
-            {
-                *word |= 1 << (at % 64);
-            }
-        }
         let mut names: HashMap<Box<str>, Vec<(FieldId, u16)>> = HashMap::new();
         for (field, all) in compiler.fields.iter().enumerate() {
             for (preference, name) in all.iter().enumerate() {
@@ -333,10 +335,20 @@ impl RuleSet {
             }
         }
         self.names = names.into_iter().map(|(name, all)| (name, all.into())).collect();
-        let expressions: Vec<&Expression> =
-            self.rules.iter().map(|rule| &rule.expression).collect();
-        let fields = compiler.fields.len();
-        self.index = Index::build(&expressions, &compiler.predicates, fields);
+        let mut classes: Vec<Vec<(u32, &Expression)>> = Vec::new();
+        for (at, (rule, source)) in self.rules.iter().zip(logsources).enumerate() {
+            let source = LogSource { definition: None, ..source.clone() };
+            let known = self.sources.iter().position(|known| *known == source);
+            let class = known.unwrap_or_else(|| {
+                self.sources.push(source);
+                classes.push(Vec::new());
+                classes.len() - 1
+            });
+            if let Some(class) = classes.get_mut(class) {
+                class.push((number(at), &rule.expression));
+            }
+        }
+        self.index = Index::build(&classes, &compiler.predicates);
         self.predicates = compiler.predicates;
         self.fields = compiler.fields;
     }
@@ -365,9 +377,9 @@ impl RuleSet {
         self.predicates.len()
     }
 
-    /// Bytes held by the automata of the index.
+    /// Bytes held by the searches of the index.
     #[must_use]
-    pub fn automata_bytes(&self) -> usize {
+    pub fn index_bytes(&self) -> usize {
         self.index.memory()
     }
 
@@ -375,6 +387,12 @@ impl RuleSet {
     #[must_use]
     pub fn meta(&self, rule: crate::RuleIndex) -> Option<&Meta> {
         self.rules.get(rule.0 as usize).map(|rule| &rule.meta)
+    }
+
+    /// What is told of the correlation with this identity.
+    #[must_use]
+    pub fn correlation_meta(&self, id: &str) -> Option<&Meta> {
+        self.correlations.iter().map(|plan| &plan.meta).find(|meta| meta.id == id)
     }
 
     /// Whether matches of a rule are detections of their own: not when it only feeds a correlation.

@@ -4,7 +4,7 @@
 //! what they say of themselves (`logsource.*`, or ECS `event.module` and `event.dataset`). A rule is
 //! for an event when every part of its `logsource` is a part of one of the event's sources.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use crate::record::{Record, Scalar};
 
@@ -121,66 +121,149 @@ const BY_DATASET: &[(&str, Source)] = &[
     ("juniper_srx.log", source("juniper", "firewall", "srx")),
 ];
 
-/// The sources of an event, without order or repetition; empty when nothing is known of it.
-#[must_use]
-pub fn sources(record: &Record<'_>) -> Vec<Source> {
-    if record.is_windows() {
-        return windows::sources(record);
-    }
-    let text = |name: &str| match record.get(name) {
-        Some(Scalar::Text(text)) => text.to_ascii_lowercase(),
-        _ => String::new(),
-    };
-    let mut found = Vec::new();
-    let mut add = |more: &[Source]| {
-        for one in more {
-            if !found.contains(one) {
-                found.push(one.clone());
+/// What log sources follow from.
+const TRAITS: [&str; 13] = [
+    "Channel",
+    "EventID",
+    "logsource.product",
+    "logsource.category",
+    "logsource.service",
+    "event_type",
+    "event.module",
+    "process.name",
+    "log.syslog.appname",
+    "service.name",
+    "event.dataset",
+    "event.action",
+    "event.category",
+];
+/// Place of the kind of a host's system behind them.
+const OS: &str = "host.os.type";
+
+/// What an event says of itself, as far as log sources follow from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Traits<'r> {
+    windows: bool,
+    values: [Option<&'r Scalar<'r>>; TRAITS.len() + 1],
+}
+
+impl<'r> Traits<'r> {
+    pub(crate) fn of(record: &'r Record<'_>) -> Self {
+        let mut values = [None; TRAITS.len() + 1];
+        // Those of Windows stand first, and only they count there.
+        let wanted = if record.is_windows() { 2 } else { TRAITS.len() + 1 };
+        for entry in record.entries() {
+            let mut names = TRAITS.iter().chain([&OS]).take(wanted);
+            let place = names.position(|name| *name == entry.name);
+            if let Some(slot) = place.and_then(|at| values.get_mut(at)) {
+                *slot = slot.or(Some(&entry.value));
             }
         }
-    };
-    let given = ["logsource.product", "logsource.category", "logsource.service"].map(text);
-    if given.iter().any(|part| !part.is_empty()) {
-        let [product, category, service] = given.map(Cow::Owned);
-        add(&[Source { product, category, service }]);
+        Self { windows: record.is_windows(), values }
     }
-    let kind = text("event_type");
-    for (name, more) in BY_TYPE {
-        if *name == kind {
-            add(more);
+
+    fn get(&self, name: &str) -> Option<&'r Scalar<'r>> {
+        let at = TRAITS.iter().chain([&OS]).position(|known| *known == name)?;
+        self.values.get(at).copied().flatten()
+    }
+
+    /// The text of a trait in lower case; empty when it has none.
+    fn lower(&self, name: &str) -> String {
+        match self.get(name) {
+            Some(Scalar::Text(text)) => text.to_ascii_lowercase(),
+            _ => String::new(),
         }
     }
-    let host = ["event.module", "process.name", "log.syslog.appname", "service.name"];
-    if kind.is_empty() || kind == "log" {
-        for program in host.map(text) {
-            for (name, more) in BY_PROGRAM {
-                if *name == program {
-                    add(more);
+
+    fn text(&self, name: &str) -> Option<Cow<'r, str>> {
+        self.get(name).and_then(Scalar::text)
+    }
+
+    /// Writes down all of it; false when it is too long to be kept.
+    pub(crate) fn key(&self, out: &mut String) -> bool {
+        out.clear();
+        out.push(if self.windows { 'w' } else { 'o' });
+        for value in self.values {
+            match value {
+                Some(Scalar::Text(text)) if text.len() > 128 => return false,
+                // The length comes first, so that no two say the same.
+                Some(Scalar::Text(text)) => {
+                    out.push(char::from(u8::try_from(text.len()).unwrap_or(u8::MAX)));
+                    out.push_str(text);
+                }
+                Some(other) => {
+                    // Writing to a string cannot fail.
+                    let _infallible = write!(out, "\u{fffe}{other:?}\u{ffff}");
+                }
+                None => out.push('\u{ffff}'),
+            }
+        }
+        true
+    }
+
+    /// The sources of the event, without order or repetition; empty when nothing is known of it.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        if self.windows {
+            return windows::sources(self.get("Channel"), self.get("EventID"));
+        }
+        let mut found = Vec::new();
+        let mut add = |more: &[Source]| {
+            for one in more {
+                if !found.contains(one) {
+                    found.push(one.clone());
+                }
+            }
+        };
+        let given = ["logsource.product", "logsource.category", "logsource.service"];
+        let given = given.map(|name| self.lower(name));
+        if given.iter().any(|part| !part.is_empty()) {
+            let [product, category, service] = given.map(Cow::Owned);
+            add(&[Source { product, category, service }]);
+        }
+        let kind = self.lower("event_type");
+        for (name, more) in BY_TYPE {
+            if *name == kind {
+                add(more);
+            }
+        }
+        if kind.is_empty() || kind == "log" {
+            let host = ["event.module", "process.name", "log.syslog.appname", "service.name"];
+            for program in host.map(|name| self.lower(name)) {
+                for (name, more) in BY_PROGRAM {
+                    if *name == program {
+                        add(more);
+                    }
+                }
+            }
+            add_host(self, &mut add);
+        }
+        let dataset = self.lower("event.dataset");
+        for name in [&dataset, &kind] {
+            for (known, one) in BY_DATASET {
+                if known == name {
+                    add(std::slice::from_ref(one));
                 }
             }
         }
-        add_host(record, &mut add);
+        found
     }
-    let dataset = text("event.dataset");
-    for name in [&dataset, &kind] {
-        for (known, one) in BY_DATASET {
-            if known == name {
-                add(std::slice::from_ref(one));
-            }
-        }
-    }
-    found
+}
+
+/// The sources of an event, without order or repetition; empty when nothing is known of it.
+#[must_use]
+pub fn sources(record: &Record<'_>) -> Vec<Source> {
+    Traits::of(record).sources()
 }
 
 /// Categories of host records by what was done, and the product by the kind of host.
-fn add_host(record: &Record<'_>, add: &mut impl FnMut(&[Source])) {
+fn add_host(traits: &Traits<'_>, add: &mut impl FnMut(&[Source])) {
     const PRODUCTS: [&str; 2] = ["linux", "macos"];
-    let product = record
-        .text("host.os.type")
+    let product = traits
+        .text(OS)
         .map_or("linux", |kind| if kind.eq_ignore_ascii_case("macos") { "macos" } else { "linux" });
     let Some(product) = PRODUCTS.into_iter().find(|known| *known == product) else { return };
-    let action = record.text("event.action").unwrap_or_default();
-    let category = record.text("event.category").unwrap_or_default();
+    let action = traits.text("event.action").unwrap_or_default();
+    let category = traits.text("event.category").unwrap_or_default();
     match (category.as_ref(), action.as_ref()) {
         ("process", _) | (_, "process_started" | "exec" | "executed" | "process_creation") => {
             add(&[source(product, "process_creation", "")]);
@@ -193,7 +276,7 @@ fn add_host(record: &Record<'_>, add: &mut impl FnMut(&[Source])) {
         }
         _ => {}
     }
-    if record.get("event.module").is_some() || record.get("log.syslog.appname").is_some() {
+    if traits.get("event.module").is_some() || traits.get("log.syslog.appname").is_some() {
         add(&[source(product, "", "")]);
     }
 }

@@ -1,204 +1,156 @@
 //! Field names: what the fields of the Sigma taxonomy are called in our own events.
 //!
-//! Data, one table. A rule's field is looked up under its own name first, then under the names here,
-//! then under the other convention's name (EVE or ECS); the first that is present in the event counts.
+//! Data: `mapping.yml`, and files of the same form from whoever runs the rules. A rule's field is looked up
+//! under its own name first, then under the names of the first family that fits, then under the other
+//! convention's name (EVE or ECS); the first that is present in the event counts.
+
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use rsigma_parser::LogSource;
+use serde::Deserialize;
 
-/// Names for the fields of one family of log sources; empty parts fit any.
+use crate::RuleError;
+
+/// Names for the fields of one family of log sources; absent parts fit any.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Family {
-    product: &'static str,
-    category: &'static str,
-    service: &'static str,
+    logsource: Source,
     /// Sigma's name and ours, by preference.
-    names: &'static [(&'static str, &'static [&'static str])],
+    fields: BTreeMap<String, Vec<String>>,
 }
 
-const PROCESS: &[(&str, &[&str])] = &[
-    ("Image", &["process.executable", "process.name"]),
-    ("CommandLine", &["process.command_line"]),
-    ("ParentImage", &["process.parent.executable", "process.parent.name"]),
-    ("ParentCommandLine", &["process.parent.command_line"]),
-    ("CurrentDirectory", &["process.working_directory"]),
-    ("ProcessId", &["process.pid"]),
-    ("ParentProcessId", &["process.parent.pid"]),
-    ("User", &["user.name"]),
-    ("LogonId", &["process.session.id"]),
-];
-
-const FILES: &[(&str, &[&str])] = &[
-    ("TargetFilename", &["file.path", "file.name"]),
-    ("SourceFilename", &["file.origin_path"]),
-    ("Image", &["process.executable", "process.name"]),
-    ("User", &["user.name"]),
-];
-
-const NETWORK: &[(&str, &[&str])] = &[
-    ("SourceIp", &["src_ip"]),
-    ("SourcePort", &["src_port"]),
-    ("DestinationIp", &["dest_ip"]),
-    ("DestinationPort", &["dest_port"]),
-    ("DestinationHostname", &["tls.sni", "http.hostname", "destination.domain"]),
-    ("Protocol", &["proto"]),
-    ("Initiated", &["network.initiated"]),
-    ("Image", &["process.executable", "process.name"]),
-    ("User", &["user.name"]),
-    ("src_ip", &["src_ip"]),
-    ("src_port", &["src_port"]),
-    ("dst_ip", &["dest_ip"]),
-    ("dst_port", &["dest_port"]),
-    ("action", &["event.action"]),
-    ("blocked", &["event.blocked"]),
-];
-
-const WEB: &[(&str, &[&str])] = &[
-    ("c-ip", &["src_ip"]),
-    ("c-uri", &["http.url"]),
-    ("c-uri-query", &["url.query", "http.url"]),
-    ("c-uri-stem", &["url.path", "http.url"]),
-    ("c-uri-extension", &["url.extension"]),
-    ("c-useragent", &["http.http_user_agent"]),
-    ("cs-user-agent", &["http.http_user_agent"]),
-    ("cs-uri", &["http.url"]),
-    ("cs-uri-query", &["url.query", "http.url"]),
-    ("cs-uri-stem", &["url.path", "http.url"]),
-    ("cs-uri-extension", &["url.extension"]),
-    ("cs-host", &["http.hostname"]),
-    ("cs-method", &["http.http_method"]),
-    ("cs-referer", &["http.http_refer"]),
-    ("cs-referrer", &["http.http_refer"]),
-    ("cs-cookie", &["http.cookie"]),
-    ("cs-username", &["user.name"]),
-    ("cs-ip", &["dest_ip"]),
-    ("s-ip", &["dest_ip"]),
-    ("s-port", &["dest_port"]),
-    ("sc-status", &["http.status"]),
-    ("sc-bytes", &["http.length"]),
-    ("dst_ip", &["dest_ip"]),
-    ("r-dns", &["http.hostname", "tls.sni"]),
-    ("src_ip", &["src_ip"]),
-];
-
-const DNS: &[(&str, &[&str])] = &[
-    ("query", &["dns.rrname", "dns.queries.rrname"]),
-    ("QueryName", &["dns.rrname", "dns.queries.rrname"]),
-    ("record_type", &["dns.rrtype", "dns.queries.rrtype"]),
-    ("QueryType", &["dns.rrtype", "dns.queries.rrtype"]),
-    ("QueryStatus", &["dns.rcode"]),
-    ("QueryResults", &["dns.answers.rdata"]),
-    ("answer", &["dns.answers.rdata"]),
-    ("answers", &["dns.answers.rdata"]),
-    ("parent_domain", &["dns.question.registered_domain"]),
-    ("src_ip", &["src_ip"]),
-    ("dst_ip", &["dest_ip"]),
-    ("Image", &["process.executable", "process.name"]),
-];
-
-const ZEEK: &[(&str, &[&str])] = &[
-    ("id.orig_h", &["src_ip"]),
-    ("id.orig_p", &["src_port"]),
-    ("id.resp_h", &["dest_ip"]),
-    ("id.resp_p", &["dest_port"]),
-    ("proto", &["proto"]),
-    ("service", &["app_proto"]),
-    ("query", &["dns.rrname", "dns.queries.rrname"]),
-    ("qtype_name", &["dns.rrtype", "dns.queries.rrtype"]),
-    ("rcode_name", &["dns.rcode"]),
-    ("answers", &["dns.answers.rdata"]),
-    ("host", &["http.hostname"]),
-    ("uri", &["http.url"]),
-    ("c-uri", &["http.url"]),
-    ("method", &["http.http_method"]),
-    ("referrer", &["http.http_refer"]),
-    ("user_agent", &["http.http_user_agent"]),
-    ("c-useragent", &["http.http_user_agent"]),
-    ("status_code", &["http.status"]),
-    ("resp_mime_types", &["http.http_content_type"]),
-    ("server_name", &["tls.sni"]),
-    ("subject", &["tls.subject"]),
-    ("issuer", &["tls.issuerdn"]),
-    ("certificate.subject", &["tls.subject"]),
-    ("certificate.issuer", &["tls.issuerdn"]),
-    ("certificate.serial", &["tls.serial"]),
-    ("path", &["smb.share", "smb.filename"]),
-    ("name", &["smb.filename", "fileinfo.filename"]),
-    ("operation", &["dcerpc.req.opnum_name"]),
-    ("endpoint", &["dcerpc.interfaces.name"]),
-];
-
-const LINUX_LOG: &[(&str, &[&str])] = &[
-    ("USER", &["user.target.name", "user.name"]),
-    ("COMMAND", &["process.command_line"]),
-    ("User", &["user.name"]),
-    ("Image", &["process.executable"]),
-    ("CommandLine", &["process.command_line"]),
-    ("exe", &["process.executable"]),
-    ("comm", &["process.name"]),
-    ("pid", &["process.pid"]),
-    ("uid", &["user.id"]),
-    ("name", &["file.path"]),
-    ("type", &["auditd.type", "event.action"]),
-];
-
-const fn family(
-    product: &'static str,
-    category: &'static str,
-    service: &'static str,
-    names: &'static [(&'static str, &'static [&'static str])],
-) -> Family {
-    Family { product, category, service, names }
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    product: Option<String>,
+    category: Option<String>,
+    service: Option<String>,
 }
 
-/// First fit counts.
-const FAMILIES: &[Family] = &[
-    family(
-        "windows",
-        "process_creation",
-        "",
-        &[("Image", &["NewProcessName"]), ("ParentImage", &["ParentProcessName"])],
-    ),
-    family("windows", "", "", &[]),
-    family("zeek", "", "", ZEEK),
-    family("", "process_creation", "", PROCESS),
-    family("", "file_event", "", FILES),
-    family("", "file_change", "", FILES),
-    family("", "file_delete", "", FILES),
-    family("", "network_connection", "", NETWORK),
-    family("", "firewall", "", NETWORK),
-    family("", "", "netflow", NETWORK),
-    family("", "webserver", "", WEB),
-    family("", "proxy", "", WEB),
-    family("", "", "apache", WEB),
-    family("", "", "nginx", WEB),
-    family("", "dns", "", DNS),
-    family("", "dns_query", "", DNS),
-    family("linux", "", "", LINUX_LOG),
-];
+/// Names of fields beside those we ship.
+#[derive(Clone, Debug, Default)]
+pub struct Mappings {
+    families: Vec<Family>,
+}
 
-/// Names under which a rule's field is looked for, by preference.
-pub(crate) fn names(source: &LogSource, field: &str) -> Vec<String> {
-    let fits = |wanted: &str, given: Option<&str>| {
-        wanted.is_empty() || given.is_some_and(|given| given.eq_ignore_ascii_case(wanted))
-    };
-    let mut names = vec![field.to_owned()];
-    let found = FAMILIES.iter().find(|family| {
-        fits(family.product, source.product.as_deref())
-            && fits(family.category, source.category.as_deref())
-            && fits(family.service, source.service.as_deref())
-    });
-    for (name, ours) in found.map_or(&[][..], |family| family.names) {
-        if *name == field {
-            names.extend(ours.iter().map(|&name| name.to_owned()));
+/// What is shipped; a test reads it.
+static SHIPPED: LazyLock<Mappings> = LazyLock::new(|| {
+    let mut shipped = Mappings::default();
+    // It is a part of the program: that it can be read is a test.
+    drop(shipped.add(include_str!("mapping.yml")));
+    shipped
+});
+
+impl Mappings {
+    /// Adds the families of a file, behind those that are there.
+    ///
+    /// # Errors
+    /// [`RuleError::Yaml`] when it has another form; then none of it is added.
+    pub fn add(&mut self, text: &str) -> Result<(), RuleError> {
+        let yaml = |reason: String| RuleError::Yaml { reason };
+        if text.len() > crate::check::MAX_BYTES {
+            return Err(yaml(format!("larger than {} bytes", crate::check::MAX_BYTES)));
         }
+        let families: Vec<Family> =
+            serde_yaml_ng::from_str(text).map_err(|error| yaml(error.to_string()))?;
+        self.families.extend(families);
+        Ok(())
     }
-    for at in 0..names.len() {
-        if let Some(known) = names.get(at).and_then(|name| event::by_name(name)) {
-            for other in [known.name, known.alias] {
-                if !other.is_empty() && !names.iter().any(|name| name == other) {
-                    names.push(other.to_owned());
-                }
+
+    /// How many families there are beside those we ship.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.families.len()
+    }
+
+    /// Whether there are none beside those we ship.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.families.is_empty()
+    }
+
+    fn of(&self, source: &LogSource, field: &str) -> &[String] {
+        let found = self.families.iter().find(|family| family.logsource.fits(source));
+        found.and_then(|family| family.fields.get(field)).map_or(&[][..], Vec::as_slice)
+    }
+
+    /// Names under which a rule's field is looked for, by preference.
+    pub(crate) fn names(&self, source: &LogSource, field: &str) -> Vec<String> {
+        let mut names = vec![field.to_owned()];
+        let add = |name: &str, names: &mut Vec<String>| {
+            if !name.is_empty() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        };
+        for name in self.of(source, field).iter().chain(SHIPPED.of(source, field)) {
+            add(name, &mut names);
+        }
+        for at in 0..names.len() {
+            if let Some(known) = names.get(at).and_then(|name| event::by_name(name)) {
+                add(known.name, &mut names);
+                add(known.alias, &mut names);
             }
         }
+        names
     }
-    names
+}
+
+impl Source {
+    fn fits(&self, rule: &LogSource) -> bool {
+        let part = |wanted: &Option<String>, given: &Option<String>| {
+            wanted.as_ref().is_none_or(|wanted| {
+                given.as_ref().is_some_and(|given| given.eq_ignore_ascii_case(wanted))
+            })
+        };
+        part(&self.product, &rule.product)
+            && part(&self.category, &rule.category)
+            && part(&self.service, &rule.service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(product: &str, category: &str) -> LogSource {
+        let part = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        LogSource { product: part(product), category: part(category), ..LogSource::default() }
+    }
+
+    #[test]
+    fn the_shipped_names_are_read_and_the_first_family_counts() {
+        assert!(SHIPPED.families.len() > 10);
+        let names = |product, category, field| {
+            Mappings::default().names(&source(product, category), field).join(" ")
+        };
+        for (product, category, field, expected) in [
+            ("linux", "process_creation", "Image", "Image process.executable process.name"),
+            ("Windows", "Process_Creation", "Image", "Image NewProcessName"),
+            ("windows", "dns_query", "QueryName", "QueryName"),
+            ("", "proxy", "c-ip", "c-ip src_ip source.ip"),
+            ("zeek", "", "id.orig_h", "id.orig_h src_ip source.ip"),
+            ("", "", "Image", "Image"),
+            ("", "", "source.ip", "source.ip src_ip"),
+        ] {
+            assert_eq!(names(product, category, field), expected, "{product}/{category} {field}");
+        }
+    }
+
+    #[test]
+    fn names_of_ones_own_come_first_and_hide_nothing() {
+        let mut own = Mappings::default();
+        own.add("- logsource: {category: proxy}\n  fields: {c-ip: [client], x: [y]}\n").unwrap();
+        let names = |field| own.names(&source("", "proxy"), field).join(" ");
+        assert_eq!(names("c-ip"), "c-ip client src_ip source.ip");
+        assert_eq!(
+            (names("x"), names("cs-host")),
+            ("x y".to_owned(), "cs-host http.hostname url.domain".to_owned())
+        );
+        assert_eq!(own.len(), 1);
+        for wrong in ["- fields: {}", "- logsource: {vendor: x}\n  fields: {}", "a: 1", "- ["] {
+            assert!(matches!(own.add(wrong), Err(RuleError::Yaml { .. })), "{wrong}");
+        }
+        assert_eq!(own.len(), 1);
+    }
 }

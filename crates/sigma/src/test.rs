@@ -205,7 +205,21 @@ impl Test {
                 format!("{}{}", pattern.words(), if *cased { " (case counts)" } else { "" })
             }
             Self::Number(number) => format!("is {number}"),
-            Self::Regex { regex, .. } => format!("fits the expression {:?}", regex.as_str()),
+            Self::Regex { regex, flags } => {
+                let parts = [
+                    (flags.ignore_case, "without letter case"),
+                    (flags.multiline, "line by line"),
+                    (flags.dot_all, "over lines"),
+                ];
+                let parts: Vec<&str> =
+                    parts.into_iter().filter_map(|(set, words)| set.then_some(words)).collect();
+                let how = if parts.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", parts.join(", "))
+                };
+                format!("fits the expression {:?}{how}", regex.as_str())
+            }
             Self::Cidr(network) => format!("is in {network}"),
             Self::Compare(order, number) => format!("{} {number}", order.sign()),
             Self::Time(part, order, number) => {

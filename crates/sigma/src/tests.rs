@@ -8,6 +8,7 @@ mod modifiers;
 mod naive;
 mod oracle;
 mod records;
+mod words;
 
 use event::Object;
 use serde_json::Value;

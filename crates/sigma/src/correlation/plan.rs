@@ -7,9 +7,8 @@ use rsigma_parser::{
 
 use super::Correlated;
 use crate::{
-    RuleError,
+    Mappings, RuleError,
     load::Rule,
-    mapping,
     record::{Record, Scalar},
     rule::Meta,
 };
@@ -73,8 +72,8 @@ impl Plan {
     pub(crate) fn new(
         rule: &CorrelationRule,
         meta: Meta,
-        rules: &[Rule],
-        correlations: &[Self],
+        known: (&[Rule], &[Self]),
+        mappings: &Mappings,
     ) -> Result<Self, RuleError> {
         let seconds = i64::try_from(rule.timespan.seconds).unwrap_or(i64::MAX);
         let span = seconds.checked_mul(1_000_000).filter(|span| *span > 0);
@@ -103,7 +102,7 @@ impl Plan {
                 return Err(RuleError::Ignored { part: format!("the alias for rule {name:?}") });
             }
         }
-        let resolve = |reference: &String| target(rule, reference, &fields, (rules, correlations));
+        let resolve = |reference: &String| target((rule, reference), &fields, known, mappings);
         let targets = rule.rules.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
         if let Some(expression) = &extended {
             check_expression(expression, &rule.rules)?;
@@ -282,10 +281,10 @@ fn check_expression(expression: &ConditionExpr, rules: &[String]) -> Result<(), 
 }
 
 fn target(
-    rule: &CorrelationRule,
-    reference: &String,
+    (rule, reference): (&CorrelationRule, &String),
     fields: &[String],
     (rules, correlations): (&[Rule], &[Plan]),
+    mappings: &Mappings,
 ) -> Result<Target, RuleError> {
     let own = LogSource::default();
     let found = rules.iter().position(|rule| rule.meta.is_called(reference));
@@ -302,7 +301,7 @@ fn target(
     let names = |field: &String| {
         let alias = rule.aliases.iter().find(|alias| alias.alias == *field);
         let mapped = alias.and_then(|alias| alias.mapping.get(reference)).unwrap_or(field);
-        mapping::names(source, mapped)
+        mappings.names(source, mapped)
     };
     Ok(Target {
         input,

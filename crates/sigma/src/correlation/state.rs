@@ -1,6 +1,6 @@
 //! Groups and their recent events: bounded, and every bound counts what it gives up.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,15 @@ pub struct Limits {
     pub groups: usize,
     /// Most bytes of the state of one rule, estimated.
     pub bytes: usize,
+    /// Most bytes of the state of all rules, estimated; each has an equal share at most.
+    pub all_bytes: usize,
     /// How far behind the newest event an event still counts, seconds.
     pub lateness: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { groups: 20_000, bytes: 64 << 20, lateness: 300 }
+        Self { groups: 20_000, bytes: 64 << 20, all_bytes: 256 << 20, lateness: 300 }
     }
 }
 
@@ -44,6 +46,21 @@ pub struct Counters {
     pub evicted_groups: u64,
     /// Events given up because of a bound.
     pub evicted_events: u64,
+}
+
+impl Counters {
+    /// Each with the words it is told by.
+    #[must_use]
+    pub const fn by_reason(&self) -> [(&'static str, u64); 6] {
+        [
+            ("event without a time", self.untimed),
+            ("event too late", self.late),
+            ("event without a field of the group", self.ungrouped),
+            ("event without the value", self.valueless),
+            ("group given up", self.evicted_groups),
+            ("event of a window given up", self.evicted_events),
+        ]
+    }
 }
 
 /// One event in a window.
@@ -75,24 +92,17 @@ pub(crate) struct Group {
 }
 
 /// The groups of one rule.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<(Vec<String>, Group)>", into = "Vec<(Vec<String>, Group)>")]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     by_key: HashMap<Vec<String>, Group>,
     bytes: usize,
 }
 
-/// State of all correlation rules, as kept over a restart.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Snapshot {
-    pub(super) newest: Option<i64>,
-    pub(super) rules: BTreeMap<String, Groups>,
-}
-
 impl From<Vec<(Vec<String>, Group)>> for Groups {
     fn from(all: Vec<(Vec<String>, Group)>) -> Self {
-        // What is kept elsewhere may say anything of its size.
+        // What is kept elsewhere may say anything of its size and order.
         let weighed = all.into_iter().map(|(key, mut group)| {
+            group.items.make_contiguous().sort_by_key(|item| item.time);
             group.bytes = key_bytes(&key) + group.items.iter().map(Item::bytes).sum::<usize>();
             (key, group)
         });
@@ -102,17 +112,28 @@ impl From<Vec<(Vec<String>, Group)>> for Groups {
     }
 }
 
-impl From<Groups> for Vec<(Vec<String>, Group)> {
-    fn from(groups: Groups) -> Self {
-        let mut all: Self = groups.by_key.into_iter().collect();
-        all.sort_by(|(left, _), (right, _)| left.cmp(right));
-        all
-    }
-}
-
 impl Groups {
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
+    }
+
+    /// All groups, in the order of their keys.
+    pub(super) fn sorted(&self) -> Vec<(&[String], &Group)> {
+        let mut all: Vec<_> =
+            self.by_key.iter().map(|(key, group)| (key.as_slice(), group)).collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all
+    }
+
+    /// Brings state from elsewhere within the bounds.
+    pub(super) fn shrink(&mut self, limits: &Limits, counters: &mut Counters) {
+        while self.by_key.len() > limits.groups || self.bytes > limits.bytes {
+            let before = self.by_key.len();
+            self.make_room(i64::MIN, limits, counters);
+            if self.by_key.len() == before {
+                return;
+            }
+        }
     }
 
     /// Whether state from elsewhere names only targets that exist.

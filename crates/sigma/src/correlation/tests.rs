@@ -4,7 +4,7 @@ use event::Timestamp;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use super::{Correlated, Correlator, Limits, Snapshot};
+use super::{Correlated, Correlator, Limits, RestoreError};
 use crate::{
     Record, RuleSet, Scratch,
     tests::{load, object, sound},
@@ -287,13 +287,13 @@ fn events_of_one_group_are_bounded() {
     let mut scratch = Scratch::new();
     let matched = set.evaluate_all(&record, &mut scratch).to_vec();
     // Judging is the dear part; a window that is full is enough.
-    let mut snapshot = correlator.snapshot();
     let items: Vec<Value> =
         (0..17_000).map(|n| json!({"time": n, "target": 0, "value": "One", "id": null})).collect();
-    let group = json!([[[], {"items": items, "fired": null, "bytes": 0}]]);
-    snapshot = serde_json::from_value(json!({"newest": snapshot.newest, "rules": {"many": group}}))
-        .unwrap();
-    assert_eq!(correlator.restore(snapshot), 0);
+    let mut snapshot: Value = serde_json::from_slice(&correlator.snapshot().unwrap()).unwrap();
+    snapshot["rules"]["many"]["groups"] =
+        json!([[[], {"items": items, "fired": null, "bytes": 0}]]);
+    let restored = correlator.restore(snapshot.to_string().as_bytes()).unwrap();
+    assert_eq!((restored.groups, restored.dropped.len()), (1, 0));
     let found = correlator.observe_at(Timestamp::from_seconds(1), &record, &matched);
     assert_eq!(found[0].value, 16384.0);
     assert_eq!(correlator.counters().evicted_events, 17_001 - 16_384);
@@ -307,17 +307,61 @@ fn state_survives_a_restart() {
     let set = sound(&text);
     let mut before = Correlator::new(&set);
     run(&set, &mut before, &[(0, "a", "u", 0.)]);
-    let stored = serde_json::to_string(&before.snapshot()).unwrap();
-    let mut after = Correlator::new(&set);
-    assert_eq!(after.restore(serde_json::from_str::<Snapshot>(&stored).unwrap()), 0);
+    let stored = String::from_utf8(before.snapshot().unwrap()).unwrap();
+    let restore = |set: &RuleSet, stored: &str| {
+        let mut after = Correlator::new(set);
+        let restored = after.restore(stored.as_bytes()).unwrap();
+        (after, restored)
+    };
+    let (mut after, restored) = restore(&set, &stored);
+    assert_eq!((restored.groups, restored.dropped.len()), (1, 0));
     assert!(!run(&set, &mut after, &[(1, "a", "u", 0.)]).is_empty());
-    // A rule that is gone, or whose state names what it does not have, is told.
-    let other = sound(&text.replace("id: many", "id: few"));
-    let snapshot: Snapshot = serde_json::from_str(&stored).unwrap();
-    assert_eq!(Correlator::new(&other).restore(snapshot), 1);
-    let forged = stored.replace("\"target\":0", "\"target\":9");
-    let snapshot: Snapshot = serde_json::from_str(&forged).unwrap();
-    assert_eq!(Correlator::new(&set).restore(snapshot), 1);
+    // It does not fire again for what it has fired for.
+    let stored_again = String::from_utf8(after.snapshot().unwrap()).unwrap();
+    let (mut again, _) = restore(&set, &stored_again);
+    assert_eq!(run(&set, &mut again, &[(2, "a", "u", 0.), (3, "a", "u", 0.)]), "");
+    // A rule that is gone or changed, or whose state names what it does not have, is told.
+    for (text, stored) in [
+        (text.replace("id: many", "id: few"), stored.clone()),
+        (text.replace("gte: 2", "gte: 3"), stored.clone()),
+        (text.clone(), stored.replace("\"target\":0", "\"target\":9")),
+    ] {
+        let (after, restored) = restore(&sound(&text), &stored);
+        assert_eq!((after.groups(), restored.dropped.as_slice()), (0, &["many".to_owned()][..]));
+    }
+}
+
+#[test]
+fn foreign_and_damaged_snapshots_are_refused_and_change_nothing() {
+    let set = sound(&rules("type: event_count\nrules: [a]\ntimespan: 10s\ncondition:\n  gte: 9"));
+    let mut correlator = Correlator::new(&set);
+    run(&set, &mut correlator, &[(0, "a", "u", 0.)]);
+    let stored = String::from_utf8(correlator.snapshot().unwrap()).unwrap();
+    let refused = |text: &str| Correlator::new(&set).restore(text.as_bytes()).unwrap_err();
+    assert!(matches!(refused(stored.strip_suffix('}').unwrap()), RestoreError::Format(_)));
+    assert!(matches!(refused("{\"version\":1}"), RestoreError::Format(_)));
+    let other = stored.replace("\"version\":1", "\"version\":2");
+    assert!(matches!(refused(&other), RestoreError::Version { version: 2 }));
+    let other = stored.replace("sigma correlations", "anomaly");
+    assert!(matches!(refused(&other), RestoreError::Kind { .. }));
+    assert!(correlator.restore(b"").is_err());
+    assert_eq!(correlator.snapshot().unwrap(), stored.as_bytes());
+}
+
+#[test]
+fn restored_state_is_brought_within_the_bounds() {
+    let set = sound(&rules(
+        "type: event_count\nrules: [a]\ngroup-by: [user]\ntimespan: 1h\ncondition:\n  gte: 9",
+    ));
+    let mut before = Correlator::new(&set);
+    for second in 0..200 {
+        run(&set, &mut before, &[(second, "a", &format!("u{second}"), 0.)]);
+    }
+    let limits = Limits { groups: 50, ..Limits::default() };
+    let mut after = Correlator::with_limits(&set, limits);
+    let restored = after.restore(&before.snapshot().unwrap()).unwrap();
+    assert!(restored.groups <= 50 && after.groups() == restored.groups, "{restored:?}");
+    assert_eq!(after.counters().evicted_groups, 200 - u64::try_from(restored.groups).unwrap());
 }
 
 #[test]

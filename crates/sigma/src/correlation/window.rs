@@ -1,6 +1,9 @@
 //! Judging a window: the value of each correlation type, and its condition.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashSet, VecDeque},
+    ops::Range,
+};
 
 use rsigma_parser::{ConditionExpr, ConditionOperator, CorrelationType, Quantifier};
 
@@ -20,7 +23,8 @@ impl Group {
         };
         let mut found = None;
         let mut last = None;
-        for item in self.items.iter().filter(|item| item.time >= time) {
+        let from = self.items.partition_point(|item| item.time < time);
+        for item in self.items.range(from..) {
             let end = item.time;
             if end >= time.saturating_add(plan.span) {
                 break;
@@ -28,56 +32,77 @@ impl Group {
             if last.replace(end) == Some(end) || quiet(end, self.fired) {
                 continue;
             }
-            if let Some(value) = value(plan, &window(&self.items, plan.span, end)) {
+            if let Some(value) = value(plan, &Window::new(&self.items, plan.span, end)) {
                 found = Some((value, end));
                 break;
             }
         }
         let (value, end) = found?;
         self.fired = Some(end);
-        Some((value, window(&self.items, plan.span, end)))
+        Some((value, Window::new(&self.items, plan.span, end).iter().collect()))
     }
 }
 
 /// Events after `end - span` up to `end`.
-fn window(items: &std::collections::VecDeque<Item>, span: i64, end: i64) -> Vec<&Item> {
-    let start = end.saturating_sub(span);
-    items.iter().filter(|item| item.time > start && item.time <= end).collect()
+struct Window<'a> {
+    items: &'a VecDeque<Item>,
+    range: Range<usize>,
 }
 
-/// The value of a window when its condition holds.
-fn value(plan: &Plan, window: &[&Item]) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "counts below the most items of a group")]
-    let count = |count: usize| count as f64;
-    let numbers = || -> Vec<f64> {
-        let number = |item: &&Item| match item.value {
+impl<'a> Window<'a> {
+    fn new(items: &'a VecDeque<Item>, span: i64, end: i64) -> Self {
+        let start = end.saturating_sub(span);
+        let from = items.partition_point(|item| item.time <= start);
+        let to = items.partition_point(|item| item.time <= end);
+        Self { items, range: from..to.max(from) }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a Item> + use<'a> {
+        self.items.range(self.range.clone())
+    }
+
+    fn numbers(&self) -> Vec<f64> {
+        let number = |item: &Item| match item.value {
             Amount::Number(number) => Some(number),
             Amount::One | Amount::Text(_) => None,
         };
-        window.iter().filter_map(number).collect()
-    };
+        self.iter().filter_map(number).collect()
+    }
+
+    /// How many different texts there are.
+    fn texts(&self) -> usize {
+        let text = |item: &'a Item| match &item.value {
+            Amount::Text(text) => Some(text.as_str()),
+            Amount::One | Amount::Number(_) => None,
+        };
+        self.iter().filter_map(text).collect::<HashSet<&str>>().len()
+    }
+}
+
+/// The value of a window when its condition holds.
+fn value(plan: &Plan, window: &Window<'_>) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "counts below the most items of a group")]
+    let count = |count: usize| count as f64;
     let value = match plan.kind {
-        CorrelationType::EventCount => count(window.len()),
-        CorrelationType::ValueCount => {
-            let text = |item: &&'_ Item| match &item.value {
-                Amount::Text(text) => Some(text.clone()),
-                Amount::One | Amount::Number(_) => None,
-            };
-            count(window.iter().filter_map(text).collect::<HashSet<String>>().len())
-        }
-        CorrelationType::ValueSum => numbers().iter().sum(),
+        CorrelationType::EventCount => count(window.range.len()),
+        CorrelationType::ValueCount => count(window.texts()),
+        CorrelationType::ValueSum => window.numbers().iter().sum(),
         CorrelationType::ValueAvg => {
-            let numbers = numbers();
+            let numbers = window.numbers();
             numbers.iter().sum::<f64>() / count(numbers.len().max(1))
         }
-        CorrelationType::ValueMedian => percentile(numbers(), 50)?,
-        CorrelationType::ValuePercentile => percentile(numbers(), plan.percentile)?,
+        CorrelationType::ValueMedian => percentile(window.numbers(), 50)?,
+        CorrelationType::ValuePercentile => percentile(window.numbers(), plan.percentile)?,
         CorrelationType::Temporal => {
+            let mut here = vec![false; plan.targets.len()];
+            for item in window.iter() {
+                if let Some(target) = here.get_mut(usize::from(item.target)) {
+                    *target = true;
+                }
+            }
             let seen = |reference: &str| {
-                plan.targets.iter().enumerate().any(|(at, target)| {
-                    target.reference == reference
-                        && window.iter().any(|item| usize::from(item.target) == at)
-                })
+                let mut targets = plan.targets.iter().zip(&here);
+                targets.any(|(target, here)| *here && target.reference == reference)
             };
             let number = plan.targets.iter().filter(|target| seen(&target.reference)).count();
             let holds = plan.extended.as_ref().map_or(number == plan.targets.len(), |expression| {
@@ -87,7 +112,7 @@ fn value(plan: &Plan, window: &[&Item]) -> Option<f64> {
         }
         CorrelationType::TemporalOrdered => {
             let mut next = 0;
-            for item in window {
+            for item in window.iter() {
                 next += usize::from(usize::from(item.target) == next);
             }
             return (next == plan.targets.len()).then(|| count(next));

@@ -3,7 +3,7 @@
 //! Facts of Sysmon and Windows in the words of the Sigma taxonomy. Data, and the look-up.
 
 use super::{Source, source};
-use crate::record::{Record, Scalar};
+use crate::record::Scalar;
 
 /// Channel in lower case, and the service.
 const SERVICES: &[(&str, &str)] = &[
@@ -103,12 +103,12 @@ const CATEGORIES: &[(&str, &str, &[i128])] = &[
     ("ps_classic_script", "powershell-classic", &[800]),
 ];
 
-pub(super) fn sources(record: &Record<'_>) -> Vec<Source> {
-    let channel = match record.get("Channel") {
+pub(super) fn sources(channel: Option<&Scalar<'_>>, id: Option<&Scalar<'_>>) -> Vec<Source> {
+    let channel = match channel {
         Some(Scalar::Text(channel)) => channel.to_ascii_lowercase(),
         _ => String::new(),
     };
-    let id = match record.get("EventID") {
+    let id = match id {
         Some(Scalar::Integer(id)) => Some(*id),
         Some(Scalar::Text(text)) => text.trim().parse().ok(),
         _ => None,

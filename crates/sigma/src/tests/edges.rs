@@ -161,7 +161,7 @@ fn placeholders_beside_wildcards_and_each_other() {
                 ((*name).to_owned(), all.iter().map(|one| (*one).to_owned()).collect())
             })
             .collect();
-        let options = crate::Options { placeholders };
+        let options = crate::Options { placeholders, ..crate::Options::default() };
         crate::RuleSet::load(std::iter::once(("t", rule(lines))), &options)
     };
     let (set, report) =

@@ -93,9 +93,20 @@ fn strange_windows_records_do_not_break() {
     }
 }
 
+fn every_entry(bytes: &[u8]) {
+    fuzz::fuzz_rules(bytes);
+    fuzz::fuzz_event(bytes);
+    fuzz::fuzz_differential(bytes);
+    fuzz::fuzz_snapshot(bytes);
+    fuzz::fuzz_exceptions(bytes);
+}
+
 #[test]
 fn fuzz_entry_points_take_anything() {
-    let seeds: [&[u8]; 6] = [
+    let seeds: [&[u8]; 9] = [
+        b"title: t\ndetection:\n  s:\n    a|contains: bcde\n  condition: s\0{\"a\": [\"xbcdex\", {\"b\": null}], \"c\": {}}",
+        b"{\"kind\":\"sigma correlations\",\"version\":1,\"newest\":null,\"counters\":{\"untimed\":0,\"late\":0,\"ungrouped\":0,\"valueless\":0,\"evicted_groups\":0,\"evicted_events\":0},\"rules\":{}}",
+        b"title: e\nid: e\nrules: any\nreason: r\nauthor: a\nexpires: 2027-01-01\ndetection:\n  s:\n    a: b\n  condition: s\n",
         b"title: t\ndetection:\n  s:\n    a|re: '['\n  condition: s",
         b"---\n---\n--- x\naction: repeat\n",
         b"\xff\xfe\x00",
@@ -105,8 +116,7 @@ fn fuzz_entry_points_take_anything() {
     ];
     let mut state = 0x2545_f491_u32;
     for seed in seeds {
-        fuzz::fuzz_rules(seed);
-        fuzz::fuzz_event(seed);
+        every_entry(seed);
         for _ in 0..200 {
             let mut bytes = seed.to_vec();
             for _ in 0..3 {
@@ -117,8 +127,7 @@ fn fuzz_entry_points_take_anything() {
                 let at = state as usize % bytes.len();
                 bytes[at] = (state >> 8).to_le_bytes()[0];
             }
-            fuzz::fuzz_rules(&bytes);
-            fuzz::fuzz_event(&bytes);
+            every_entry(&bytes);
         }
     }
 }

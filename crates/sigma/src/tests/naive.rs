@@ -264,7 +264,7 @@ fn events() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(super::oracle::cases())]
 
     #[test]
     fn the_compiled_rule_means_what_is_written(

@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 
 use super::object;
-use crate::{Record, Scalar};
+use crate::{Record, Scalar, Tape};
 
 fn shown(value: Value) -> String {
     let object = object(value);
     let record = Record::new(&object);
+    let mut tape = Tape::new();
+    tape.read(json!({"before": [1]}).to_string().as_bytes()).unwrap();
+    tape.read(&serde_json::to_vec(&object).unwrap()).unwrap();
+    assert_eq!(Record::of(&tape), record, "as text and as a map");
     let entries = record.entries().iter().map(|entry| {
         let value = entry.value.text().map_or_else(|| format!("{:?}", entry.value), Into::into);
         format!("{}={value}", entry.name)
@@ -80,4 +84,22 @@ fn a_record_without_a_time_or_identity_has_none() {
     let event = object(json!({"timestamp": "yesterday"}));
     let record = Record::new(&event);
     assert_eq!((record.time(), record.id()), (None, None));
+}
+
+#[test]
+fn a_tape_refuses_what_is_no_object_and_keeps_what_stands_twice() {
+    let mut tape = Tape::new();
+    for wrong in ["", "1", "[]", "{\"a\":}", "{} x", "{\"a\":1", "{\"a\":\"\\ud800\"}"] {
+        let expected = serde_json::from_str::<event::Object>(wrong).unwrap_err().to_string();
+        assert_eq!(tape.read(wrong.as_bytes()).unwrap_err().to_string(), expected, "{wrong}");
+    }
+    assert!(tape.read(b"{\"a\":\"\xff\"}").is_err(), "no UTF-8");
+    let deep = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
+    assert!(tape.read(deep.as_bytes()).unwrap_err().to_string().contains("recursion limit"));
+    tape.read("{\"a\":1,\"b\":{\"c\":\"\\n\u{e4}\"},\"a\":-2.5}".as_bytes()).unwrap();
+    let record = Record::of(&tape);
+    let names: Vec<&str> = record.entries().iter().map(|entry| &*entry.name).collect();
+    assert_eq!(names, ["a", "b.c", "b", "a"]);
+    assert_eq!(record.text("b.c").as_deref(), Some("\n\u{e4}"));
+    assert_eq!(record.entries()[3].value, Scalar::Float(-2.5));
 }
