@@ -30,6 +30,7 @@ use crate::sensor::signatures::{self, Signatures};
 use crate::sensor::{live, playback, records};
 use crate::{detect, outbox, privileges, report};
 use logs::config::FileConfig;
+use logs::source::command::Scheduled;
 use logs::source::tail::{self, Tailer};
 use logs::source::{self, Intake, Item, Positions, journald, syslog};
 
@@ -282,10 +283,18 @@ impl Daemon<'_> {
             let intake = intake.of(&format!("syslog {}", listener.name()));
             tokio::spawn(listener.serve(intake, self.clock.clone()));
         }
-        if !self.config.logs.files.is_empty() {
-            let files = &self.config.logs.files;
-            let tailer = Tailer::new(files, positions.clone(), self.clock.clone())?;
-            let named = |file: &FileConfig| intake.of(&format!("files {}", file.paths.join(" ")));
+        for config in &self.config.logs.commands {
+            let scheduled = Scheduled::new(config)?;
+            let intake = intake.of(&format!("command {}", scheduled.name()));
+            tokio::spawn(scheduled.serve(intake, self.clock.clone()));
+        }
+        let files = self.config.logs.all_files();
+        if !files.is_empty() {
+            let tailer = Tailer::new(&files, positions.clone(), self.clock.clone())?;
+            let named = |file: &FileConfig| {
+                let kind = if file.containers { "containers" } else { "files" };
+                intake.of(&format!("{kind} {}", file.paths.join(" ")))
+            };
             let (intakes, clock) = (files.iter().map(named).collect(), self.clock.clone());
             threads.push(spawn("tail", move || tail::run(tailer, intakes, &clock))?);
         }
@@ -322,7 +331,10 @@ async fn join(threads: Vec<JoinHandle<()>>) {
 /// The first problem found beyond those of the configuration itself.
 pub fn check(config: &Config) -> Result<u64> {
     service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
-    Tailer::new(&config.logs.files, Positions::new(), Clock::system())?;
+    Tailer::new(&config.logs.all_files(), Positions::new(), Clock::system())?;
+    for command in &config.logs.commands {
+        Scheduled::new(command)?;
+    }
     let (_, signatures) = signatures(config)?.figures();
     let sigma = detect::sigma(&config.rules, &host_name())?.map_or(0, |(_, loaded)| loaded.1);
     let anomaly = detect::anomaly(&config.rules, None)?.map_or(0, |(_, loaded)| loaded.1);

@@ -197,6 +197,12 @@ impl System {
         found.is_some_and(|(_, child)| child.try_wait().unwrap().is_none())
     }
 
+    /// Seconds of processor time that it has used, and its resident bytes.
+    pub(crate) fn usage(&self, name: &str) -> (f64, u64) {
+        let found = self.running.iter().find(|(one, _)| *one == name);
+        found.map_or((0.0, 0), |(_, child)| usage(child.id()))
+    }
+
     /// What it wrote to its own log so far.
     pub(crate) fn log(&self, name: &str) -> String {
         let bytes = std::fs::read(self.at(&format!("{name}.log"))).unwrap_or_default();
@@ -291,6 +297,18 @@ impl System {
             agent["residue"] == 0 && agent["agent"]["report"]["pending"] == 0
         });
     }
+}
+
+/// Seconds of processor time that a process has used, and its resident bytes (proc(5)).
+pub(crate) fn usage(pid: u32) -> (f64, u64) {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
+    let stat = read("stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u32>().ok());
+    let ticks = ticks(12).unwrap_or(0) + ticks(13).unwrap_or(0);
+    let memory = read("statm").unwrap_or_default();
+    let pages = memory.split(' ').nth(1).and_then(|text| text.parse::<u64>().ok());
+    (f64::from(ticks) / 100.0, pages.unwrap_or(0) * 4096)
 }
 
 /// Appends syslog lines with these numbers to a file, each with this many words of noise.

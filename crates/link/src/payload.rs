@@ -64,9 +64,13 @@ pub enum PayloadError {
 /// When an event cannot be written as JSON or the compressor fails.
 pub fn pack(events: &[Event]) -> std::io::Result<Vec<u8>> {
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+    // A line at a time: the compressor costs by the call.
+    let mut line = Vec::new();
     for event in events {
-        serde_json::to_writer(&mut encoder, event)?;
-        std::io::Write::write_all(&mut encoder, b"\n")?;
+        line.clear();
+        serde_json::to_writer(&mut line, event)?;
+        line.push(b'\n');
+        std::io::Write::write_all(&mut encoder, &line)?;
     }
     encoder.finish()
 }

@@ -15,12 +15,16 @@ use crate::parse::{Library, Parser, Zone};
 pub struct LogsConfig {
     /// Files to follow.
     pub files: Vec<FileConfig>,
+    /// Logs of containers.
+    pub containers: Option<ContainersConfig>,
     /// The systemd journal.
     pub journald: Option<JournaldConfig>,
     /// Syslog listeners.
     pub syslog: Vec<SyslogConfig>,
     /// Listeners for NetFlow and IPFIX.
     pub netflow: Vec<NetflowConfig>,
+    /// Commands whose output is taken.
+    pub commands: Vec<CommandConfig>,
     /// Folders of further parsers (`NAME.toml`); one replaces a built-in one of the same name.
     pub parsers: Vec<PathBuf>,
 }
@@ -57,6 +61,14 @@ impl LogsConfig {
             }
             listener.parsers = parsers.clone();
         }
+        if let Some(containers) = &mut self.containers {
+            check("containers".to_owned(), containers.format);
+            containers.parsers = parsers.clone();
+        }
+        for (number, command) in self.commands.iter_mut().enumerate() {
+            check(format!("commands[{number}]"), command.format);
+            command.parsers = parsers.clone();
+        }
         if let Some(journald) = &mut self.journald {
             journald.parsers = parsers.clone();
         }
@@ -80,6 +92,36 @@ impl Parsers {
     pub fn parser(&self, format: Format, zone: Zone) -> Parser {
         Parser::with(&self.0, &format, zone.clone()).unwrap_or_else(|_| Parser::new(format, zone))
     }
+}
+
+/// A command that is run on a schedule, without a shell, as the user of the agent.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandConfig {
+    /// Name of it in events (`event.dataset`).
+    pub name: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Seconds between two runs.
+    #[schemars(range(min = 1, max = 2_592_000))]
+    pub every_seconds: u64,
+    /// Seconds after which it is ended, with all it has started.
+    #[serde(default = "command_timeout")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub timeout_seconds: u64,
+    /// How its lines are read.
+    #[serde(default)]
+    pub format: Format,
+    /// Time zone of times without one; UTC when absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// Set when the whole configuration is read.
+    #[serde(skip)]
+    pub parsers: Parsers,
+}
+
+const fn command_timeout() -> u64 {
+    30
 }
 
 /// How the lines of a source are read.
@@ -220,6 +262,9 @@ pub struct FileConfig {
     /// Set when the whole configuration is read.
     #[serde(skip)]
     pub parsers: Parsers,
+    /// Lines are wrapped as container runtimes do it.
+    #[serde(skip)]
+    pub containers: bool,
 }
 
 const fn yes() -> bool {
@@ -232,6 +277,65 @@ const fn join_wait() -> u64 {
 
 const fn join_lines() -> usize {
     500
+}
+
+/// Logs of containers: Docker's `json-file`, and the CRI format of containerd and CRI-O.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContainersConfig {
+    /// Paths of the logs; where Docker and Kubernetes keep them when absent.
+    pub paths: Vec<String>,
+    /// Logs not to follow.
+    pub exclude: Vec<String>,
+    /// How the lines inside are read.
+    pub format: Format,
+    /// A line that does not match this regular expression continues the one before it.
+    pub starts_with: Option<String>,
+    /// A line that matches this regular expression continues the one before it.
+    pub continues_with: Option<String>,
+    /// Read logs from their beginning when they are met for the first time; else from their end.
+    pub from_start: bool,
+    /// Time zone of times without one; UTC when absent.
+    pub time_zone: Option<String>,
+    /// Set when the whole configuration is read.
+    #[serde(skip)]
+    pub parsers: Parsers,
+}
+
+impl Default for ContainersConfig {
+    fn default() -> Self {
+        let paths = ["/var/lib/docker/containers/*/*-json.log", "/var/log/pods/*/*/*.log"];
+        Self {
+            paths: paths.map(str::to_owned).to_vec(),
+            exclude: Vec::new(),
+            format: Format::Auto,
+            starts_with: None,
+            continues_with: None,
+            from_start: true,
+            time_zone: None,
+            parsers: Parsers::default(),
+        }
+    }
+}
+
+impl LogsConfig {
+    /// All files to follow, those of containers among them.
+    #[must_use]
+    pub fn all_files(&self) -> Vec<FileConfig> {
+        let containers = self.containers.clone().map(|config| FileConfig {
+            paths: config.paths,
+            exclude: config.exclude,
+            format: config.format,
+            starts_with: config.starts_with,
+            continues_with: config.continues_with,
+            from_start: config.from_start,
+            time_zone: config.time_zone,
+            containers: true,
+            parsers: config.parsers,
+            ..FileConfig::default()
+        });
+        self.files.iter().cloned().chain(containers).collect()
+    }
 }
 
 /// The systemd journal, read through `journalctl`.
@@ -400,6 +504,7 @@ impl Default for FileConfig {
             join_lines: join_lines(),
             from_start: true,
             ignore_older_hours: None,
+            containers: false,
             time_zone: None,
             parsers: Parsers::default(),
         }

@@ -123,6 +123,13 @@ pub fn fuzz_netflow(data: &[u8]) {
     }
 }
 
+/// Reads the bytes as what `journalctl --output=export` writes, and as a line of a container runtime.
+pub fn fuzz_journal(data: &[u8]) {
+    let kept = crate::source::journald::exported(data);
+    debug_assert!(kept <= data.len(), "no byte comes from nowhere");
+    crate::source::tail::unwrapped(data);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +162,20 @@ mod tests {
                 fuzz_line(&bad);
                 bad.extend(b"\r\n\0");
                 fuzz_line(&bad);
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_cut_and_damaged_at_every_byte() {
+        let record = b"__CURSOR=s\nMESSAGE\n\x03\0\0\0\0\0\0\0a\nb\n_PID=7\n\nMESSAGE=x\n\n";
+        let container = br#"{"log":"a\n","stream":"stdout","time":"2026-11-22T15:04:05Z"}"#;
+        for sample in [&record[..], container, b"2026-11-22T15:04:05Z stdout F a"] {
+            for at in 0..sample.len() {
+                fuzz_journal(&sample[..at]);
+                let mut bad = sample.to_vec();
+                bad[at] ^= 0x81;
+                fuzz_journal(&bad);
             }
         }
     }
@@ -223,6 +244,7 @@ mod tests {
             fuzz_frames(&bytes);
             fuzz_netflow(&bytes);
             fuzz_sensor(&bytes);
+            fuzz_journal(&bytes);
         }
 
         #[test]

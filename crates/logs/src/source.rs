@@ -10,6 +10,7 @@ use std::sync::Arc;
 use event::Event;
 use serde::{Deserialize, Serialize};
 
+pub mod command;
 mod counters;
 mod datagrams;
 mod intake;

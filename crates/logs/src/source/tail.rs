@@ -21,6 +21,7 @@ use super::{Moved, Position, Positions};
 use crate::config::FileConfig;
 
 mod bell;
+mod container;
 mod encoding;
 mod followed;
 mod glob;
@@ -407,4 +408,13 @@ const fn place_of(position: &Position) -> u64 {
         Position::File { offset, .. } => *offset,
         _ => 0,
     }
+}
+
+/// A line of a container runtime, for fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn unwrapped(line: &[u8]) {
+    if let Some(inner) = container::unwrap(line) {
+        debug_assert!(inner.text.len() <= line.len(), "no byte comes from nowhere");
+    }
+    container::identity(std::path::Path::new(&*String::from_utf8_lossy(line)));
 }

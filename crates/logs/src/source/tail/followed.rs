@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{Timestamp, set};
+use event::{Object, Timestamp, set};
 use serde_json::{Value, json};
 
+use super::container::{self, Inner, Outer};
 use super::encoding::{MARK, Text};
 use super::group::Group;
-use super::join::{Joiner, Record};
+use super::join::{Glue, Joiner, Next, Record};
 use super::lines::{Cut, Line, Splitter, Within};
 use super::packed::{Packed, Packing};
 use super::print::{HEAD, NEAR, Print, filled, head_of};
@@ -75,6 +76,10 @@ pub(super) struct Followed {
     text: Option<Text>,
     splitter: Splitter,
     joiner: Joiner,
+    /// Of the container line before: whether it went to standard error, whether its rest follows.
+    partial: Option<(bool, bool)>,
+    /// Fields that tell which container it is of.
+    identity: Object,
     head: u32,
     head_length: u64,
     /// The head that says how lines are to be read, and the parser it makes.
@@ -119,6 +124,8 @@ impl Followed {
             text: None,
             splitter: Splitter::at(place.0, place.1),
             joiner: Joiner::default(),
+            partial: None,
+            identity: Object::new(),
             head: 0,
             head_length: 0,
             legend: Default::default(),
@@ -203,6 +210,12 @@ impl Followed {
         !self.splitter.waiting().is_empty()
     }
 
+    /// The same file, as the log of a container.
+    pub(super) fn of_container(mut self) -> Self {
+        self.identity = container::identity(&self.path);
+        self
+    }
+
     /// Reads a stretch and gives out the complete records in it.
     pub(super) fn turn(&mut self, group: &Group, out: &mut Out<'_>) -> io::Result<Turn> {
         self.dirty = false;
@@ -254,6 +267,7 @@ impl Followed {
     pub(super) fn restart(&mut self) {
         self.splitter = Splitter::default();
         self.joiner = Joiner::default();
+        self.partial = None;
         (self.head, self.head_length) = (0, 0);
         self.given = Default::default();
         self.legend = Default::default();
@@ -344,31 +358,69 @@ impl Followed {
     /// One line, or part of one: joined with others, or given out.
     fn line(&mut self, line: &Line<'_>, group: &Group, text: Text, out: &mut Out<'_>) -> bool {
         let decoded = text.decode(line.bytes, line.start == 0);
-        let Some(rules) = group.join.as_ref().filter(|_| line.within.parts == 0) else {
-            // A part of a long line is joined with nothing.
-            if !self.flush(group, out) {
-                return false;
-            }
-            let piece = Piece {
-                bytes: trimmed(&decoded),
-                start: line.start,
-                within: line.within,
-                last: line.last,
-            };
-            let after = if line.last { Within::default() } else { line.within };
-            self.given = (line.end, after, line.print());
-            return self.emit(&piece, group, out);
+        let decoded = trimmed(&decoded);
+        let whole = line.within.parts == 0;
+        if whole && group.containers {
+            return self.container_line(line, decoded, group, out);
+        }
+        if whole && group.joins {
+            let glue = group.rules.glue(decoded);
+            let next = Next { line, text: decoded, glue, outer: None };
+            return self.join(next, group, out);
+        }
+        // A part of a long line is joined with nothing.
+        if !self.flush(group, out) {
+            return false;
+        }
+        let piece = Piece {
+            bytes: decoded,
+            start: line.start,
+            within: line.within,
+            last: line.last,
+            outer: None,
         };
-        match self.joiner.take(rules, line, trimmed(&decoded)) {
+        let after = if line.last { Within::default() } else { line.within };
+        self.given = (line.end, after, line.print());
+        self.emit(&piece, group, out)
+    }
+
+    /// A line of a container runtime: its pieces are put together, a piece of the other stream between
+    /// them ends what came so far.
+    fn container_line(
+        &mut self,
+        line: &Line<'_>,
+        text: &[u8],
+        group: &Group,
+        out: &mut Out<'_>,
+    ) -> bool {
+        let Some(Inner { outer, text, partial }) = container::unwrap(text) else {
+            self.partial = None;
+            let next = Next { line, text, glue: Glue::Begins, outer: None };
+            return self.join(next, group, out) && self.flush(group, out);
+        };
+        let before = self.partial.take();
+        self.partial = Some((outer.error, partial));
+        let glue = match before {
+            Some((error, true)) if error == outer.error => Glue::Piece,
+            Some((error, false)) if error == outer.error => group.rules.glue(&text),
+            _ => Glue::Begins,
+        };
+        let next = Next { line, text: &text, glue, outer: Some(outer) };
+        self.join(next, group, out) && (partial || group.joins || self.flush(group, out))
+    }
+
+    fn join(&mut self, next: Next<'_>, group: &Group, out: &mut Out<'_>) -> bool {
+        match self.joiner.take(&group.rules, next) {
             Some(record) => self.joined(&record, group, out),
             None => true,
         }
     }
 
     fn joined(&mut self, record: &Record, group: &Group, out: &mut Out<'_>) -> bool {
-        let Record { bytes, start, end, print, within, last, .. } = record;
+        let Record { bytes, start, end, print, within, last, outer, .. } = record;
         self.given = (*end, Within::default(), *print);
-        let piece = Piece { bytes, start: *start, within: *within, last: *last };
+        let piece =
+            Piece { bytes, start: *start, within: *within, last: *last, outer: outer.as_ref() };
         self.emit(&piece, group, out)
     }
 
@@ -381,7 +433,9 @@ impl Followed {
             return true;
         }
         let parser = self.legend.1.as_ref().unwrap_or(&group.parser);
-        let (mut event, parsed) = parser.event(piece.bytes, out.now);
+        let written = piece.outer.and_then(|outer| outer.time).unwrap_or(out.now);
+        let (mut event, parsed) = parser.event(piece.bytes, written);
+        event.seen = out.now;
         let mut log = |name: &str, value: Value| set(&mut event.fields, name, value);
         log("log.file.path", Value::String(self.shown.clone()));
         log("log.offset", piece.start.into());
@@ -392,6 +446,12 @@ impl Followed {
         let cut = lost_in_text(piece.bytes);
         if cut > 0 {
             log("log.truncated_bytes", cut.into());
+        }
+        if let Some(outer) = piece.outer {
+            log("stream", if outer.error { "stderr" } else { "stdout" }.into());
+        }
+        for (name, value) in &self.identity {
+            event.fields.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let position = (Arc::clone(&self.key), self.position(out.now));
         out.sink.record(super::Read {
@@ -432,6 +492,7 @@ struct Piece<'a> {
     start: u64,
     within: Within,
     last: bool,
+    outer: Option<&'a Outer>,
 }
 
 enum Fill {

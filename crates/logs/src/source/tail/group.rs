@@ -43,12 +43,16 @@ pub(super) struct Group {
     pub(super) exclude: Vec<String>,
     pub(super) parser: Parser,
     pub(super) encoding: Option<&'static Encoding>,
-    /// How lines are joined, when they are.
-    pub(super) join: Option<Rules>,
+    /// How lines are joined.
+    pub(super) rules: Rules,
+    /// Whether they are joined at all.
+    pub(super) joins: bool,
     /// How long a record waits for a further line.
     pub(super) join_wait: Duration,
     /// Whether long lines may be JSON.
     pub(super) json: bool,
+    /// Lines are wrapped as container runtimes do it.
+    pub(super) containers: bool,
     pub(super) from_start: bool,
     /// Seconds since the last write after which a new file is left alone.
     pub(super) ignore_older: Option<u64>,
@@ -86,9 +90,11 @@ impl Group {
             exclude: config.exclude.clone(),
             parser: config.parsers.parser(config.format, zone),
             encoding: config.encoding.as_ref().map(known).transpose()?,
-            join: joins.then_some(rules),
+            rules,
+            joins,
             join_wait: Duration::from_millis(config.join_milliseconds),
-            json: matches!(config.format, Format::Auto | Format::Json),
+            json: config.containers || matches!(config.format, Format::Auto | Format::Json),
+            containers: config.containers,
             from_start: config.from_start,
             ignore_older: config.ignore_older_hours.map(|hours| hours.saturating_mul(3600)),
         })

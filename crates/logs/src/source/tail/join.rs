@@ -2,6 +2,7 @@
 
 use regex::bytes::Regex;
 
+use super::container::Outer;
 use super::lines::{Line, Within};
 use super::print::Print;
 
@@ -19,9 +20,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    fn continues(&self, line: &[u8]) -> bool {
-        self.starts_with.as_ref().is_some_and(|pattern| !pattern.is_match(line))
-            || self.continues_with.as_ref().is_some_and(|pattern| pattern.is_match(line))
+    /// How a line stands to the one before it.
+    pub(super) fn glue(&self, line: &[u8]) -> Glue {
+        let continues = self.starts_with.as_ref().is_some_and(|pattern| !pattern.is_match(line))
+            || self.continues_with.as_ref().is_some_and(|pattern| pattern.is_match(line));
+        if continues { Glue::Line } else { Glue::Begins }
     }
 }
 
@@ -40,6 +43,8 @@ pub(super) struct Record {
     pub(super) within: Within,
     /// No further part follows.
     pub(super) last: bool,
+    /// What a container runtime wrote around its first line.
+    pub(super) outer: Option<Outer>,
     lines: usize,
 }
 
@@ -49,28 +54,52 @@ pub(super) struct Joiner {
     pending: Option<Record>,
 }
 
+/// How a line stands to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glue {
+    /// It begins a record.
+    Begins,
+    /// It continues the record as a further line.
+    Line,
+    /// It continues the line.
+    Piece,
+}
+
+/// A line and what is known of it.
+#[derive(Debug)]
+pub(super) struct Next<'a> {
+    pub(super) line: &'a Line<'a>,
+    /// Its text.
+    pub(super) text: &'a [u8],
+    pub(super) glue: Glue,
+    pub(super) outer: Option<Outer>,
+}
+
 impl Joiner {
-    /// Takes a line, whose text is `text`; gives the record that it ends, if any.
-    pub(super) fn take(&mut self, rules: &Rules, line: &Line<'_>, text: &[u8]) -> Option<Record> {
-        let continues = rules.continues(text);
+    /// Takes a line; gives the record that it ends, if any.
+    pub(super) fn take(&mut self, rules: &Rules, next: Next<'_>) -> Option<Record> {
+        let Next { line, text, glue, .. } = next;
         let Some(pending) = &mut self.pending else {
-            self.pending = Some(begun(line, text, Within::default()));
+            self.pending = Some(begun(next, Within::default()));
             return None;
         };
-        let room = pending.lines < rules.lines
-            && pending.bytes.len().saturating_add(text.len()) < rules.bytes;
+        let continues = glue != Glue::Begins;
+        let lines = pending.lines.saturating_add(usize::from(glue == Glue::Line));
+        let room =
+            lines <= rules.lines && pending.bytes.len().saturating_add(text.len()) < rules.bytes;
         if continues && room {
-            pending.bytes.push(b'\n');
+            if glue == Glue::Line {
+                pending.bytes.push(b'\n');
+            }
             pending.bytes.extend_from_slice(text);
             pending.end = line.end;
             pending.print = line.print();
-            pending.lines = pending.lines.saturating_add(1);
+            pending.lines = lines;
             return None;
         }
         // What continues a record that is full is a further part of it.
         let within = if continues { next_part(pending) } else { Within::default() };
-        let next = begun(line, text, within);
-        let mut done = self.pending.replace(next)?;
+        let mut done = self.pending.replace(begun(next, within))?;
         done.last = !continues;
         Some(done)
     }
@@ -93,7 +122,8 @@ fn next_part(pending: &mut Record) -> Within {
     Within { parts: pending.within.parts.saturating_add(1), ..pending.within }
 }
 
-fn begun(line: &Line<'_>, text: &[u8], within: Within) -> Record {
+fn begun(next: Next<'_>, within: Within) -> Record {
+    let Next { line, text, outer, .. } = next;
     Record {
         bytes: text.to_vec(),
         start: line.start,
@@ -101,6 +131,7 @@ fn begun(line: &Line<'_>, text: &[u8], within: Within) -> Record {
         print: line.print(),
         within,
         last: true,
+        outer,
         lines: 1,
     }
 }
@@ -132,7 +163,8 @@ mod tests {
         let cut = Cut { unit: Unit::Byte, part: 64, json: false };
         while let Some(line) = splitter.next(cut) {
             let text = line.bytes.to_vec();
-            found.extend(joiner.take(&rules, &line, &text));
+            let next = Next { line: &line, text: &text, glue: rules.glue(&text), outer: None };
+            found.extend(joiner.take(&rules, next));
         }
         assert!(joiner.waits());
         found.extend(joiner.flush());

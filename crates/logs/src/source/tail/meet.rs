@@ -206,6 +206,9 @@ impl Tailer {
         let id = found.id;
         let mut followed = Followed::new(found, content, begin);
         followed.read = self.clock.monotonic();
+        if self.groups.get(followed.group).is_some_and(|group| group.containers) {
+            followed = followed.of_container();
+        }
         self.followed.insert(id, followed);
     }
 

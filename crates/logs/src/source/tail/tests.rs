@@ -370,3 +370,28 @@ fn lines_without_their_end_are_kept_for_the_restart() {
     fixture.append("a.log", "f\r\ntwo\r\n");
     assert_eq!(fixture.poll(), ["half", "two"]);
 }
+
+#[test]
+fn logs_of_containers_are_put_together() {
+    let config = FileConfig { containers: true, ..FileConfig::default() };
+    let mut fixture = Fixture::of("pods/*/*/*.log", config);
+    fs::create_dir_all(fixture.path("pods/shop_web-1_uid/nginx")).unwrap();
+    let name = "pods/shop_web-1_uid/nginx/0.log";
+    let time = "2026-11-22T15:04:05.5Z";
+    let line = |stream: &str, tag: &str, text: &str| format!("{time} {stream} {tag} {text}\n");
+    fixture.append(name, &line("stdout", "F", "one"));
+    fixture.append(name, &line("stdout", "P", "be"));
+    assert_eq!(fixture.poll(), ["one", "be"], "what waits for its rest is given out after a while");
+    fixture.append(name, &line("stdout", "P", "half "));
+    fixture.append(name, &line("stdout", "F", "a line"));
+    fixture.append(name, &line("stderr", "F", "{\"message\": \"inside\", \"n\": 7}"));
+    fixture.append(name, "no such format\n");
+    assert_eq!(fixture.poll(), ["half a line", "inside", "no such format"]);
+    let event = &fixture.sink.events[3];
+    assert_eq!((&event.fields["n"], &event.fields["stream"]), (&json!(7), &json!("stderr")));
+    assert_eq!(event.time, "2026-11-22T15:04:05.5Z".parse().unwrap());
+    assert_eq!(event.fields["orchestrator"]["resource"]["name"], "web-1");
+    assert_eq!(event.fields["container"]["name"], "nginx");
+    fixture.restart();
+    assert_eq!(fixture.poll(), [""; 0]);
+}
