@@ -34,34 +34,46 @@ impl<'de> Deserialize<'de> for LogsConfig {
 }
 
 impl LogsConfig {
-    /// Loads the parsers and gives them to every source; all that is wrong with them and with formats as one text.
     fn resolve(&mut self) -> Result<(), String> {
-        let library = Library::load(&self.parsers).map_err(|errors| {
-            errors.iter().map(|error| service::causes(error)).collect::<Vec<_>>().join("\n")
-        })?;
-        let parsers = Parsers(library);
-        let mut problems = Vec::new();
-        let mut check = |place: String, format: Format| {
-            if let Err(error) = Parser::with(&parsers.0, &format, Zone::utc()) {
-                problems.push(format!("logs.{place}.format: {error}"));
-            }
-        };
-        for (number, file) in self.files.iter_mut().enumerate() {
-            check(format!("files[{number}]"), file.format);
-            file.parsers = parsers.clone();
-        }
-        for (number, listener) in self.syslog.iter_mut().enumerate() {
-            check(format!("syslog[{number}]"), listener.format);
-            for (at, peer) in listener.peer.iter().enumerate() {
-                check(format!("syslog[{number}].peer[{at}]"), peer.format.unwrap_or_default());
-            }
-            listener.parsers = parsers.clone();
-        }
+        let parsers = resolve(&self.parsers, &mut self.files, &mut self.syslog)?;
         if let Some(journald) = &mut self.journald {
-            journald.parsers = parsers.clone();
+            journald.parsers = parsers;
         }
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+        Ok(())
     }
+}
+
+/// Loads the parsers of `folders` and gives them to every source.
+///
+/// # Errors
+/// Everything that is wrong with them and with the formats of sources, a line each.
+pub fn resolve(
+    folders: &[PathBuf],
+    files: &mut [FileConfig],
+    syslog: &mut [SyslogConfig],
+) -> Result<Parsers, String> {
+    let library = Library::load(folders).map_err(|errors| {
+        errors.iter().map(|error| service::causes(error)).collect::<Vec<_>>().join("\n")
+    })?;
+    let parsers = Parsers(library);
+    let mut problems = Vec::new();
+    let mut check = |place: String, format: Format| {
+        if let Err(error) = Parser::with(&parsers.0, &format, Zone::utc()) {
+            problems.push(format!("{place}.format: {error}"));
+        }
+    };
+    for (number, file) in files.iter_mut().enumerate() {
+        check(format!("files[{number}]"), file.format);
+        file.parsers = parsers.clone();
+    }
+    for (number, listener) in syslog.iter_mut().enumerate() {
+        check(format!("syslog[{number}]"), listener.format);
+        for (at, peer) in listener.peer.iter().enumerate() {
+            check(format!("syslog[{number}].peer[{at}]"), peer.format.unwrap_or_default());
+        }
+        listener.parsers = parsers.clone();
+    }
+    if problems.is_empty() { Ok(parsers) } else { Err(problems.join("\n")) }
 }
 
 /// The parsers that a source is read with; the built-in ones unless its configuration names more.
@@ -422,8 +434,8 @@ mod tests {
         )
         .unwrap_err();
         assert!(
-            error.contains("logs.files[0].format: \"ngnix\" is no format; did you mean \"nginx\"?")
-                && error.contains("logs.syslog[0].format: \"zzzzzzzz\" is no format"),
+            error.contains("files[0].format: \"ngnix\" is no format; did you mean \"nginx\"?")
+                && error.contains("syslog[0].format: \"zzzzzzzz\" is no format"),
             "{error}"
         );
         let error = read("parsers = [\"/no/such/folder\"]\n").unwrap_err();
