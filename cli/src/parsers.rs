@@ -48,10 +48,10 @@ pub(crate) struct Test {
     #[arg(long, value_name = "DIR")]
     parsers: Vec<PathBuf>,
     /// Write what lines become into the fixtures, to be read before it is kept.
-    #[arg(long)]
+    #[arg(long, requires = "fixtures")]
     accept: bool,
-    /// Fixtures: files or folders of them.
-    #[arg(required = true, value_name = "FILE_OR_DIR")]
+    /// Fixtures: files or folders of them; the built-in ones when absent.
+    #[arg(value_name = "FILE_OR_DIR")]
     fixtures: Vec<PathBuf>,
 }
 
@@ -127,21 +127,14 @@ fn list(options: &List) -> anyhow::Result<ExitCode> {
 
 fn test(options: &Test) -> anyhow::Result<ExitCode> {
     let library = library(&options.parsers)?;
-    let mut files = Vec::new();
-    for path in &options.fixtures {
-        let before = files.len();
-        fixtures(path, &mut files)?;
-        anyhow::ensure!(files.len() > before, "no *.toml file in {}", path.display());
-    }
+    let files = texts(&options.fixtures)?;
     let (mut cases, mut failed) = (0_usize, 0_usize);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for file in files {
-        let name = file.display().to_string();
-        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
+    for (name, text) in files {
         let outcomes = fixture::run(&library, &name, &text)?;
         cases += outcomes.len();
         if options.accept {
-            std::fs::write(&file, fixture::accept(&text, &outcomes))
+            std::fs::write(&name, fixture::accept(&text, &outcomes))
                 .with_context(|| format!("cannot write {name}"))?;
             continue;
         }
@@ -156,6 +149,25 @@ fn test(options: &Test) -> anyhow::Result<ExitCode> {
     writeln!(out, "{cases} cases, {failed} failed")?;
     out.flush()?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Name and text of every file of fixtures: the built-in ones when no path is given.
+fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+    if paths.is_empty() {
+        return Ok(fixture::built_in());
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        let before = files.len();
+        fixtures(path, &mut files)?;
+        anyhow::ensure!(files.len() > before, "no *.toml file in {}", path.display());
+    }
+    let read = |file: PathBuf| {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}"))?;
+        Ok((name, text))
+    };
+    files.into_iter().map(read).collect()
 }
 
 /// Files of fixtures below a path, in order.
@@ -244,6 +256,13 @@ mod tests {
         let found = difference("a = 1\nb = 2\nc = 3\n", "a = 1\nb = 5\nd = 4");
         assert_eq!(found, ["- b = 2", "+ b = 5", "- c = 3", "+ d = 4"]);
         assert!(difference("a = 1", "a = 1\n").is_empty());
+    }
+
+    #[test]
+    fn the_built_in_fixtures_fit() {
+        let options = Test { parsers: Vec::new(), accept: false, fixtures: Vec::new() };
+        assert_eq!(format!("{:?}", test(&options).unwrap()), format!("{:?}", ExitCode::SUCCESS));
+        assert!(texts(&[]).unwrap().len() > 30);
     }
 
     #[test]

@@ -52,7 +52,7 @@ const NAME: &str = "collector-inputs";
 
 /// What the collector reads itself.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, remote = "Self")]
 pub struct ReceiveConfig {
     /// Syslog listeners. TLS uses the collector's own certificate unless another is named.
     pub syslog: Vec<SyslogConfig>,
@@ -60,6 +60,17 @@ pub struct ReceiveConfig {
     pub netflow: Vec<NetflowConfig>,
     /// Files on this host, such as those of a Suricata or Zeek beside the collector.
     pub files: Vec<FileConfig>,
+    /// Folders of further parsers (`NAME.toml`); one replaces a built-in one of the same name.
+    pub parsers: Vec<PathBuf>,
+}
+
+impl<'de> Deserialize<'de> for ReceiveConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut config = Self::deserialize(deserializer)?;
+        logs::config::resolve(&config.parsers, &mut config.files, &mut config.syslog)
+            .map_err(serde::de::Error::custom)?;
+        Ok(config)
+    }
 }
 
 impl ReceiveConfig {

@@ -38,42 +38,52 @@ impl<'de> Deserialize<'de> for LogsConfig {
 }
 
 impl LogsConfig {
-    /// Loads the parsers and gives them to every source; all that is wrong with them and with formats as one text.
     fn resolve(&mut self) -> Result<(), String> {
-        let library = Library::load(&self.parsers).map_err(|errors| {
-            errors.iter().map(|error| service::causes(error)).collect::<Vec<_>>().join("\n")
-        })?;
-        let parsers = Parsers(library);
+        let parsers = resolve(&self.parsers, &mut self.files, &mut self.syslog)?;
         let mut problems = Vec::new();
-        let mut check = |place: String, format: Format| {
-            if let Err(error) = Parser::with(&parsers.0, &format, Zone::utc()) {
-                problems.push(format!("logs.{place}.format: {error}"));
-            }
-        };
-        for (number, file) in self.files.iter_mut().enumerate() {
-            check(format!("files[{number}]"), file.format);
-            file.parsers = parsers.clone();
-        }
-        for (number, listener) in self.syslog.iter_mut().enumerate() {
-            check(format!("syslog[{number}]"), listener.format);
-            for (at, peer) in listener.peer.iter().enumerate() {
-                check(format!("syslog[{number}].peer[{at}]"), peer.format.unwrap_or_default());
-            }
-            listener.parsers = parsers.clone();
-        }
         if let Some(containers) = &mut self.containers {
-            check("containers".to_owned(), containers.format);
+            problems.extend(parsers.problem("containers", containers.format));
             containers.parsers = parsers.clone();
         }
         for (number, command) in self.commands.iter_mut().enumerate() {
-            check(format!("commands[{number}]"), command.format);
+            problems.extend(parsers.problem(&format!("commands[{number}]"), command.format));
             command.parsers = parsers.clone();
         }
         if let Some(journald) = &mut self.journald {
-            journald.parsers = parsers.clone();
+            journald.parsers = parsers;
         }
         if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
     }
+}
+
+/// Loads the parsers of `folders` and gives them to every source.
+///
+/// # Errors
+/// Everything that is wrong with them and with the formats of sources, a line each.
+pub fn resolve(
+    folders: &[PathBuf],
+    files: &mut [FileConfig],
+    syslog: &mut [SyslogConfig],
+) -> Result<Parsers, String> {
+    let library = Library::load(folders).map_err(|errors| {
+        errors.iter().map(|error| service::causes(error)).collect::<Vec<_>>().join("\n")
+    })?;
+    let parsers = Parsers(library);
+    let mut problems = Vec::new();
+    let mut check =
+        |place: String, format: Format| problems.extend(parsers.problem(&place, format));
+    for (number, file) in files.iter_mut().enumerate() {
+        check(format!("files[{number}]"), file.format);
+        file.parsers = parsers.clone();
+    }
+    for (number, listener) in syslog.iter_mut().enumerate() {
+        check(format!("syslog[{number}]"), listener.format);
+        for (at, peer) in listener.peer.iter().enumerate() {
+            check(format!("syslog[{number}].peer[{at}]"), peer.format.unwrap_or_default());
+        }
+        listener.parsers = parsers.clone();
+    }
+    if problems.is_empty() { Ok(parsers) } else { Err(problems.join("\n")) }
 }
 
 /// The parsers that a source is read with; the built-in ones unless its configuration names more.
@@ -87,6 +97,12 @@ impl Default for Parsers {
 }
 
 impl Parsers {
+    /// What is wrong with the format of a source, with its place in the configuration.
+    fn problem(&self, place: &str, format: Format) -> Option<String> {
+        let error = Parser::with(&self.0, &format, Zone::utc()).err()?;
+        Some(format!("{place}.format: {error}"))
+    }
+
     /// A parser of a format that was checked with the configuration.
     #[must_use]
     pub fn parser(&self, format: Format, zone: Zone) -> Parser {
@@ -527,8 +543,8 @@ mod tests {
         )
         .unwrap_err();
         assert!(
-            error.contains("logs.files[0].format: \"ngnix\" is no format; did you mean \"nginx\"?")
-                && error.contains("logs.syslog[0].format: \"zzzzzzzz\" is no format"),
+            error.contains("files[0].format: \"ngnix\" is no format; did you mean \"nginx\"?")
+                && error.contains("syslog[0].format: \"zzzzzzzz\" is no format"),
             "{error}"
         );
         let error = read("parsers = [\"/no/such/folder\"]\n").unwrap_err();

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use event::Timestamp;
+use rust_embed::RustEmbed;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use service::config::{self, ConfigError};
@@ -14,6 +15,20 @@ use crate::config::Format;
 
 /// Time of reading of all fixtures: 2026-11-22T15:04:05Z.
 const NOW: Timestamp = Timestamp::from_seconds(1_795_359_845);
+
+#[derive(RustEmbed)]
+#[folder = "../../rules/fixtures/parsers"]
+struct BuiltIn;
+
+/// Name and text of the files of the built-in parsers.
+#[must_use]
+pub fn built_in() -> Vec<(String, String)> {
+    let file = |name: std::borrow::Cow<'static, str>| {
+        let text = String::from_utf8_lossy(&BuiltIn::get(&name)?.data).into_owned();
+        Some((name.into_owned(), text))
+    };
+    BuiltIn::iter().filter_map(file).collect()
+}
 
 /// A file of fixtures.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -43,6 +43,13 @@ fn time(value: &Value) -> Option<Timestamp> {
 /// are kept and cannot be taken for ours. Dotted names below [`OURS`] become nested ones: a flat name
 /// would hide what is written there afterwards, such as `event.original` or `log.source.address`.
 fn keep_envelope_free(object: &mut Object) {
+    let moves = |name: &String| {
+        let own = OURS.iter().any(|own| name.starts_with(own));
+        own || matches!(name.as_str(), "event_type" | "timestamp" | "@timestamp")
+    };
+    if !object.keys().any(moves) {
+        return;
+    }
     // One pass: taking names out of an ordered object one by one costs its length each time.
     let mut behind = Vec::new();
     for (name, value) in std::mem::take(object) {

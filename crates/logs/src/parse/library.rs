@@ -253,7 +253,10 @@ impl Library {
     /// Adds what a parser knows of the JSON object that `out` holds, the one that is named or that fits.
     pub(crate) fn object(&self, named: Option<usize>, cx: Context<'_>, out: &mut Entry) -> bool {
         let fits = |number: &usize| {
-            let parser = self.parsers.get(*number);
+            let parser = self.parsers.get(*number).filter(|parser| {
+                // Most objects are nobody's: a look at their first names tells.
+                parser.needs.first().is_none_or(|test| test.may_hold(&out.fields))
+            });
             parser.is_some_and(|parser| parser.needs.iter().all(|test| test.holds(&out.fields)))
         };
         let found = named.or_else(|| self.json.iter().copied().find(|number| fits(number)));

@@ -181,6 +181,16 @@ impl Test {
         Some(Self { names: map::below(name, under), wanted })
     }
 
+    /// Whether it may hold for an object, by the first part of names alone.
+    pub(super) fn may_hold(&self, object: &Object) -> bool {
+        if matches!(self.wanted, Wanted::There(false)) {
+            return true;
+        }
+        let first =
+            |name: &str| name.split('.').next().is_some_and(|part| object.contains_key(part));
+        self.names.iter().any(|name| object.contains_key(&**name) || first(name))
+    }
+
     /// Whether it holds for an object.
     pub(super) fn holds(&self, object: &Object) -> bool {
         let find = |name| event::get(object, name);

@@ -11,12 +11,17 @@ use crate::parse::entry;
 /// Most raw fields of one record; further ones are left out and the record says so.
 pub(crate) const MAX_PAIRS: usize = 512;
 
+/// Up to so many names are looked through one by one.
+const FEW: usize = 24;
+
 /// Names and texts in the order of the record.
 pub(crate) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Raw fields by name: what a room gave, and what templates captured.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
+    all: Vec<(&'a str, &'a str)>,
+    /// The same by name, once there are more than [`FEW`].
     by_name: HashMap<&'a str, &'a str>,
     /// Values that mean that there is none.
     absent: &'a [String],
@@ -24,12 +29,27 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn new(absent: &'a [String]) -> Self {
-        Self { by_name: HashMap::new(), absent }
+        Self { all: Vec::with_capacity(FEW), by_name: HashMap::new(), absent }
     }
 
     /// Adds a raw field; the first of a name counts.
     pub(super) fn add(&mut self, name: &'a str, value: &'a str) {
-        self.by_name.entry(name).or_insert(value);
+        self.all.push((name, value));
+        let from = match self.all.len() {
+            ..=FEW => return,
+            _ if self.by_name.is_empty() => 0,
+            count => count.saturating_sub(1),
+        };
+        for (name, value) in self.all.iter().skip(from) {
+            self.by_name.entry(name).or_insert(value);
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        if self.by_name.is_empty() {
+            return self.all.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        }
+        self.by_name.get(name).copied()
     }
 }
 
@@ -43,8 +63,8 @@ pub(super) struct Values<'v, 'a> {
 impl<'v> Values<'v, '_> {
     /// A value, when there is one and it does not mean that there is none.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'v, str>> {
-        let text = match self.names.by_name.get(name) {
-            Some(text) => Cow::Borrowed(*text),
+        let text = match self.names.get(name) {
+            Some(text) => Cow::Borrowed(text),
             None => scalar(event::get(self.object, name)?)?,
         };
         let none = text.is_empty() || self.names.absent.iter().any(|absent| **absent == *text);
@@ -53,7 +73,7 @@ impl<'v> Values<'v, '_> {
 
     /// As [`Self::text`], with numbers, truths and lists as they are.
     pub(super) fn value(&self, name: &str) -> Option<Value> {
-        if self.names.by_name.contains_key(name) {
+        if self.names.get(name).is_some() {
             return entry::text(&self.text(name)?);
         }
         match event::get(self.object, name)? {
@@ -66,7 +86,7 @@ impl<'v> Values<'v, '_> {
 
     /// Whether there is such a field, whatever its value.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.names.by_name.contains_key(name) || event::get(self.object, name).is_some()
+        self.names.get(name).is_some() || event::get(self.object, name).is_some()
     }
 }
 

@@ -73,6 +73,8 @@ impl<'p, 't> Captured<'p, 't> {
         cx: Context<'_>,
     ) -> Result<(), NoMatch> {
         let (texts, values) = (self.texts.len(), self.values.len());
+        self.texts.reserve(captures.len());
+        self.values.reserve(captures.len());
         for (target, text) in captures {
             let Some(target) = targets.get(target) else { continue };
             let absent = parser.absent.iter().any(|absent| **absent == *text);
