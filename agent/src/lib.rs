@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod detect;
+mod exporters;
 pub mod filestore;
 pub mod identity;
 pub mod inbox;

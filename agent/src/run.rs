@@ -19,6 +19,7 @@ use signature::{Names, Tables};
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::exporters::Exporters;
 use crate::filestore::Files;
 use crate::identity::Identity;
 use crate::inbox::Inbox;
@@ -42,6 +43,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Everything that was opened with privileges.
 struct Opened {
     listeners: Vec<syslog::Listener>,
+    exporters: Exporters,
     rings: Vec<live::Opened>,
 }
 
@@ -65,7 +67,8 @@ pub fn run(config: &Config) -> Result<()> {
         tracing::error!(damage, "spool was damaged");
     }
     let spool = SharedSpool::new(spool);
-    let opened = open(config)?;
+    let memory = Memory::new(config.data.clone(), identity.memory_key.clone());
+    let opened = open(config, &memory)?;
     privileges::drop(config.user.as_deref())?;
     tracing::info!(agent = identity.agent, version = env!("CARGO_PKG_VERSION"), "agent starts");
     Daemon { config, identity, clock, spool }.run(opened)
@@ -77,15 +80,16 @@ fn random() -> Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn open(config: &Config) -> Result<Opened> {
+fn open(config: &Config, memory: &Memory) -> Result<Opened> {
     let listeners = config.logs.syslog.iter().map(syslog::Listener::open);
     let listeners = listeners.collect::<Result<_, _>>()?;
+    let exporters = Exporters::open(&config.logs.netflow, memory)?;
     let mut rings = Vec::new();
     for interface in &config.interfaces {
         let first = u64::try_from(rings.len()).unwrap_or(0);
         rings.extend(live::open(interface, first)?);
     }
-    Ok(Opened { listeners, rings })
+    Ok(Opened { listeners, exporters, rings })
 }
 
 /// Reads the signatures; each one that is refused is told by name.
@@ -283,6 +287,7 @@ impl Daemon<'_> {
             let intake = intake.of(&format!("syslog {}", listener.name()));
             tokio::spawn(listener.serve(intake, self.clock.clone()));
         }
+        opened.exporters.start(intake, &self.clock);
         for config in &self.config.logs.commands {
             let scheduled = Scheduled::new(config)?;
             let intake = intake.of(&format!("command {}", scheduled.name()));
