@@ -43,7 +43,7 @@ fn usage_errors_end_with_two_and_help_with_none() {
 fn check_names_all_mistakes_of_a_configuration_with_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agent.toml");
-    let config = "data = \"/x\"\nzoom = 1\n[spool]\nmegabytes = 1\n[[interfaces]]\ndevice = \"eth0\"\nsnap_length = 1\nworkers = 65\n[[logs.files]]\nformat = \"csv\"\n";
+    let config = "data = \"/x\"\nzoom = 1\n[spool]\nmegabytes = 1\n[[interfaces]]\ndevice = \"eth0\"\nsnap_length = 1\nworkers = 65\n[[logs.files]]\nfrom_start = true\n";
     std::fs::write(&file, config).unwrap();
     for command in ["check", "run"] {
         let output = agent(&[command, "--config", file.to_str().unwrap()]);
@@ -54,12 +54,18 @@ fn check_names_all_mistakes_of_a_configuration_with_their_lines() {
             (4, "spool.megabytes"),
             (7, "interfaces[0].snap_length"),
             (8, "interfaces[0].workers"),
-            (10, "logs.files[0].format"),
+            (9, "logs.files[0].paths: is required and missing"),
         ] {
             assert!(text.contains(&format!("@/agent.toml:{line}: {name}")), "{command}: {text}");
         }
-        assert!(text.contains("paths"), "the missing key is named: {text}");
     }
+    // Formats are known once all parsers are, those of further folders too.
+    let config = "data = \"/x\"\n[[logs.files]]\npaths = [\"/x\"]\nformat = \"ngnix\"\n";
+    std::fs::write(&file, config).unwrap();
+    let output = agent(&["check", "--config", file.to_str().unwrap()]);
+    let (code, text) = outcome(&output, folder.path());
+    let words = "files[0].format: \"ngnix\" is no format; did you mean \"nginx\"?";
+    assert!(code == 2 && text.contains(words), "{text}");
     let missing = folder.path().join("none.toml");
     let (code, text) =
         outcome(&agent(&["check", "--config", missing.to_str().unwrap()]), folder.path());
