@@ -8,9 +8,11 @@ use serde_json::Value;
 use crate::system::{Options, System, output};
 
 /// What must answer strangers, and with what.
-const PUBLIC: [(&str, &str, &str); 4] = [
+const PUBLIC: [(&str, &str, &str); 6] = [
     ("POST", "/api/v1/login", "400"),
     ("GET", "/healthz", "200"),
+    ("GET", "/services/collector/health", "200"),
+    ("GET", "/services/collector/health/1.0", "200"),
     ("GET", "/readyz", "200"),
     ("GET", "/ack/x", "404"),
 ];
