@@ -1,7 +1,7 @@
 //! NetFlow 5, 7, 9 and IPFIX (RFC 3954, RFC 7011) into events of EVE's type `netflow`.
 //!
 //! Crate `netflow_parser` decodes datagrams within limits; here its records get EVE's names
-//! ([`record`]), templates are kept so that a restart does not wait for exporters to send them again
+//! (`record`), templates are kept so that a restart does not wait for exporters to send them again
 //! ([`Templates`]), and the sequence numbers of exporters tell what never arrived. Opens no socket
 //! and reads no clock.
 
