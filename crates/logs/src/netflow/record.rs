@@ -34,6 +34,27 @@ struct Flow {
     end: Option<Timestamp>,
     icmp: Option<(u64, u64)>,
     elements: Object,
+    /// Elements that found no room among these.
+    dropped: u64,
+}
+
+/// The flow of a record without a template: versions 5 and 7 have types of their own and the same names.
+macro_rules! fixed {
+    ($record:ident, $header:ident) => {
+        Flow {
+            source: Some($record.src_addr.into()),
+            destination: Some($record.dst_addr.into()),
+            source_port: Some($record.src_port.into()),
+            destination_port: Some($record.dst_port.into()),
+            protocol: Some($record.protocol_number.into()),
+            packets: Some($record.d_pkts.into()),
+            octets: Some($record.d_octets.into()),
+            flags: Some($record.tcp_flags.into()),
+            start: $header.at_uptime($record.first),
+            end: $header.at_uptime($record.last),
+            ..Flow::default()
+        }
+    };
 }
 
 pub(super) fn v5(
@@ -51,19 +72,7 @@ pub(super) fn v5(
         domain: u32::from(head.engine_type) << 8 | u32::from(head.engine_id),
     };
     for record in &packet.flowsets {
-        let mut flow = Flow {
-            source: Some(record.src_addr.into()),
-            destination: Some(record.dst_addr.into()),
-            source_port: Some(record.src_port.into()),
-            destination_port: Some(record.dst_port.into()),
-            protocol: Some(record.protocol_number.into()),
-            packets: Some(record.d_pkts.into()),
-            octets: Some(record.d_octets.into()),
-            flags: Some(record.tcp_flags.into()),
-            start: header.at_uptime(record.first),
-            end: header.at_uptime(record.last),
-            ..Flow::default()
-        };
+        let mut flow = fixed!(record, header);
         flow.numbers(&[
             ("ingressInterface", record.input.into()),
             ("egressInterface", record.output.into()),
@@ -92,19 +101,7 @@ pub(super) fn v7(
         domain: 0,
     };
     for record in &packet.flowsets {
-        let mut flow = Flow {
-            source: Some(record.src_addr.into()),
-            destination: Some(record.dst_addr.into()),
-            source_port: Some(record.src_port.into()),
-            destination_port: Some(record.dst_port.into()),
-            protocol: Some(record.protocol_number.into()),
-            packets: Some(record.d_pkts.into()),
-            octets: Some(record.d_octets.into()),
-            flags: Some(record.tcp_flags.into()),
-            start: header.at_uptime(record.first),
-            end: header.at_uptime(record.last),
-            ..Flow::default()
-        };
+        let mut flow = fixed!(record, header);
         flow.numbers(&[
             ("ingressInterface", record.input.into()),
             ("egressInterface", record.output.into()),
@@ -252,6 +249,7 @@ impl Flow {
     /// Keeps an element under its own name.
     fn other(&mut self, name: &str, value: &FieldValue) {
         if self.elements.len() >= MAX_ELEMENTS {
+            self.dropped = self.dropped.saturating_add(1);
             return;
         }
         let held = match value {
@@ -307,6 +305,7 @@ impl Flow {
         );
         let elements = (!self.elements.is_empty()).then_some(Value::Object(self.elements));
         put("netflow.elements", elements);
+        put("netflow.dropped_elements", (self.dropped > 0).then(|| self.dropped.into()));
         put("netflow.version", Some(header.version.into()));
         put("observer.ip", Some(header.exporter.ip().to_string().into()));
         put("netflow.domain", Some(header.domain.into()));

@@ -234,6 +234,18 @@ fn a_flood_of_exporters_and_templates_is_bounded() {
 }
 
 #[test]
+fn elements_without_room_are_counted() {
+    let mut decoder = decoder();
+    let fields: Vec<_> = (0..80).map(|n| (400 + n, 1)).collect();
+    decoder.datagram(exporter(), &v9(1, &[set(0, &template(256, &fields))]), NOW);
+    let events = decoder.datagram(exporter(), &v9(2, &[set(256, &[7; 80])]), NOW);
+    let netflow = &events[0].fields["netflow"];
+    let kept = netflow["elements"].as_object().unwrap().len();
+    let dropped = netflow["dropped_elements"].as_u64().unwrap();
+    assert_eq!((kept, dropped), (64, 16), "{netflow}");
+}
+
+#[test]
 fn a_template_without_length_does_not_multiply_records() {
     let mut decoder = decoder();
     let empty = template(256, &[(8, 0), (12, 0)]);

@@ -4,7 +4,7 @@
 //!
 //! For files that are configured as EVE: whoever writes them decides what is an alert.
 
-use event::{Detection, Engine, Entity, Kind, Object, Severity, Technique};
+use event::{Detection, Engine, Entity, Kind, Object, Severity, Technique, set};
 use serde_json::Value;
 
 use super::Entry;
@@ -19,9 +19,11 @@ pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
         Some(Value::String(kind)) if !kind.is_empty() && kind.len() <= MAX_TYPE => kind,
         _ => return false,
     };
-    let time = record.shift_remove("timestamp");
-    if let Some(time) = time.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok()) {
-        entry.time = time;
+    if let Some(time) = record.shift_remove("timestamp") {
+        match time.as_str().and_then(|text| text.parse().ok()) {
+            Some(time) => entry.time = time,
+            None => set(&mut record, "original.timestamp", time),
+        }
     }
     // Its own name for the host that it ran on.
     if let Some(Value::String(host)) = record.get("host") {

@@ -48,7 +48,7 @@ fn other_records_keep_type_and_fields_and_forge_nothing() {
         ],
         &expect![[r#"
             2026-11-22T15:04:05.000000+0000 dns true {"dns":{"type":"query","rrname":"a.example"},"event":{"module":"suricata"}}
-            2026-11-22T15:04:05.000000+0000 suricata true {"event":{"module":"suricata"}}
+            2026-11-22T15:04:05.000000+0000 suricata true {"original":{"timestamp":"soon"},"event":{"module":"suricata"}}
             2026-11-22T15:04:05.000000+0000 alert true {"alert":"none","detection":{"engine":"signature","rule_id":"0","rule_rev":"0","title":"","severity":"high","category":"","entity":{"field":"src_ip","value":"unknown"},"explanation":"signature 0:0 of Suricata matched  from  to  port 0","advice":"","evidence":[],"attack":[],"rule_text":""},"event":{"module":"suricata"}}
             2026-11-22T15:04:05.000000+0000 log false {"log":{"flags":["unparsed"]},"message":"{\"event_type\":7}","event":{"original":"{\"event_type\":7}"}}
             2026-11-22T15:04:05.000000+0000 log false {"log":{"flags":["unparsed"]},"message":"{\"a\":1}","event":{"original":"{\"a\":1}"}}
