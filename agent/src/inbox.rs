@@ -1,4 +1,4 @@
-//! What waits for the outbox: events of log inputs one by one, records of packet workers many at a time.
+//! What waits for the outbox: events of log inputs (of files many at a time), records of packet workers many at a time.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use logs::source::Item;
 #[derive(Debug)]
 pub struct Inbox {
     items: Receiver<Item>,
+    /// Items of many events, such as of files.
+    bulk: Receiver<Item>,
     records: Receiver<Records>,
     /// Queues whose senders are not all gone.
     open: u8,
@@ -18,9 +20,8 @@ pub struct Inbox {
 
 /// What came next.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "taken apart at once, never kept")]
 pub(crate) enum Arrived {
-    /// An event.
+    /// Events of a log input.
     Item(Item),
     /// Records of a packet worker.
     Records(Records),
@@ -28,19 +29,28 @@ pub(crate) enum Arrived {
 
 impl Inbox {
     pub(crate) fn new(items: Receiver<Item>, records: Receiver<Records>) -> Self {
-        Self { items, records, open: 2 }
+        Self { items, bulk: never(), records, open: 2 }
     }
 
-    /// What came next, from either queue.
+    /// Takes items of many events too.
+    pub(crate) fn with_bulk(self, bulk: Receiver<Item>) -> Self {
+        Self { bulk, open: self.open.saturating_add(1), ..self }
+    }
+
+    /// What came next, from any queue.
     ///
     /// # Errors
-    /// When nothing came in time, or the senders of both queues are gone.
+    /// When nothing came in time, or the senders of all queues are gone.
     pub(crate) fn next(&mut self, wait: Duration) -> Result<Arrived, RecvTimeoutError> {
         while self.open > 0 {
             select! {
                 recv(self.items) -> item => match item {
                     Ok(item) => return Ok(Arrived::Item(item)),
                     Err(_) => self.items = never(),
+                },
+                recv(self.bulk) -> item => match item {
+                    Ok(item) => return Ok(Arrived::Item(item)),
+                    Err(_) => self.bulk = never(),
                 },
                 recv(self.records) -> records => match records {
                     Ok(records) => return Ok(Arrived::Records(records)),

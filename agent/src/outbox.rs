@@ -19,9 +19,9 @@ use service::{Clock, Shutdown};
 
 use crate::inbox::{Arrived, Inbox};
 use crate::memory::Memory;
-use logs::source::{Moved, Position, Positions};
+use logs::source::{Moved, Positions};
 
-/// Events after which a batch is spooled; it may have those of one parcel of records more.
+/// Events after which a batch is spooled; it may have those of one item or parcel of records more.
 const BATCH: usize = 512;
 /// Bytes of text after which a batch is spooled: what it is sent in is bounded.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -61,9 +61,8 @@ struct Moves {
 }
 
 impl Moves {
-    fn take(&mut self, also: Vec<Moved>, position: Option<(Arc<str>, Position)>) {
-        let own = position.map(|(key, position)| (key, Some(position)));
-        for (key, position) in also.into_iter().chain(own) {
+    fn take(&mut self, moved: Vec<Moved>) {
+        for (key, position) in moved {
             match position {
                 Some(position) => {
                     match self.set.get_mut(&*key) {
@@ -290,9 +289,11 @@ impl Outbox {
             let wait = if events.is_empty() { 1 } else { 10 };
             match self.inbox.next(LINGER.checked_div(wait).unwrap_or(LINGER)) {
                 Ok(Arrived::Item(item)) => {
-                    weight = weight.saturating_add(weigh(&item.event.fields));
-                    moved.take(item.also, item.position);
-                    self.take(item.event, &mut events, (boot, first));
+                    moved.take(item.moved);
+                    for event in item.events {
+                        weight = weight.saturating_add(weigh(&event.fields));
+                        self.take(event, &mut events, (boot, first));
+                    }
                 }
                 Ok(Arrived::Records(records)) => {
                     for event in records.into_events() {

@@ -37,6 +37,8 @@ use logs::source::{self, Intake, Item, Positions, journald, syslog};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
+/// Items of many events between files and outbox.
+const BULK: usize = 16;
 /// Longest time to ship what is spooled when stopping.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -144,10 +146,12 @@ impl Daemon<'_> {
         checkpoint.save(&self.spool, &positions)?;
 
         let (queue, items) = crossbeam_channel::bounded(QUEUE);
+        let (bulk_in, bulk) = crossbeam_channel::bounded(BULK);
         let (records, parcels) = records::queue();
         let log_counters = Arc::new(source::Counters::default());
         let outbox_counters = Arc::new(outbox::Counters::default());
-        let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone());
+        let intake = Intake::new(queue.clone(), Arc::clone(&log_counters), stop_inputs.clone())
+            .with_bulk(bulk_in);
         let memory = Memory::new(self.config.data.clone(), self.identity.memory_key.clone());
         let Rules { signatures, detectors, figures } = self.rules(&memory)?;
         let packets = Arc::new(live::Counters::default());
@@ -168,7 +172,7 @@ impl Daemon<'_> {
         drop(shared);
         let stop_outbox = Shutdown::new();
         let outbox = Outbox {
-            inbox: Inbox::new(items, parcels),
+            inbox: Inbox::new(items, parcels).with_bulk(bulk),
             spool: Arc::clone(&self.spool),
             agent: AgentId::new(&self.identity.agent)?,
             detectors,
@@ -184,13 +188,7 @@ impl Daemon<'_> {
         let (status_in, status) = watch::channel(LinkStatus::default());
         let (reports_in, reports) = watch::channel(Vec::new());
         let stop_link = Shutdown::new();
-        let shipped = tokio::spawn(client::run(
-            self.link_config(),
-            Arc::clone(&self.spool),
-            reports,
-            status_in,
-            stop_link.clone(),
-        ));
+        let shipped = self.ship(reports, status_in, stop_link.clone());
         let reporter = Reporter {
             clock: self.clock.clone(),
             started: Timestamp::from_micros(self.clock.now_micros()),
@@ -217,6 +215,17 @@ impl Daemon<'_> {
         spool.finish()?;
         tracing::info!(spooled = spool.pending(), "agent stopped");
         Ok(())
+    }
+
+    /// Ships what is in the spool until it is told to stop.
+    fn ship(
+        &self,
+        reports: watch::Receiver<Vec<u8>>,
+        status: watch::Sender<LinkStatus>,
+        stop: Shutdown,
+    ) -> tokio::task::JoinHandle<()> {
+        let spool = Arc::clone(&self.spool);
+        tokio::spawn(client::run(self.link_config(), spool, reports, status, stop))
     }
 
     fn link_config(&self) -> ClientConfig {

@@ -157,8 +157,10 @@ fn count(mut inbox: Inbox, out: Option<File>) -> std::io::Result<BTreeMap<String
     loop {
         match inbox.next(Duration::from_secs(1)) {
             Ok(Arrived::Item(item)) => {
-                note(&item.event.kind);
-                write(&item.event)?;
+                for event in &item.events {
+                    note(&event.kind);
+                    write(event)?;
+                }
             }
             Ok(Arrived::Records(records)) => {
                 records.kinds().for_each(&mut note);

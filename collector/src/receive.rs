@@ -37,7 +37,9 @@ use book::{Book, Moves};
 
 /// Events between the inputs and the pipeline.
 const QUEUE: usize = 16_384;
-/// Most events of a batch.
+/// Items of many events between files and the pipeline.
+const BULK: usize = 16;
+/// Events after which a batch is stored; it may have those of one item more.
 const BATCH: usize = 2_048;
 /// Longest wait for a batch to fill.
 const LINGER: Duration = Duration::from_millis(50);
@@ -180,7 +182,8 @@ impl Opened {
         let agent = AgentId::new(NAME)?;
         let book = Book::open(self.book, self.memory.key().clone(), (agent.clone(), boot));
         let book = book.recover(pipeline.store().as_ref()).await?;
-        let intake = Intake::new(queue, self.counters, shutdown.clone());
+        let (bulk_in, bulk) = crossbeam_channel::bounded(BULK);
+        let intake = Intake::new(queue, self.counters, shutdown.clone()).with_bulk(bulk_in);
         for listener in self.syslog {
             let intake = intake.of(&format!("syslog {}", listener.name()));
             tokio::spawn(listener.serve(intake, clock.clone()));
@@ -206,6 +209,8 @@ impl Opened {
         };
         let drain = Drain {
             items,
+            bulk,
+            open: 2,
             book,
             origin,
             pipeline,
@@ -227,6 +232,10 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 /// From the queue into the pipeline; the body of a thread.
 struct Drain {
     items: Receiver<Item>,
+    /// Items of many events.
+    bulk: Receiver<Item>,
+    /// Queues whose senders are not all gone.
+    open: u8,
     book: Book,
     origin: Origin,
     pipeline: Arc<Pipeline>,
@@ -257,14 +266,13 @@ impl Drain {
     }
 
     /// Up to a batch of events, with the positions they stand for, and whether no more will come.
-    fn gather(&self) -> (Vec<Event>, Moves, bool) {
+    fn gather(&mut self) -> (Vec<Event>, Moves, bool) {
         let (mut events, mut moved) = (Vec::new(), Moves::new());
         while events.len() < BATCH {
-            match self.items.recv_timeout(LINGER) {
+            match self.next() {
                 Ok(item) => {
-                    moved.extend(item.also);
-                    moved.extend(item.position.map(|(key, position)| (key, Some(position))));
-                    events.push(from(item.event));
+                    moved.extend(item.moved);
+                    events.extend(item.events.into_iter().map(from));
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let ended = self.shutdown.is_triggered() && events.is_empty();
@@ -274,6 +282,25 @@ impl Drain {
             }
         }
         (events, moved, false)
+    }
+
+    /// What came next, from either queue.
+    fn next(&mut self) -> Result<Item, RecvTimeoutError> {
+        while self.open > 0 {
+            crossbeam_channel::select! {
+                recv(self.items) -> item => match item {
+                    Ok(item) => return Ok(item),
+                    Err(_) => self.items = crossbeam_channel::never(),
+                },
+                recv(self.bulk) -> item => match item {
+                    Ok(item) => return Ok(item),
+                    Err(_) => self.bulk = crossbeam_channel::never(),
+                },
+                default(LINGER) => return Err(RecvTimeoutError::Timeout),
+            }
+            self.open = self.open.saturating_sub(1);
+        }
+        Err(RecvTimeoutError::Disconnected)
     }
 
     /// Stores a batch, again and again; false when the collector stops before that succeeds.

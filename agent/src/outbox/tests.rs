@@ -5,7 +5,7 @@ use crate::memory::MemoryKey;
 use crate::sensor::records;
 use event::{Detection, Engine, Entity, Kind, Object, Severity, Timestamp};
 use link::spool::{Cursor, Item as Spooled, Limits, Spool, SpoolKey, WhenFull};
-use logs::source::Item;
+use logs::source::{Item, Position};
 
 struct Evil;
 
@@ -39,8 +39,7 @@ fn item(n: u64) -> Item {
         kind: Kind::Log,
         fields: Object::from_iter([("message".to_owned(), format!("evil {n}").into())]),
     };
-    let position = Some(("journald".into(), Position::Cursor(n.to_string())));
-    Item { event, position, also: Vec::new() }
+    Item::at(event, "journald".into(), Position::Cursor(n.to_string()))
 }
 
 fn open(folder: &Path, boot: u64, limits: Limits) -> Arc<SharedSpool> {
@@ -105,7 +104,7 @@ fn after_a_kill_positions_come_from_the_spool() {
     let moved = Positions::from([("journald".into(), Position::Cursor("7".into()))]);
     // A checkpoint, then one more batch, then the kill.
     Checkpoint::new(folder.path()).save(&spool, &Positions::new()).unwrap();
-    assert!(outbox.spool_all(&mut [item(7).event], &moved));
+    assert!(outbox.spool_all(&mut item(7).events, &moved));
     drop((outbox, spool));
     let spool = open(folder.path(), 2, Limits::default());
     let recovered = Checkpoint::new(folder.path()).recover(&spool).unwrap();

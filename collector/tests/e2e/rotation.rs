@@ -7,10 +7,11 @@
 //! same log in the same run; what both have used is told at the end.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use std::process::{Child, Command, Stdio};
@@ -119,9 +120,11 @@ impl Writer {
     }
 
     fn write(mut self, stop: &AtomicBool) -> Self {
-        let (rate, mut tick) = (setting("PIKETT_E2E_RATE", 2_000), 0_u32);
+        let each = (setting("PIKETT_E2E_RATE", 2_000) / 50).max(1);
+        let clock = service::Clock::system();
+        let (began, mut tick) = (clock.monotonic(), 0_u32);
         while !stop.load(Ordering::SeqCst) {
-            self.lines((rate / 50).max(1));
+            self.lines(each);
             tick += 1;
             if tick % 73 == 0 {
                 self.rotate(tick / 73);
@@ -129,24 +132,41 @@ impl Writer {
             if tick % 331 == 1 {
                 self.long();
             }
-            std::thread::sleep(Duration::from_millis(20));
+            // What rotation has taken is made up for: the rate is that of the whole run.
+            let due = Duration::from_millis(20) * tick;
+            std::thread::sleep(due.saturating_sub(clock.monotonic().saturating_sub(began)));
         }
         self.end_line();
         self
     }
 }
 
-/// rsyslog on the same log, writing what it reads into a file.
-struct Rsyslog(Child, PathBuf);
+/// rsyslog on the same log, shipping what it reads over TCP, with a queue on disk, to one who counts lines.
+struct Rsyslog(Child, Arc<AtomicU64>);
 
 impl Rsyslog {
     fn start(system: &System) -> Option<Self> {
-        let (config, out) = (system.at("rsyslog.conf"), system.at("rsyslog.out"));
+        let config = system.at("rsyslog.conf");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let lines = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut buffer) = (stream.unwrap(), vec![0; 256 * 1024]);
+                while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                    let read = buffer.get(..length).unwrap_or_default();
+                    let ends = read.iter().filter(|byte| **byte == b'\n').count();
+                    counted.fetch_add(u64::try_from(ends).unwrap(), Ordering::SeqCst);
+                }
+            }
+        });
         let text = format!(
             "global(workDirectory={:?} maxMessageSize=\"64k\")\nmodule(load=\"imfile\")\n\
              input(type=\"imfile\" file={:?} tag=\"app:\")\n\
              template(name=\"raw\" type=\"string\" string=\"%rawmsg%\\n\")\n\
-             action(type=\"omfile\" file={out:?} template=\"raw\" ioBufferSize=\"64k\" flushOnTXEnd=\"off\")\n",
+             action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" protocol=\"tcp\" template=\"raw\" \
+             queue.type=\"LinkedList\" queue.filename=\"forward\" queue.saveOnShutdown=\"on\" queue.size=\"200000\")\n",
             system.folder.path(),
             system.at("logs/app.log"),
         );
@@ -154,19 +174,16 @@ impl Rsyslog {
         let mut command = Command::new("rsyslogd");
         command.arg("-n").arg("-f").arg(config).arg("-i").arg(system.at("rsyslog.pid"));
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        quiet.spawn().ok().map(|child| Self(child, out))
+        quiet.spawn().ok().map(|child| Self(child, lines))
     }
 
-    /// What it has used and how many lines it has written.
+    /// What it has used and how many lines it has shipped.
     fn end(mut self) -> String {
-        // What it has read is written when it ends.
-        std::thread::sleep(Duration::from_secs(5));
         let (cpu, resident) = usage(self.0.id());
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         self.0.wait().unwrap();
-        let text = fs::read(&self.1).unwrap_or_default();
-        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        let lines = self.1.load(Ordering::SeqCst);
         format!("rsyslog: {lines} lines, {cpu:.2} CPU seconds, {resident} bytes resident")
     }
 }

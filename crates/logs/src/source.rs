@@ -55,21 +55,26 @@ pub type Positions = BTreeMap<String, Position>;
 /// A position that is set, or forgotten, by its key.
 pub type Moved = (Arc<str>, Option<Position>);
 
-/// An event on its way to the outbox.
+/// Events on their way to the outbox, which go into the spool together with where they were read.
 #[derive(Debug)]
 pub struct Item {
-    /// The event; its sequence is not set yet.
-    pub event: Event,
-    /// How far its source is read with it, when the source can be read again.
-    pub position: Option<(Arc<str>, Position)>,
-    /// Positions of other sources that hold once everything before it is in the spool.
-    pub also: Vec<Moved>,
+    /// The events, at least one; their sequences are not set yet.
+    pub events: Vec<Event>,
+    /// Positions that hold once these events and everything before them is in the spool; of one key the
+    /// last counts. Empty for sources that cannot be read again.
+    pub moved: Vec<Moved>,
 }
 
 impl Item {
     /// An event of a source that cannot be read again.
     #[must_use]
-    pub const fn new(event: Event) -> Self {
-        Self { event, position: None, also: Vec::new() }
+    pub fn new(event: Event) -> Self {
+        Self { events: vec![event], moved: Vec::new() }
+    }
+
+    /// An event, and how far its source is read with it.
+    #[must_use]
+    pub fn at(event: Event, key: Arc<str>, position: Position) -> Self {
+        Self { events: vec![event], moved: vec![(key, Some(position))] }
     }
 }

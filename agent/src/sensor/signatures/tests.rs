@@ -41,7 +41,7 @@ fn case(watch_seconds: u64) -> Case {
 
 /// What an event says: loaded, refused, refused by name, version, whether it failed.
 fn told(items: &Receiver<Item>) -> (u64, u64, usize, u64, bool) {
-    let event = items.try_recv().unwrap().event;
+    let event = items.try_recv().unwrap().events.remove(0);
     assert_eq!(event.kind, Kind::Health);
     let rules = &event.fields["health"]["rules_renewed"];
     let number = |name: &str| rules[name].as_u64().unwrap();
@@ -96,10 +96,10 @@ fn files_that_change_are_found_and_a_request_is_heard() {
     let thread = renewal.start(asked).unwrap();
     let second = RULE.replace(":1", ":2");
     fs::write(folder.path().join("b.rules"), &second).unwrap();
-    let event = items.recv_timeout(Duration::from_secs(20)).unwrap().event;
+    let event = items.recv_timeout(Duration::from_secs(20)).unwrap().events.remove(0);
     assert_eq!(event.fields["health"]["rules_renewed"]["loaded"], 2);
     ask.send(()).unwrap();
-    let event = items.recv_timeout(Duration::from_secs(20)).unwrap().event;
+    let event = items.recv_timeout(Duration::from_secs(20)).unwrap().events.remove(0);
     assert_eq!(event.fields["health"]["rules_renewed"]["version"], 3);
     shutdown.trigger();
     thread.join().unwrap();

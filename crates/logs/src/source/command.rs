@@ -220,7 +220,7 @@ mod tests {
         scheduled.tell(run, &intake, &Clock::manual(0)).await.unwrap();
         let errors = intake.source().report().errors;
         drop(intake);
-        let text = |item: Item| item.event.fields["message"].as_str().unwrap().to_owned();
+        let text = |item: Item| item.events[0].fields["message"].as_str().unwrap().to_owned();
         (items.iter().map(text).collect(), errors)
     }
 
@@ -271,7 +271,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(items.len() >= 2);
-        assert_eq!(items.recv().unwrap().event.fields["event"]["dataset"], "test");
+        assert_eq!(items.recv().unwrap().events[0].fields["event"]["dataset"], "test");
         stop.trigger();
         served.await.unwrap();
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use event::{Ledger, SourceReport, Timestamp};
+use event::{Event, Ledger, SourceReport, Timestamp};
 
 use super::syslog::PeerCounters;
 
@@ -32,12 +32,12 @@ impl Source {
         Self { name, ..Self::default() }
     }
 
-    pub(super) fn arrived(&self, line: &Arrival) {
-        self.lines.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(u64::try_from(line.bytes).unwrap_or(0), Ordering::Relaxed);
-        self.unparsed.fetch_add(u64::from(!line.parsed), Ordering::Relaxed);
-        self.truncated.fetch_add(u64::from(line.truncated), Ordering::Relaxed);
-        self.last.store(line.time.micros(), Ordering::Relaxed);
+    pub(super) fn arrived(&self, tally: &Tally) {
+        self.lines.fetch_add(tally.lines, Ordering::Relaxed);
+        self.bytes.fetch_add(tally.bytes, Ordering::Relaxed);
+        self.unparsed.fetch_add(tally.unparsed, Ordering::Relaxed);
+        self.truncated.fetch_add(tally.truncated, Ordering::Relaxed);
+        self.last.store(tally.last.micros(), Ordering::Relaxed);
     }
 
     pub(super) fn shed(&self) {
@@ -96,13 +96,27 @@ impl Source {
     }
 }
 
-/// What is counted of one line.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) bytes: usize,
-    pub(super) parsed: bool,
-    pub(super) truncated: bool,
-    pub(super) time: Timestamp,
+/// What is counted of some lines of one source.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) lines: u64,
+    bytes: u64,
+    unparsed: u64,
+    truncated: u64,
+    /// When the last of them was seen.
+    last: Timestamp,
+}
+
+impl Tally {
+    /// Counts one more line.
+    pub(super) fn add(&mut self, event: &Event, parsed: bool, bytes: usize) {
+        let truncated = event::get(&event.fields, "log.truncated_bytes").is_some();
+        self.lines = self.lines.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(0));
+        self.unparsed = self.unparsed.saturating_add(u64::from(!parsed));
+        self.truncated = self.truncated.saturating_add(u64::from(truncated));
+        self.last = event.seen;
+    }
 }
 
 /// Counters of all log inputs together.
@@ -154,10 +168,10 @@ impl Counters {
         self.lock().clone()
     }
 
-    pub(super) fn arrived(&self, line: &Arrival) {
-        self.seen.fetch_add(1, Ordering::Release);
-        self.unparsed.fetch_add(u64::from(!line.parsed), Ordering::Relaxed);
-        self.oversized.fetch_add(u64::from(line.truncated), Ordering::Relaxed);
+    pub(super) fn arrived(&self, tally: &Tally) {
+        self.seen.fetch_add(tally.lines, Ordering::Release);
+        self.unparsed.fetch_add(tally.unparsed, Ordering::Relaxed);
+        self.oversized.fetch_add(tally.truncated, Ordering::Relaxed);
     }
 
     /// Lines that no parser understood; they are kept whole.

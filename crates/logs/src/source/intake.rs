@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::{Sender, TrySendError};
-use event::Event;
 use service::Shutdown;
 
 use super::Item;
-use super::counters::{Arrival, Counters, Source};
+use super::counters::{Counters, Source, Tally};
 
 /// The way from an input to the outbox. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Intake {
     queue: Sender<Item>,
+    /// The way of items of many events, so that they do not take the room of small ones.
+    bulk: Sender<Item>,
     counters: Arc<Counters>,
     source: Arc<Source>,
     shutdown: Shutdown,
@@ -28,7 +29,7 @@ impl Intake {
     /// An intake that feeds `queue`; what comes by it is not counted as any source's.
     #[must_use]
     pub fn new(queue: Sender<Item>, counters: Arc<Counters>, shutdown: Shutdown) -> Self {
-        Self { queue, counters, source: Arc::default(), shutdown }
+        Self { bulk: queue.clone(), queue, counters, source: Arc::default(), shutdown }
     }
 
     /// The same way for a source of this name, which is counted on its own too.
@@ -61,30 +62,52 @@ impl Intake {
         &self.source
     }
 
-    fn arrived(&self, event: &Event, parsed: bool, bytes: usize) {
-        let truncated = event::get(&event.fields, "log.truncated_bytes").is_some();
-        let line = Arrival { bytes, parsed, truncated, time: event.seen };
-        self.counters.arrived(&line);
-        self.source.arrived(&line);
+    /// The same way, with a queue of its own for items of many events (up to 256, or 256 KiB of lines).
+    #[must_use]
+    pub fn with_bulk(self, bulk: Sender<Item>) -> Self {
+        Self { bulk, ..self }
     }
 
-    /// Passes an item on, waiting for room. Blocks the calling thread.
+    fn arrived(&self, item: &Item, parsed: bool, bytes: usize) {
+        let mut tally = Tally::default();
+        item.events.iter().for_each(|event| tally.add(event, parsed, bytes));
+        self.count(&tally);
+    }
+
+    /// Counts lines that are passed on by [`Intake::send`].
+    pub(super) fn count(&self, tally: &Tally) {
+        self.counters.arrived(tally);
+        self.source.arrived(tally);
+    }
+
+    /// Passes on many events that are counted, waiting for room. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub(super) fn send(&self, item: Item) -> Result<(), Stopped> {
+        let count = u64::try_from(item.events.len()).unwrap_or(u64::MAX);
+        self.bulk.send(item).map_err(|_| Stopped)?;
+        self.counters.processed.fetch_add(count, Ordering::Release);
+        Ok(())
+    }
+
+    /// Passes on an item of one event, waiting for room. Blocks the calling thread.
     ///
     /// # Errors
     /// [`Stopped`].
     pub fn wait(&self, item: Item, parsed: bool, bytes: usize) -> Result<(), Stopped> {
-        self.arrived(&item.event, parsed, bytes);
+        self.arrived(&item, parsed, bytes);
         self.queue.send(item).map_err(|_| Stopped)?;
         self.counters.processed.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
-    /// Passes an item on, waiting for room without blocking the runtime.
+    /// Passes on an item of one event, waiting for room without blocking the runtime.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn wait_async(&self, item: Item, parsed: bool, bytes: usize) -> Result<(), Stopped> {
-        self.arrived(&item.event, parsed, bytes);
+        self.arrived(&item, parsed, bytes);
         let mut item = item;
         loop {
             match self.queue.try_send(item) {
@@ -98,12 +121,12 @@ impl Intake {
         Ok(())
     }
 
-    /// Passes an item on or sheds it when there is no room.
+    /// Passes on an item of one event or sheds it when there is no room.
     ///
     /// # Errors
     /// [`Stopped`].
     pub fn offer(&self, item: Item, parsed: bool, bytes: usize) -> Result<(), Stopped> {
-        self.arrived(&item.event, parsed, bytes);
+        self.arrived(&item, parsed, bytes);
         match self.queue.try_send(item) {
             Ok(()) => {
                 self.counters.processed.fetch_add(1, Ordering::Release);

@@ -140,8 +140,10 @@ fn follow(
         if let Some(cursor) = &cursor {
             *from = From::Cursor(cursor.clone());
         }
-        let position = cursor.map(|cursor| (Arc::clone(&key), Position::Cursor(cursor)));
-        let item = Item { event, position, also: Vec::new() };
+        let item = match cursor {
+            Some(cursor) => Item::at(event, Arc::clone(&key), Position::Cursor(cursor)),
+            None => Item::new(event),
+        };
         let bytes = usize::try_from(record.bytes).unwrap_or(usize::MAX);
         if intake.wait(item, true, bytes).is_err() || intake.is_stopping() {
             break;
@@ -305,11 +307,11 @@ mod tests {
             drop(intake);
             let (mut found, mut last) = (Vec::new(), None);
             for item in items {
-                found.push(get(&item.event, "message").as_str().unwrap().to_owned());
-                last = item.position.or(last);
+                found.push(get(&item.events[0], "message").as_str().unwrap().to_owned());
+                last = item.moved.into_iter().next_back().or(last);
             }
             assert_eq!(found, expected);
-            assert_eq!(last.unwrap().1, Position::Cursor("c9".to_owned()));
+            assert_eq!(last.unwrap().1, Some(Position::Cursor("c9".to_owned())));
             assert_eq!(from, From::Cursor("c9".to_owned()));
         }
     }

@@ -158,7 +158,7 @@ mod tests {
         let hour = |address: &str| {
             let line = b"<13>Nov 22 15:04:05 h a: x";
             let peer = SocketAddr::new(address.parse().unwrap(), 514);
-            peers.item(line, 0, peer, now).0.event.time.to_string()
+            peers.item(line, 0, peer, now).0.events[0].time.to_string()
         };
         assert!(hour("10.1.2.3").contains("T20:04:05"), "{}", hour("10.1.2.3"));
         assert!(hour("2001:db8::1").contains("T20:04:05"));

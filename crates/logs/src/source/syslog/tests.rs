@@ -40,7 +40,7 @@ async fn take(items: &Receiver<Item>, count: usize) -> Vec<String> {
     let mut out = Vec::new();
     for _ in 0..12_000 {
         while let Ok(item) = items.try_recv() {
-            out.push(item.event.fields["message"].as_str().unwrap().to_owned());
+            out.push(item.events[0].fields["message"].as_str().unwrap().to_owned());
         }
         if out.len() >= count {
             return out;
@@ -104,7 +104,7 @@ async fn datagrams_are_shed_and_counted_when_there_is_no_room() {
     assert_eq!(ledger.shed.get("queue_full"), Some(&4));
     assert_eq!((ledger.residue(), served.intake.source().report().shed), (0, 4));
     let item = served.items.recv().unwrap();
-    assert_eq!(item.event.fields["log"]["source"]["address"], "127.0.0.1");
+    assert_eq!(item.events[0].fields["log"]["source"]["address"], "127.0.0.1");
 }
 
 /// What the kernel drops is in the ledger: sent = taken + dropped.
@@ -320,7 +320,7 @@ async fn logger_is_understood() {
         let item = tokio::task::spawn_blocking(move || {
             served.items.recv_timeout(Duration::from_secs(10)).unwrap()
         });
-        let event = item.await.unwrap().event;
+        let event = item.await.unwrap().events.remove(0);
         assert_eq!(event.fields["message"], "hello from logger", "{options:?}");
         assert_eq!(event.fields["process"]["name"], "app", "{options:?}");
     }
