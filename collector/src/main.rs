@@ -9,6 +9,9 @@ use clap::{Parser, Subcommand};
 use pikett_collector::config::Config;
 use pikett_collector::{init, local, run};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Receives events from agents, stores and searches them, raises alerts and calls people.
 #[derive(Debug, Parser)]
 #[command(name = "pikett-collector", version)]

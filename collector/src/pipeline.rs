@@ -37,6 +37,21 @@ fn documents(events: Vec<Event>, origin: &Origin, boot: u64) -> Vec<Document> {
     events.into_iter().map(own).collect()
 }
 
+/// Events made into documents, ready to be taken.
+#[derive(Clone, Debug)]
+pub struct Prepared(Append);
+
+impl Prepared {
+    /// Events of one boot of a sender, in sequence; `None` when there are none.
+    #[must_use]
+    pub fn new(origin: &Origin, boot: u64, events: Vec<Event>) -> Option<Self> {
+        let (first_seq, last_seq) = (events.first()?.seq, events.last()?.seq);
+        let source = SourceKey { agent: origin.agent.clone(), boot };
+        let documents = Arc::new(documents(events, origin, boot));
+        Some(Self(Append { source, first_seq, last_seq, documents }))
+    }
+}
+
 /// Who brought a document in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -195,24 +210,34 @@ impl Pipeline {
         events: Vec<Event>,
         by: Sent,
     ) -> Result<Taken, PipelineError> {
-        let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Ok(Taken { stored: 0, duplicates: 0 });
-        };
+        match Prepared::new(origin, boot, events) {
+            Some(prepared) => self.take_prepared(&prepared, by).await,
+            None => Ok(Taken { stored: 0, duplicates: 0 }),
+        }
+    }
+
+    /// Takes what was made ready; it may be tried again as it is.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub async fn take_prepared(
+        &self,
+        Prepared(append): &Prepared,
+        by: Sent,
+    ) -> Result<Taken, PipelineError> {
         self.has_room()?;
-        let (first_seq, last_seq) = (first.seq, last.seq);
-        let documents = Arc::new(documents(events, origin, boot));
-        let source = SourceKey { agent: origin.agent.clone(), boot };
-        let append = Append { source, first_seq, last_seq, documents: Arc::clone(&documents) };
-        let outcome = self.store.append(append).await?;
+        let (documents, last_seq) = (&append.documents, append.last_seq);
+        let SourceKey { agent, boot } = &append.source;
+        let outcome = self.store.append(append.clone()).await?;
         // Also when all of it was there already: the crash may have come between the two.
-        self.record(origin.agent.as_str(), (boot, last_seq), &documents).await?;
+        self.record(agent.as_str(), (*boot, last_seq), documents).await?;
         let total = u64::try_from(documents.len()).unwrap_or(u64::MAX);
         let taken =
             Taken { stored: outcome.events(), duplicates: total.saturating_sub(outcome.events()) };
         self.count(&taken);
         if !matches!(outcome, AppendOutcome::Duplicate { .. }) {
-            self.publish(&documents);
-            self.detect(&documents, by).await;
+            self.publish(documents);
+            self.detect(documents, by).await;
         }
         Ok(taken)
     }

@@ -27,7 +27,7 @@ use service::{Clock, Shutdown};
 
 use crate::correlate::Memory;
 use crate::init::Folder;
-use crate::pipeline::{Pipeline, Sent};
+use crate::pipeline::{Pipeline, Prepared, Sent};
 
 mod book;
 #[cfg(test)]
@@ -305,12 +305,12 @@ impl Drain {
 
     /// Stores a batch, again and again; false when the collector stops before that succeeds.
     fn store(&mut self, mut events: Vec<Event>, moved: Moves) -> bool {
-        let boot = self.book.number(&mut events);
+        let (boot, count) = (self.book.number(&mut events), events.len());
+        let Some(prepared) = Prepared::new(&self.origin, boot, events) else { return true };
         let mut told = false;
         loop {
             let outcome = self.book.intend(&moved).map_err(anyhow::Error::from).and_then(|()| {
-                let taking =
-                    self.pipeline.take_from(&self.origin, boot, events.clone(), Sent::Other);
+                let taking = self.pipeline.take_prepared(&prepared, Sent::Other);
                 Ok(self.runtime.block_on(taking)?)
             });
             let Err(error) = outcome else {
@@ -319,10 +319,10 @@ impl Drain {
             };
             if !told {
                 told = true;
-                tracing::error!(%error, events = events.len(), "inputs wait: events are not taken");
+                tracing::error!(%error, events = count, "inputs wait: events are not taken");
             }
             if self.shutdown.is_triggered() {
-                tracing::error!(events = events.len(), "stopped before these events were taken");
+                tracing::error!(events = count, "stopped before these events were taken");
                 return false;
             }
             std::thread::sleep(RETRY);
