@@ -2,7 +2,7 @@
 //!
 //! They are those of the agent (crate `logs`) and go through one bounded queue into the pipeline in
 //! batches. While the pipeline takes nothing, a batch is tried again and the queue fills: senders
-//! over TCP and files wait, datagrams are shed and counted. How far files were read is kept by
+//! over TCP and files wait, datagrams too, in the kernel's buffer, and what it drops is counted. How far files were read is kept by
 //! `book`, so that a line is stored once, whenever the collector is killed.
 //!
 //! Order of stopping: the inputs, then what is in the queue, then the templates of exporters.

@@ -22,7 +22,7 @@ $python -c 'import opentelemetry.sdk._logs, opentelemetry.exporter.otlp' || {
   exit 2
 }
 free() { $python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-port=$(free) tcp=$(free) tls=$(free) udp=$(free) flow=$(free) other=$(free)
+port=$(free) tcp=$(free) tls=$(free) udp=$(free) flood=$(free) flow=$(free) other=$(free)
 cat >"$work/c.toml" <<EOF
 data = "$work/data"
 web = "127.0.0.1:$port"
@@ -37,6 +37,9 @@ listen = "127.0.0.1:$tls"
 transport = "tls"
 [[receive.syslog]]
 listen = "127.0.0.1:$udp"
+transport = "udp"
+[[receive.syslog]]
+listen = "127.0.0.1:$flood"
 transport = "udp"
 [[receive.netflow]]
 listen = "127.0.0.1:$flow"
@@ -99,10 +102,27 @@ done
 
 # Datagrams may be dropped by the kernel; then the ledger says how many.
 sleep 3
-read -r arrived dropped < <(ledger "udp")
+read -r arrived dropped < <(ledger "udp 127.0.0.1:$udp")
 [ $((arrived + dropped)) = "$count" ] || { echo "UDP: $arrived arrived and $dropped dropped of $count" >&2; exit 1; }
 echo "  UDP: $arrived arrived, $dropped dropped by the kernel, as the ledger says"
 found "log.syslog.appname:udpline" "$arrived"
+
+# More than anybody takes: every datagram arrived or was dropped, and the kernel says the same.
+sent=$((count * 20))
+$python -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('127.0.0.1', $flood))
+for n in range($sent): s.send(b'<13>1 - web1 floodline %d - - datagram %d' % (n, n))"
+sleep 5
+read -r arrived dropped < <(ledger "udp 127.0.0.1:$flood")
+kernel=$(awk -v port=":$(printf %04X "$flood")" 'index($2, port) { print $NF }' /proc/net/udp)
+[ $((arrived + dropped)) = "$sent" ] && [ "$dropped" = "$kernel" ] || {
+  echo "UDP flood: $arrived arrived, $dropped dropped of $sent; the kernel says $kernel" >&2
+  exit 1
+}
+echo "  flood of $sent datagrams: $arrived arrived, $dropped dropped as the kernel says"
+found "log.syslog.appname:floodline" "$arrived" 120
 
 for version in 5 9 10; do
   echo "softflowd, NetFlow version $version:"

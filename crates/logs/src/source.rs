@@ -1,7 +1,7 @@
 //! Log inputs: files, the journal, syslog listeners. Lines in, [`Item`]s out.
 //!
 //! Sources that can wait (files, journal, TCP) block when the queue is full and so lose nothing;
-//! datagrams cannot wait and are shed and counted. How far a source was read travels with its
+//! datagrams wait in the kernel's buffer, and what it drops is counted. How far a source was read travels with its
 //! events as a [`Position`] and is kept with them in the spool.
 
 use std::collections::BTreeMap;

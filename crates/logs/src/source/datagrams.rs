@@ -14,6 +14,8 @@ use super::{Intake, Stopped};
 const MAX_DATAGRAM: usize = 65_536;
 /// Most datagrams taken before others have a turn.
 const BURST: usize = 256;
+/// Wait for room in the queue.
+const PATIENCE: Duration = Duration::from_millis(2);
 /// Time between two looks at what the kernel dropped.
 const LOOK: Duration = Duration::from_millis(500);
 /// Where the kernel lists its UDP sockets.
@@ -55,7 +57,15 @@ pub(super) async fn serve(
                 continue;
             }
         }
+        // While there is no room datagrams wait in the kernel's buffer, and the kernel counts what finds none.
+        if !intake.has_room() {
+            tokio::time::sleep(PATIENCE).await;
+            continue;
+        }
         for _ in 0..BURST {
+            if !intake.has_room() {
+                break;
+            }
             let (length, peer) = match socket.try_recv_from(&mut buffer) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -121,6 +121,13 @@ impl Intake {
         Ok(())
     }
 
+    /// Whether the queue has room for what a datagram holds; a source that has to wait has it while this is
+    /// false.
+    pub(super) fn has_room(&self) -> bool {
+        let free = |capacity: usize| capacity.saturating_sub(self.queue.len());
+        self.queue.capacity().is_none_or(|capacity| free(capacity) > capacity / 8)
+    }
+
     /// Passes on an item of one event or sheds it when there is no room.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! A listener for NetFlow and IPFIX over UDP.
 //!
-//! Datagrams from networks that are not named are not decoded but counted. A flow that finds no room is
-//! shed and counted; the source's report has what the kernel dropped, what could not be decoded, and
+//! Datagrams from networks that are not named are not decoded but counted. Others wait in the
+//! kernel's buffer while there is no room; the source's report has what the kernel dropped, what could not be decoded, and
 //! what was lost on the way as exporters number it.
 
 use std::io;

@@ -2,8 +2,8 @@
 //! (RFC 5425).
 //!
 //! For agent and collector alike: what is received goes into an [`Intake`]. A sender over TCP or TLS
-//! waits when the reader is behind; a datagram that finds no room is shed and counted, and those that the
-//! kernel dropped are counted as it counts them.
+//! waits when the reader is behind; datagrams wait in the kernel's buffer, and those that it
+//! drops are counted as it counts them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

@@ -92,19 +92,20 @@ async fn tcp_senders_wait_and_lose_nothing() {
 }
 
 #[tokio::test]
-async fn datagrams_are_shed_and_counted_when_there_is_no_room() {
-    let served = start(&config(Transport::Udp), 1);
+async fn datagrams_wait_in_the_kernel_while_there_is_no_room() {
+    let served = start(&config(Transport::Udp), 2);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for n in 0..5 {
         let text = format!("<13>Nov 22 15:04:05 h a: {n}");
         socket.send_to(text.as_bytes(), served.address).await.unwrap();
     }
-    until("all are seen", || served.intake.counters().ledger().seen == 5).await;
-    let ledger = served.intake.counters().ledger();
-    assert_eq!(ledger.shed.get("queue_full"), Some(&4));
-    assert_eq!((ledger.residue(), served.intake.source().report().shed), (0, 4));
+    until("the queue is full", || served.items.is_full()).await;
+    assert_eq!(served.intake.counters().ledger().seen, 2);
     let item = served.items.recv().unwrap();
     assert_eq!(item.events[0].fields["log"]["source"]["address"], "127.0.0.1");
+    assert_eq!(take(&served.items, 4).await, ["1", "2", "3", "4"]);
+    let ledger = served.intake.counters().ledger();
+    assert_eq!((ledger.seen, ledger.shed.len(), ledger.residue()), (5, 0, 0));
 }
 
 /// What the kernel drops is in the ledger: sent = taken + dropped.
