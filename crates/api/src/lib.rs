@@ -5,6 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod exceptions;
+mod rules;
 mod types;
 
+pub use exceptions::*;
+pub use rules::*;
 pub use types::*;

@@ -170,7 +170,7 @@ pub struct Revealed {
 pub struct NewToken {
     /// Name; events sent with it carry it as their agent.
     pub name: String,
-    /// `ingest`, `read`, `respond`, `metrics`.
+    /// `ingest`, `read`, `respond`, `tune`, `metrics`.
     pub scopes: Vec<String>,
     /// Days it lasts; for ever when absent.
     #[serde(default)]

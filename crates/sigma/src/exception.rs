@@ -252,7 +252,7 @@ fn source(names: &[String], rules: &RuleSet) -> Result<Option<LogSource>, RuleEr
 }
 
 /// The condition as a rule of its own.
-fn condition(
+pub(crate) fn condition(
     (id, title): (&str, &str),
     (written, taken): (Option<&serde_yaml_ng::Value>, Option<LogSource>),
     detection: &serde_yaml_ng::Value,

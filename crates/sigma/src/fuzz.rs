@@ -2,7 +2,9 @@
 
 use event::{Object, Timestamp};
 
-use crate::{Correlator, Exceptions, Options, Record, RuleSet, Scratch, Tape};
+use crate::{
+    Condition, Conditions, Correlator, Exceptions, Options, Record, RuleSet, Scratch, Tape,
+};
 
 /// Loads `data` as a file of rules and runs what is accepted over a small event.
 pub fn fuzz_rules(data: &[u8]) {
@@ -75,6 +77,17 @@ pub fn fuzz_snapshot(data: &[u8]) {
         let _found = correlator.observe_at(Timestamp::from_seconds(second), &record, &matched);
     }
     let _kept = correlator.snapshot();
+}
+
+/// Takes `data` as JSON conditions of an exception, a zero byte, and an event.
+pub fn fuzz_conditions(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let (Some(list), Some(event)) = (parts.next(), parts.next()) else { return };
+    let Ok(list) = serde_json::from_slice::<Vec<Condition>>(list) else { return };
+    let Ok(event) = serde_json::from_slice::<Object>(event) else { return };
+    let named = std::iter::once(("fuzz", list.as_slice()));
+    let Ok(mut conditions) = Conditions::new(named) else { return };
+    let _holding = conditions.holding(&Record::new(&event));
 }
 
 /// Loads `data` as exceptions.

@@ -27,6 +27,7 @@
 
 mod check;
 mod compile;
+mod conditions;
 pub mod correlation;
 mod describe;
 mod encode;
@@ -34,6 +35,7 @@ mod error;
 mod evaluate;
 mod exception;
 mod expression;
+mod hunt;
 mod index;
 mod load;
 mod logsource;
@@ -51,11 +53,13 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use conditions::{Condition, Conditions, How, detection_text};
 pub use correlation::{Correlated, Correlator, Limits, RestoreError, Restored};
 pub use describe::Match;
 pub use error::RuleError;
 pub use evaluate::{RuleIndex, Scratch};
 pub use exception::{Exception, Exceptions};
+pub use hunt::{Fired, Hunter, Made};
 pub use load::{Inert, Options, Rejected, Report, RuleSet};
 pub use logsource::{Source, sources};
 pub use mapping::Mappings;

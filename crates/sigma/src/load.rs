@@ -395,6 +395,16 @@ impl RuleSet {
         self.correlations.iter().map(|plan| &plan.meta).find(|meta| meta.id == id)
     }
 
+    /// What is told of the rules and correlations that make detections of their own.
+    pub(crate) fn speaking(&self) -> impl Iterator<Item = &Meta> {
+        let silent = self.correlations.iter().filter(|plan| !plan.generate);
+        let fed: Vec<usize> = silent.flat_map(correlation::Plan::correlations).collect();
+        let correlations = self.correlations.iter().enumerate();
+        let correlations = correlations.filter(move |(at, _)| !fed.contains(at));
+        let rules = self.rules.iter().filter(|rule| !rule.silent).map(|rule| &rule.meta);
+        rules.chain(correlations.map(|(_, plan)| &plan.meta))
+    }
+
     /// Whether matches of a rule are detections of their own: not when it only feeds a correlation.
     #[must_use]
     pub fn speaks(&self, rule: crate::RuleIndex) -> bool {

@@ -11,6 +11,7 @@ mod records;
 mod words;
 
 use event::Object;
+use proptest::prelude::ProptestConfig;
 use serde_json::Value;
 
 use crate::{Options, Record, Report, RuleSet, Scratch};
@@ -22,6 +23,12 @@ pub(crate) fn object(value: Value) -> Object {
 
 pub(crate) fn load(text: &str) -> (RuleSet, Report) {
     RuleSet::load(std::iter::once(("test.yml", text)), &Options::default())
+}
+
+/// How often a property is tried; `PIKETT_SIGMA_CASES` for longer runs.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let wanted = std::env::var("PIKETT_SIGMA_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig::with_cases(wanted.unwrap_or(usual))
 }
 
 /// A set that must load whole.

@@ -173,7 +173,7 @@ fn load_of_events() -> impl Strategy<Value = Vec<(i64, char)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::tests::cases(100))]
 
     /// In order, it fires exactly when a plain count over the last ten seconds says so.
     #[test]

@@ -1,6 +1,8 @@
 //! Every correlation type against a model that keeps all events and looks at each window anew, with events
 //! out of order and restarts between them.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -50,11 +52,10 @@ const CASES: &[Case] = &[
 /// An event of the model: second, order of arrival, kind, number.
 type Seen = (i64, usize, char, i64);
 
-/// Keeps everything; says whether the event that came last makes the rule fire.
+/// Keeps everything of one group; says whether the event that came last makes the rule fire.
 #[derive(Default)]
 struct Model {
     seen: Vec<Seen>,
-    newest: i64,
     fired: Option<i64>,
 }
 
@@ -64,10 +65,6 @@ impl Model {
         holds: fn(&[(char, i64)]) -> bool,
         (second, kind, number): (i64, char, i64),
     ) -> bool {
-        self.newest = self.newest.max(second);
-        if second < self.newest - LATENESS {
-            return false;
-        }
         self.seen.push((second, self.seen.len(), kind, number));
         self.seen.sort_unstable();
         let ends: Vec<i64> = self.seen.iter().map(|one| one.0).collect();
@@ -88,34 +85,48 @@ impl Model {
     }
 }
 
+/// An event: seconds after the one before, seconds late, kind, number, group, and a restart before it.
+fn step() -> impl Strategy<Value = (i64, i64, char, i64, char, bool)> {
+    let kind = prop::sample::select(vec!['a', 'b']);
+    let group = prop_oneof![3 => Just('x'), 1 => Just('y')];
+    (0..4_i64, 0..10_i64, kind, 0..8_i64, group, prop::bool::weighted(0.2))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::tests::cases(150))]
 
     #[test]
     fn every_type_agrees_with_a_model_that_keeps_everything(
-        case in 0..CASES.len(),
-        events in prop::collection::vec(
-            (0..4_i64, 0..10_i64, prop::sample::select(vec!['a', 'b']), 0..8_i64, prop::bool::weighted(0.2)), 1..50),
+        case in 0..CASES.len(), events in prop::collection::vec(step(), 1..50),
     ) {
         let (kind, condition, holds) = CASES[case];
         let condition = if condition.is_empty() { String::new() } else { format!("\ncondition:\n  {condition}") };
-        let set = sound(&rules(&format!("type: {kind}\nrules: [a, b]\ntimespan: {SPAN}s{condition}")));
+        let set = sound(&rules(&format!(
+            "type: {kind}\nrules: [a, b]\ngroup-by: [u]\ntimespan: {SPAN}s{condition}")));
         let limits = Limits { lateness: u32::try_from(LATENESS).unwrap(), ..Limits::default() };
         let mut correlator = Correlator::with_limits(&set, limits);
-        let mut model = Model::default();
-        let mut now = 0;
-        for (step, late, name, number, restart) in events {
+        let mut models = BTreeMap::<char, Model>::new();
+        let (mut now, mut newest, mut late) = (0, 0, 0);
+        for (step, behind, name, number, group, restart) in events {
             now += step;
-            let second = (now - late).max(0);
+            let second = (now - behind).max(0);
             if restart {
                 let kept = correlator.snapshot().unwrap();
                 correlator = Correlator::with_limits(&set, limits);
                 prop_assert!(correlator.restore(&kept).unwrap().dropped.is_empty());
             }
-            let event = json!({"kind": name.to_string(), "n": number});
+            let event = json!({"kind": name.to_string(), "n": number, "u": group.to_string()});
             let found = !feed(&set, &mut correlator, second, event).is_empty();
-            let expected = model.observe(holds, (second, name, number));
+            newest = newest.max(second);
+            // How late an event is counts over all groups, also after a restart.
+            let expected = if second < newest - LATENESS {
+                late += 1;
+                false
+            } else {
+                models.entry(group).or_default().observe(holds, (second, name, number))
+            };
             prop_assert_eq!(found, expected, "{} at {} ({})", kind, second, now);
+            prop_assert_eq!(correlator.counters().late, late, "late ones are counted, over restarts");
         }
     }
 }

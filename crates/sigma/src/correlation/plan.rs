@@ -128,6 +128,14 @@ impl Plan {
         })
     }
 
+    /// Places of the correlations it is made of.
+    pub(crate) fn correlations(&self) -> impl Iterator<Item = usize> {
+        self.targets.iter().filter_map(|target| match target.input {
+            Input::Correlation(at) => Some(at),
+            Input::Rule(_) => None,
+        })
+    }
+
     /// The group of an event; `None` when it lacks one of the fields.
     pub(super) fn key(
         &self,

@@ -99,11 +99,13 @@ fn every_entry(bytes: &[u8]) {
     fuzz::fuzz_differential(bytes);
     fuzz::fuzz_snapshot(bytes);
     fuzz::fuzz_exceptions(bytes);
+    fuzz::fuzz_conditions(bytes);
 }
 
 #[test]
 fn fuzz_entry_points_take_anything() {
-    let seeds: [&[u8]; 9] = [
+    let seeds: [&[u8]; 10] = [
+        b"[{\"field\": \"a\", \"how\": \"contains\", \"values\": [\"*?\\\\b\"]}]\0{\"a\": \"x*?\\\\b\"}",
         b"title: t\ndetection:\n  s:\n    a|contains: bcde\n  condition: s\0{\"a\": [\"xbcdex\", {\"b\": null}], \"c\": {}}",
         b"{\"kind\":\"sigma correlations\",\"version\":1,\"newest\":null,\"counters\":{\"untimed\":0,\"late\":0,\"ungrouped\":0,\"valueless\":0,\"evicted_groups\":0,\"evicted_events\":0},\"rules\":{}}",
         b"title: e\nid: e\nrules: any\nreason: r\nauthor: a\nexpires: 2027-01-01\ndetection:\n  s:\n    a: b\n  condition: s\n",

@@ -264,7 +264,7 @@ fn events() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(super::oracle::cases())]
+    #![proptest_config(super::cases(400))]
 
     #[test]
     fn the_compiled_rule_means_what_is_written(

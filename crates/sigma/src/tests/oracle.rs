@@ -143,14 +143,8 @@ fn a_wildcard_keeps_its_anchor() {
     }
 }
 
-/// How often each property is tried; `PIKETT_SIGMA_CASES` for longer runs.
-pub(super) fn cases() -> ProptestConfig {
-    let wanted = std::env::var("PIKETT_SIGMA_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig::with_cases(wanted.unwrap_or(400))
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(super::cases(400))]
 
     /// `matched` itself compares the index with plain evaluation.
     #[test]
