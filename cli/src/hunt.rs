@@ -1,9 +1,10 @@
 //! `pikett hunt`: Sigma rules over the events a collector has stored: what would have fired, and when.
 //!
 //! The rules become one query that finds every event they can match (`sigma::RuleSet::query`); what it finds
-//! is evaluated here by the engine that runs live, correlations and exceptions among it. Changes nothing on
-//! the collector. Each page of events is asked for after the one before, so memory holds one page and the
-//! events that matched.
+//! is evaluated here by the engine that runs live, correlations and exceptions among it. Names of fields,
+//! placeholders and exceptions are those of the collector unless it is said otherwise, so that a rule means
+//! here what it will mean there. Changes nothing on the collector. Each page of events is asked for after the
+//! one before, so memory holds one page and the events that matched.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -11,22 +12,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use api::client::{Client, ClientError};
 use clap::Args;
-use event::{Object, Timestamp};
+use event::{Engine, Object};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sigma::{Correlator, Exceptions, Record, RuleIndex, RuleSet, Scratch};
+use sigma::{Condition, Exceptions, Fired, Hunter, Made, RuleSet};
 
 use crate::remote::{Remote, say};
 use crate::terminal::plain;
 
 /// Events of one page.
 const PAGE: u64 = 2_000;
-/// Most events kept for correlations; of more the oldest are left out, and that is told.
-const MAX_KEPT: usize = 200_000;
-/// Hosts named for a rule.
-const TOP: usize = 5;
 
 /// `pikett hunt`.
 #[derive(Debug, Args)]
@@ -36,9 +34,18 @@ pub(crate) struct Hunt {
     /// File or folder of Sigma rules (repeatable).
     #[arg(long, value_name = "FILE_OR_DIR", required = true)]
     sigma: Vec<PathBuf>,
-    /// File or folder of exceptions (repeatable).
+    /// File or folder of exceptions (repeatable), beside those of the collector.
     #[arg(long, value_name = "FILE_OR_DIR")]
     exceptions: Vec<PathBuf>,
+    /// File or folder of names of fields (repeatable), beside those of the collector.
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    mappings: Vec<PathBuf>,
+    /// Values of `%NAME%` in rules with `expand`, in the place of the collector's (repeatable).
+    #[arg(long, value_name = "NAME=VALUE,VALUE", value_parser = placeholder)]
+    placeholder: Vec<(String, Vec<String>)>,
+    /// Without the names of fields, placeholders and exceptions of the collector.
+    #[arg(long)]
+    alone: bool,
     /// Earliest time: RFC 3339, or relative such as `now-7d`.
     #[arg(long, default_value = "now-24h")]
     from: String,
@@ -50,26 +57,34 @@ pub(crate) struct Hunt {
     json: bool,
 }
 
-/// What a rule would have done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Fired {
-    rule: String,
-    title: String,
-    author: String,
-    level: String,
-    /// How often it would have fired.
-    times: u64,
-    /// Matches that an exception suppressed.
-    suppressed: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<Timestamp>,
-    /// Hosts by how often, the most frequent first.
-    hosts: Vec<(String, u64)>,
-    /// Identity of the first event and why it matched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    example: Option<(String, String)>,
+fn placeholder(text: &str) -> Result<(String, Vec<String>), String> {
+    let (name, values) = text.split_once('=').ok_or("write NAME=VALUE,VALUE")?;
+    let name = name.trim().trim_matches('%');
+    if name.is_empty() || values.is_empty() {
+        return Err("write NAME=VALUE,VALUE".to_owned());
+    }
+    Ok((name.to_owned(), values.split(',').map(|value| value.trim().to_owned()).collect()))
+}
+
+/// What rules mean on the collector: its configuration, as `GET /api/v1/rules/settings` gives it.
+#[derive(Debug, Default, Deserialize)]
+struct Settings {
+    mappings: Vec<(String, String)>,
+    placeholders: BTreeMap<String, Vec<String>>,
+    exceptions: Vec<(String, String)>,
+    made: Vec<(Engine, String, Vec<Condition>)>,
+}
+
+impl Settings {
+    fn ask(client: &Client) -> Result<Self> {
+        match client.get("/api/v1/rules/settings") {
+            Err(ClientError::Refused { code: api::ErrorCode::NotFound, .. }) => bail!(
+                "this collector does not tell its names of fields and placeholders; \
+                 say --alone to hunt without them"
+            ),
+            other => Ok(other?),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -81,173 +96,65 @@ struct Answer<'a> {
     partial: bool,
     /// Events left out of correlations because there were too many.
     uncorrelated: u64,
-    rules: Vec<&'a Fired>,
-}
-
-/// The evaluating side: what was found so far.
-struct Hunter<'r> {
-    rules: &'r RuleSet,
-    scratch: Scratch,
-    exceptions: Exceptions,
-    fired: BTreeMap<String, Fired>,
-    hosts: BTreeMap<String, BTreeMap<String, u64>>,
-    /// What correlations are to see, newest first as it comes.
-    kept: Vec<(Timestamp, Object, Vec<RuleIndex>)>,
-    uncorrelated: u64,
-}
-
-fn time(document: &Object) -> Timestamp {
-    let text = event::get(document, "timestamp").and_then(Value::as_str);
-    text.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::EPOCH)
-}
-
-impl<'r> Hunter<'r> {
-    fn new(rules: &'r RuleSet, exceptions: Exceptions) -> Self {
-        Self {
-            rules,
-            scratch: Scratch::new(),
-            exceptions,
-            fired: BTreeMap::new(),
-            hosts: BTreeMap::new(),
-            kept: Vec::new(),
-            uncorrelated: 0,
-        }
-    }
-
-    /// An event of the store; detections are no evidence of themselves.
-    fn event(&mut self, document: Object) {
-        if document.contains_key("detection") {
-            return;
-        }
-        let at = time(&document);
-        let record = Record::new(&document);
-        let mut matched = self.rules.evaluate(&record, &mut self.scratch).to_vec();
-        matched.retain(|&rule| {
-            let Some(meta) = self.rules.meta(rule) else { return false };
-            if self.exceptions.suppress(meta, &record, at).is_some() {
-                self.entry(meta).suppressed += 1;
-                return false;
-            }
-            true
-        });
-        for &rule in &matched {
-            if !self.rules.speaks(rule) {
-                continue;
-            }
-            let why = self.rules.describe(rule, &record, &mut self.scratch);
-            let Some(meta) = self.rules.meta(rule) else { continue };
-            self.count(meta, &record, (at, why.map(|one| one.explanation).unwrap_or_default()));
-        }
-        if self.rules.correlations() > 0 && !matched.is_empty() {
-            if self.kept.len() < MAX_KEPT {
-                self.kept.push((at, document, matched));
-            } else {
-                self.uncorrelated += 1;
-            }
-        }
-    }
-
-    /// Lets the correlations see what matched, in order.
-    fn correlate(&mut self) {
-        let mut kept = std::mem::take(&mut self.kept);
-        kept.sort_by_key(|(at, ..)| *at);
-        let mut correlator = Correlator::new(self.rules);
-        for (at, document, matched) in kept {
-            let record = Record::new(&document);
-            for found in correlator.observe_at(at, &record, &matched) {
-                let Some(meta) = self.rules.correlation_meta(&found.rule_id) else { continue };
-                if self.exceptions.suppress(meta, &record, at).is_some() {
-                    self.entry(meta).suppressed += 1;
-                } else {
-                    self.count(meta, &record, (at, found.explanation));
-                }
-            }
-        }
-    }
-
-    fn entry(&mut self, meta: &sigma::Meta) -> &mut Fired {
-        self.fired.entry(meta.id.clone()).or_insert_with(|| Fired {
-            rule: meta.id.clone(),
-            title: meta.title.clone(),
-            author: meta.author.clone(),
-            level: meta.level.as_str().to_owned(),
-            ..Fired::default()
-        })
-    }
-
-    fn count(&mut self, meta: &sigma::Meta, record: &Record<'_>, (at, why): (Timestamp, String)) {
-        let host = record.text("host.name").or_else(|| record.text("Computer"));
-        let host = host.map_or_else(|| "unknown".to_owned(), std::borrow::Cow::into_owned);
-        *self.hosts.entry(meta.id.clone()).or_default().entry(host).or_default() += 1;
-        let id = record.id().unwrap_or_default();
-        let fired = self.entry(meta);
-        fired.times += 1;
-        fired.last = fired.last.max(Some(at));
-        if fired.first.is_none_or(|first| at <= first) {
-            fired.first = Some(at);
-            fired.example = Some((id, why));
-        }
-    }
-
-    /// What would have fired, the most frequent first.
-    fn finish(mut self) -> (Vec<Fired>, u64) {
-        self.correlate();
-        let mut all: Vec<Fired> = self.fired.into_values().collect();
-        for fired in &mut all {
-            let hosts = self.hosts.remove(&fired.rule).unwrap_or_default();
-            fired.hosts = hosts.into_iter().collect();
-            fired.hosts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-            fired.hosts.truncate(TOP);
-        }
-        all.sort_by(|left, right| right.times.cmp(&left.times).then(left.rule.cmp(&right.rule)));
-        (all, self.uncorrelated)
-    }
+    rules: &'a [Fired],
 }
 
 fn line(fired: &Fired) -> String {
-    let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
-    let mut out = format!("{} {} ({}):", fired.level, fired.title, fired.rule);
-    if fired.times == 0 {
-        out += " would not have fired";
-    } else {
-        let hosts: Vec<String> =
-            fired.hosts.iter().map(|(host, count)| format!("{host} ({count})")).collect();
-        out += &format!(
-            " would have fired {} time{}, first on {}, last on {}; hosts: {}",
-            fired.times,
-            if fired.times == 1 { "" } else { "s" },
-            time(fired.first),
-            time(fired.last),
-            hosts.join(", ")
-        );
+    plain(&format!("{} {} ({}): {}", fired.level, fired.title, fired.rule, fired.words))
+}
+
+/// How rules are read: the collector's settings, and what was said here.
+fn options(hunt: &Hunt, settings: &Settings) -> Result<sigma::Options> {
+    let mut options = sigma::Options::default();
+    let own = crate::rules::texts(&hunt.mappings)?;
+    // The first name that fits counts: what is said here goes before.
+    for (file, text) in own.iter().chain(&settings.mappings) {
+        options.mappings.add(text).with_context(|| format!("names of fields of {file}"))?;
     }
-    if fired.suppressed > 0 {
-        out += &format!("; {} suppressed by exceptions", fired.suppressed);
+    options.placeholders.extend(settings.placeholders.clone());
+    options.placeholders.extend(hunt.placeholder.iter().cloned());
+    Ok(options)
+}
+
+/// The exceptions of files. Of those of the collector, the ones about other rules are left out.
+fn exceptions(
+    hunt: &Hunt,
+    settings: &Settings,
+    (rules, options): (&RuleSet, &sigma::Options),
+) -> Result<Exceptions> {
+    let own = crate::rules::texts(&hunt.exceptions)?;
+    let (_, rejected) = Exceptions::load(own.iter().cloned(), rules, options);
+    if let Some(one) = rejected.first() {
+        bail!("{}: {} {}", one.file, one.id, one.reason);
     }
-    if let Some((id, why)) = &fired.example {
-        out += &format!("; first event {id}: {why}");
-    }
-    plain(&out)
+    let all = own.into_iter().chain(settings.exceptions.iter().cloned());
+    Ok(Exceptions::load(all, rules, options).0)
 }
 
 /// Runs the hunt; 0 when nothing would have fired, 1 when something would.
 pub(crate) fn run(hunt: &Hunt) -> Result<ExitCode> {
-    let (rules, report) = crate::rules::load_sigma(&hunt.sigma)?;
+    let client = hunt.remote.client()?;
+    let settings = if hunt.alone { Settings::default() } else { Settings::ask(&client)? };
+    let options = options(hunt, &settings)?;
+    let (rules, report) = RuleSet::load(crate::rules::texts(&hunt.sigma)?.into_iter(), &options);
     if let Some(rejected) = report.rejected.first() {
         bail!("{}: {} {}", rejected.file, rejected.id, rejected.reason);
+    }
+    if let Some(inert) = report.inert.first() {
+        bail!("{}: {}; say --placeholder", inert.id, inert.reason);
     }
     if rules.is_empty() {
         bail!("no rule was loaded");
     }
-    let exceptions = crate::rules::load_exceptions(&hunt.exceptions, &rules)?;
+    let written = exceptions(hunt, &settings, (&rules, &options))?;
+    let made: Vec<Made> = settings.made;
     let query = rules.query();
-    let mut hunter = Hunter::new(&rules, exceptions);
-    let (events, partial) = pages(hunt, &query, &mut |document| hunter.event(document))?;
+    let mut hunter = Hunter::new(&rules, written, made).context("exceptions of the collector")?;
+    let (events, partial) = pages(&client, hunt, &query, &mut |document| hunter.event(document))?;
     let (fired, uncorrelated) = hunter.finish();
     let some = fired.iter().any(|one| one.times > 0);
     if hunt.json {
-        let rules = fired.iter().collect();
-        let answer = Answer { query: &query, events, partial, uncorrelated, rules };
+        let answer = Answer { query: &query, events, partial, uncorrelated, rules: &fired };
         say(&serde_json::to_string(&answer)?);
     } else {
         fired.iter().for_each(|one| say(&line(one)));
@@ -260,8 +167,12 @@ pub(crate) fn run(hunt: &Hunt) -> Result<ExitCode> {
 }
 
 /// Asks for all events of the query, page by page; tells how many came and whether some may be missing.
-fn pages(hunt: &Hunt, query: &str, each: &mut dyn FnMut(Object)) -> Result<(u64, bool)> {
-    let client = hunt.remote.client()?;
+fn pages(
+    client: &Client,
+    hunt: &Hunt,
+    query: &str,
+    each: &mut dyn FnMut(Object),
+) -> Result<(u64, bool)> {
     let mut request = json!({
         "query": query, "from": hunt.from, "to": hunt.to, "limit": PAGE, "budget_ms": 60_000,
     });
@@ -309,54 +220,71 @@ fn bar() -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::expect;
-
     use super::*;
 
-    const RULES: &str = "title: Root\nid: root\nname: root\nauthor: A\nlevel: high\nlogsource: {product: linux, service: sshd}\ndetection:\n  s:\n    user.name: root\n  condition: s\n---\ntitle: Failed\nid: failed\nlogsource: {product: linux, service: sshd}\ndetection:\n  s:\n    event.outcome: failure\n  condition: s\n---\ntitle: Guessing\nid: guessing\ncorrelation:\n  type: event_count\n  rules: [failed]\n  group-by: [user.name]\n  timespan: 1m\n  condition:\n    gte: 2\n";
-    const EXCEPTION: &str = "title: Console\nid: e\nrules: [root]\nreason: the console logs in\nauthor: A\nexpires: 2027-01-31\ndetection:\n  s:\n    host.name: console\n  condition: s\n";
-
-    fn document(second: u32, host: &str, user: &str) -> Object {
-        let Value::Object(document) = json!({
-            "timestamp": format!("2027-01-01T00:00:{second:02}Z"), "event_type": "log",
-            "event": {"id": format!("e{second}"), "outcome": "failure"},
-            "process": {"name": "sshd"}, "user": {"name": user}, "host": {"name": host},
-        }) else {
-            panic!("an object")
-        };
-        document
+    #[test]
+    fn placeholders_are_names_and_values() {
+        let values = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            placeholder("%admins%=root, toor"),
+            Ok(("admins".to_owned(), values(&["root", "toor"])))
+        );
+        assert_eq!(placeholder("a=b=c"), Ok(("a".to_owned(), values(&["b=c"]))));
+        for wrong in ["", "a", "=b", "a=", "%%=x"] {
+            assert_eq!(placeholder(wrong), Err("write NAME=VALUE,VALUE".to_owned()), "{wrong}");
+        }
     }
 
     #[test]
-    fn what_would_have_fired_is_counted_with_first_last_and_hosts() {
-        let (rules, report) =
-            RuleSet::load(std::iter::once(("r.yml", RULES)), &sigma::Options::default());
-        assert_eq!((report.accepted, report.rejected.len()), (3, 0));
-        let exceptions = std::iter::once(("e.yml", EXCEPTION));
-        let (exceptions, refused) =
-            Exceptions::load(exceptions, &rules, &sigma::Options::default());
-        assert_eq!(refused, []);
-        let mut hunter = Hunter::new(&rules, exceptions);
-        // As a collector gives them: the newest first.
-        for (second, host, user) in [
-            (50, "web", "root"),
-            (40, "web", "eve"),
-            (30, "db", "root"),
-            (20, "console", "root"),
-            (10, "web", "root"),
-        ] {
-            hunter.event(document(second, host, user));
+    fn the_settings_of_a_collector_and_what_is_said_here_are_put_together() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            hunt: Hunt,
         }
-        let mut alert = document(5, "web", "root");
-        alert.insert("detection".to_owned(), json!({}));
-        hunter.event(alert);
-        let (fired, uncorrelated) = hunter.finish();
-        assert_eq!(uncorrelated, 0);
-        let lines: String = fired.iter().map(|one| line(one) + "\n").collect();
-        expect![[r#"
-            high Root (root): would have fired 3 times, first on 2027-01-01T00:00:10.000000+0000, last on 2027-01-01T00:00:50.000000+0000; hosts: web (2), db (1); 1 suppressed by exceptions; first event e10: user.name is "root" (condition: s)
-            medium Guessing (guessing): would have fired 1 time, first on 2027-01-01T00:00:20.000000+0000, last on 2027-01-01T00:00:20.000000+0000; hosts: console (1); first event e20: event_count is 2, wanted >= 2, for user.name=root, from 2027-01-01T00:00:10.000000+0000 to 2027-01-01T00:00:20.000000+0000 (time span 60 s), from: Failed (2)
-        "#]].assert_eq(&lines);
-        assert_eq!(rules.query(), "\"root\" OR \"failure\"");
+        let folder = tempfile::tempdir().unwrap();
+        let exception = |id: &str, rule: &str| {
+            format!(
+                "title: t\nid: {id}\nrules: [{rule}]\nreason: r\nauthor: a\nexpires: 2030-01-01\n\
+                 detection:\n  s:\n    user.name: x\n  condition: s\n"
+            )
+        };
+        let file = folder.path().join("own.yml");
+        std::fs::write(&file, exception("own", "known")).unwrap();
+        let command = <Command as clap::Parser>::try_parse_from([
+            "hunt",
+            "--url",
+            "https://x",
+            "--token-file",
+            "t",
+            "--authority",
+            "a",
+            "--sigma",
+            "r.yml",
+            "--placeholder",
+            "admins=root",
+            "--exceptions",
+            file.to_str().unwrap(),
+        ]);
+        let hunt = command.unwrap_or_else(|error| panic!("{error}")).hunt;
+        let settings: Settings = serde_json::from_value(json!({
+            "mappings": [["m.yml", "- logsource: {product: linux}\n  fields: {Own: [user.name]}\n"]],
+            "placeholders": {"admins": ["other"], "hosts": ["web"]},
+            "exceptions": [["c.yml", exception("theirs", "known") + "---\n" + &exception("gone", "unknown")]],
+            "made": [["sigma", "known", [{"field": "user.name", "values": ["x"]}]]],
+        }))
+        .unwrap();
+        let options = options(&hunt, &settings).unwrap();
+        assert_eq!(options.placeholders["admins"], ["root"]);
+        assert_eq!(options.placeholders["hosts"], ["web"]);
+        let rule = "title: t\nid: known\nlogsource: {product: linux}\ndetection:\n  s:\n    Own|expand: '%admins%'\n  condition: s\n";
+        let (rules, report) = RuleSet::load(std::iter::once(("r.yml", rule)), &options);
+        assert_eq!((report.accepted, report.inert.len()), (1, 0));
+        let all = exceptions(&hunt, &settings, (&rules, &options)).unwrap();
+        let ids: Vec<&str> = all.iter().map(|(one, _)| one.id.as_str()).collect();
+        assert_eq!(ids, ["own", "theirs"], "those of the collector about other rules are left out");
+        std::fs::write(&file, exception("own", "unknown")).unwrap();
+        let refused = exceptions(&hunt, &settings, (&rules, &options)).unwrap_err().to_string();
+        assert!(refused.contains("\"unknown\", which is not loaded"), "{refused}");
     }
 }

@@ -1,9 +1,10 @@
-//! Pikett command line: search, tail, alerts, rules, parsers, scan, hunt.
+//! Pikett command line: search, tail, alerts, exceptions, rules, parsers, scan, hunt.
 //!
 //! Reads arguments and hands over to one module per command. Exit codes are a contract: 0 fine, 1 findings,
 //! 2 usage or configuration, 3 unreachable.
 #![forbid(unsafe_code)]
 
+mod exceptions;
 mod hunt;
 mod parsers;
 mod remote;
@@ -42,6 +43,9 @@ enum Command {
     /// List alerts of a collector, or deal with one.
     #[command(subcommand)]
     Alerts(remote::Alerts),
+    /// List, test, make and end exceptions of a collector.
+    #[command(subcommand)]
+    Exceptions(exceptions::Exceptions),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Search(options) => remote::search(options),
         Command::Tail(options) => remote::tail(options),
         Command::Alerts(command) => remote::alerts(command),
+        Command::Exceptions(command) => exceptions::run(command),
     };
     match done {
         Ok(code) => code,

@@ -171,7 +171,7 @@ pub(crate) fn search(options: &Search) -> Result<ExitCode> {
 }
 
 /// Percent-encodes a query for a URL (RFC 3986 section 2.1).
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

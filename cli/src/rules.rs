@@ -173,9 +173,8 @@ fn check_sigma(check: &Check) -> anyhow::Result<Sigma> {
     let before = resident();
     let (rules, report) = load_sigma(&check.sigma)?;
     let memory_bytes = resident().zip(before).map(|(after, before)| after.saturating_sub(before));
-    let mut texts = Vec::new();
-    check.exceptions.iter().try_for_each(|path| read_sigma(path, &mut texts))?;
     let options = sigma::Options::default();
+    let texts = texts(&check.exceptions)?;
     let (_, exceptions_rejected) = Exceptions::load(texts.into_iter(), &rules, &options);
     Ok(Sigma { report, exceptions_rejected, memory_bytes })
 }
@@ -187,28 +186,16 @@ fn resident() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// Loads exceptions of files and folders; one that is refused is an error.
-pub(crate) fn load_exceptions(
-    paths: &[PathBuf],
-    rules: &sigma::RuleSet,
-) -> anyhow::Result<Exceptions> {
+/// Names and texts of the YAML files (`.yml`, `.yaml`) of files and folders, in order of name.
+pub(crate) fn texts(paths: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     paths.iter().try_for_each(|path| read_sigma(path, &mut texts))?;
-    let options = sigma::Options::default();
-    let (exceptions, rejected) = Exceptions::load(texts.into_iter(), rules, &options);
-    match rejected.first() {
-        Some(one) => anyhow::bail!("{}: {} {}", one.file, one.id, one.reason),
-        None => Ok(exceptions),
-    }
+    Ok(texts)
 }
 
 /// Loads the Sigma rules (`.yml`, `.yaml`) of files and folders, in order of name.
 pub(crate) fn load_sigma(paths: &[PathBuf]) -> anyhow::Result<(sigma::RuleSet, sigma::Report)> {
-    let mut texts = Vec::new();
-    for path in paths {
-        read_sigma(path, &mut texts)?;
-    }
-    Ok(sigma::RuleSet::load(texts.into_iter(), &sigma::Options::default()))
+    Ok(sigma::RuleSet::load(texts(paths)?.into_iter(), &sigma::Options::default()))
 }
 
 fn read_sigma(path: &Path, texts: &mut Vec<(String, String)>) -> anyhow::Result<()> {

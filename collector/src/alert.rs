@@ -420,6 +420,11 @@ impl Alerts {
         (found.into_iter().take(limit).cloned().collect(), total)
     }
 
+    /// What `pick` takes of the alerts.
+    pub fn pick<T>(&self, pick: impl Fn(&Alert) -> Option<T>) -> Vec<T> {
+        self.lock().alerts.values().filter_map(pick).collect()
+    }
+
     /// Does `action` in the name of `who`.
     ///
     /// # Errors

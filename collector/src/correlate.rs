@@ -8,21 +8,26 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use event::{Document, Event, Timestamp};
-use sigma::{Correlator, Exceptions, Record, RuleSet, Scratch};
+use event::{Document, Engine, Event, Timestamp};
+use sigma::{Correlator, Record, RuleIndex, RuleSet, Scratch};
 
 use crate::config::RulesConfig;
+use crate::exceptions::Exceptions;
 use crate::keys;
 use crate::pipeline::{Detector, Sent};
 use crate::store::Key;
 use crate::store::log::checkpoint::{self, Found};
 
-/// The detectors for a configuration, with what `memory` has of them. Refused rules are told by
-/// name.
+/// The detectors for a configuration, with what `memory` has of them, and the exceptions that are state.
+/// Refused rules are told by name.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Box<dyn Detector>>> {
+pub fn detectors(
+    config: &RulesConfig,
+    memory: Option<&Memory>,
+    exceptions: &Exceptions,
+) -> Result<Vec<Box<dyn Detector>>> {
     let mut out: Vec<Box<dyn Detector>> = Vec::new();
     if !config.sigma.is_empty() {
         let texts = texts(&config.sigma)?;
@@ -31,7 +36,7 @@ pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Bo
         refused(&report.rejected, "Sigma rule refused");
         tracing::info!(loaded = report.accepted, refused = report.rejected.len(), "Sigma rules");
         let files = self::texts(&config.exceptions)?;
-        let (exceptions, rejected) = Exceptions::load(files.into_iter(), &rules, &options);
+        let (written, rejected) = sigma::Exceptions::load(files.into_iter(), &rules, &options);
         refused(&rejected, "exception refused");
         let mut correlator = Correlator::new(&rules);
         if let Some((memory, bytes)) = memory.and_then(|memory| Some((memory, memory.load(SIGMA)?)))
@@ -46,7 +51,9 @@ pub fn detectors(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Bo
         }
         let scratch = Scratch::new();
         let told = Told::default();
-        out.push(Box::new(SigmaDetector { rules, correlator, scratch, exceptions, told }));
+        exceptions.files(written.iter().map(|(one, _)| (one, 0)));
+        let made = exceptions.clone();
+        out.push(Box::new(SigmaDetector { rules, correlator, scratch, written, made, told }));
     }
     if !config.anomaly.is_empty() {
         let sources: Vec<anomaly::Source> = texts(&config.anomaly)?
@@ -83,7 +90,10 @@ fn refused(rejected: &[sigma::Rejected], what: &str) {
 
 /// Placeholders and names of fields of the configuration. A file of names that has another form is told
 /// and left out.
-fn options(config: &RulesConfig) -> Result<sigma::Options> {
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn options(config: &RulesConfig) -> Result<sigma::Options> {
     let mut options =
         sigma::Options { placeholders: config.placeholders.clone(), ..sigma::Options::default() };
     for (file, text) in texts(&config.mappings)? {
@@ -94,7 +104,11 @@ fn options(config: &RulesConfig) -> Result<sigma::Options> {
     Ok(options)
 }
 
-fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
+/// Names and texts of the YAML files of files and folders.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
     Ok(service::files::read(&service::files::find(paths, &["yml", "yaml"])?)?)
 }
 
@@ -169,7 +183,10 @@ struct SigmaDetector {
     rules: RuleSet,
     correlator: Correlator,
     scratch: Scratch,
-    exceptions: Exceptions,
+    /// Exceptions from files.
+    written: sigma::Exceptions,
+    /// Exceptions that are state.
+    made: Exceptions,
     told: Told,
 }
 
@@ -178,8 +195,8 @@ struct SigmaDetector {
 struct Told {
     /// Counts by reason.
     left_out: BTreeMap<String, u64>,
-    /// Exceptions whose end was told.
-    expired: usize,
+    /// Suppressions by exception.
+    suppressed: BTreeMap<String, u64>,
 }
 
 impl Detector for SigmaDetector {
@@ -192,19 +209,20 @@ impl Detector for SigmaDetector {
         saved.inspect_err(|error| tracing::error!(%error, "correlations cannot be kept")).ok()
     }
 
-    fn pass(&mut self, now: Timestamp, _found: &mut Vec<Event>) {
-        let expired: Vec<&str> = self.exceptions.expired(now).map(|one| one.id.as_str()).collect();
-        if expired.len() > self.told.expired {
-            tracing::warn!(?expired, "exceptions have come to their end and have no effect");
-            self.told.expired = expired.len();
-        }
+    fn pass(&mut self, _now: Timestamp, _found: &mut Vec<Event>) {
+        let told = &mut self.told.suppressed;
+        let more = self.written.iter().map(|(one, count)| {
+            let before = told.insert(one.id.clone(), count).unwrap_or_default();
+            (one, count.saturating_sub(before))
+        });
+        self.made.files(more);
     }
 
     fn left_out(&mut self) -> Vec<(String, u64)> {
         let counters = self.correlator.counters().by_reason();
         let counters = counters.map(|(reason, count)| (reason.to_owned(), count));
         let exceptions =
-            self.exceptions.iter().map(|(one, count)| (format!("exception {}", one.id), count));
+            self.written.iter().map(|(one, count)| (format!("exception {}", one.id), count));
         let mut more = Vec::new();
         for (reason, count) in counters.into_iter().chain(exceptions) {
             let before = self.told.left_out.insert(reason.clone(), count).unwrap_or_default();
@@ -228,7 +246,7 @@ impl Detector for SigmaDetector {
         let (at, seen) = (time(document, "timestamp"), time(document, "event.created"));
         matched.retain(|rule| {
             let meta = self.rules.meta(*rule);
-            meta.is_none_or(|meta| self.exceptions.suppress(meta, &record, seen).is_none())
+            meta.is_none_or(|meta| self.written.suppress(meta, &record, seen).is_none())
         });
         if by == Sent::Other {
             for rule in matched.iter().filter(|rule| self.rules.speaks(**rule)) {
@@ -241,9 +259,10 @@ impl Detector for SigmaDetector {
                 }
             }
         }
+        self.keep_out(document, &mut matched);
         for correlated in self.correlator.observe(&record, &matched) {
             let meta = self.rules.correlation_meta(&correlated.rule_id);
-            if meta.is_some_and(|meta| self.exceptions.suppress(meta, &record, seen).is_some()) {
+            if meta.is_some_and(|meta| self.written.suppress(meta, &record, seen).is_some()) {
                 continue;
             }
             let mut context = Document::new();
@@ -252,6 +271,26 @@ impl Detector for SigmaDetector {
             }
             found.push(correlated.into_detection().into_event(at, seen, context));
         }
+    }
+}
+
+impl SigmaDetector {
+    /// Keeps matches that an exception of the collector suppresses out of correlations. Detections are
+    /// counted when they are stored; a rule that makes none is counted here.
+    fn keep_out(&self, document: &Document, matched: &mut Vec<RuleIndex>) {
+        let mut silent: BTreeMap<String, u64> = BTreeMap::new();
+        matched.retain(|rule| {
+            let Some(meta) = self.rules.meta(*rule) else { return true };
+            let held = self.made.holding((Engine::Sigma, &meta.id), document);
+            if let Some(id) = &held
+                && !self.rules.speaks(*rule)
+            {
+                let count = silent.entry(id.clone()).or_default();
+                *count = count.saturating_add(1);
+            }
+            held.is_none()
+        });
+        self.made.count(&silent);
     }
 }
 

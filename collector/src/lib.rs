@@ -6,6 +6,8 @@ pub mod alert;
 pub mod auth;
 pub mod config;
 pub mod correlate;
+pub mod exceptions;
+pub mod hunts;
 pub mod init;
 pub mod intake;
 pub mod keys;

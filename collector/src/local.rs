@@ -40,7 +40,7 @@ pub fn enrolment_token(config: &Config, minutes: i64) -> Result<Secret> {
 pub fn token(config: &Config, name: &str, scopes: &[String]) -> Result<Secret> {
     let scope = |name: &String| {
         serde_json::from_value::<Scope>(serde_json::Value::String(name.clone()))
-            .with_context(|| format!("{name:?} is no scope: ingest, read, respond, metrics"))
+            .with_context(|| format!("{name:?} is no scope: ingest, read, respond, tune, metrics"))
     };
     let scopes: Vec<Scope> = scopes.iter().map(scope).collect::<Result<_>>()?;
     let tokens = Tokens::load(state(config)?, Clock::system())?;

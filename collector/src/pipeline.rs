@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use event::{AgentId, Detection, Document, Event, Object, Origin, Timestamp};
+use event::{AgentId, Detection, Document, Event, Kind, Object, Origin, Timestamp};
 use service::{Clock, Telemetry};
 use tokio::sync::{Mutex, broadcast};
 
 use crate::alert::{Alerts, Arrived};
+use crate::exceptions::{Exceptions, Marked};
 use crate::store::{Append, AppendOutcome, SourceKey, Store, StoreError};
 
 /// Documents a slow live view may be behind before it loses some.
@@ -37,19 +38,11 @@ fn documents(events: Vec<Event>, origin: &Origin, boot: u64) -> Vec<Document> {
     events.into_iter().map(own).collect()
 }
 
-/// Events made into documents, ready to be taken.
+/// Events made into documents, ready to be taken; what exceptions suppress is marked.
 #[derive(Clone, Debug)]
-pub struct Prepared(Append);
-
-impl Prepared {
-    /// Events of one boot of a sender, in sequence; `None` when there are none.
-    #[must_use]
-    pub fn new(origin: &Origin, boot: u64, events: Vec<Event>) -> Option<Self> {
-        let (first_seq, last_seq) = (events.first()?.seq, events.last()?.seq);
-        let source = SourceKey { agent: origin.agent.clone(), boot };
-        let documents = Arc::new(documents(events, origin, boot));
-        Some(Self(Append { source, first_seq, last_seq, documents }))
-    }
+pub struct Prepared {
+    append: Append,
+    marked: Marked,
 }
 
 /// Who brought a document in.
@@ -120,6 +113,7 @@ struct Own {
 pub struct Pipeline {
     store: Arc<dyn Store>,
     alerts: Alerts,
+    exceptions: Exceptions,
     clock: Clock,
     telemetry: Telemetry,
     live: broadcast::Sender<Arc<Document>>,
@@ -144,7 +138,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
-        alerts: Alerts,
+        (alerts, exceptions): (Alerts, Exceptions),
         (clock, telemetry): (Clock, Telemetry),
         (name, boot): (AgentId, u64),
         detectors: Vec<Box<dyn Detector>>,
@@ -152,6 +146,7 @@ impl Pipeline {
         Arc::new(Self {
             store,
             alerts,
+            exceptions,
             clock,
             telemetry,
             live: broadcast::Sender::new(LIVE),
@@ -210,10 +205,21 @@ impl Pipeline {
         events: Vec<Event>,
         by: Sent,
     ) -> Result<Taken, PipelineError> {
-        match Prepared::new(origin, boot, events) {
+        match self.prepare(origin, boot, events) {
             Some(prepared) => self.take_prepared(&prepared, by).await,
             None => Ok(Taken { stored: 0, duplicates: 0 }),
         }
+    }
+
+    /// Makes the events of one boot of a sender, in sequence, ready; `None` when there are none.
+    #[must_use]
+    pub fn prepare(&self, origin: &Origin, boot: u64, events: Vec<Event>) -> Option<Prepared> {
+        let (first_seq, last_seq) = (events.first()?.seq, events.last()?.seq);
+        let source = SourceKey { agent: origin.agent.clone(), boot };
+        let mut documents = documents(events, origin, boot);
+        let marked = self.exceptions.mark(&mut documents);
+        let append = Append { source, first_seq, last_seq, documents: Arc::new(documents) };
+        Some(Prepared { append, marked })
     }
 
     /// Takes what was made ready; it may be tried again as it is.
@@ -222,20 +228,22 @@ impl Pipeline {
     /// [`PipelineError`].
     pub async fn take_prepared(
         &self,
-        Prepared(append): &Prepared,
+        prepared: &Prepared,
         by: Sent,
     ) -> Result<Taken, PipelineError> {
         self.has_room()?;
+        let Prepared { append, marked } = prepared;
         let (documents, last_seq) = (&append.documents, append.last_seq);
         let SourceKey { agent, boot } = &append.source;
         let outcome = self.store.append(append.clone()).await?;
         // Also when all of it was there already: the crash may have come between the two.
-        self.record(agent.as_str(), (*boot, last_seq), documents).await?;
+        self.record(agent.as_str(), (*boot, last_seq), (documents, marked)).await?;
         let total = u64::try_from(documents.len()).unwrap_or(u64::MAX);
         let taken =
             Taken { stored: outcome.events(), duplicates: total.saturating_sub(outcome.events()) };
         self.count(&taken);
         if !matches!(outcome, AppendOutcome::Duplicate { .. }) {
+            self.suppressed(marked);
             self.publish(documents);
             self.detect(documents, by).await;
         }
@@ -248,6 +256,13 @@ impl Pipeline {
         self.telemetry.count(name, "events received again and dropped", &[], taken.duplicates);
     }
 
+    fn suppressed(&self, marked: &Marked) {
+        self.exceptions.count(&marked.counts);
+        let count = u64::try_from(marked.places.len()).unwrap_or(u64::MAX);
+        let name = "pikett_detections_suppressed";
+        self.telemetry.count(name, "detections that an exception suppressed", &[], count);
+    }
+
     fn publish(&self, documents: &[Document]) {
         if self.live.receiver_count() > 0 {
             for document in documents {
@@ -258,21 +273,25 @@ impl Pipeline {
         }
     }
 
-    /// Records the detections among the documents before they are acknowledged.
+    /// Records the detections among the documents before they are acknowledged; no suppressed ones.
     async fn record(
         &self,
         agent: &str,
         (boot, last_seq): (u64, u64),
-        documents: &Arc<Vec<Document>>,
+        (documents, marked): (&Arc<Vec<Document>>, &Marked),
     ) -> Result<(), PipelineError> {
-        let is_alert = |document: &&Document| document.contains_key("detection");
-        if !documents.iter().any(|document| is_alert(&document)) {
+        let is_alert = |(place, document): &(usize, &Document)| {
+            document.contains_key("detection") && !marked.places.contains(place)
+        };
+        let places: Vec<usize> =
+            documents.iter().enumerate().filter(is_alert).map(|(place, _)| place).collect();
+        if places.is_empty() {
             return Ok(());
         }
         let (alerts, agent) = (self.alerts.clone(), agent.to_owned());
         let documents = Arc::clone(documents);
         let recorded = tokio::task::spawn_blocking(move || {
-            let documents = documents.iter().filter(is_alert).collect();
+            let documents = places.iter().filter_map(|place| documents.get(*place)).collect();
             alerts.record(&Arrived { agent: &agent, boot, last_seq, documents })
         });
         let count = recorded.await.map_err(|_| PipelineError::Internal)??;
@@ -365,6 +384,17 @@ impl Pipeline {
         self.append_own(&origin, events, true).await
     }
 
+    /// Stores what somebody did: an event of kind `audit`, found by whoever looks for it.
+    ///
+    /// # Errors
+    /// [`PipelineError`].
+    pub async fn audit(&self, fields: Object) -> Result<(), PipelineError> {
+        let now = Timestamp::from_micros(self.clock.now_micros());
+        let event = Event { seq: 0, time: now, seen: now, kind: Kind::Audit, fields };
+        let origin = self.own_origin();
+        self.append_own(&origin, vec![event], false).await.map(|_| ())
+    }
+
     /// Makes a detection of the collector about itself or its sources.
     ///
     /// # Errors
@@ -393,13 +423,16 @@ impl Pipeline {
             event.seq = seq;
         }
         let boot = self.own.boot;
-        let documents = Arc::new(documents(events, origin, boot));
+        let mut documents = documents(events, origin, boot);
+        let marked = self.exceptions.mark(&mut documents);
+        let documents = Arc::new(documents);
         let source = SourceKey { agent: origin.agent.clone(), boot };
         let append = Append { source, first_seq, last_seq, documents: Arc::clone(&documents) };
         // A sequence is used up whether or not it was stored: a failed one is never given again.
         self.own.seq.store(last_seq, Ordering::SeqCst);
         let stored = self.store.append(append).await?.events();
-        self.record(origin.agent.as_str(), (boot, last_seq), &documents).await?;
+        self.record(origin.agent.as_str(), (boot, last_seq), (&documents, &marked)).await?;
+        self.suppressed(&marked);
         let taken = Taken { stored, duplicates: 0 };
         self.count(&taken);
         self.publish(&documents);

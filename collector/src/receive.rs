@@ -27,7 +27,7 @@ use service::{Clock, Shutdown};
 
 use crate::correlate::Memory;
 use crate::init::Folder;
-use crate::pipeline::{Pipeline, Prepared, Sent};
+use crate::pipeline::{Pipeline, Sent};
 
 mod book;
 #[cfg(test)]
@@ -306,7 +306,9 @@ impl Drain {
     /// Stores a batch, again and again; false when the collector stops before that succeeds.
     fn store(&mut self, mut events: Vec<Event>, moved: Moves) -> bool {
         let (boot, count) = (self.book.number(&mut events), events.len());
-        let Some(prepared) = Prepared::new(&self.origin, boot, events) else { return true };
+        let Some(prepared) = self.pipeline.prepare(&self.origin, boot, events) else {
+            return true;
+        };
         let mut told = false;
         loop {
             let outcome = self.book.intend(&moved).map_err(anyhow::Error::from).and_then(|()| {

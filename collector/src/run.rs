@@ -19,6 +19,8 @@ use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::correlate::{self, Memory};
+use crate::exceptions::Exceptions;
+use crate::hunts::Hunts;
 use crate::init::Folder;
 use crate::intake::Intake;
 use crate::keys::{self, MasterKey};
@@ -55,11 +57,12 @@ pub fn run(config: &Config) -> Result<()> {
 pub fn check(config: &Config) -> Result<()> {
     let folder = Folder::new(&config.data);
     let master = MasterKey::load(&folder.master_key())?;
-    State::open(&folder.state(), &master.derive("state")?)?;
+    let state = Arc::new(State::open(&folder.state(), &master.derive("state")?)?);
+    let exceptions = Exceptions::load(state, Clock::system())?;
     folder.load_authority()?;
     tls(&folder)?;
     channels(config)?;
-    correlate::detectors(&config.rules, None)?;
+    correlate::detectors(&config.rules, None, &exceptions)?;
     Ok(())
 }
 
@@ -106,6 +109,7 @@ impl Daemon {
         let authority = folder.load_authority()?;
         let auth = Auth::load(Arc::clone(&state), clock.clone())?;
         let alerts = Alerts::load(Arc::clone(&state), clock.clone())?;
+        let exceptions = Exceptions::load(Arc::clone(&state), clock.clone())?;
         let pager = Pager::load(Parts {
             state: Arc::clone(&state),
             clock: clock.clone(),
@@ -129,10 +133,10 @@ impl Daemon {
             .transpose()?;
         let pipeline = Pipeline::new(
             Arc::clone(&store) as Arc<dyn Store>,
-            alerts.clone(),
+            (alerts.clone(), exceptions.clone()),
             (clock.clone(), telemetry.clone()),
             (AgentId::new("collector")?, boot),
-            correlate::detectors(&config.rules, Some(&memory))?,
+            correlate::detectors(&config.rules, Some(&memory), &exceptions)?,
         );
         let app = App {
             auth,
@@ -140,6 +144,9 @@ impl Daemon {
             enrolments: Arc::new(Enrolments::new(Arc::clone(&state), clock.clone())),
             agents: Agents::load(state, clock.clone())?,
             alerts,
+            exceptions,
+            hunts: Hunts::default(),
+            rules: Arc::new(config.rules.clone()),
             pager,
             pipeline,
             bulk_ids: Arc::default(),
@@ -198,6 +205,7 @@ impl Daemon {
         tracing::info!(web = %config.web, link = %config.link, "collector is ready");
 
         app.shutdown.wait().await;
+        app.hunts.stop();
         agents.await.context("link failed")?.context("link failed")?;
         web.await.context("web failed")?.context("web failed")?;
         pager.await.context("pager failed")?;

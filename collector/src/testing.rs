@@ -19,6 +19,9 @@ use crate::alert::Alerts;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::{Scope, Tokens};
 use crate::auth::{Auth, Role};
+use crate::config::RulesConfig;
+use crate::exceptions::Exceptions;
+use crate::hunts::Hunts;
 use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::{Detector, Pipeline};
@@ -197,6 +200,7 @@ impl Site {
         let telemetry = Telemetry::new();
         let auth = Auth::load(Arc::clone(&state), clock.clone()).unwrap();
         let alerts = Alerts::load(Arc::clone(&state), clock.clone()).unwrap();
+        let exceptions = Exceptions::load(Arc::clone(&state), clock.clone()).unwrap();
         let pager = Pager::load(Parts {
             state: Arc::clone(&state),
             clock: clock.clone(),
@@ -211,7 +215,7 @@ impl Site {
         let store = flaky(folder.path(), &clock);
         let pipeline = Pipeline::new(
             Arc::clone(&store) as Arc<dyn Store>,
-            alerts.clone(),
+            (alerts.clone(), exceptions.clone()),
             (clock.clone(), telemetry.clone()),
             (AgentId::new("collector").unwrap(), 1),
             detectors,
@@ -222,6 +226,9 @@ impl Site {
             enrolments: Arc::new(Enrolments::new(Arc::clone(&state), clock.clone())),
             agents: Agents::load(state, clock.clone()).unwrap(),
             alerts,
+            exceptions,
+            hunts: Hunts::default(),
+            rules: Arc::new(RulesConfig::default()),
             pager,
             pipeline,
             bulk_ids: Arc::default(),

@@ -262,6 +262,21 @@ impl Watch {
             }
         }
         self.told = present;
+        self.ends().await;
+    }
+
+    /// Tells of exceptions that come to their end, once each, and keeps what was counted of them.
+    async fn ends(&self) {
+        let exceptions = self.app.exceptions.clone();
+        for due in exceptions.due() {
+            tracing::warn!(id = due.id, come = due.come, "an exception comes to its end");
+            let raised = self.app.pipeline.raise(due.detection()).await.map_err(|e| causes(&e));
+            let told = raised.and_then(|()| exceptions.told(&due).map_err(|e| causes(&e)));
+            if let Err(error) = told {
+                tracing::error!(error, "the end of an exception is not told yet");
+            }
+        }
+        flush(&self.app).await;
     }
 
     /// Raises an alert; false when it could not be kept and must be tried again.
@@ -311,8 +326,19 @@ impl Watch {
     }
 }
 
-/// Keeps what the detectors remember.
+/// Writes what exceptions have suppressed.
+async fn flush(app: &App) {
+    let exceptions = app.exceptions.clone();
+    match tokio::task::spawn_blocking(move || exceptions.flush()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "counts of exceptions are not kept yet"),
+        Err(error) => tracing::error!(%error, "counts of exceptions are not kept yet"),
+    }
+}
+
+/// Keeps what the detectors remember and what exceptions have suppressed.
 pub(crate) async fn keep(app: &App, memory: &Memory) {
+    flush(app).await;
     let (memories, memory) = (app.pipeline.memories().await, memory.clone());
     let kept = tokio::task::spawn_blocking(move || memory.save(&memories)).await;
     if let Err(error) = kept {

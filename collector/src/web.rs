@@ -19,6 +19,9 @@ use crate::alert::Alerts;
 use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
+use crate::config::RulesConfig;
+use crate::exceptions::Exceptions;
+use crate::hunts::Hunts;
 use crate::oncall::pager::Pager;
 use crate::pipeline::Pipeline;
 use crate::receive::Receiving;
@@ -32,8 +35,10 @@ mod body;
 mod console;
 mod elastic;
 mod error;
+mod exceptions;
 mod foreign;
 mod hec;
+mod hunts;
 mod oncall;
 mod openapi;
 mod otlp;
@@ -64,6 +69,12 @@ pub struct App {
     pub agents: Agents,
     /// Alerts.
     pub alerts: Alerts,
+    /// Exceptions.
+    pub exceptions: Exceptions,
+    /// Previews of rules.
+    pub hunts: Hunts,
+    /// Where rules, names of fields and placeholders come from.
+    pub rules: Arc<RulesConfig>,
     /// Pager.
     pub pager: Pager,
     /// Events.

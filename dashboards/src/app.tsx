@@ -3,9 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { connect, get, keep, post, words } from "./api";
 import { AgentsPage } from "./agents";
 import { AlertsPage } from "./alerts/page";
+import { ExceptionsPage } from "./exceptions/page";
 import { go, link, usePlace } from "./hash";
 import { Login, PasswordForm } from "./login";
 import { OnCallPage } from "./oncall";
+import { RulesPage } from "./rules";
 import { SearchPage } from "./search/page";
 import { SettingsPage } from "./settings";
 import { isUtc, setUtc } from "./text";
@@ -14,9 +16,9 @@ import type { Role, Session } from "./types";
 import { Dialog, Empty, Failure, Loading, Notices, useFetched, useKeys } from "./ui";
 
 const RANK: Record<Role, number> = { viewer: 0, responder: 1, analyst: 2, admin: 3 };
-export interface Rights { respond: boolean; admin: boolean; user: string }
+export interface Rights { respond: boolean; tune: boolean; admin: boolean; user: string }
 const PAGES = [
-  ["alerts", "Alerts"], ["search", "Search"], ["agents", "Agents"], ["oncall", "On call"], ["settings", "Settings"],
+  ["alerts", "Alerts"], ["search", "Search"], ["exceptions", "Exceptions"], ["rules", "Rules"], ["agents", "Agents"], ["oncall", "On call"], ["settings", "Settings"],
 ] as const;
 
 function LiveCount() {
@@ -60,13 +62,14 @@ function Header(props: { session: Session; page: string; signOut: () => void; he
 }
 
 const SHORTCUTS: [string, string][] = [
-  ["g then a, s, n, o, e", "alerts, search, agents, on call, settings"],
+  ["g then a, s, x, r, n, o, e", "alerts, search, exceptions, rules, agents, on call, settings"],
   ["/", "go to the query or filter"],
   ["j, k", "next, previous row"],
   ["Enter", "open the row"],
   ["x", "alerts: select the row"],
   ["a", "alerts: acknowledge the row or the selection"],
   ["c", "alerts: close the open alert"],
+  ["e", "alerts: make an exception from the open alert"],
   ["l", "search: live tail on or off"],
   ["Esc", "close what is open"],
   ["?", "this list"],
@@ -84,6 +87,8 @@ function Page(props: { name: string; id: string; params: URLSearchParams; rights
   const { name, rights } = props;
   if (name === "search") return <SearchPage params={props.params} />;
   if (name === "alerts") return <AlertsPage id={props.id} params={props.params} rights={rights} />;
+  if (name === "exceptions") return <ExceptionsPage rights={rights} />;
+  if (name === "rules") return rights.tune ? <RulesPage /> : <Empty title="Trying rules needs the role analyst.">Ask an administrator.</Empty>;
   if (name === "agents") return <AgentsPage rights={rights} />;
   if (name === "oncall") return <OnCallPage rights={rights} />;
   if (name === "settings") return <SettingsPage rights={rights} session={props.session} />;
@@ -94,14 +99,14 @@ function Inside(props: { session: Session; set: (s: Session) => void; signOut: (
   const place = usePlace();
   const [help, showHelp] = useState(false);
   const waiting = useRef(false);
-  const rights: Rights = { respond: RANK[props.session.role] >= 1, admin: RANK[props.session.role] >= 3, user: props.session.user };
+  const rights: Rights = { respond: RANK[props.session.role] >= 1, tune: RANK[props.session.role] >= 2, admin: RANK[props.session.role] >= 3, user: props.session.user };
   useKeys((event) => {
     if (waiting.current) {
       // The second key of `g x` means nothing else, least of all an action on an alert.
       waiting.current = false;
       event.preventDefault();
       event.stopImmediatePropagation();
-      const page = { a: "alerts", s: "search", n: "agents", o: "oncall", e: "settings" }[event.key];
+      const page = { a: "alerts", s: "search", x: "exceptions", r: "rules", n: "agents", o: "oncall", e: "settings" }[event.key];
       if (page) go(link(page));
     } else if (event.key === "g") waiting.current = true;
     else if (event.key === "?") showHelp(true);

@@ -8,7 +8,7 @@ import type { Role, Session, TokenInfo, UserInfo } from "./types";
 import { attempt, Badge, Dialog, Empty, Failure, Loading, Reveal, useFetched } from "./ui";
 
 const ROLES: [Role, string][] = [["viewer", "looks"], ["responder", "looks, acknowledges and closes alerts"], ["analyst", "as responder, for people who search and hunt"], ["admin", "may everything"]];
-const SCOPES: [string, string][] = [["ingest", "send events"], ["read", "search, read alerts"], ["respond", "acknowledge and close alerts"], ["metrics", "read /metrics"]];
+const SCOPES: [string, string][] = [["ingest", "send events"], ["read", "search, read alerts"], ["respond", "acknowledge and close alerts"], ["tune", "make and end exceptions"], ["metrics", "read /metrics"]];
 interface Secret { title: string; text: string; hint: string }
 
 function UserForm(props: { user: UserInfo | null; close: () => void; done: (secret: Secret | null) => void }) {

@@ -20,6 +20,8 @@ pub enum Scope {
     Read,
     /// Acknowledge and close alerts.
     Respond,
+    /// Make and end exceptions.
+    Tune,
     /// Scrape metrics.
     Metrics,
 }

@@ -6,6 +6,13 @@ use serde_json::{Value, json};
 
 const RULES: &str = "title: Failed login\nid: 5638f7c0-ac70-491d-8465-2a65075e0d86\nname: failed_login\nlogsource:\n  product: linux\n  service: sshd\ndetection:\n  sel:\n    event.outcome: failure\n  condition: sel\nlevel: low\n---\ntitle: Password guessing over hosts\nid: 0e95725d-7320-415d-80f7-004da920fc11\ncorrelation:\n  type: value_count\n  rules: [failed_login]\n  group-by: [src_ip]\n  timespan: 5m\n  condition:\n    field: host.name\n    gte: 3\nlevel: high\n";
 
+/// The detectors, with no exceptions in the state.
+fn with(config: &RulesConfig, memory: Option<&Memory>) -> Result<Vec<Box<dyn Detector>>> {
+    let (_folder, state) = crate::testing::state();
+    let clock = service::Clock::manual(crate::testing::START);
+    detectors(config, memory, &Exceptions::load(state, clock).unwrap())
+}
+
 fn document(host: u32) -> Document {
     let Value::Object(document) = json!({
         "timestamp": "2026-11-22T15:04:05.000000+0000", "event_type": "log",
@@ -23,7 +30,7 @@ fn detect(by: Sent) -> Vec<Detection> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
     let config = RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
-    let mut detectors = detectors(&config, None).unwrap();
+    let mut detectors = with(&config, None).unwrap();
     let mut found = Vec::new();
     for host in 1..=3 {
         detectors[0].document(&document(host), by, &mut found);
@@ -56,7 +63,7 @@ fn detections_are_no_evidence_of_themselves() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
     let config = RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
-    let mut detectors = detectors(&config, None).unwrap();
+    let mut detectors = with(&config, None).unwrap();
     let mut found = Vec::new();
     for host in 1..=5 {
         let mut document = document(host);
@@ -73,10 +80,10 @@ fn paths_that_do_not_exist_are_errors_that_name_them() {
         RulesConfig { sigma: vec![missing.clone()], ..RulesConfig::default() },
         RulesConfig { anomaly: vec![missing], ..RulesConfig::default() },
     ] {
-        let Err(error) = detectors(&config, None) else { panic!("must fail") };
+        let Err(error) = with(&config, None) else { panic!("must fail") };
         assert!(format!("{error:#}").contains("/no/such/rules"), "{error:#}");
     }
-    assert!(detectors(&RulesConfig::default(), None).unwrap().is_empty());
+    assert!(with(&RulesConfig::default(), None).unwrap().is_empty());
 }
 
 const THRESHOLD: &str = r#"
@@ -99,7 +106,7 @@ fn counting(folder: &std::path::Path, memory: &Memory) -> Box<dyn Detector> {
     let file = folder.join("t.yml");
     std::fs::write(&file, THRESHOLD).unwrap();
     let config = RulesConfig { anomaly: vec![file], ..RulesConfig::default() };
-    let mut all = detectors(&config, Some(memory)).unwrap();
+    let mut all = with(&config, Some(memory)).unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }
@@ -202,7 +209,7 @@ fn correlating(exceptions: &str, memory: &Memory) -> Box<dyn Detector> {
         exceptions: write("e.yml", exceptions),
         ..RulesConfig::default()
     };
-    let mut all = detectors(&config, Some(memory)).unwrap();
+    let mut all = with(&config, Some(memory)).unwrap();
     assert_eq!(all.len(), 1);
     all.remove(0)
 }
@@ -248,6 +255,43 @@ fn exceptions_suppress_and_are_counted() {
         assert_eq!(counted.map_or(0, |(_, count)| *count), suppressed, "{told:?}");
         assert!(detector.left_out().is_empty(), "told once");
     }
+}
+
+#[test]
+fn exceptions_of_the_state_keep_matches_out_of_correlations_while_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.yml"), RULES).unwrap();
+    let config = RulesConfig { sigma: vec![folder.path().to_owned()], ..RulesConfig::default() };
+    let (_folder, state) = crate::testing::state();
+    let clock = service::Clock::manual(crate::testing::START);
+    let exceptions = Exceptions::load(state, clock).unwrap();
+    let mut detector = detectors(&config, None, &exceptions).unwrap().remove(0);
+    let made = exceptions
+        .add(crate::exceptions::New {
+            title: String::new(),
+            engine: Engine::Sigma,
+            rule_id: "5638f7c0-ac70-491d-8465-2a65075e0d86".into(),
+            conditions: vec![sigma::Condition {
+                field: "src_ip".into(),
+                how: sigma::How::Cidr,
+                values: vec!["192.0.2.0/24".into()],
+            }],
+            reason: "it tries logins".into(),
+            author: "alice".into(),
+            days: 1,
+            alert: None,
+            overridden: Vec::new(),
+        })
+        .unwrap();
+    let mut feed = |hosts: std::ops::RangeInclusive<u32>| {
+        let mut found = Vec::new();
+        hosts.for_each(|host| detector.document(&document(host), Sent::Agent, &mut found));
+        found.len()
+    };
+    assert_eq!(feed(1..=5), 0);
+    assert_eq!(exceptions.get(&made.id).unwrap().hits, 5, "a rule that only feeds is counted here");
+    exceptions.end(&made.id, "alice", "").unwrap();
+    assert_eq!(feed(1..=5), 1, "and nothing of before is remembered");
 }
 
 /// The query of a rule finds at least what the rule matches: what a hunt rests on.

@@ -90,7 +90,7 @@ pub(super) async fn add_token(
 ) -> Result<Json<Revealed>, Failure> {
     let scope = |name: &String| {
         serde_json::from_value::<Scope>(Value::String(name.clone()))
-            .map_err(|_| Failure::bad("scopes are ingest, read, respond and metrics"))
+            .map_err(|_| Failure::bad("scopes are ingest, read, respond, tune and metrics"))
     };
     let scopes: Vec<Scope> = new.scopes.iter().map(scope).collect::<Result<_, _>>()?;
     if scopes.is_empty() {

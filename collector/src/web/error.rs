@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::alert::AlertError;
 use crate::auth::AuthError;
+use crate::exceptions::ExceptionError;
+use crate::exceptions::preview::PreviewError;
 use crate::oncall::pager::SetScheduleError;
 use crate::pipeline::PipelineError;
 use crate::search::SearchError;
@@ -87,6 +89,27 @@ impl From<AlertError> for Failure {
             AlertError::State(_) => return Self::internal(&error),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<ExceptionError> for Failure {
+    fn from(error: ExceptionError) -> Self {
+        let code = match &error {
+            ExceptionError::Wrong(_) | ExceptionError::Conditions(_) => ErrorCode::BadRequest,
+            ExceptionError::Unknown { .. } => ErrorCode::NotFound,
+            ExceptionError::Over { .. } => ErrorCode::Conflict,
+            ExceptionError::State(_) | ExceptionError::Key(_) => return Self::internal(&error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<PreviewError> for Failure {
+    fn from(error: PreviewError) -> Self {
+        match error {
+            PreviewError::Exception(error) => error.into(),
+            PreviewError::Search(error) => error.into(),
+        }
     }
 }
 

@@ -28,7 +28,11 @@ fn schemas() -> Map<String, Value> {
         Revealed,
         NewToken,
         NewEnrolment,
-        AgentAction
+        AgentAction,
+        ExceptionDraft,
+        NewException,
+        EndException,
+        RulePreview
     );
     let mut out = Map::new();
     for (name, schema) in schemas {
@@ -56,6 +60,10 @@ fn body(method: &str, path: &str) -> Option<&'static str> {
         ("POST", "/api/v1/tokens/add") => "NewToken",
         ("POST", "/api/v1/enrolments") => "NewEnrolment",
         ("POST", "/api/v1/agents/{id}") => "AgentAction",
+        ("POST", "/api/v1/exceptions/preview") => "ExceptionDraft",
+        ("POST", "/api/v1/exceptions/add") => "NewException",
+        ("POST", "/api/v1/rules/preview") => "RulePreview",
+        ("POST", "/api/v1/exceptions/{id}/end") => "EndException",
         _ => return None,
     })
 }

@@ -5,8 +5,8 @@ use axum::routing::{MethodRouter, any, get, post, put};
 
 use super::access::Need;
 use super::{
-    App, acknowledge, admin, agents, alerts, elastic, hec, oncall, openapi, otlp, probes, search,
-    session,
+    App, acknowledge, admin, agents, alerts, elastic, exceptions, hec, hunts, oncall, openapi,
+    otlp, probes, search, session,
 };
 use crate::auth::Role;
 use crate::auth::token::Scope;
@@ -34,6 +34,8 @@ impl std::fmt::Debug for Route {
 
 const VIEW: Need = Need::Either(Role::Viewer, Scope::Read);
 const RESPOND: Need = Need::Either(Role::Responder, Scope::Respond);
+const HUNT: Need = Need::Either(Role::Analyst, Scope::Read);
+const TUNE: Need = Need::Either(Role::Analyst, Scope::Tune);
 const ADMIN: Need = Need::User(Role::Admin);
 const INGEST: Need = Need::Token(Scope::Ingest);
 
@@ -61,6 +63,15 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/api/v1/alerts" VIEW, get(alerts::list), "Alerts, newest first";
     "GET" "/api/v1/alerts/{id}" VIEW, get(alerts::show), "One alert";
     "POST" "/api/v1/alerts/{id}/action" RESPOND, post(alerts::act), "Acknowledge, close, reopen";
+    "GET" "/api/v1/alerts/{id}/exception" VIEW, get(exceptions::propose), "An exception proposed from an alert";
+    "GET" "/api/v1/exceptions" VIEW, get(exceptions::list), "Exceptions, how they stand and what they suppressed";
+    "POST" "/api/v1/exceptions/preview" VIEW, post(exceptions::preview), "What an exception would have suppressed";
+    "POST" "/api/v1/exceptions/add" TUNE, post(exceptions::add), "Make an exception; refused when it would have hidden a true positive";
+    "POST" "/api/v1/exceptions/{id}/end" TUNE, post(exceptions::end), "End an exception now";
+    "GET" "/api/v1/rules/settings" HUNT, get(hunts::means), "Names of fields, placeholders and exceptions that rules have here";
+    "POST" "/api/v1/rules/preview" HUNT, post(hunts::begin), "Begin to run a rule over the stored past";
+    "GET" "/api/v1/rules/preview/{id}" HUNT, get(hunts::show), "How far a preview is, and what would have fired";
+    "POST" "/api/v1/rules/preview/{id}/cancel" HUNT, post(hunts::cancel), "Stop a preview";
     "GET" "/api/v1/agents" VIEW, get(agents::list), "Agents, their state and their ledger";
     "POST" "/api/v1/agents/{id}" ADMIN, post(agents::change), "Revoke or readmit an agent";
     "GET" "/api/v1/ledger" VIEW, get(agents::ledger), "The collector's own ledger";

@@ -2,13 +2,14 @@
 import { useState } from "preact/hooks";
 import type { Rights } from "../app";
 import { get, search } from "../api";
+import { ExceptionDialog } from "../exceptions/dialog";
 import { link } from "../hash";
 import { quote } from "../query";
 import { Detail } from "../search/detail";
 import { Rows } from "../search/table";
 import { millis, number, plain, Text, Time } from "../text";
 import type { Alert, Hit } from "../types";
-import { Badge, Empty, Failure, Loading, SeverityBadge, useFetched } from "../ui";
+import { Badge, Empty, Failure, Loading, SeverityBadge, useFetched, useKeys } from "../ui";
 import { VERDICTS, type Act } from "./page";
 
 const any = (ids: string[]) => `event.id:(${ids.map(quote).join(" OR ")})`;
@@ -58,11 +59,15 @@ function Facts(props: { alert: Alert }) {
 export function AlertDetail(props: { id: string; rights: Rights; act: Act; changed: number; leave: () => void; askClose: () => void }) {
   const found = useFetched((signal) => get<Alert>(`/api/v1/alerts/${encodeURIComponent(props.id)}`, signal), [props.id, props.changed], 5_000);
   const alert = found.value;
+  const [excepting, except] = useState(false);
+  const may = props.rights.tune && alert?.engine !== "health";
+  useKeys((event) => { if (event.key === "e" && may) except(true); });
   const buttons = (one: Alert) => props.rights.respond ? (
-    <div class="row">
+    <div class="row wrap">
       {one.status === "open" && <button type="button" class="primary" onClick={() => void props.act([one.id], "acknowledge")}>Acknowledge <kbd>a</kbd></button>}
       {one.status !== "closed" && <button type="button" onClick={props.askClose}>Close <kbd>c</kbd></button>}
       {one.status === "closed" && <button type="button" onClick={() => void props.act([one.id], "reopen")}>Reopen</button>}
+      {may && <button type="button" onClick={() => except(true)}>Make an exception <kbd>e</kbd></button>}
     </div>
   ) : <p class="muted small">Your role may look, not change: ask an administrator for the role responder.</p>;
   return (
@@ -88,6 +93,7 @@ export function AlertDetail(props: { id: string; rights: Rights; act: Act; chang
           <ol class="timeline">{[...alert.timeline].reverse().map((entry) => (
             <li><Time value={entry.time} /> <strong>{plain(entry.who)}</strong> <Text value={entry.what} lines /></li>
           ))}</ol></section>
+        {excepting && <ExceptionDialog alert={alert.id} rights={props.rights} close={() => except(false)} done={() => { except(false); found.again(); }} />}
       </>}
     </section>
   );

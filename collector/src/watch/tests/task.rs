@@ -149,3 +149,37 @@ async fn a_disk_without_room_refuses_events_and_tells_until_there_is_some() {
     watch.look().await;
     assert_eq!(alerts(&site), ["pikett-disk-full collector 1"], "told once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exceptions_that_come_to_their_end_are_alerts_once() {
+    let site = Site::new();
+    let mut watch = watch(&site);
+    let new = crate::exceptions::New {
+        title: "Scanner".into(),
+        engine: event::Engine::Signature,
+        rule_id: "2000001".into(),
+        conditions: vec![sigma::Condition {
+            field: "src_ip".into(),
+            how: sigma::How::Is,
+            values: vec!["192.0.2.7".into()],
+        }],
+        reason: "it scans".into(),
+        author: "alice".into(),
+        days: 8,
+        alert: None,
+        overridden: Vec::new(),
+    };
+    let id = site.app.exceptions.add(new).unwrap().id;
+    for (days, expected) in
+        [(5, vec![]), (1, vec!["ending"]), (1, vec!["ending"]), (2, vec!["ending", "expired"])]
+    {
+        site.app.clock.advance(days * 86_400_000_000);
+        site.store.full.store(true, Ordering::SeqCst);
+        watch.look().await;
+        site.store.full.store(false, Ordering::SeqCst);
+        watch.look().await;
+        let expected: Vec<String> =
+            expected.iter().map(|one| format!("pikett-exception-{one} {id} 1")).collect();
+        assert_eq!(alerts(&site), expected);
+    }
+}
