@@ -89,6 +89,7 @@ test("login refuses a wrong password and takes the right one; a first password m
 
 for (const [name, hash, words] of [
   ["alerts", "#/alerts", /alerts|No live/], ["search", "#/search?from=now-24h", /events/],
+  ["exceptions", "#/exceptions", /no exceptions|Holds when/], ["rules", "#/rules", /Try a rule/],
   ["agents", "#/agents", /Collector/], ["oncall", "#/oncall", /On call now|Nobody is on call/],
   ["settings", "#/settings", /Tokens of programs/],
 ]) {
@@ -231,6 +232,72 @@ test("alerts are worked by keyboard alone", async (context) => {
   await press("g");
   await press("o");
   await page.waitForFunction(() => location.hash.startsWith("#/oncall"));
+});
+
+test("an exception is made from an alert after its preview, listed, and ended", async (context) => {
+  await open("#/alerts?status=all");
+  await page.waitForFunction(() => /\d+ alerts/.test(document.querySelector("main").innerText));
+  // What Pikett tells of itself has no exceptions.
+  let found = false;
+  for (const row of (await page.$$(".alerts tbody tr .title")).slice(0, 12)) {
+    await row.click();
+    await page.waitForSelector(".detail .facts");
+    if ((found = !!(await page.$("text=Make an exception")))) break;
+  }
+  if (!found) return context.skip("no alert of a rule");
+  await page.locator("body").press("e");
+  await page.waitForSelector("dialog[open] .offer input[type=checkbox]");
+  await page.waitForSelector("dialog[open] .past");
+  assert.match(await page.innerText("dialog .preview"), /would have suppressed \d+ of \d+ detections/);
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate((name) => { document.documentElement.dataset.theme = name; }, theme);
+    await shot(`exception-dialog-${theme}`);
+  }
+  await page.setViewportSize({ width: 400, height: 800 });
+  const over = await page.evaluate(() => document.querySelector("dialog").scrollWidth - document.querySelector("dialog").clientWidth);
+  await shot("exception-dialog-narrow");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  assert.ok(over <= 1, `${over} pixels wider than the dialog`);
+  // Without a condition there is nothing to make.
+  const ticks = page.locator("dialog .offer input[type=checkbox]:checked");
+  while (await ticks.count()) await ticks.first().uncheck();
+  await page.waitForSelector("dialog .warning");
+  assert.ok(await page.isDisabled("dialog button.primary"));
+  await page.locator("dialog .offer input[type=checkbox]").first().check();
+  await page.waitForSelector("dialog[open] .past");
+  for (const box of await page.$$("dialog .failure.block input[type=checkbox]")) await box.check();
+  const reason = `<img src=x onerror=window.owned=1> ${marker}`;
+  await page.fill("dialog textarea[name=reason]", reason);
+  await page.click("dialog button.primary");
+  await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+  await page.waitForFunction((text) => document.querySelector(".timeline").innerText.includes(text), marker);
+  await open("#/exceptions");
+  await page.waitForFunction((text) => document.querySelector("main").innerText.includes(text), reason);
+  for (const theme of ["light", "dark"]) {
+    await page.selectOption("select[aria-label=Theme]", theme);
+    await shot(`exceptions-${theme}`);
+  }
+  assert.equal(await page.evaluate(() => window.owned), undefined);
+  const row = page.locator(".exceptions tbody tr", { hasText: marker }).first();
+  await row.locator("button.danger").click();
+  await page.fill("dialog textarea[name=reason]", "the browser test is over");
+  await page.click("dialog button.primary");
+  await row.locator(".badge.b-ended").waitFor();
+});
+
+test("a rule is tried over the past, and what is none is refused", async () => {
+  await open("#/rules");
+  await page.fill(".rule-text", "title: T\nid: browser-test\ndetection:\n  s:\n    event_type: [log, http]\n  condition: s\n");
+  await page.click("main button.primary");
+  await page.waitForFunction(() => /would (not )?have fired/.test(document.querySelector("main").innerText));
+  for (const theme of ["light", "dark"]) {
+    await page.selectOption("select[aria-label=Theme]", theme);
+    await shot(`rule-${theme}`);
+  }
+  await page.fill(".rule-text", "title: [");
+  await page.click("main button.primary");
+  await page.waitForSelector("main [role=alert]");
+  assert.match(await page.innerText("main [role=alert]"), /not readable as YAML/);
 });
 
 test("an administrator adds and removes a user and a token, and enrols an agent", async () => {

@@ -55,6 +55,15 @@ pub(super) fn time(value: &Value) -> Option<Timestamp> {
     Some(Timestamp::from_micros(micros))
 }
 
+/// Counts what is not in the events that were stored, by the way it came and the reason.
+pub(super) fn left_out(app: &App, way: &str, reason: &str, count: u64) {
+    if count > 0 {
+        let labels = [("way", way), ("reason", reason)];
+        let help = "parts of events of other senders that were left out or cut";
+        app.telemetry.count("pikett_ingest_left_out", help, &labels, count);
+    }
+}
+
 /// Who the events of a caller are from.
 ///
 /// # Errors

@@ -5,6 +5,8 @@
 //! is stored whole or refused whole, and the answer goes out only when all of it is durable, so
 //! that there are no acknowledgements to ask for later.
 
+use std::collections::BTreeMap;
+
 use api::ErrorCode;
 use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
@@ -23,6 +25,13 @@ use super::{App, Failure, body, foreign};
 const MAX_EVENTS: usize = 100_000;
 /// Most further fields of one event.
 const MAX_FIELDS: usize = 256;
+/// Most characters kept of a name that is said beside an event.
+const MAX_NAME: usize = 1024;
+/// Which of them were cut, in the event.
+const CUT: &str = "splunk.cut";
+
+/// How many events had each of these names cut.
+type Cuts = BTreeMap<&'static str, u64>;
 
 /// Source types by how they begin, and the parser of each.
 const SOURCE_TYPES: [(&str, &str); 20] = [
@@ -153,7 +162,7 @@ async fn take(
     app: &App,
     caller: &Caller,
     request: Request,
-    read: impl FnOnce(&[u8], Timestamp) -> Result<Vec<Event>, Refusal> + Send + 'static,
+    read: impl FnOnce(&[u8], Timestamp) -> Result<(Vec<Event>, Cuts), Refusal> + Send + 'static,
 ) -> Result<(), Refusal> {
     let sender = foreign::sender(caller)?;
     let packing = body::Packing::of(request.headers())?;
@@ -161,11 +170,15 @@ async fn take(
     let now = app.now();
     let parsed = tokio::task::spawn_blocking(move || read(&packing.unpack(bytes)?, now));
     let parsed = parsed.await.map_err(|error| Failure::internal(&error))?;
-    let events = parsed.inspect_err(|refusal| {
+    let (events, cuts) = parsed.inspect_err(|refusal| {
         tracing::warn!(?refusal, "HEC request refused");
         app.telemetry.count("pikett_hec_refused", "requests of HEC refused", &[], 1);
     })?;
-    Ok(foreign::store(app, sender, events).await?)
+    foreign::store(app, sender, events).await?;
+    for (name, count) in cuts {
+        foreign::left_out(app, "hec", &format!("{name} cut at {MAX_NAME} characters"), count);
+    }
+    Ok(())
 }
 
 fn too_many() -> Refusal {
@@ -173,20 +186,24 @@ fn too_many() -> Refusal {
 }
 
 /// The events of JSON objects one behind the other, with or without space between them.
-fn events_of(bytes: &[u8], now: Timestamp) -> Result<Vec<Event>, Refusal> {
-    let mut out = Vec::new();
+fn events_of(bytes: &[u8], now: Timestamp) -> Result<(Vec<Event>, Cuts), Refusal> {
+    let (mut out, mut cuts) = (Vec::new(), Cuts::new());
     for envelope in serde_json::Deserializer::from_slice(bytes).into_iter::<Envelope>() {
         let number = out.len();
         if number >= MAX_EVENTS {
             return Err(too_many());
         }
         let envelope = envelope.map_err(|error| Refusal::Format(number, error.to_string()))?;
-        out.push(event_of(envelope, number, now)?);
+        out.push(event_of(envelope, (number, now), &mut cuts)?);
     }
-    if out.is_empty() { Err(Refusal::NoData) } else { Ok(out) }
+    if out.is_empty() { Err(Refusal::NoData) } else { Ok((out, cuts)) }
 }
 
-fn event_of(envelope: Envelope, number: usize, now: Timestamp) -> Result<Event, Refusal> {
+fn event_of(
+    envelope: Envelope,
+    (number, now): (usize, Timestamp),
+    cuts: &mut Cuts,
+) -> Result<Event, Refusal> {
     let Envelope { origin, event, fields } = envelope;
     let mut event = match event {
         None | Some(Value::Null) => return Err(Refusal::NoEvent(number)),
@@ -207,23 +224,23 @@ fn event_of(envelope: Envelope, number: usize, now: Timestamp) -> Result<Event, 
         event = Event { kind: event.kind, ..foreign::event(event.fields, event.time) };
         event.seen = now;
     }
-    origin.mark(&mut event);
+    origin.mark(&mut event, cuts);
     Ok(event)
 }
 
 /// Each line that is not empty is an event.
-fn lines_of(bytes: &[u8], origin: &Origin, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+fn lines_of(bytes: &[u8], origin: &Origin, now: Timestamp) -> Result<(Vec<Event>, Cuts), Refusal> {
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let mut out = Vec::new();
+    let (mut out, mut cuts) = (Vec::new(), Cuts::new());
     for text in lines {
         if out.len() >= MAX_EVENTS {
             return Err(too_many());
         }
         let mut event = line(text, origin, now);
-        origin.mark(&mut event);
+        origin.mark(&mut event, &mut cuts);
         out.push(event);
     }
-    if out.is_empty() { Err(Refusal::NoData) } else { Ok(out) }
+    if out.is_empty() { Err(Refusal::NoData) } else { Ok((out, cuts)) }
 }
 
 /// A line of text, read as what its source type says it is.
@@ -241,19 +258,31 @@ impl Origin {
     }
 
     /// Sets what is said about an event beside it.
-    fn mark(&self, event: &mut Event) {
+    fn mark(&self, event: &mut Event, cuts: &mut Cuts) {
         let time = self.time.as_ref().and_then(foreign::time);
         event.time = time.unwrap_or(event.time);
-        let mut text = |name: &str, value: &Option<String>| {
+        let mut cut = Vec::new();
+        let mut text = |name: &'static str, value: &Option<String>| {
             if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
-                let value = value.chars().take(1024).collect();
-                set(&mut event.fields, name, Value::String(value));
+                let kept: String = value.chars().take(MAX_NAME).collect();
+                if kept.len() < value.len() {
+                    let count = cuts.entry(name).or_default();
+                    *count = count.saturating_add(1);
+                    cut.push(Value::from(name));
+                }
+                set(&mut event.fields, name, Value::String(kept));
             }
         };
         text("host.name", &self.host);
         text("splunk.source", &self.source);
         text("splunk.sourcetype", &self.sourcetype);
         text("splunk.index", &self.index);
+        if !cut.is_empty() {
+            if let Some(theirs) = event::get(&event.fields, CUT).cloned() {
+                set(&mut event.fields, &format!("original.{CUT}"), theirs);
+            }
+            set(&mut event.fields, CUT, Value::Array(cut));
+        }
     }
 }
 

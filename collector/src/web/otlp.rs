@@ -11,7 +11,6 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use event::Event;
 use prost::Message as _;
 use serde_json::json;
 
@@ -85,15 +84,15 @@ async fn take(
     export: impl FnOnce() -> Result<Export, Failure> + Send + 'static,
 ) -> Result<(), Failure> {
     let (sender, now) = (foreign::sender(caller)?, app.now());
-    let made: Result<Vec<Event>, Failure> =
-        tokio::task::spawn_blocking(move || record::events(export()?, now))
-            .await
-            .map_err(|error| Failure::internal(&error))?;
-    let events = made?;
-    if events.is_empty() {
-        return Ok(());
+    let made = tokio::task::spawn_blocking(move || record::events(export()?, now)).await;
+    let (events, left_out) = made.map_err(|error| Failure::internal(&error))??;
+    if !events.is_empty() {
+        foreign::store(app, sender, events).await?;
     }
-    foreign::store(app, sender, events).await
+    for (reason, _, count) in left_out.by_reason() {
+        foreign::left_out(app, "otlp", reason, count);
+    }
+    Ok(())
 }
 
 /// The code of gRPC for a failure.

@@ -164,7 +164,6 @@ impl<'r> Hunter<'r> {
             !held
         });
         for &rule in matched.iter().filter(|rule| rules.speaks(**rule)) {
-            // Asked anew: exceptions and other rules have used the scratch since.
             let why = rules.describe(rule, &record, &mut self.scratch);
             let Some(meta) = rules.meta(rule) else { continue };
             self.count(meta, &record, (at, why.map(|one| one.explanation).unwrap_or_default()));

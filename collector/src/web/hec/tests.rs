@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
 fn check(body: &str, expected: &Expect) {
     let shown = match events_of(body.as_bytes(), NOW) {
-        Ok(events) => {
+        Ok((events, _)) => {
             let one = |event: &Event| {
                 format!("{} {} {}\n", event.time, event.kind, Value::Object(event.fields.clone()))
             };
@@ -68,7 +68,7 @@ fn deep_and_odd_bodies_are_harmless() {
     assert!(matches!(events_of(deep.as_bytes(), NOW), Err(Refusal::Format(0, _))));
     for time in ["1e300", "-1e300", "\"soon\"", "null", "{}", "[]"] {
         let body = format!("{{\"event\":\"x\",\"time\":{time}}}");
-        assert_eq!(events_of(body.as_bytes(), NOW).unwrap()[0].time, NOW, "{time}");
+        assert_eq!(events_of(body.as_bytes(), NOW).unwrap().0[0].time, NOW, "{time}");
     }
 }
 
@@ -105,6 +105,29 @@ async fn events_and_lines_are_found_and_tokens_are_asked_for() {
     assert_eq!((health.0, &health.1["code"]), (StatusCode::OK, &json!(17)));
     let (status, answer) = send("/services/collector/ack", "Splunk", "{}").await;
     assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!(14)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_cut_are_named_and_counted() {
+    let long = "x".repeat(1_025);
+    let body = format!(
+        "{{\"host\":\"{long}\",\"source\":\"{}\",\"event\":{{\"splunk\":{{\"cut\":[\"forged\"]}}}}}}{{\"index\":\"{long}\",\"event\":1}}{{\"host\":\"{long}\",\"event\":1}}",
+        "y".repeat(1_024)
+    );
+    let (events, cuts) = events_of(body.as_bytes(), NOW).unwrap();
+    assert_eq!(events[0].fields["original"]["splunk"]["cut"], json!(["forged"]));
+    assert_eq!(events[0].fields["splunk"]["cut"], json!(["host.name"]));
+    assert_eq!(events[0].fields["host"]["name"].as_str().unwrap().len(), 1_024);
+    assert_eq!(events[0].fields["splunk"]["source"].as_str().unwrap().len(), 1_024);
+    assert_eq!(cuts, BTreeMap::from([("host.name", 2), ("splunk.index", 1)]));
+    let site = Site::new();
+    let who = site.program(&[Scope::Ingest]);
+    let (status, _) = site.ask(&who, "POST", "/services/collector/event", &body).await;
+    assert_eq!(status, StatusCode::OK);
+    let metrics = site.app.telemetry.render();
+    let wanted = "reason=\"host.name cut at 1024 characters\"";
+    let line = metrics.lines().find(|line| line.contains(wanted)).unwrap();
+    assert!(line.contains("way=\"hec\"") && line.ends_with(" 2"), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,16 +49,62 @@ const RENAMED: [(&str, &str); 19] = [
     ("service.instance.id", "service.node.name"),
 ];
 
-/// The events of a request, in its order.
+/// Attributes that are not in an event, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// Beyond those that are kept.
+    pub(super) too_many: u64,
+    /// Without a name.
+    pub(super) nameless: u64,
+    /// Without a value.
+    pub(super) valueless: u64,
+}
+
+impl LeftOut {
+    const fn and(self, other: Self) -> Self {
+        Self {
+            too_many: self.too_many.saturating_add(other.too_many),
+            nameless: self.nameless.saturating_add(other.nameless),
+            valueless: self.valueless.saturating_add(other.valueless),
+        }
+    }
+
+    /// Each with the words it is told by, and its name in an event.
+    pub(super) const fn by_reason(self) -> [(&'static str, &'static str, u64); 3] {
+        [
+            ("attribute beyond 256", "otel.dropped_attributes", self.too_many),
+            ("attribute without a name", "otel.nameless_attributes", self.nameless),
+            ("attribute without a value", "otel.valueless_attributes", self.valueless),
+        ]
+    }
+
+    fn mark(self, fields: &mut Object) {
+        for (_, name, count) in self.by_reason() {
+            if count > 0 {
+                set(fields, name, count.into());
+            }
+        }
+    }
+}
+
+/// What all records of a resource and scope have.
+struct Common<'a> {
+    fields: &'a Object,
+    left_out: LeftOut,
+}
+
+/// The events of a request, in its order, and what is not in them; each says so of itself too.
 ///
 /// # Errors
 /// When it holds too much.
-pub(super) fn events(export: Export, now: Timestamp) -> Result<Vec<Event>, Failure> {
-    let mut out = Vec::new();
+pub(super) fn events(export: Export, now: Timestamp) -> Result<(Vec<Event>, LeftOut), Failure> {
+    let (mut out, mut all) = (Vec::new(), LeftOut::default());
     let mut copied = 0_usize;
     for logs in export.resource_logs {
         let mut resource = Object::new();
-        attributes(&mut resource, logs.resource.map(|one| one.attributes).unwrap_or_default());
+        let list = logs.resource.map(|one| one.attributes).unwrap_or_default();
+        let left_out = attributes(&mut resource, list);
+        all = all.and(left_out);
         let size = Value::Object(resource.clone()).to_string().len();
         for scoped in logs.scope_logs {
             let mut common = resource.clone();
@@ -69,10 +115,15 @@ pub(super) fn events(export: Export, now: Timestamp) -> Result<Vec<Event>, Failu
                 let words = "over 100000 records, or 256 MiB of attributes of their resources";
                 return Err(Failure::new(ErrorCode::TooLarge, words));
             }
-            out.extend(scoped.log_records.into_iter().map(|one| event(one, &common, now)));
+            let common = Common { fields: &common, left_out };
+            for record in scoped.log_records {
+                let (event, own) = event(record, &common, now);
+                all = all.and(own);
+                out.push(event);
+            }
         }
     }
-    Ok(out)
+    Ok((out, all))
 }
 
 /// Notes which library wrote records; gives the bytes this adds to each.
@@ -84,16 +135,18 @@ fn mark(fields: &mut Object, scope: &Scope) -> usize {
     scope.name.len().saturating_add(scope.version.len())
 }
 
-fn event(record: LogRecord, common: &Object, now: Timestamp) -> Event {
+/// An event, and what of the record itself is not in it.
+fn event(record: LogRecord, common: &Common<'_>, now: Timestamp) -> (Event, LeftOut) {
     let nanos = |nanos: u64| {
         let micros = i64::try_from(nanos / 1_000).ok().filter(|micros| *micros > 0);
         micros.map(Timestamp::from_micros)
     };
-    let (mut fields, said) = body(record.body, now);
-    for (name, value) in common {
+    let (mut fields, said, of_body) = body(record.body, now);
+    for (name, value) in common.fields {
         merge(&mut fields, name, value.clone());
     }
-    attributes(&mut fields, record.attributes);
+    let own = attributes(&mut fields, record.attributes).and(of_body);
+    own.and(common.left_out).mark(&mut fields);
     let severity = i64::from(record.severity_number);
     if (1..=24).contains(&severity) {
         set(&mut fields, "event.severity", severity.into());
@@ -112,7 +165,7 @@ fn event(record: LogRecord, common: &Object, now: Timestamp) -> Event {
     let time = time.or_else(|| nanos(record.observed_time_unix_nano)).unwrap_or(now);
     let mut event = foreign::event(fields, time);
     event.seen = now;
-    event
+    (event, own)
 }
 
 /// Adds a value under a name that may have one: objects are joined, others replaced.
@@ -129,18 +182,19 @@ fn merge(fields: &mut Object, name: &str, value: Value) {
     }
 }
 
-/// Fields of what a record says, and the time it says.
-fn body(body: Option<AnyValue>, now: Timestamp) -> (Object, Option<Timestamp>) {
+/// Fields of what a record says, the time it says, and what of it is left out.
+fn body(body: Option<AnyValue>, now: Timestamp) -> (Object, Option<Timestamp>, LeftOut) {
+    let none = LeftOut::default();
     match body.and_then(|body| body.value) {
-        None => (Object::new(), None),
+        None => (Object::new(), None, none),
         Some(Any::Text(text)) => {
             let (event, _) = Parser::new(Format::Auto, Zone::utc()).event(text.as_bytes(), now);
-            (event.fields, (event.time != now).then_some(event.time))
+            (event.fields, (event.time != now).then_some(event.time), none)
         }
         Some(Any::Map(map)) => {
             let mut fields = Object::new();
-            attributes(&mut fields, map.values);
-            (fields, None)
+            let left_out = attributes(&mut fields, map.values);
+            (fields, None, left_out)
         }
         Some(other) => {
             let mut fields = Object::new();
@@ -149,19 +203,25 @@ fn body(body: Option<AnyValue>, now: Timestamp) -> (Object, Option<Timestamp>) {
                 other => other.to_string(),
             };
             fields.insert("message".to_owned(), Value::String(text));
-            (fields, None)
+            (fields, None, none)
         }
     }
 }
 
-/// Sets attributes by their names; what is too much is counted in `otel.dropped_attributes`.
-fn attributes(fields: &mut Object, list: Vec<KeyValue>) {
+/// Sets attributes by their names; tells what is left out.
+fn attributes(fields: &mut Object, list: Vec<KeyValue>) -> LeftOut {
     let dropped = list.len().saturating_sub(MAX_ATTRIBUTES);
+    let too_many = u64::try_from(dropped).unwrap_or(u64::MAX);
+    let mut left_out = LeftOut { too_many, ..LeftOut::default() };
     for KeyValue { key, value: held } in list.into_iter().take(MAX_ATTRIBUTES) {
-        let Some(held) = held.and_then(|held| held.value) else { continue };
+        let Some(held) = held.and_then(|held| held.value) else {
+            left_out.valueless = left_out.valueless.saturating_add(1);
+            continue;
+        };
         let renamed = RENAMED.binary_search_by_key(&key.as_str(), |(name, _)| *name);
         let name = renamed.ok().and_then(|at| RENAMED.get(at)).map_or(key.as_str(), |pair| pair.1);
         if name.is_empty() {
+            left_out.nameless = left_out.nameless.saturating_add(1);
             continue;
         }
         if name.bytes().filter(|byte| *byte == b'.').count() > MAX_DOTS {
@@ -170,9 +230,7 @@ fn attributes(fields: &mut Object, list: Vec<KeyValue>) {
             set(fields, name, value(held));
         }
     }
-    if dropped > 0 {
-        set(fields, "otel.dropped_attributes", dropped.into());
-    }
+    left_out
 }
 
 fn value(any: Any) -> Value {

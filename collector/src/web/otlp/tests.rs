@@ -36,8 +36,8 @@ fn export(resource: Vec<KeyValue>, records: Vec<LogRecord>) -> Export {
 }
 
 fn shown(export: Export) -> String {
-    let events = record::events(export, NOW).unwrap();
-    let one = |event: &Event| {
+    let (events, _) = record::events(export, NOW).unwrap();
+    let one = |event: &event::Event| {
         format!("{} {} {}\n", event.time, event.kind, Value::Object(event.fields.clone()))
     };
     events.iter().map(one).collect()
@@ -109,16 +109,49 @@ fn a_map_gives_fields_and_other_bodies_a_message() {
 fn too_much_is_dropped_by_count_or_refused() {
     let many = (0..300).map(|n| pair(&format!("a{n}"), Any::Int(n))).collect();
     let record = LogRecord { attributes: many, ..LogRecord::default() };
-    let events = record::events(export(Vec::new(), vec![record]), NOW).unwrap();
+    let (events, left_out) = record::events(export(Vec::new(), vec![record]), NOW).unwrap();
     assert_eq!(events[0].fields["otel"]["dropped_attributes"], 44);
+    assert_eq!(left_out.too_many, 44);
     // A large resource in front of many small records would become a copy for each.
     let heavy = vec![pair("x", text(&"y".repeat(1_000_000)))];
     let error = record::events(export(heavy, vec![LogRecord::default(); 300]), NOW).unwrap_err();
     assert_eq!(error.code(), ErrorCode::TooLarge);
     let dots = format!("a{}", ".b".repeat(20));
     let record = LogRecord { attributes: vec![pair(&dots, Any::Int(1))], ..LogRecord::default() };
-    let events = record::events(export(Vec::new(), vec![record]), NOW).unwrap();
+    let (events, _) = record::events(export(Vec::new(), vec![record]), NOW).unwrap();
     assert_eq!(events[0].fields[&dots], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_without_name_or_value_are_counted_by_event_and_in_all() {
+    let valueless = |key: &str| KeyValue { key: key.to_owned(), value: None };
+    let record = || LogRecord {
+        attributes: vec![valueless("a"), pair("", Any::Int(1)), pair("b", Any::Int(2))],
+        body: any(Any::Map(Map { values: vec![valueless("c")] })),
+        ..LogRecord::default()
+    };
+    let resource = vec![valueless("r"), pair("", Any::Int(1)), valueless("s")];
+    let export = export(resource, vec![record(), record()]);
+    let (events, left_out) = record::events(export.clone(), NOW).unwrap();
+    for event in &events {
+        let told = event.fields["otel"].clone();
+        assert_eq!(told["valueless_attributes"], 4, "two of its own, two of its resource: {told}");
+        assert_eq!(told["nameless_attributes"], 2);
+    }
+    // Those of the resource are left out once, however many records have it.
+    assert_eq!((left_out.valueless, left_out.nameless, left_out.too_many), (6, 3, 0));
+    let site = Site::new();
+    let Who::Program(token) = site.program(&[TokenScope::Ingest]) else { panic!() };
+    let request = axum::http::Request::post("/v1/logs")
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", PROTOBUF)
+        .body(axum::body::Body::from(export.encode_to_vec()))
+        .unwrap();
+    assert_eq!(site.send(request).await.status, StatusCode::OK);
+    let metrics = site.app.telemetry.render();
+    let wanted = "reason=\"attribute without a value\"";
+    let line = metrics.lines().find(|line| line.contains(wanted)).unwrap();
+    assert!(line.contains("way=\"otlp\"") && line.ends_with(" 6"), "{line}");
 }
 
 #[test]
