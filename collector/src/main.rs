@@ -63,7 +63,7 @@ enum Command {
         /// Name; events sent with it carry it as their agent.
         #[arg(long)]
         name: String,
-        /// `ingest`, `read`, `respond`, `metrics`; may be repeated.
+        /// `ingest`, `read`, `respond`, `tune`, `metrics`; may be repeated.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },

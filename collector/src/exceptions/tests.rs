@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::{START, detection, state};
 use event::{Object, Severity};
 use serde_json::{Value, json};
-use sigma::How;
+use sigma::{Condition, How};
 
 const DAY: i64 = 86_400_000_000;
 

@@ -157,7 +157,7 @@ fn tokens_made_beside_the_collector_are_known_to_it() {
         ("rsyslog", 2, "local")
     );
     let error = local::token(&config, "x", &["root".to_owned()]).unwrap_err().to_string();
-    assert_eq!(error, "\"root\" is no scope: ingest, read, respond, metrics");
+    assert_eq!(error, "\"root\" is no scope: ingest, read, respond, tune, metrics");
     assert!(local::token(&config, "rsyslog", &["read".to_owned()]).is_err(), "the name is taken");
     let text = local::enrolment_token(&config, 5).unwrap();
     let token = text.expose().parse::<link::enrol::Token>().unwrap();

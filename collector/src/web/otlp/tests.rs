@@ -68,7 +68,7 @@ fn a_text_is_read_and_attributes_win() {
     check(
         record,
         &expect![[r#"
-            2026-11-22T15:04:05.000001+0000 log {"msg":"boom","host":{"name":"web1"},"a":"NaN","original_event_type":"alert","message":"boom","event":{"module":"json","original":"{\"msg\":\"boom\",\"host\":{\"name\":\"forged\"},\"a\":1,\"event_type\":\"alert\"}","severity":17},"service":{"name":"shop"},"otel":{"scope":{"name":"lib"}},"error":{"type":"IOError"},"kubernetes":{"pod":{"name":"shop-0"}},"log":{"level":"error"},"trace":{"id":"01010101010101010101010101010101"}}
+            2026-11-22T15:04:05.000001+0000 log {"msg":"boom","host":{"name":"web1"},"a":"NaN","original_event_type":"alert","message":"boom","event":{"module":"json","original":"{\"msg\":\"boom\",\"host\":{\"name\":\"forged\"},\"a\":1,\"event_type\":\"alert\"}","severity":17},"service":{"name":"shop"},"otel":{"scope":{"name":"lib"},"nameless_attributes":1},"error":{"type":"IOError"},"kubernetes":{"pod":{"name":"shop-0"}},"log":{"level":"error"},"trace":{"id":"01010101010101010101010101010101"}}
         "#]],
     );
 }
