@@ -1,8 +1,8 @@
 //! Gives up what a sensor no longer needs once its sockets are open.
 //!
 //! Capabilities belong to threads, so this runs on the first thread before any other is started.
-//! Kept are CAP_NET_RAW (an interface may come back), CAP_DAC_READ_SEARCH (log files) and nothing
-//! else; the bounding set shrinks with them, so no child gets more.
+//! Kept are CAP_NET_RAW (an interface may come back), CAP_DAC_READ_SEARCH (log files), what an input that is
+//! configured needs beyond (`run::wanted`) and nothing else; the bounding set shrinks with them, so no child gets more.
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::{Uid, User, setgid, setgroups, setuid};
@@ -33,7 +33,7 @@ pub enum PrivilegeError {
     },
 }
 
-/// What is kept.
+/// What every agent keeps.
 const KEPT: [Capability; 2] = [Capability::CAP_NET_RAW, Capability::CAP_DAC_READ_SEARCH];
 
 fn system(action: &'static str) -> impl FnOnce(nix::Error) -> PrivilegeError {
@@ -45,18 +45,19 @@ fn refused(error: impl std::fmt::Display) -> PrivilegeError {
 }
 
 /// Becomes `user` when started as root and one is configured, and drops every capability but the
-/// kept ones. Started without any, this does nothing.
+/// kept ones and `further` ones. Started without any, this does nothing.
 ///
 /// # Errors
 /// [`PrivilegeError`]; then the agent must not go on.
-pub fn drop(user: Option<&str>) -> Result<(), PrivilegeError> {
+pub fn drop(user: Option<&str>, further: &[Capability]) -> Result<(), PrivilegeError> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(refused)?;
-    let keep: CapsHashSet = KEPT.into_iter().filter(|one| permitted.contains(one)).collect();
+    let kept = |one: &Capability| KEPT.contains(one) || further.contains(one);
+    let keep: CapsHashSet = permitted.iter().copied().filter(kept).collect();
     if permitted.contains(&Capability::CAP_SETPCAP) {
         let mut all: Vec<Capability> = caps::all().into_iter().collect();
         all.sort_by_key(Capability::index);
         for one in all {
-            if !KEPT.contains(&one) && caps::has_cap(None, CapSet::Bounding, one).unwrap_or(false) {
+            if !kept(&one) && caps::has_cap(None, CapSet::Bounding, one).unwrap_or(false) {
                 caps::drop(None, CapSet::Bounding, one).map_err(refused)?;
             }
         }
@@ -90,9 +91,11 @@ mod tests {
     fn only_the_kept_capabilities_remain() {
         // Capabilities are per thread: this one ends with the test.
         let had = caps::read(None, CapSet::Permitted).unwrap();
-        drop(None).unwrap();
+        let further = [Capability::CAP_AUDIT_CONTROL];
+        drop(None, &further).unwrap();
         let now = caps::read(None, CapSet::Permitted).unwrap();
-        assert!(now.iter().all(|one| KEPT.contains(one) && had.contains(one)));
+        assert!(now.iter().all(|one| KEPT.contains(one) || further.contains(one)));
+        assert!(now.is_subset(&had));
         assert_eq!(now, caps::read(None, CapSet::Effective).unwrap());
     }
 

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use caps::Capability;
 use crossbeam_channel::Sender;
 use event::{AgentId, Timestamp};
 use link::client::{self, ClientConfig, LinkStatus, SharedSpool};
@@ -33,7 +34,7 @@ use crate::{detect, outbox, privileges, report};
 use logs::config::FileConfig;
 use logs::source::command::Scheduled;
 use logs::source::tail::{self, Tailer};
-use logs::source::{self, Intake, Item, Positions, journald, syslog};
+use logs::source::{self, Intake, Item, Positions, audit, journald, syslog};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
@@ -46,6 +47,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 struct Opened {
     listeners: Vec<syslog::Listener>,
     exporters: Exporters,
+    audit: Vec<audit::Source>,
     rings: Vec<live::Opened>,
 }
 
@@ -71,9 +73,15 @@ pub fn run(config: &Config) -> Result<()> {
     let spool = SharedSpool::new(spool);
     let memory = Memory::new(config.data.clone(), identity.memory_key.clone());
     let opened = open(config, &memory)?;
-    privileges::drop(config.user.as_deref())?;
+    privileges::drop(config.user.as_deref(), &wanted(config))?;
     tracing::info!(agent = identity.agent, version = env!("CARGO_PKG_VERSION"), "agent starts");
     Daemon { config, identity, clock, spool }.run(opened)
+}
+
+/// What the inputs need beyond what every agent keeps.
+fn wanted(config: &Config) -> Vec<Capability> {
+    let lost = config.logs.audit.iter().any(|one| one.is_live() && one.kernel_lost);
+    lost.then_some(Capability::CAP_AUDIT_CONTROL).into_iter().collect()
 }
 
 fn random() -> Result<u64> {
@@ -86,12 +94,13 @@ fn open(config: &Config, memory: &Memory) -> Result<Opened> {
     let listeners = config.logs.syslog.iter().map(syslog::Listener::open);
     let listeners = listeners.collect::<Result<_, _>>()?;
     let exporters = Exporters::open(&config.logs.netflow, memory)?;
+    let audit = config.logs.audit.iter().map(audit::Source::open).collect::<Result<_, _>>()?;
     let mut rings = Vec::new();
     for interface in &config.interfaces {
         let first = u64::try_from(rings.len()).unwrap_or(0);
         rings.extend(live::open(interface, first)?);
     }
-    Ok(Opened { listeners, exporters, rings })
+    Ok(Opened { listeners, exporters, audit, rings })
 }
 
 /// Reads the signatures; each one that is refused is told by name.
@@ -297,6 +306,15 @@ impl Daemon<'_> {
             tokio::spawn(listener.serve(intake, self.clock.clone()));
         }
         opened.exporters.start(intake, &self.clock);
+        for audit in opened.audit {
+            let (intake, clock) = (intake.of(&audit.name()), self.clock.clone());
+            let positions = positions.clone();
+            threads.push(spawn("audit", move || {
+                if let Err(error) = audit.run(&positions, intake, &clock) {
+                    tracing::error!(%error, "records of the audit system are not read");
+                }
+            })?);
+        }
         for config in &self.config.logs.commands {
             let scheduled = Scheduled::new(config)?;
             let intake = intake.of(&format!("command {}", scheduled.name()));

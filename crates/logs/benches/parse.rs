@@ -43,7 +43,38 @@ fn processor() -> u64 {
     text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
+/// A command as auditd writes it: seven records.
+const COMMAND: &str = include_str!("../src/parse/auditd/recorded.log");
+
+/// Events a second of the audit system: records of a file, joined.
+fn audit() {
+    const ROUNDS: u64 = 20_000;
+    let lines: Vec<&str> = COMMAND.lines().filter(|line| line.contains(":119):")).collect();
+    let best = (0..5).map(|_| {
+        let mut bench = logs::source::audit::Bench::default();
+        let start = processor();
+        for round in 0..ROUNDS {
+            let serial = format!(":{}):", round.saturating_add(1_000));
+            for line in &lines {
+                bench.take(line.replace(":119):", &serial));
+            }
+        }
+        let spent = processor().saturating_sub(start);
+        assert_eq!(bench.events(), ROUNDS);
+        spent
+    });
+    let nanoseconds = best.min().unwrap_or(0).max(1);
+    let rate = ROUNDS.saturating_mul(1_000_000_000) / nanoseconds;
+    let each = lines.len();
+    println!(
+        "{:10} {} ns an event of {each} records, {rate} events a second",
+        "audit",
+        nanoseconds / ROUNDS
+    );
+}
+
 fn main() {
+    audit();
     const ROUNDS: u64 = 100_000;
     let now = Timestamp::from_seconds(1_795_359_845);
     for (name, format, line) in LINES {

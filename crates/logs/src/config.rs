@@ -9,6 +9,10 @@ use serde::Deserialize;
 
 use crate::parse::{Library, Parser, Zone};
 
+mod audit;
+
+pub use audit::AuditConfig;
+
 /// Log inputs. When they are read from a file their parsers are loaded, and every format is checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, remote = "Self")]
@@ -19,6 +23,8 @@ pub struct LogsConfig {
     pub containers: Option<ContainersConfig>,
     /// The systemd journal.
     pub journald: Option<JournaldConfig>,
+    /// Records of the Linux audit system.
+    pub audit: Vec<AuditConfig>,
     /// Syslog listeners.
     pub syslog: Vec<SyslogConfig>,
     /// Listeners for NetFlow and IPFIX.

@@ -123,6 +123,21 @@ pub fn fuzz_netflow(data: &[u8]) {
     }
 }
 
+/// Reads the bytes as lines of `audit.log`: what comes out in events is what came in.
+pub fn fuzz_audit(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut bench = crate::source::audit::Bench::default();
+    let mut marks = 0_usize;
+    let mut length = 0_usize;
+    for line in text.split('\n') {
+        let mark = crate::parse::auditd::Head::of(line).is_some_and(|head| head.kind == "EOE");
+        let bytes = if mark { &mut marks } else { &mut length };
+        *bytes = bytes.saturating_add(line.len());
+        bench.take(line.to_owned());
+    }
+    debug_assert!(bench.end() == length, "every record comes out once, marks of ends apart");
+}
+
 /// Reads the bytes as what `journalctl --output=export` writes, and as a line of a container runtime.
 pub fn fuzz_journal(data: &[u8]) {
     let kept = crate::source::journald::exported(data);
@@ -177,6 +192,21 @@ mod tests {
                 bad[at] ^= 0x81;
                 fuzz_journal(&bad);
             }
+        }
+    }
+
+    #[test]
+    fn audit_records_cut_and_damaged() {
+        const LOG: &[u8] = b"node=n type=SYSCALL msg=audit(9.1:7): arch=c000003e syscall=59 exit=-13 a0=1\n\
+            type=EXECVE msg=audit(9.1:8): argc=2 a0=\"x\" a1[0]=41 a1[1]=42\ntype=PATH msg=audit(9.1:8): name=2F78 nametype=CREATE\n\
+            node=n type=SOCKADDR msg=audit(9.1:7): saddr=0200003500\nnode=n type=EOE msg=audit(9.1:7): \ntype=PROCTITLE msg=audit(9.1:8): proctitle=78";
+        for at in 0..=LOG.len() {
+            fuzz_audit(&LOG[..at]);
+            let mut bad = LOG.to_vec();
+            if let Some(byte) = bad.get_mut(at) {
+                *byte ^= 0x81;
+            }
+            fuzz_audit(&bad);
         }
     }
 
@@ -245,6 +275,7 @@ mod tests {
             fuzz_netflow(&bytes);
             fuzz_sensor(&bytes);
             fuzz_journal(&bytes);
+            fuzz_audit(&bytes);
         }
 
         #[test]

@@ -11,7 +11,7 @@ use event::{Event, Timestamp};
 
 use crate::config::Format;
 
-mod auditd;
+pub(crate) mod auditd;
 mod cef;
 #[cfg(test)]
 mod cost_tests;

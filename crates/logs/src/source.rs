@@ -10,6 +10,7 @@ use std::sync::Arc;
 use event::Event;
 use serde::{Deserialize, Serialize};
 
+pub mod audit;
 pub mod command;
 mod counters;
 mod datagrams;
@@ -47,6 +48,8 @@ pub enum Position {
     },
     /// A cursor of the journal; the key is `journald`.
     Cursor(String),
+    /// Records behind the places of files whose events were given out, of each event how many.
+    Ahead(Vec<(audit::EventId, u32)>),
 }
 
 /// Positions of all sources, by their key.

@@ -239,13 +239,16 @@ fn auditd() {
             2026-11-22T15:04:05.123000+0000 parsed=true
             event.module = "auditd"
             event.action = "execve"
-            auditd.type = "EXECVE"
-            auditd.serial = 77
-            auditd.argc = "3"
             process.command_line = "sh -c echo hello"
             process.args = "sh"
             process.args = "-c"
             process.args = "echo hello"
+            auditd.type = "EXECVE"
+            auditd.serial = 77
+            auditd.argc = "3"
+            auditd.a0 = "sh"
+            auditd.a1 = "-c"
+            auditd.a2 = "echo hello"
             message = "type=EXECVE msg=audit(1795359845.123:77): argc=3 a0=\"sh\" a1=\"-c\" a2=6563686F2068656C6C6F""#]],
     );
     check(
@@ -257,6 +260,11 @@ fn auditd() {
             event.module = "auditd"
             event.outcome = "failure"
             event.action = "user_login"
+            process.executable = "/usr/sbin/sshd"
+            process.pid = 812
+            user.name = "root"
+            user.id = "0"
+            src_ip = "192.0.2.7"
             auditd.type = "USER_LOGIN"
             auditd.serial = 78
             auditd.pid = "812"
@@ -269,12 +277,6 @@ fn auditd() {
             auditd.addr = "192.0.2.7"
             auditd.terminal = "ssh"
             auditd.res = "failed"
-            process.executable = "/usr/sbin/sshd"
-            process.pid = 812
-            user.name = "root"
-            user.audit.id = "4294967295"
-            user.id = "0"
-            src_ip = "192.0.2.7"
             message = "node=web1 type=USER_LOGIN msg=audit(1795359845.5:78): pid=812 uid=0 auid=4294967295 msg='op=login acct=\"root\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'""#]],
     );
 }
