@@ -78,7 +78,8 @@ fn change_user(name: &str) -> Result<(), PrivilegeError> {
     let user = User::from_name(name).map_err(system("look up the user"))?;
     let user = user.ok_or_else(|| PrivilegeError::User { name: name.to_owned() })?;
     nix::sys::prctl::set_keepcaps(true).map_err(system("keep capabilities"))?;
-    setgroups(&[user.gid]).map_err(system("set groups"))?;
+    // Its own group is the first one; none beside that is left for commands of other users.
+    setgroups(&[]).map_err(system("set groups"))?;
     setgid(user.gid).map_err(system("set the group"))?;
     setuid(user.uid).map_err(system("set the user"))
 }

@@ -34,12 +34,14 @@ use crate::{detect, outbox, privileges, report};
 use logs::config::FileConfig;
 use logs::source::command::Scheduled;
 use logs::source::tail::{self, Tailer};
-use logs::source::{self, Intake, Item, Positions, audit, journald, syslog};
+use logs::source::{self, Intake, Item, Positions, audit, inventory, journald, syslog};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
 /// Items of many events between files and outbox.
 const BULK: usize = 16;
+/// Name of the inventory as a source, a thread and in the agent's memory.
+const INVENTORY: &str = "inventory";
 /// Longest time to ship what is spooled when stopping.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -81,7 +83,16 @@ pub fn run(config: &Config) -> Result<()> {
 /// What the inputs need beyond what every agent keeps.
 fn wanted(config: &Config) -> Vec<Capability> {
     let lost = config.logs.audit.iter().any(|one| one.is_live() && one.kernel_lost);
-    lost.then_some(Capability::CAP_AUDIT_CONTROL).into_iter().collect()
+    let users = config.logs.commands.iter().any(|one| one.user.is_some());
+    let owners = config.logs.inventory.as_ref().is_some_and(|one| one.owners);
+    let mut wanted = Vec::new();
+    wanted.extend(lost.then_some(Capability::CAP_AUDIT_CONTROL));
+    wanted.extend(owners.then_some(Capability::CAP_SYS_PTRACE));
+    if users {
+        // To become them, and to end what they have started.
+        wanted.extend([Capability::CAP_SETUID, Capability::CAP_SETGID, Capability::CAP_KILL]);
+    }
+    wanted
 }
 
 fn random() -> Result<u64> {
@@ -337,7 +348,24 @@ impl Daemon<'_> {
                 journald::run(&config, &positions, &intake, &clock);
             })?);
         }
+        threads.extend(self.start_inventory(intake)?);
         Ok(threads)
+    }
+
+    fn start_inventory(&self, intake: &Intake) -> Result<Option<JoinHandle<()>>> {
+        let Some(config) = self.config.logs.inventory.clone() else { return Ok(None) };
+        let memory = Memory::new(self.config.data.clone(), self.identity.memory_key.clone());
+        let (intake, clock) = (intake.of(INVENTORY), self.clock.clone());
+        let thread = spawn(INVENTORY, move || {
+            let kept = memory.load(INVENTORY);
+            let keep = |bytes: &[u8]| {
+                if let Err(error) = memory.save(INVENTORY, bytes) {
+                    tracing::error!(%error, "what is known of this host is not kept");
+                }
+            };
+            inventory::run(&config, kept.as_deref(), keep, &intake, &clock);
+        });
+        thread.map(Some)
     }
 }
 

@@ -6,6 +6,9 @@ function Count(props: { title: string; value: number; kind: "warn" | "bad" }) {
   return <td class={`num${props.value ? ` ${props.kind}` : ""}`} data-label={props.title}>{number(props.value)}</td>;
 }
 
+// Counts that are no cause for worry.
+const CALM = new Set(["records", "held", "read_again"]);
+
 function Row(props: { source: Source }) {
   const one = props.source;
   const further = Object.entries(one.further ?? {}).filter(([, n]) => n > 0);
@@ -13,7 +16,7 @@ function Row(props: { source: Source }) {
   return (
     <tr>
       <th scope="row"><Text value={one.name} />
-        {further.map(([name, n]) => <div class="warn small">{plain(name.replace(/_/g, " "))} {number(n)}</div>)}
+        {further.map(([name, n]) => <div class={`${CALM.has(name) ? "muted" : "warn"} small`}>{plain(name.replace(/_/g, " "))} {number(n)}</div>)}
         {peers.length > 0 && <details class="small"><summary>{number(one.peer_count ?? peers.length)} senders</summary>
           {peers.map((peer) => <div><span class="mono">{plain(peer.address)}</span> {number(peer.messages)}{peer.unparsed > 0 && <span class="warn"> {number(peer.unparsed)} not understood</span>}</div>)}</details>}
       </th>

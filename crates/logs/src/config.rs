@@ -10,8 +10,10 @@ use serde::Deserialize;
 use crate::parse::{Library, Parser, Zone};
 
 mod audit;
+mod inventory;
 
 pub use audit::AuditConfig;
+pub use inventory::InventoryConfig;
 
 /// Log inputs. When they are read from a file their parsers are loaded, and every format is checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -29,6 +31,8 @@ pub struct LogsConfig {
     pub syslog: Vec<SyslogConfig>,
     /// Listeners for NetFlow and IPFIX.
     pub netflow: Vec<NetflowConfig>,
+    /// What there is on this host, and what changes of it.
+    pub inventory: Option<InventoryConfig>,
     /// Commands whose output is taken.
     pub commands: Vec<CommandConfig>,
     /// Folders of further parsers (`NAME.toml`); one replaces a built-in one of the same name.
@@ -116,7 +120,7 @@ impl Parsers {
     }
 }
 
-/// A command that is run on a schedule, without a shell, as the user of the agent.
+/// A command that is run on a schedule, without a shell.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandConfig {
@@ -131,6 +135,10 @@ pub struct CommandConfig {
     #[serde(default = "command_timeout")]
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: u64,
+    /// User that it runs as, with that user's own group alone; the user of the agent when absent. Becoming another needs
+    /// CAP_SETUID, CAP_SETGID and CAP_KILL, which the agent then keeps: with them it could become anybody.
+    #[serde(default)]
+    pub user: Option<String>,
     /// How its lines are read.
     #[serde(default)]
     pub format: Format,

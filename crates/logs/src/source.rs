@@ -15,6 +15,7 @@ pub mod command;
 mod counters;
 mod datagrams;
 mod intake;
+pub mod inventory;
 pub mod journald;
 pub mod netflow;
 pub mod syslog;

@@ -75,6 +75,7 @@ const BY_PROGRAM: &[(&str, &[Source])] = &[
     ("pam", &[source("linux", "", "auth")]),
     ("auditd", &[source("linux", "", "auditd")]),
     ("audit", &[source("linux", "", "auditd")]),
+    ("inventory", &[source("linux", "", "inventory")]),
     ("cron", &[source("linux", "", "cron")]),
     ("crond", &[source("linux", "", "cron")]),
     ("clamd", &[source("linux", "", "clamav"), source("", "antivirus", "")]),

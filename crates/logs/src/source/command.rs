@@ -1,6 +1,6 @@
 //! Output of commands that are run on a schedule: one event a line.
 //!
-//! A command is run without a shell, with an environment of its own, as the user of the agent, one at a
+//! A command is run without a shell, with an environment of its own, as the user of the agent or another, one at a
 //! time; how long it may take and how much it may write is bounded.
 
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use event::{Timestamp, set};
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User};
 use serde_json::Value;
 use service::Clock;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -35,6 +35,14 @@ pub enum CommandError {
         /// As configured.
         name: String,
     },
+    /// No such user, or users cannot be looked up.
+    #[error("command {name:?}: no such user: {user}")]
+    User {
+        /// Of the command.
+        name: String,
+        /// As configured.
+        user: String,
+    },
     /// No such time zone.
     #[error("unknown time zone {name:?}")]
     Zone {
@@ -48,6 +56,8 @@ pub enum CommandError {
 pub struct Scheduled {
     config: CommandConfig,
     parser: Parser,
+    /// User and group to become.
+    user: Option<(u32, u32)>,
 }
 
 /// What one run came to.
@@ -76,7 +86,18 @@ impl Scheduled {
                 Zone::named(name).ok_or_else(|| CommandError::Zone { name: name.clone() })?
             }
         };
-        Ok(Self { parser: config.parsers.parser(config.format, zone), config: config.clone() })
+        let user = match &config.user {
+            None => None,
+            Some(user) => {
+                let found = User::from_name(user).ok().flatten();
+                let unknown =
+                    || CommandError::User { name: config.name.clone(), user: user.clone() };
+                let found = found.ok_or_else(unknown)?;
+                Some((found.uid.as_raw(), found.gid.as_raw()))
+            }
+        };
+        let parser = config.parsers.parser(config.format, zone);
+        Ok(Self { parser, config: config.clone(), user })
     }
 
     /// Its name.
@@ -112,6 +133,9 @@ impl Scheduled {
         let mut command = Command::new(program);
         command.args(parts).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
         command.process_group(0).kill_on_drop(true).current_dir("/");
         let mut child = match command.spawn() {
             Ok(child) => child,
@@ -205,6 +229,7 @@ mod tests {
             command: command.iter().map(|part| (*part).to_owned()).collect(),
             every_seconds: 1,
             timeout_seconds: 1,
+            user: None,
             format: crate::config::Format::Plain,
             time_zone: None,
             parsers: Default::default(),
@@ -236,6 +261,27 @@ mod tests {
         let (found, _) = told(&["env"]).await;
         let names: Vec<&str> = found.iter().filter_map(|line| line.split('=').next()).collect();
         assert!(names.iter().all(|name| ["PATH", "LANG", "PWD"].contains(name)), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn another_user() {
+        if !nix::unistd::Uid::effective().is_root() {
+            println!("skipped: not root");
+            return;
+        }
+        let (queue, items) = crossbeam_channel::bounded(10);
+        let intake = Intake::new(queue, Arc::new(Counters::default()), service::Shutdown::new());
+        let show = ["sh", "-c", "id -u; id -G; grep CapPrm /proc/self/status"];
+        let config = CommandConfig { user: Some("nobody".into()), ..config(&show) };
+        let scheduled = Scheduled::new(&config).unwrap();
+        scheduled.tell(scheduled.run().await, &intake, &Clock::manual(0)).await.unwrap();
+        let nobody = User::from_name("nobody").unwrap().unwrap();
+        let lines: Vec<String> = items
+            .try_iter()
+            .map(|item| item.event.fields["message"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(lines[..2], [nobody.uid.to_string(), nobody.gid.to_string()]);
+        assert_eq!(lines[2], "CapPrm:\t0000000000000000");
     }
 
     #[tokio::test]
@@ -280,6 +326,8 @@ mod tests {
     fn bad_settings_are_named() {
         let error = |config| Scheduled::new(&config).unwrap_err().to_string();
         assert_eq!(error(config(&[])), "command \"test\" has no program");
+        let user = CommandConfig { user: Some("no-such-user-here".into()), ..config(&["x"]) };
+        assert_eq!(error(user), "command \"test\": no such user: no-such-user-here");
         let zone = CommandConfig { time_zone: Some("Mars/Base".into()), ..config(&["x"]) };
         assert_eq!(error(zone), "unknown time zone \"Mars/Base\"");
     }

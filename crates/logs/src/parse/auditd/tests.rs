@@ -46,7 +46,10 @@ fn a_command() {
         "auditd.call",
         "auditd.SYS",
     ];
-    check(119, &names, &expect![[r#"
+    check(
+        119,
+        &names,
+        &expect![[r#"
         2026-11-30T10:56:42.274000+0000 parsed=true
         event.module = "auditd"
         event.outcome = "success"
@@ -92,13 +95,17 @@ fn a_command() {
         auditd.a2 = "/tmp/aud"
         auditd.a3 = "a b"
         message = "root execve /bin/ls /nonexist /tmp/aud a b"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn files() {
     let names = ["event", "file", "process.c", "process.t", "auditd.name", "auditd.key", "message"];
-    check(105, &names, &expect![[r#"
+    check(
+        105,
+        &names,
+        &expect![[r#"
         event.module = "auditd"
         event.outcome = "success"
         event.action = "openat"
@@ -113,8 +120,12 @@ fn files() {
         auditd.nametype = "PARENT"
         auditd.nametype = "CREATE"
         message = "root openat /tmp/watched.txt by /usr/bin/touch"
-    "#]]);
-    check(108, &names, &expect![[r#"
+    "#]],
+    );
+    check(
+        108,
+        &names,
+        &expect![[r#"
         event.module = "auditd"
         event.outcome = "success"
         event.action = "unlinkat"
@@ -127,13 +138,17 @@ fn files() {
         auditd.nametype = "PARENT"
         auditd.nametype = "DELETE"
         message = "root unlinkat /tmp/watched.txt by /usr/bin/rm"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn sockets() {
     let names = ["event", "file", "dest", "network", "error", "auditd.socket", "message"];
-    check(112, &names, &expect![[r#"
+    check(
+        112,
+        &names,
+        &expect![[r#"
         event.module = "auditd"
         event.outcome = "failure"
         event.action = "connect"
@@ -142,8 +157,12 @@ fn sockets() {
         auditd.socket.family = "unix"
         auditd.socket.path = "/var/run/nscd/socket"
         message = "root connect /var/run/nscd/socket by /usr/bin/curl failed: ENOENT"
-    "#]]);
-    check(114, &names, &expect![[r#"
+    "#]],
+    );
+    check(
+        114,
+        &names,
+        &expect![[r#"
         event.module = "auditd"
         event.outcome = "failure"
         event.action = "connect"
@@ -157,8 +176,12 @@ fn sockets() {
         auditd.socket.address = "127.0.0.1"
         auditd.socket.port = 1
         message = "root connect 127.0.0.1 port 1 by /usr/bin/curl failed: EINPROGRESS"
-    "#]]);
-    check(118, &names, &expect![[r#"
+    "#]],
+    );
+    check(
+        118,
+        &names,
+        &expect![[r#"
         event.module = "auditd"
         event.outcome = "failure"
         event.action = "connect"
@@ -172,12 +195,16 @@ fn sockets() {
         auditd.socket.address = "::1"
         auditd.socket.port = 1
         message = "root connect ::1 port 1 by /usr/bin/curl failed: EINPROGRESS"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn records_of_user_space() {
-    check(462, &["2026", "event", "process", "user", "auditd.op", "auditd.type"], &expect![[r#"
+    check(
+        462,
+        &["2026", "event", "process", "user", "auditd.op", "auditd.type"],
+        &expect![[r#"
         2026-11-30T10:56:39.061000+0000 parsed=true
         event.module = "auditd"
         event.outcome = "success"
@@ -187,7 +214,8 @@ fn records_of_user_space() {
         process.pid = 32086
         auditd.type = "DAEMON_START"
         auditd.op = "start"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
