@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use logs::config::NetflowConfig;
+use logs::config::{NetflowConfig, Quiet};
 use logs::netflow::Templates;
 use logs::source::Intake;
 use logs::source::netflow::{Listener, NetflowError};
@@ -20,6 +20,8 @@ const KEEP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Exporters {
     listeners: Vec<Listener>,
+    /// Silence of each after which an alarm is wanted.
+    quiet: Vec<Option<Quiet>>,
     templates: Arc<Templates>,
     memory: Memory,
 }
@@ -42,18 +44,20 @@ impl Exporters {
         let templates = Arc::new(templates);
         let open = |config| Listener::open(config, Arc::clone(&templates));
         let listeners = configs.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { listeners, templates, memory: memory.clone() })
+        let quiet = configs.iter().map(|config| config.quiet_after).collect();
+        Ok(Self { listeners, quiet, templates, memory: memory.clone() })
     }
 
     /// Serves until the intake stops. To be called within the runtime.
     pub(crate) fn start(self, intake: &Intake, clock: &Clock) {
-        let Self { listeners, templates, memory } = self;
+        let Self { listeners, quiet, templates, memory } = self;
         if listeners.is_empty() {
             return;
         }
-        for listener in listeners {
+        for (listener, quiet) in listeners.into_iter().zip(quiet) {
             let name = listener.address().map_or_else(|_| "?".to_owned(), |one| one.to_string());
-            tokio::spawn(listener.serve(intake.of(&format!("netflow udp {name}")), clock.clone()));
+            let intake = intake.of(&format!("netflow udp {name}")).quiet(quiet);
+            tokio::spawn(listener.serve(intake, clock.clone()));
         }
         let stop = intake.shutdown().clone();
         tokio::spawn(async move {

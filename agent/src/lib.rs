@@ -11,6 +11,7 @@ mod keys;
 pub mod memory;
 pub mod outbox;
 pub mod privileges;
+mod quiet;
 pub mod replay;
 pub mod report;
 pub mod run;

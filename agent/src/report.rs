@@ -11,7 +11,9 @@ use service::{Clock, Shutdown};
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::memory::Memory;
 use crate::outbox;
+use crate::quiet::Watcher;
 use crate::run::EventQueue;
 use crate::sensor::live;
 use crate::sensor::signatures::Signatures;
@@ -19,6 +21,10 @@ use logs::source::{self, Item};
 
 /// Seconds between two reports.
 const EVERY: Duration = Duration::from_secs(2);
+/// Name under which what is known of log sources is kept.
+const SOURCES: &str = "sources";
+/// What is said while the spool takes nothing.
+const WAITING: &str = "spool is full, sources wait";
 /// Reports between two events of kind `health`.
 const EVENT_EVERY: u32 = 30;
 
@@ -44,6 +50,8 @@ pub struct Reporter {
     pub rules: BTreeMap<String, (u64, u64)>,
     /// Signatures, which are renewed while the agent runs.
     pub(crate) signatures: Arc<Signatures>,
+    /// Where what is known of log sources is kept.
+    pub(crate) memory: Memory,
 }
 
 impl std::fmt::Debug for Reporter {
@@ -83,7 +91,7 @@ impl Reporter {
             problems.push(format!("link is down: {error}"));
         }
         if self.outbox.waits() > 0 && outbox.pending > 0 {
-            problems.push("spool is full, sources wait".to_owned());
+            problems.push(WAITING.to_owned());
         }
         problems.extend(self.packets.problems());
         problems.extend(self.signatures.problem());
@@ -133,8 +141,13 @@ impl Reporter {
     /// Reports until `shutdown`.
     pub async fn run(self, reports: watch::Sender<Vec<u8>>, queue: EventQueue, shutdown: Shutdown) {
         let mut count = 0_u32;
+        let mut watcher = self.watcher();
         while !shutdown.is_triggered() {
-            let report = self.report();
+            let mut report = self.report();
+            let blocked = report.problems.iter().any(|problem| problem == WAITING);
+            if watcher.observe(&mut report, blocked) {
+                self.keep(&watcher).await;
+            }
             match serde_json::to_vec(&report) {
                 Ok(json) => {
                     reports.send_replace(json);
@@ -151,6 +164,27 @@ impl Reporter {
                 () = tokio::time::sleep(EVERY) => {}
                 () = shutdown.wait() => {}
             }
+        }
+        self.keep(&watcher).await;
+    }
+
+    /// What watches the log sources, with what it knew before.
+    fn watcher(&self) -> Watcher {
+        match self.memory.load(SOURCES).map(|bytes| Watcher::restore(&bytes)) {
+            Some(Ok(watcher)) => watcher,
+            Some(Err(error)) => {
+                self.memory.set_aside(SOURCES, &error.to_string());
+                Watcher::default()
+            }
+            None => Watcher::default(),
+        }
+    }
+
+    async fn keep(&self, watcher: &Watcher) {
+        let (memory, Some(bytes)) = (self.memory.clone(), watcher.snapshot()) else { return };
+        let kept = tokio::task::spawn_blocking(move || memory.save(SOURCES, &bytes));
+        if !matches!(kept.await, Ok(Ok(()))) {
+            tracing::error!("what is known of log sources could not be kept");
         }
     }
 }

@@ -220,6 +220,7 @@ impl Daemon<'_> {
             packets,
             rules: figures,
             signatures,
+            memory: Memory::new(self.config.data.clone(), self.identity.memory_key.clone()),
         };
         let reporting = tokio::spawn(reporter.run(reports_in, queue, stop_link.clone()));
 
@@ -312,13 +313,15 @@ impl Daemon<'_> {
             let thread = playback::start(folder.clone(), shared.clone());
             threads.push(thread.with_context(|| format!("cannot use {}", folder.display()))?);
         }
-        for listener in opened.listeners {
+        for (listener, config) in opened.listeners.into_iter().zip(&self.config.logs.syslog) {
             let intake = intake.of(&format!("syslog {}", listener.name()));
+            let intake = intake.quiet(config.quiet_after);
             tokio::spawn(listener.serve(intake, self.clock.clone()));
         }
         opened.exporters.start(intake, &self.clock);
-        for audit in opened.audit {
-            let (intake, clock) = (intake.of(&audit.name()), self.clock.clone());
+        for (audit, config) in opened.audit.into_iter().zip(&self.config.logs.audit) {
+            let intake = intake.of(&audit.name()).quiet(config.quiet_after);
+            let clock = self.clock.clone();
             let positions = positions.clone();
             threads.push(spawn("audit", move || {
                 if let Err(error) = audit.run(&positions, intake, &clock) {
@@ -329,6 +332,7 @@ impl Daemon<'_> {
         for config in &self.config.logs.commands {
             let scheduled = Scheduled::new(config)?;
             let intake = intake.of(&format!("command {}", scheduled.name()));
+            let intake = intake.quiet(config.quiet_after);
             tokio::spawn(scheduled.serve(intake, self.clock.clone()));
         }
         let files = self.config.logs.all_files();
@@ -336,13 +340,14 @@ impl Daemon<'_> {
             let tailer = Tailer::new(&files, positions.clone(), self.clock.clone())?;
             let named = |file: &FileConfig| {
                 let kind = if file.containers { "containers" } else { "files" };
-                intake.of(&format!("{kind} {}", file.paths.join(" ")))
+                intake.of(&format!("{kind} {}", file.paths.join(" "))).quiet(file.quiet_after)
             };
             let (intakes, clock) = (files.iter().map(named).collect(), self.clock.clone());
             threads.push(spawn("tail", move || tail::run(tailer, intakes, &clock))?);
         }
         if let Some(config) = self.config.logs.journald.clone() {
-            let (intake, clock) = (intake.of("journald"), self.clock.clone());
+            let intake = intake.of("journald").quiet(config.quiet_after);
+            let clock = self.clock.clone();
             let positions = positions.clone();
             threads.push(spawn("journald", move || {
                 journald::run(&config, &positions, &intake, &clock);

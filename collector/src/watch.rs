@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{Detection, Engine, Entity, Ledger, Report, Severity, Timestamp};
+use event::{Detection, Engine, Entity, Ledger, Report, Severity, SourceReport, Timestamp};
 use service::causes;
 
 use crate::agents::{Agent, Health};
@@ -26,6 +26,8 @@ const LOOK: u32 = 5;
 const KEEP: u32 = 60;
 /// Ticks between two looks at what is too old.
 const RETAIN: u32 = 600;
+/// Rule of log sources that have fallen silent.
+const SILENT: &str = "source-silent";
 /// Looks in a row at which a residue must be there: what is in flight shows for a moment.
 const RESIDUE_LOOKS: u32 = 6;
 
@@ -109,6 +111,7 @@ fn about_agent(agent: &Agent, now: Timestamp, found: &mut Vec<Trouble>) {
         found.push(Trouble { amount: total(lost.values()), ..trouble });
     }
     let Some(report) = &agent.report else { return };
+    about_sources(agent, report, found);
     let shed = shed(report);
     if !shed.is_empty() {
         let words = format!("agent {} did not look at everything: {}", agent.id, words(&shed));
@@ -121,6 +124,60 @@ fn about_agent(agent: &Agent, now: Timestamp, found: &mut Vec<Trouble>) {
         let trouble = on_agent(agent, "agent-problem", "Agent has a problem", problem.clone());
         found.push(Trouble { severity: Severity::Medium, ..trouble });
     }
+}
+
+/// A log source, as it is named in alerts.
+fn source_of(agent: &Agent, source: &SourceReport) -> String {
+    format!("{}: {}", agent.id, source.name)
+}
+
+/// Log sources that the agent found silent. While the agent itself is silent nothing new is known of them.
+fn about_sources(agent: &Agent, report: &Report, found: &mut Vec<Trouble>) {
+    for source in &report.sources {
+        let (Some(since), Some(limit)) = (source.silent_since, source.quiet_after_seconds) else {
+            continue;
+        };
+        let (by, severity) = match source.quiet_learned {
+            true => ("by what it did before", Severity::Medium),
+            false => ("by its quiet_after", Severity::High),
+        };
+        let (id, name) = (&agent.id, &source.name);
+        found.push(Trouble {
+            rule: SILENT,
+            title: "Log source is silent",
+            severity,
+            about: ("log.source.name", source_of(agent, source)),
+            words: format!("agent {id} has read nothing of {name} since {since}; {by} it should speak every {limit} s"),
+            advice: "Look whether the program still writes and the log is where it was; see the agents page.",
+            amount: 0,
+        });
+    }
+}
+
+/// Sources that were told silent and speak again.
+fn again<'a>(
+    told: &'a BTreeSet<String>,
+    agents: &'a [Agent],
+) -> impl Iterator<Item = Trouble> + 'a {
+    let sources = agents.iter().filter_map(|agent| Some((agent, agent.report.as_ref()?)));
+    let sources =
+        sources.flat_map(|(agent, report)| report.sources.iter().map(move |one| (agent, one)));
+    sources.filter(|(_, source)| source.silent_since.is_none()).filter_map(|(agent, source)| {
+        let name = source_of(agent, source);
+        told.contains(&key_of(SILENT, &name, "", 0)).then(|| Trouble {
+            rule: "source-again",
+            title: "Log source speaks again",
+            severity: Severity::Informational,
+            words: format!("agent {} reads {} again", agent.id, source.name),
+            about: ("log.source.name", name),
+            advice: "What was written meanwhile and is lost, nobody knows here; the source may tell.",
+            amount: 0,
+        })
+    })
+}
+
+fn key_of(rule: &str, about: &str, detail: &str, amount: u64) -> String {
+    format!("{rule}\0{about}\0{detail}\0{amount}")
 }
 
 fn about_inputs(received: &Ledger, found: &mut Vec<Trouble>) {
@@ -253,10 +310,17 @@ impl Watch {
             }
         }
         let mut present = BTreeSet::new();
+        for trouble in again(&self.told, &agents).collect::<Vec<_>>() {
+            let key = key_of(SILENT, &trouble.about.1, "", 0);
+            if !self.raise(trouble).await {
+                // Tried again at the next look.
+                present.insert(key);
+            }
+        }
         for trouble in found {
             let (rule, (_, about)) = (trouble.rule, &trouble.about);
             let detail = if rule == "agent-problem" { &trouble.words } else { "" };
-            let key = format!("{rule}\0{about}\0{detail}\0{}", trouble.amount);
+            let key = key_of(rule, about, detail, trouble.amount);
             if self.told.contains(&key) || self.raise(trouble).await {
                 present.insert(key);
             }

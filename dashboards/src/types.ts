@@ -53,6 +53,7 @@ export interface Source {
   shed: number; dropped: number; last_event: string | null; behind_bytes: number; position: string;
   peers?: { address: string; messages: number; unparsed: number }[]; peer_count?: number;
   further?: Record<string, number>;
+  quiet_after_seconds?: number; quiet_learned?: boolean; silent_since?: string;
 }
 export interface Received { ledger: Ledger; sources: Source[] }
 export interface Book {

@@ -60,6 +60,21 @@ fn silence_is_told_and_a_new_or_revoked_agent_is_not_silent() {
 }
 
 #[test]
+fn silent_log_sources_are_told() {
+    let source = event::SourceReport {
+        name: "files /var/log/auth.log".into(),
+        quiet_after_seconds: Some(900),
+        silent_since: Some(Timestamp::from_seconds(NOW - 1_000)),
+        ..event::SourceReport::default()
+    };
+    let learned =
+        event::SourceReport { name: "journald".into(), quiet_learned: true, ..source.clone() };
+    let speaks = event::SourceReport { silent_since: None, ..source.clone() };
+    let report = Report { sources: vec![source, learned, speaks], ..Report::default() };
+    expect![[""]].assert_eq(&about(Agent { report: Some(report), ..agent() }));
+}
+
+#[test]
 fn messages_that_the_collectors_own_inputs_lose_are_told() {
     let mut received = Ledger { seen: 90, processed: 60, dropped: 20, ..Ledger::default() };
     received.shed("queue_full", 10);

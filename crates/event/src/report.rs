@@ -91,6 +91,16 @@ pub struct SourceReport {
     /// Senders known, at most 1024.
     #[serde(default)]
     pub peer_count: u64,
+    /// Seconds of silence after which it is found silent; none when it may be silent for as long as it likes. The agent sets
+    /// it with what is configured or learned; 0 stands for never where it is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_after_seconds: Option<u64>,
+    /// That time was learned, not configured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet_learned: bool,
+    /// Since when it is silent, once that is too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
     /// What only this kind of source counts, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub further: BTreeMap<String, u64>,

@@ -11,9 +11,11 @@ use crate::parse::{Library, Parser, Zone};
 
 mod audit;
 mod inventory;
+mod quiet;
 
 pub use audit::AuditConfig;
 pub use inventory::InventoryConfig;
+pub use quiet::Quiet;
 
 /// Log inputs. When they are read from a file their parsers are loaded, and every format is checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -139,6 +141,9 @@ pub struct CommandConfig {
     /// CAP_SETUID, CAP_SETGID and CAP_KILL, which the agent then keeps: with them it could become anybody.
     #[serde(default)]
     pub user: Option<String>,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    #[serde(default)]
+    pub quiet_after: Option<Quiet>,
     /// How its lines are read.
     #[serde(default)]
     pub format: Format,
@@ -289,6 +294,9 @@ pub struct FileConfig {
     /// Time zone of times without one, such as `Europe/Zurich`; UTC when absent.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    #[serde(default)]
+    pub quiet_after: Option<Quiet>,
     /// Set when the whole configuration is read.
     #[serde(skip)]
     pub parsers: Parsers,
@@ -327,6 +335,8 @@ pub struct ContainersConfig {
     pub from_start: bool,
     /// Time zone of times without one; UTC when absent.
     pub time_zone: Option<String>,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    pub quiet_after: Option<Quiet>,
     /// Set when the whole configuration is read.
     #[serde(skip)]
     pub parsers: Parsers,
@@ -343,6 +353,7 @@ impl Default for ContainersConfig {
             continues_with: None,
             from_start: true,
             time_zone: None,
+            quiet_after: None,
             parsers: Parsers::default(),
         }
     }
@@ -361,6 +372,7 @@ impl LogsConfig {
             from_start: config.from_start,
             time_zone: config.time_zone,
             containers: true,
+            quiet_after: config.quiet_after,
             parsers: config.parsers,
             ..FileConfig::default()
         });
@@ -378,6 +390,9 @@ pub struct JournaldConfig {
     /// Program to run; `journalctl` when absent.
     #[serde(default)]
     pub command: Option<PathBuf>,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    #[serde(default)]
+    pub quiet_after: Option<Quiet>,
     /// Set when the whole configuration is read.
     #[serde(skip)]
     pub parsers: Parsers,
@@ -422,13 +437,21 @@ pub struct NetflowConfig {
     #[serde(default = "receive")]
     #[schemars(range(min = 1, max = 1024))]
     pub receive_megabytes: usize,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    #[serde(default)]
+    pub quiet_after: Option<Quiet>,
 }
 
 impl NetflowConfig {
     /// A listener that takes flows from nowhere yet.
     #[must_use]
     pub fn new(listen: &str) -> Self {
-        Self { listen: listen.to_owned(), from: Vec::new(), receive_megabytes: receive() }
+        Self {
+            listen: listen.to_owned(),
+            from: Vec::new(),
+            receive_megabytes: receive(),
+            quiet_after: None,
+        }
     }
 }
 
@@ -474,6 +497,9 @@ pub struct SyslogConfig {
     #[serde(default = "receive")]
     #[schemars(range(min = 1, max = 1024))]
     pub receive_megabytes: usize,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    #[serde(default)]
+    pub quiet_after: Option<Quiet>,
     /// Set when the whole configuration is read.
     #[serde(skip)]
     pub parsers: Parsers,
@@ -516,6 +542,7 @@ impl SyslogConfig {
             connections_per_peer: connections_each(),
             idle_seconds: idle(),
             receive_megabytes: receive(),
+            quiet_after: None,
             parsers: Parsers::default(),
         }
     }
@@ -535,6 +562,7 @@ impl Default for FileConfig {
             from_start: true,
             ignore_older_hours: None,
             containers: false,
+            quiet_after: None,
             time_zone: None,
             parsers: Parsers::default(),
         }

@@ -43,6 +43,40 @@ fn alerts(site: &Site) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_falls_silent_is_told_once_and_that_it_speaks_again() {
+    let site = Site::new();
+    let mut watch = watch(&site);
+    enrol(&site, "web1");
+    let tell = |since: Option<i64>| {
+        let source = event::SourceReport {
+            name: "journald".into(),
+            quiet_after_seconds: Some(900),
+            silent_since: since.map(Timestamp::from_seconds),
+            ..event::SourceReport::default()
+        };
+        let report = Report { boot: 1, sources: vec![source], ..Report::default() };
+        site.app.agents.report("web1", &serde_json::to_vec(&report).unwrap());
+    };
+    tell(None);
+    watch.look().await;
+    assert!(alerts(&site).is_empty());
+    tell(Some(1_795_359_845));
+    for _ in 0..3 {
+        watch.look().await;
+    }
+    assert_eq!(alerts(&site), ["pikett-source-silent web1: journald 1"]);
+    tell(None);
+    for _ in 0..3 {
+        watch.look().await;
+    }
+    let both = ["pikett-source-again web1: journald 1", "pikett-source-silent web1: journald 1"];
+    assert_eq!(alerts(&site), both);
+    tell(Some(1_795_369_845));
+    watch.look().await;
+    assert_eq!(alerts(&site)[1], "pikett-source-silent web1: journald 2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_falls_silent_is_told_once_until_it_speaks_again() {
     let site = Site::new();
     let mut watch = watch(&site);

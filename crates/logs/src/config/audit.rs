@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Quiet;
+
 /// Records of the Linux audit system, those of one event joined into one.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -19,6 +21,8 @@ pub struct AuditConfig {
     /// Milliseconds after which an event whose end is not told is complete.
     #[schemars(range(min = 100, max = 60_000))]
     pub timeout_milliseconds: u64,
+    /// Silence after which an alarm is raised, such as `15m`, or `never`; learned when absent.
+    pub quiet_after: Option<Quiet>,
     /// Of the kernel: receive buffer asked of it, mebibytes.
     #[schemars(range(min = 1, max = 1024))]
     pub receive_megabytes: usize,
@@ -35,6 +39,7 @@ impl Default for AuditConfig {
             from_start: true,
             ignore_older_hours: None,
             timeout_milliseconds: 2_000,
+            quiet_after: None,
             receive_megabytes: 16,
             kernel_lost: true,
         }

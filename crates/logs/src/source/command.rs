@@ -230,6 +230,7 @@ mod tests {
             every_seconds: 1,
             timeout_seconds: 1,
             user: None,
+            quiet_after: None,
             format: crate::config::Format::Plain,
             time_zone: None,
             parsers: Default::default(),

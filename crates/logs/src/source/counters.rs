@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use event::{Event, Ledger, SourceReport, Timestamp};
 
 use super::syslog::PeerCounters;
+use crate::config::Quiet;
 
 /// Counters of one source: a group of files, a listener, the journal.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Source {
     behind: AtomicU64,
     place: Mutex<String>,
     peers: OnceLock<Arc<PeerCounters>>,
+    /// Seconds of silence after which an alarm is wanted, 0 for never, as it is configured.
+    quiet: OnceLock<u64>,
     further: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -66,6 +69,14 @@ impl Source {
         further.insert(name.to_owned(), count);
     }
 
+    /// After how much silence an alarm is wanted.
+    pub(super) fn set_quiet(&self, quiet: Quiet) {
+        self.quiet.get_or_init(|| match quiet {
+            Quiet::Never => 0,
+            Quiet::After(time) => time.as_secs(),
+        });
+    }
+
     /// Counts senders too.
     pub(super) fn set_peers(&self, peers: Arc<PeerCounters>) {
         self.peers.get_or_init(|| peers);
@@ -89,6 +100,9 @@ impl Source {
             last_event: (last > 0).then(|| Timestamp::from_micros(last)),
             behind_bytes: get(&self.behind),
             position: self.place.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            quiet_after_seconds: self.quiet.get().copied(),
+            quiet_learned: false,
+            silent_since: None,
             peers,
             peer_count,
             further: self.further.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -8,6 +8,7 @@ use service::Shutdown;
 
 use super::Item;
 use super::counters::{Counters, Source, Tally};
+use crate::config::Quiet;
 
 /// The way from an input to the outbox. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,6 +37,15 @@ impl Intake {
     #[must_use]
     pub fn of(&self, name: &str) -> Self {
         Self { source: self.counters.source(name), ..self.clone() }
+    }
+
+    /// The same, with the silence after which an alarm is wanted when one is configured.
+    #[must_use]
+    pub fn quiet(self, quiet: Option<Quiet>) -> Self {
+        if let Some(quiet) = quiet {
+            self.source.set_quiet(quiet);
+        }
+        self
     }
 
     /// Whether inputs are to stop.

@@ -287,6 +287,7 @@ mod tests {
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let config = JournaldConfig {
+            quiet_after: None,
             units: Vec::new(),
             command: Some(program),
             parsers: Default::default(),
@@ -320,6 +321,7 @@ mod tests {
     #[test]
     fn the_real_program_takes_the_options() {
         let config = JournaldConfig {
+            quiet_after: None,
             units: vec!["ssh.service".into()],
             command: None,
             parsers: Default::default(),

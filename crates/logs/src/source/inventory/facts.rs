@@ -255,7 +255,8 @@ mod tests {
                   }
                 }
               }
-            }"#]].assert_eq(&users);
+            }"#]]
+        .assert_eq(&users);
         assert_eq!(names.get(&0).map(String::as_str), Some("root"));
         let groups = groups_in("sudo:x:27:alice,bob\nempty:x:28:\nbad:x:-1:\n::1:\nshort:x:1\n");
         expect![[r#"{"empty":{"group":{"name":"empty","id":"28"}},"sudo":{"group":{"name":"sudo","id":"27","members":["alice","bob"]}}}"#]].assert_eq(&serde_json::to_string(&groups).unwrap());

@@ -171,40 +171,70 @@ mod tests {
     fn changes_are_told_and_everything_now_and_then() {
         let mut state = State::default();
         let first = look(1, &[(Kind::User, "root", "0"), (Kind::Process, "1", "init")]);
-        check(&mut state, first.clone(), 0, &expect![[r#"
+        check(
+            &mut state,
+            first.clone(),
+            0,
+            &expect![[r#"
             process_present "1" {}
             user_present "root" {}
-        "#]]);
+        "#]],
+        );
         check(&mut state, first, 10, &expect![[""]]);
         let second = look(
             1,
             &[(Kind::User, "root", "0"), (Kind::User, "toor", "0"), (Kind::Process, "2", "x")],
         );
-        check(&mut state, second, 20, &expect![[r#"
+        check(
+            &mut state,
+            second,
+            20,
+            &expect![[r#"
             process_stopped "1" {}
             process_started "2" {}
             user_added "toor" {}
-        "#]]);
+        "#]],
+        );
         // Users could not be read: nothing is told of them.
-        check(&mut state, look(1, &[(Kind::Process, "2", "y")]), 30, &expect![[r#"
+        check(
+            &mut state,
+            look(1, &[(Kind::Process, "2", "y")]),
+            30,
+            &expect![[r#"
             process_changed "2" {"value":"x"}
-        "#]]);
+        "#]],
+        );
         // Kept over a restart of the program; after one of the machine processes are others.
         let kept = serde_json::to_vec(&state).unwrap();
         let mut state: State = serde_json::from_slice(&kept).unwrap();
         let third = look(2, &[(Kind::User, "root", "7"), (Kind::Process, "9", "z")]);
-        check(&mut state, third.clone(), 40, &expect![[r#"
+        check(
+            &mut state,
+            third.clone(),
+            40,
+            &expect![[r#"
             user_removed "toor" {}
             user_changed "root" {"value":"0"}
-        "#]]);
-        check(&mut state, third.clone(), 100, &expect![[r#"
+        "#]],
+        );
+        check(
+            &mut state,
+            third.clone(),
+            100,
+            &expect![[r#"
             process_present "9" {}
             user_present "root" {}
-        "#]]);
+        "#]],
+        );
         // A clock that was set back.
-        check(&mut state, third, 50, &expect![[r#"
+        check(
+            &mut state,
+            third,
+            50,
+            &expect![[r#"
             process_present "9" {}
             user_present "root" {}
-        "#]]);
+        "#]],
+        );
     }
 }
