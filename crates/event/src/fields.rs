@@ -2,6 +2,8 @@
 //!
 //! A record is stored once, under its canonical name (EVE for network records, ECS for host and
 //! common fields). Queries and rules may use either name; aliases are resolved here, never copied.
+//! An alias means the same in the same unit, and no record has both: `event.duration` counts nanoseconds
+//! and is no other name of `flow.age`, the cloud a record is about is not the region of its agent.
 
 /// How a field is stored and compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +47,7 @@ const fn field(
 /// The dictionary, in the order of the reference documentation.
 pub const FIELDS: &[Field] = &[
     field("timestamp", "@timestamp", FieldType::Date, "when it happened"),
-    field("event_type", "event.dataset", FieldType::Keyword, "EVE event type"),
+    field("event_type", "", FieldType::Keyword, "EVE event type"),
     field("event.id", "", FieldType::Keyword, "identity: agent/boot/sequence"),
     field("event.created", "", FieldType::Date, "when the agent saw it"),
     field("event.action", "", FieldType::Keyword, "what was done, such as ssh_login"),
@@ -53,6 +55,7 @@ pub const FIELDS: &[Field] = &[
     field("event.outcome", "", FieldType::Keyword, "success or failure"),
     field("event.original", "", FieldType::Text, "the record as it came"),
     field("event.module", "", FieldType::Keyword, "parser that read the record"),
+    field("event.dataset", "", FieldType::Keyword, "log it is from, such as aws.cloudtrail"),
     field("event.code", "", FieldType::Keyword, "code of the event at its source"),
     field("event.severity", "", FieldType::Number, "severity at its source"),
     field("message", "", FieldType::Text, "text of the record"),
@@ -61,7 +64,8 @@ pub const FIELDS: &[Field] = &[
     field("host.name", "", FieldType::Keyword, "host it happened on"),
     field("host.ip", "", FieldType::Ip, "address of that host"),
     field("zone", "observer.ingress.zone", FieldType::Keyword, "network zone of the agent"),
-    field("region", "cloud.region", FieldType::Keyword, "region or site of the agent"),
+    field("region", "", FieldType::Keyword, "region or site of the agent"),
+    field("cloud.region", "", FieldType::Keyword, "region of a cloud that a record is about"),
     field("src_ip", "source.ip", FieldType::Ip, "source address"),
     field("src_port", "source.port", FieldType::Number, "source port"),
     field("dest_ip", "destination.ip", FieldType::Ip, "destination address"),
@@ -79,10 +83,11 @@ pub const FIELDS: &[Field] = &[
     field("vlan", "network.vlan.id", FieldType::Number, "VLAN identifiers, outer first"),
     field("pcap_cnt", "", FieldType::Number, "number of the packet in a capture file"),
     field("tx_id", "", FieldType::Number, "number of the transaction in its flow"),
-    field("direction", "network.direction", FieldType::Keyword, "to_server or to_client"),
+    field("direction", "", FieldType::Keyword, "of a packet: to_server or to_client"),
+    field("network.direction", "", FieldType::Keyword, "of a flow: inbound, outbound, internal"),
     field("flow.start", "event.start", FieldType::Date, "first packet of the flow"),
     field("flow.end", "event.end", FieldType::Date, "last packet of the flow"),
-    field("flow.age", "event.duration", FieldType::Number, "seconds from first to last packet"),
+    field("flow.age", "", FieldType::Number, "seconds from first to last packet"),
     field("flow.state", "", FieldType::Keyword, "new, established, closed, bypassed"),
     field("flow.reason", "", FieldType::Keyword, "why the flow ended"),
     field("flow.alerted", "", FieldType::Bool, "whether a signature fired on it"),
@@ -222,6 +227,8 @@ mod tests {
         assert_eq!(canonical("src_ip"), "src_ip");
         assert_eq!(canonical("@timestamp"), "timestamp");
         assert_eq!(canonical("no.such.field"), "no.such.field");
+        assert_eq!(canonical("event.dataset"), "event.dataset");
+        assert_eq!(canonical("cloud.region"), "cloud.region");
         assert_eq!(by_name(""), None);
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use event::Timestamp;
+use event::{Event, Timestamp};
 use rust_embed::RustEmbed;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -50,6 +50,8 @@ pub struct Case {
     pub format: Option<String>,
     /// Zone of times without one; UTC when absent.
     pub zone: Option<String>,
+    /// Lines before it that name the columns, for formats of which files do so.
+    pub head: Option<String>,
     /// The line.
     pub line: String,
     /// Its fields, sorted, `name = value` with the value as JSON; without the header of syslog, `message` and
@@ -66,6 +68,8 @@ pub struct Outcome {
     pub found: String,
     /// Parser that understood it, and the number of the pattern.
     pub by: Option<(String, Option<usize>)>,
+    /// The event it became.
+    pub event: Event,
 }
 
 impl Outcome {
@@ -111,9 +115,12 @@ pub fn run(library: &Arc<Library>, name: &str, text: &str) -> Result<Vec<Outcome
 }
 
 fn one(library: &Library, parser: &Parser, case: Case) -> Outcome {
-    let entry = parser.line(&case.line, NOW);
+    let of_file = case.head.as_deref().map(|head| parser.of_file(head.as_bytes()));
+    let entry = of_file.as_ref().unwrap_or(parser).line(&case.line, NOW);
     let by = entry.by.and_then(|by| Some((library.name(by.parser)?.to_owned(), by.pattern)));
-    Outcome { found: show(&entry), by, case }
+    let found = show(&entry);
+    let Entry { time, fields, kind, .. } = entry;
+    Outcome { found, by, case, event: Event { seq: 0, time, seen: NOW, kind, fields } }
 }
 
 /// The fields of an entry, in the form of [`Case::gives`].
@@ -148,6 +155,7 @@ pub fn accept(text: &str, outcomes: &[Outcome]) -> String {
             ("name", text(&case.name)),
             ("format", case.format.as_deref().map(quoted)),
             ("zone", case.zone.as_deref().map(quoted)),
+            ("head", case.head.as_deref().map(quoted)),
             ("line", Some(quoted(&case.line))),
             ("gives", Some(block(&outcome.found))),
         ];

@@ -40,7 +40,7 @@ const QUERIES: &[&str] = &[
     "src_port:80",
     "src_port:*",
     "event_type:(tls OR http)",
-    "event.dataset:tls",
+    "event_type:tls",
     "tls.sni:www.Example.com",
     "tls.sni:www.example.com",
     "tls.sni:*.Example.*",
