@@ -2,6 +2,7 @@
 //!
 //! The same library as in the agent. Exit codes: 0 fine, 1 a fixture does not fit, 2 a file is no parser.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,13 +12,15 @@ use std::sync::Arc;
 use anyhow::Context;
 use event::Timestamp;
 use logs::config::Format;
-use logs::parse::{Library, Parser, Zone, fixture};
+use logs::parse::{Entry, Library, Parser, Zone, fixture};
 use service::Clock;
 
 use crate::terminal::plain;
 
 /// Longest line that is read, bytes.
 const MAX_LINE: u64 = 16 << 20;
+/// Longest head of a file, bytes.
+const MAX_HEAD: usize = 64 << 10;
 
 /// Commands on parsers.
 #[derive(Debug, clap::Subcommand)]
@@ -70,6 +73,12 @@ pub(crate) struct Try {
     /// One JSON object a line on standard output.
     #[arg(long)]
     json: bool,
+    /// Show only lines that no parser knows, or of which only the header is known.
+    #[arg(long)]
+    unknown: bool,
+    /// Show no lines, only what became of them.
+    #[arg(long)]
+    summary: bool,
     /// Log file; standard input when absent.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -215,16 +224,28 @@ fn attempt(options: &Try) -> anyhow::Result<ExitCode> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let now = Timestamp::from_micros(Clock::system().now_micros());
     let mut line = Vec::new();
-    let (mut lines, mut unparsed) = (0_u64, 0_u64);
+    let mut tally = Tally::default();
+    let (mut head, mut of_file) = (Vec::new(), None);
     loop {
         line.clear();
         if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             break;
         }
+        if parser.wants_head() && line.starts_with(b"#") && head.len() < MAX_HEAD {
+            if parser.begins_head(&line) {
+                head.clear();
+            }
+            head.extend_from_slice(&line);
+            of_file = Some(parser.of_file(&head));
+            continue;
+        }
         let text = String::from_utf8_lossy(&line);
-        let entry = parser.line(&text, now);
-        lines += 1;
-        unparsed += u64::from(!entry.parsed);
+        let entry = of_file.as_ref().unwrap_or(&parser).line(&text, now);
+        tally.count(&entry);
+        let understood = entry.parsed && !entry.is_header_only();
+        if options.summary || (options.unknown && understood) {
+            continue;
+        }
         if options.json {
             serde_json::to_writer(&mut out, &entry.fields)?;
             writeln!(out)?;
@@ -238,13 +259,37 @@ fn attempt(options: &Try) -> anyhow::Result<ExitCode> {
         writeln!(out)?;
     }
     out.flush()?;
-    summary(lines, unparsed);
+    tally.show();
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stderr, reason = "the tool talks to its user")]
-fn summary(lines: u64, unparsed: u64) {
-    eprintln!("{lines} lines, {unparsed} not understood");
+/// What became of lines.
+#[derive(Debug, Default)]
+struct Tally {
+    lines: u64,
+    unparsed: u64,
+    header_only: u64,
+    modules: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    fn count(&mut self, entry: &Entry) {
+        self.lines += 1;
+        self.unparsed += u64::from(!entry.parsed);
+        self.header_only += u64::from(entry.is_header_only());
+        if let Some(module) = entry.module().filter(|_| entry.parsed) {
+            *self.modules.entry(module.to_owned()).or_default() += 1;
+        }
+        self.lines += 1;
+    }
+
+    #[expect(clippy::print_stderr, reason = "the tool talks to its user")]
+    fn show(&self) {
+        let Self { lines, unparsed, header_only, .. } = self;
+        let modules = self.modules.iter().map(|(name, count)| format!(", {count} {name}"));
+        let modules: String = modules.collect();
+        eprintln!("{lines} lines, {unparsed} not understood, {header_only} header only{modules}");
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ function Row(props: { source: Source }) {
       <td class="num" data-label="Lines">{number(one.lines)}</td>
       <td class="num" data-label="Bytes">{bytes(one.bytes)}</td>
       <Count title="Not understood" value={one.unparsed} kind="warn" />
+      <Count title="Header only" value={one.header_only ?? 0} kind="warn" />
       <Count title="Cut" value={one.truncated} kind="warn" />
       <Count title="Shed" value={one.shed} kind="warn" />
       <Count title="Dropped" value={one.dropped} kind="bad" />
@@ -37,7 +38,7 @@ export function Sources(props: { sources: Source[] }) {
   if (!props.sources.length) return null;
   return (
     <table class="plain ledger cards-narrow">
-      <thead><tr><th scope="col">Source</th><th class="num">Lines</th><th class="num">Bytes</th><th class="num">Not understood</th><th class="num">Cut</th><th class="num">Shed</th><th class="num">Dropped</th><th class="num">Errors</th><th>Last</th><th>Place</th></tr></thead>
+      <thead><tr><th scope="col">Source</th><th class="num">Lines</th><th class="num">Bytes</th><th class="num">Not understood</th><th class="num" title="The header was understood and no parser knows the message: log.flags:header_only">Header only</th><th class="num">Cut</th><th class="num">Shed</th><th class="num">Dropped</th><th class="num">Errors</th><th>Last</th><th>Place</th></tr></thead>
       <tbody>{props.sources.map((one) => <Row source={one} />)}</tbody>
     </table>
   );

@@ -49,7 +49,7 @@ export interface Report {
   resident_bytes: number; sources?: Source[];
 }
 export interface Source {
-  name: string; lines: number; bytes: number; unparsed: number; truncated: number; errors: number;
+  name: string; lines: number; bytes: number; unparsed: number; header_only?: number; truncated: number; errors: number;
   shed: number; dropped: number; last_event: string | null; behind_bytes: number; position: string;
   peers?: { address: string; messages: number; unparsed: number }[]; peer_count?: number;
   further?: Record<string, number>;

@@ -123,6 +123,38 @@ kernel=$(awk -v port=":$(printf %04X "$flood")" 'index($2, port) { print $NF }' 
 }
 echo "  flood of $sent datagrams: $arrived arrived, $dropped dropped as the kernel says"
 found "log.syslog.appname:floodline" "$arrived" 120
+if command -v syslog-ng >/dev/null; then
+  echo "syslog-ng over TCP, TLS and UDP, as RFC 3164 and RFC 5424:"
+  read -r before lost < <(ledger "udp 127.0.0.1:$udp")
+  {
+    echo '@version: current'
+    echo 'options { keep-hostname(no); use-dns(no); };'
+    for form in bsd ietf; do
+      for way in tcp tls udp; do
+        $python -c "
+for n in range($count): print('ng${form}${way} number %d' % n)" >"$work/ng$form$way.log"
+        echo "source s_$form$way { file(\"$work/ng$form$way.log\" flags(no-parse) program-override(\"ng$form$way\")); };"
+        driver=$([ $form = bsd ] && echo network || echo syslog)
+        secure=$([ $way = tls ] && echo "tls(ca-file(\"$PIKETT_CA\") peer-verify(required-trusted))" || true)
+        echo "destination d_$form$way { $driver(\"127.0.0.1\" port(${!way}) transport(\"$way\") $secure); };"
+        echo "log { source(s_$form$way); destination(d_$form$way); };"
+      done
+    done
+  } >"$work/ng.conf"
+  syslog-ng -F -f "$work/ng.conf" -R "$work/ng.persist" -p "$work/ng.pid" -c "$work/ng.ctl" >"$work/ng.out" 2>&1 &
+  pids+=($!)
+  for way in bsdtcp bsdtls ietftcp ietftls; do
+    found "log.syslog.appname:ng$way" "$count" || { cat "$work/ng.out" >&2; exit 1; }
+  done
+  sleep 3
+  read -r arrived dropped < <(ledger "udp 127.0.0.1:$udp")
+  arrived=$((arrived - before)) dropped=$((dropped - lost))
+  [ $((arrived + dropped)) = $((2 * count)) ] || { echo "UDP: $arrived arrived and $dropped dropped of $((2 * count))" >&2; exit 1; }
+  echo "  UDP: $arrived arrived, $dropped dropped by the kernel, as the ledger says"
+  found "log.syslog.appname:(ngbsdudp OR ngietfudp)" "$arrived"
+else
+  echo "skipped: no syslog-ng (apt: syslog-ng-core)"
+fi
 
 for version in 5 9 10; do
   echo "softflowd, NetFlow version $version:"

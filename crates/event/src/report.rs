@@ -64,6 +64,9 @@ pub struct SourceReport {
     /// Those that no parser understood; they are kept whole.
     #[serde(default)]
     pub unparsed: u64,
+    /// Those of which the header of syslog was understood and no parser knows the message.
+    #[serde(default)]
+    pub header_only: u64,
     /// Those that were cut.
     #[serde(default)]
     pub truncated: u64,

@@ -17,6 +17,8 @@ const NOW: i64 = 1_795_359_845;
 const EXPORTER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
 const FORMATS: [Format; 5] =
     [Format::Auto, Format::Json, Format::Syslog, Format::Auditd, Format::Plain];
+/// Formats of which a file names its columns.
+const HEADED: [&str; 3] = ["iis", "windows_firewall", "w3c"];
 /// Formats of records that are kept as fields.
 const SENSORS: [Format; 2] = [Format::Eve, Format::Zeek];
 
@@ -91,6 +93,28 @@ pub fn fuzz_sensor(data: &[u8]) {
         let (event, parsed) = parser.event(line, Timestamp::from_seconds(NOW));
         debug_assert!(parsed || event.kind == Kind::Log, "what is not understood is a log event");
         debug_assert!(!matches!(event.kind, Kind::Health | Kind::Audit), "no records of ours");
+    }
+}
+
+/// Reads the bytes as the head of a file that names its columns and a line of it.
+pub fn fuzz_headed(data: &[u8]) {
+    let at = data.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    let (head, line) = data.split_at_checked(at).unwrap_or((&[], data));
+    for format in HEADED.into_iter().filter_map(Format::named) {
+        read(&Parser::new(format, Zone::utc()).of_file(head), line);
+    }
+}
+
+/// Reads the bytes as the inside of a Windows event, alone and as a message of syslog.
+pub fn fuzz_windows_xml(data: &[u8]) {
+    let parser = Parser::new(Format::Auto, Zone::utc());
+    for (before, after) in [
+        ("<Event>", "</Event>"),
+        ("<Event><System>", "</System></Event>"),
+        ("<13>1 - h p - - <Event><EventData><Data Name='a'>", "</Data></EventData></Event>"),
+        ("Nov 22 15:04:05 h p[1]: @cee: ", ""),
+    ] {
+        read(&parser, &[before.as_bytes(), data, after.as_bytes()].concat());
     }
 }
 
@@ -249,6 +273,26 @@ mod tests {
     }
 
     #[test]
+    fn heads_and_events_of_windows_cut_and_damaged_at_every_byte() {
+        let headed = b"#Software: x\n#Fields: date time c-ip cs(Referer)\n2026-11-22 15:04:05 192.0.2.1 \"a b\"";
+        let xml = b"<System><EventID Qualifiers='1'>7</EventID><Channel>S</Channel></System><EventData><Data Name='a'>&lt;&#65;<![CDATA[x]]></Data><Data/></EventData>";
+        let json = b"{\"host\": \"x\", \"log\": {\"syslog\": 7}, \"message\": [], \"time\": 1795359845.5}";
+        for at in 0..xml.len() {
+            for (sample, run) in [
+                (&headed[..], fuzz_headed as fn(&[u8])),
+                (&xml[..], fuzz_windows_xml),
+                (&json[..], fuzz_windows_xml),
+            ] {
+                let Some(head) = sample.get(..at) else { continue };
+                run(head);
+                let mut bad = sample.to_vec();
+                bad[at % sample.len()] ^= 0x81;
+                run(&bad);
+            }
+        }
+    }
+
+    #[test]
     fn parser_files_cut_and_damaged() {
         const FILE: &str = "title = \"x\"\nhead = '%{@id}: '\nswitch = \"@id\"\nroom = \"kv\"\n[needs]\na = true\n\
             [map]\nb = [\"a:int\", \"c+d:t\"]\n[table.t]\n1 = 2\n[[pattern]]\nline = 'x %[y %{e:rest}%] %{@text}'\n\
@@ -274,6 +318,8 @@ mod tests {
             fuzz_frames(&bytes);
             fuzz_netflow(&bytes);
             fuzz_sensor(&bytes);
+            fuzz_headed(&bytes);
+            fuzz_windows_xml(&bytes);
             fuzz_journal(&bytes);
             fuzz_audit(&bytes);
         }

@@ -3,7 +3,8 @@
 //! A parser fills ECS fields of an [`Entry`]; the line itself is always kept as `event.original`. What a kind of
 //! log means is told by the declarative parsers of a [`Library`]; the rooms in Rust beside it take structured
 //! forms apart (syslog, JSON, audit, pairs, CEF, LEEF, separated values, EVE, Zeek).
-//! A line that no parser understands is kept whole as `message`, flagged `unparsed` and counted.
+//! A line that no parser understands is kept whole as `message`, flagged `unparsed` and counted; one of which only
+//! the header of syslog is understood is flagged `header_only` and counted apart.
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub mod fixture;
 mod json;
 mod kv;
 pub mod library;
+mod object;
 #[cfg(test)]
 mod sensor_tests;
 mod separated;
@@ -28,6 +30,7 @@ mod syslog;
 #[cfg(test)]
 mod tests;
 mod times;
+mod winxml;
 mod work;
 mod zeek;
 
@@ -71,7 +74,26 @@ pub struct Parser {
     zone: Zone,
     library: Arc<Library>,
     /// What the head of the file says of its lines.
-    head: Option<Arc<zeek::Head>>,
+    head: Head,
+}
+
+/// What the head of a file says of its lines.
+#[derive(Clone, Debug, Default)]
+enum Head {
+    #[default]
+    None,
+    Zeek(Arc<zeek::Head>),
+    Columns(Arc<separated::Head>),
+}
+
+impl Head {
+    fn zeek(&self) -> Option<&zeek::Head> {
+        if let Self::Zeek(head) = self { Some(head) } else { None }
+    }
+
+    fn columns(&self) -> Option<&separated::Head> {
+        if let Self::Columns(head) = self { Some(head) } else { None }
+    }
 }
 
 impl Parser {
@@ -81,7 +103,7 @@ impl Parser {
     pub fn new(format: Format, zone: Zone) -> Self {
         let library = Library::built_in();
         let kind = kind(&library, &format).unwrap_or(Kind::Auto);
-        Self { kind, zone, library, head: None }
+        Self { kind, zone, library, head: Head::None }
     }
 
     /// A parser of `format` with the parsers of `library`.
@@ -94,21 +116,38 @@ impl Parser {
         zone: Zone,
     ) -> Result<Self, UnknownFormat> {
         let (kind, library) = (kind(library, format)?, Arc::clone(library));
-        Ok(Self { kind, zone, library, head: None })
+        Ok(Self { kind, zone, library, head: Head::None })
     }
 
     /// Whether the beginning of a file says how its lines are to be read.
     #[must_use]
-    pub const fn wants_head(&self) -> bool {
-        matches!(self.kind, Kind::Zeek)
+    pub fn wants_head(&self) -> bool {
+        match self.kind {
+            Kind::Zeek => true,
+            Kind::Named(number) => self.library.wants_head(number),
+            _ => false,
+        }
+    }
+
+    /// Whether with this line of a head all that an earlier one said is over.
+    #[must_use]
+    pub fn begins_head(&self, line: &[u8]) -> bool {
+        let first = if matches!(self.kind, Kind::Zeek) { "#separator " } else { separated::FIELDS };
+        line.starts_with(first.as_bytes())
     }
 
     /// This parser for the lines of a file that begins with `head`.
     #[must_use]
     pub fn of_file(&self, head: &[u8]) -> Self {
-        let read = || zeek::Head::read(&String::from_utf8_lossy(head)).map(Arc::new);
-        let head = if self.wants_head() { read() } else { None };
-        Self { head, ..self.clone() }
+        let text = String::from_utf8_lossy(head);
+        let read = match self.kind {
+            Kind::Zeek => zeek::Head::read(&text).map(|head| Head::Zeek(Arc::new(head))),
+            _ if self.wants_head() => {
+                separated::Head::read(&text).map(|head| Head::Columns(Arc::new(head)))
+            }
+            _ => None,
+        };
+        Self { head: read.unwrap_or_default(), ..self.clone() }
     }
 
     /// Reads one line. `now` is the time of reading: used when the line has no time, and to tell
@@ -117,14 +156,14 @@ impl Parser {
     pub fn line(&self, line: &str, now: Timestamp) -> Entry {
         let mut entry = Entry::new(now);
         let line = line.trim_end_matches(['\r', '\n', '\0']);
-        let cx = Context { zone: &self.zone, now };
+        let cx = Context { zone: &self.zone, now, columns: self.head.columns() };
         entry.parsed = match self.kind {
-            Kind::Json => self.json(line, None, cx, &mut entry),
+            Kind::Json => self.object(line, None, cx, &mut entry),
             Kind::Syslog => syslog::read(line, &self.library, None, cx, &mut entry),
             Kind::Auditd => auditd::read(line, &mut entry),
             Kind::Plain => true,
             Kind::Eve => eve::read(line, &mut entry),
-            Kind::Zeek => zeek::read(line, self.head.as_deref(), &mut entry),
+            Kind::Zeek => zeek::read(line, self.head.zeek(), &mut entry),
             Kind::Auto => self.guess(line, cx, &mut entry),
             Kind::Named(number) => self.named(number, line, cx, &mut entry),
         };
@@ -145,7 +184,8 @@ impl Parser {
 
     fn guess(&self, line: &str, cx: Context<'_>, entry: &mut Entry) -> bool {
         match line.as_bytes().first() {
-            Some(b'{') => self.json(line, None, cx, entry),
+            Some(b'{') => self.object(line, None, cx, entry),
+            Some(b'<') if object::begins(line) => self.object(line, None, cx, entry),
             Some(b't' | b'n') if auditd::begins(line) => auditd::read(line, entry),
             _ => {
                 syslog::read(line, &self.library, None, cx, entry)
@@ -154,19 +194,17 @@ impl Parser {
         }
     }
 
-    /// A JSON object, and what the parser that is named or fits knows of it.
-    fn json(&self, line: &str, named: Option<usize>, cx: Context<'_>, entry: &mut Entry) -> bool {
-        let read = json::read(line, entry);
-        if read {
-            self.library.object(named, cx, entry);
-        }
-        read
+    fn object(&self, line: &str, named: Option<usize>, cx: Context<'_>, entry: &mut Entry) -> bool {
+        object::read(line, (&self.library, named), cx, entry)
     }
 
     /// A line of one format, as it is or in the envelope of syslog.
     fn named(&self, number: usize, line: &str, cx: Context<'_>, entry: &mut Entry) -> bool {
-        if self.library.reads_json(number) && line.starts_with('{') {
-            return self.json(line, Some(number), cx, entry);
+        if self.library.reads_json(number) && object::begins(line) {
+            return self.object(line, Some(number), cx, entry);
+        }
+        if line.starts_with('#') && self.library.wants_head(number) {
+            return true;
         }
         let enveloped = syslog::begins(line);
         (!enveloped && self.library.text(number, line, cx, entry))
@@ -185,6 +223,12 @@ impl Parser {
         let Entry { time, fields, parsed, kind, .. } = entry;
         (Event { seq: 0, time, seen: now, kind, fields }, parsed)
     }
+}
+
+/// Whether a record has a header that was understood and a message that no parser knows.
+pub(crate) fn is_header_only(fields: &event::Object) -> bool {
+    let flags = fields.get("log").and_then(|log| log.get("flags")?.as_array());
+    flags.is_some_and(|flags| flags.iter().any(|flag| flag == syslog::HEADER_ONLY))
 }
 
 fn kind(library: &Library, format: &Format) -> Result<Kind, UnknownFormat> {

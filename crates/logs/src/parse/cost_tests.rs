@@ -1,5 +1,7 @@
 //! What lines cost: work is linear in their length, whatever they are made of, and what comes out is bounded.
 
+use std::sync::Arc;
+
 use event::Timestamp;
 
 use super::{Library, MAX_FIELD, Parser, Zone, work};
@@ -8,7 +10,7 @@ use crate::config::Format;
 /// Lines that are as bad as they can be for a parser, of about this length: its own literals again and again, and
 /// what rooms look for.
 fn worst(patterns: &[&str], length: usize) -> Vec<String> {
-    const UNITS: [&str; 21] = [
+    const UNITS: [&str; 30] = [
         "=",
         "\"",
         "a=\"",
@@ -30,6 +32,15 @@ fn worst(patterns: &[&str], length: usize) -> Vec<String> {
         "\t",
         "\u{e9}",
         " from 192.0.2.7 port ",
+        "<a>",
+        "<Data Name='a'>b</Data>",
+        "&amp;",
+        " a='b'",
+        "<![CDATA[",
+        "{\"a\":",
+        "[1,",
+        "\\u0041",
+        ": ",
     ];
     let mut units = UNITS.map(str::to_owned).to_vec();
     for pattern in patterns {
@@ -60,32 +71,69 @@ fn grows(parser: &Parser, short: &str, long: &str) -> Option<String> {
     let (low, high) = (cost(parser, short), cost(parser, long));
     let grown = long.len() as u64 / short.len().max(1) as u64 + 2;
     let shown: String = short.chars().take(60).collect();
-    (high > low * grown + 20_000).then(|| format!("{shown}: {low} -> {high}"))
+    (high > low * grown + 4_000).then(|| format!("{shown}: {low} -> {high}"))
 }
 
+/// A parser as it is configured, and as the head of a file of many columns makes it.
+fn parsers(library: &Arc<Library>) -> Vec<(String, Parser, Vec<&str>)> {
+    let mut all = Vec::new();
+    for name in Format::NAMES.iter().copied().chain(library.names()) {
+        let parser = Parser::with(library, &Format::named(name).unwrap(), Zone::utc()).unwrap();
+        let patterns: Vec<&str> = library.patterns(name).map(|(_, text)| text).collect();
+        if parser.wants_head() {
+            let columns = "c ".repeat(1000);
+            let head = format!("#separator \\x20\n#fields {columns}\n#Fields: {columns}\n");
+            all.push((format!("{name} with a head"), parser.of_file(head.as_bytes()), Vec::new()));
+        }
+        all.push((name.to_owned(), parser, patterns));
+    }
+    all
+}
+
+/// All formats and all parsers of the library, so that a new one is among them. Every shape is tried on lines that are
+/// short, and what costs most a byte there on lines of up to a megabyte.
 #[test]
 fn work_is_linear_in_the_length_of_a_line() {
-    const HEADS: [&str; 6] = [
+    let library = Library::built_in();
+    let mut wrong = Vec::new();
+    for (name, parser, patterns) in parsers(&library) {
+        let mut costs = Vec::new();
+        let lines = worst(&patterns, 1 << 10).into_iter().zip(worst(&patterns, 1 << 12));
+        for (number, (short, long)) in lines.enumerate() {
+            costs.push((cost(&parser, &long) * 1000 / long.len() as u64, number));
+            wrong.extend(grows(&parser, &short, &long).map(|text| format!("{name}: {text}")));
+        }
+        costs.sort_unstable();
+        for (_, number) in costs.iter().rev().take(1) {
+            let line = |length| worst(&patterns, length).into_iter().nth(*number).unwrap();
+            let (small, middle, large) = (line(1 << 18), line(1 << 19), line(1 << 20));
+            for (short, long) in [(&small, &middle), (&middle, &large)] {
+                wrong.extend(grows(&parser, short, long).map(|text| format!("{name}: {text}")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a format is found by costs no more either: the envelopes before all shapes.
+#[test]
+fn work_is_linear_behind_every_envelope() {
+    const HEADS: [&str; 10] = [
         "",
         "<13>1 - h sshd - - ",
+        "<13>1 - h sshd - - [a b=\"",
+        "<13>1 - h sshd - - {\"a\":\"",
         "Nov 22 15:04:05 h sshd[1]: ",
+        "Nov 22 15:04:05 h x: @cee: {\"a\":",
         "type=X msg=audit(1.1:1): ",
         "CEF:0|a|b|c|d|e|5|",
         "{\"event.a\":\"",
+        "<Event><EventData>",
     ];
-    let library = Library::built_in();
     let mut wrong = Vec::new();
-    for name in Format::NAMES.iter().copied().chain(library.names()) {
-        let parser = Parser::with(&library, &Format::named(name).unwrap(), Zone::utc()).unwrap();
-        let patterns: Vec<&str> = library.patterns(name).map(|(_, text)| text).collect();
-        let lines = worst(&patterns, 1 << 12).into_iter().zip(worst(&patterns, 1 << 14));
-        wrong.extend(lines.filter_map(|(short, long)| {
-            Some(format!("{name}: {}", grows(&parser, &short, &long)?))
-        }));
-    }
     let parser = Parser::new(Format::Auto, Zone::utc());
     for head in HEADS {
-        let lines = worst(&[], 1 << 18).into_iter().zip(worst(&[], 1 << 20));
+        let lines = worst(&[], 1 << 13).into_iter().zip(worst(&[], 1 << 16));
         wrong.extend(lines.filter_map(|(short, long)| {
             grows(&parser, &format!("{head}{short}"), &format!("{head}{long}"))
         }));

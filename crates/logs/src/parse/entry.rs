@@ -41,7 +41,9 @@ pub struct Entry {
 
 impl Entry {
     pub(crate) fn new(now: Timestamp) -> Self {
-        Self { time: now, fields: Object::new(), parsed: false, kind: Kind::Log, by: None }
+        // As much room as most records take: growing it step by step costs more than the whole header.
+        let fields = Object::with_capacity(14);
+        Self { time: now, fields, parsed: false, kind: Kind::Log, by: None }
     }
 
     /// Sets a dotted field to a text; empty ones are left out, long ones cut.
@@ -80,6 +82,18 @@ impl Entry {
         merge(&mut self.fields, name, value);
     }
 
+    /// Parser that read the record (`event.module`); none when no more than a header was understood.
+    #[must_use]
+    pub fn module(&self) -> Option<&str> {
+        self.fields.get("event")?.get("module")?.as_str()
+    }
+
+    /// Whether the header of syslog was understood and no parser knows the message.
+    #[must_use]
+    pub fn is_header_only(&self) -> bool {
+        super::is_header_only(&self.fields)
+    }
+
     /// Says in `log.flags` what was done to the record.
     pub(crate) fn flag(&mut self, flag: &str) {
         let mut flags = match event::get(&self.fields, "log.flags") {
@@ -111,15 +125,25 @@ pub(crate) fn text(value: &str) -> Option<Value> {
     Some(Value::String(kept.to_owned()))
 }
 
-/// Sets the value at the end of a path, making the objects on the way.
+/// Sets the value at the end of a path, making the objects on the way. Names have few parts: those of parser files
+/// at most 16 (`library::map`), those in the program as many as one sees.
 pub(crate) fn put<'a>(object: &mut Object, mut path: impl Iterator<Item = &'a str>, value: Value) {
-    let Some(mut name) = path.next() else { return };
-    let mut object = object;
-    for next in path {
-        if !object.contains_key(name) {
-            object.insert(name.to_owned(), Value::Object(Object::new()));
-        }
-        let Some(slot) = object.get_mut(name) else { return };
+    if let Some(name) = path.next() {
+        put_below(object, name, &mut path, value);
+    }
+}
+
+fn put_below<'a>(
+    object: &mut Object,
+    name: &str,
+    path: &mut dyn Iterator<Item = &'a str>,
+    value: Value,
+) {
+    let Some(next) = path.next() else {
+        object.insert(name.to_owned(), value);
+        return;
+    };
+    if let Some(slot) = object.get_mut(name) {
         if !slot.is_object() {
             let mut moved = Object::new();
             if !slot.is_null() {
@@ -127,8 +151,12 @@ pub(crate) fn put<'a>(object: &mut Object, mut path: impl Iterator<Item = &'a st
             }
             *slot = Value::Object(moved);
         }
-        let Value::Object(inner) = slot else { return };
-        (object, name) = (inner, next);
+        if let Value::Object(inner) = slot {
+            put_below(inner, next, path, value);
+        }
+        return;
     }
-    object.insert(name.to_owned(), value);
+    let mut inner = Object::new();
+    put_below(&mut inner, next, path, value);
+    object.insert(name.to_owned(), Value::Object(inner));
 }

@@ -17,10 +17,10 @@ const MAX_DOTS: usize = 8;
 
 pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
     let Ok(Value::Object(object)) = serde_json::from_str::<Value>(line) else { return false };
-    if let Some(time) = TIMES.iter().find_map(|name| time(object.get(*name)?)) {
+    if let Some(time) = first(&object, &TIMES, time) {
         entry.time = time;
     }
-    let text = TEXTS.iter().find_map(|name| Some(object.get(*name)?.as_str()?.to_owned()));
+    let text = first(&object, &TEXTS, |value| Some(value.as_str()?.to_owned()));
     entry.fields = object;
     keep_envelope_free(&mut entry.fields);
     if let Some(text) = text {
@@ -28,6 +28,24 @@ pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
     }
     entry.text("event.module", "json");
     true
+}
+
+/// What the first of these names gives that gives anything. Objects have few names: one look at them costs less
+/// than a search for each.
+fn first<T>(
+    object: &Object,
+    names: &[&str],
+    read: impl Fn(&Value) -> Option<T>,
+) -> Option<T> {
+    let mut found: Option<(usize, T)> = None;
+    for (name, value) in object {
+        let mut better = names.iter().take(found.as_ref().map_or(names.len(), |(place, _)| *place));
+        let place = better.position(|known| known == name);
+        if let Some((place, value)) = place.and_then(|place| Some((place, read(value)?))) {
+            found = Some((place, value));
+        }
+    }
+    found.map(|(_, value)| value)
 }
 
 /// A time as text, or as seconds, milliseconds, microseconds since the epoch by its size.

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use event::Timestamp;
+use event::{Object, Timestamp};
 use serde_json::Value;
 use service::config::Problem;
 
 use super::entry::{By, Entry};
+use super::separated::Head as Columns;
 use super::times::Zone;
 use compile::Compiled;
 use run::Input;
@@ -40,6 +41,8 @@ pub(crate) struct Context<'a> {
     pub(crate) zone: &'a Zone,
     /// When the record was read.
     pub(crate) now: Timestamp,
+    /// What the head of its file says of columns.
+    pub(crate) columns: Option<&'a Columns>,
 }
 
 /// Why a library was not loaded.
@@ -88,7 +91,10 @@ pub struct Library {
     by_program: HashMap<Box<str>, Vec<usize>>,
     /// Literal heads by their first byte.
     by_head: HashMap<u8, Vec<(Box<str>, usize)>>,
-    json: Vec<usize>,
+    /// Parsers of JSON objects that are worth a look when an object has a name at its top.
+    json_by_name: HashMap<Box<str>, Vec<usize>>,
+    /// Those that no name at the top can tell.
+    json_always: Vec<usize>,
 }
 
 /// What is known of a parser, for listings.
@@ -177,8 +183,17 @@ impl Library {
                 let heads = library.by_head.entry(*first).or_default();
                 heads.push((head.as_str().into(), number));
             }
-            if parser.is_json() && !parser.needs.is_empty() {
-                library.json.push(number);
+            let Some(first) = parser.needs.first().filter(|_| parser.is_json()) else { continue };
+            match first.tops() {
+                None => library.json_always.push(number),
+                Some(tops) => {
+                    for top in tops {
+                        let there = library.json_by_name.entry(top.into()).or_default();
+                        if there.last() != Some(&number) {
+                            there.push(number);
+                        }
+                    }
+                }
             }
         }
         library
@@ -205,6 +220,11 @@ impl Library {
     /// Whether the parser of this number reads JSON objects.
     pub(crate) fn reads_json(&self, number: usize) -> bool {
         self.parsers.get(number).is_some_and(Compiled::is_json)
+    }
+
+    /// Whether files of the parser of this number name their columns.
+    pub(crate) fn wants_head(&self, number: usize) -> bool {
+        self.parsers.get(number).is_some_and(|parser| parser.columns.head)
     }
 
     /// Reads a text with one parser; false when it does not understand it.
@@ -252,20 +272,28 @@ impl Library {
 
     /// Adds what a parser knows of the JSON object that `out` holds, the one that is named or that fits.
     pub(crate) fn object(&self, named: Option<usize>, cx: Context<'_>, out: &mut Entry) -> bool {
-        let fits = |number: &usize| {
-            let parser = self.parsers.get(*number).filter(|parser| {
-                // Most objects are nobody's: a look at their first names tells.
-                parser.needs.first().is_none_or(|test| test.may_hold(&out.fields))
-            });
-            parser.is_some_and(|parser| parser.needs.iter().all(|test| test.holds(&out.fields)))
-        };
-        let found = named.or_else(|| self.json.iter().copied().find(|number| fits(number)));
+        let found = named.or_else(|| self.of_object(&out.fields));
         let Some((number, parser)) = found.and_then(|at| Some((at, self.parsers.get(at)?))) else {
             return false;
         };
         let Some(pattern) = run::read(parser, Input::Object, cx, out) else { return false };
         out.by = Some(By { parser: number, pattern });
         true
+    }
+
+    /// The first parser whose needs an object has. Most objects are nobody's: their names at the top tell.
+    fn of_object(&self, object: &Object) -> Option<usize> {
+        let mut maybe: Vec<usize> = self.json_always.clone();
+        for name in object.keys() {
+            let top = name.split('.').next().unwrap_or(name);
+            maybe.extend(self.json_by_name.get(top).into_iter().flatten());
+        }
+        maybe.sort_unstable();
+        maybe.dedup();
+        maybe.into_iter().find(|number| {
+            let parser = self.parsers.get(*number);
+            parser.is_some_and(|parser| parser.needs.iter().all(|test| test.holds(object)))
+        })
     }
 
     /// Reads the structured data of an RFC 5424 record by its program.

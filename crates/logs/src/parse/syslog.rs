@@ -7,8 +7,10 @@ use event::Timestamp;
 use serde_json::{Map, Value};
 
 use super::library::{Context, Library};
-use super::{Entry, times, work};
+use super::{Entry, object, times, work};
 
+/// In `log.flags` of a record of which the header was understood and the message was not.
+pub(crate) const HEADER_ONLY: &str = "header_only";
 /// Most elements and parameters of structured data that are kept.
 const MAX_DATA: usize = 64;
 
@@ -25,7 +27,7 @@ pub(super) fn read(
     let body = rfc5424(rest, cx, entry).or_else(|| rfc3164(rest, cx, entry));
     let body = match body {
         Some(body) => body,
-        None if priority.is_some() => Body { program: "", message: rest },
+        None if priority.is_some() => Body { program: "", message: rest, data: false },
         None => return false,
     };
     if let Some(priority) = priority {
@@ -33,13 +35,22 @@ pub(super) fn read(
         entry.put_static(&["log", "syslog", "severity", "code"], Value::from(priority % 8));
     }
     entry.text("message", body.message);
+    let text = body.message.trim_start();
+    if object::begins(text)
+        && named.is_none_or(|number| library.reads_json(number))
+        && object::read_below(text, (library, named), cx, entry)
+    {
+        return true;
+    }
     if let Some(number) = named {
         return library.text(number, body.message, cx, entry);
     }
-    let data = event::get(&entry.fields, "log.syslog.structured_data").cloned();
-    let told = data.is_some_and(|data| library.data(body.program, &data, cx, entry));
-    if !told {
-        library.message(body.program, body.message, cx, entry);
+    let told = body.data && {
+        let data = event::get(&entry.fields, "log.syslog.structured_data").cloned();
+        data.is_some_and(|data| library.data(body.program, &data, cx, entry))
+    };
+    if !told && !library.message(body.program, body.message, cx, entry) {
+        entry.flag(HEADER_ONLY);
     }
     true
 }
@@ -48,6 +59,8 @@ pub(super) fn read(
 struct Body<'a> {
     program: &'a str,
     message: &'a str,
+    /// Whether there is structured data.
+    data: bool,
 }
 
 /// Whether a line looks as if it had a header: a priority, or the name of a month.
@@ -80,24 +93,48 @@ fn rfc5424<'a>(text: &'a str, cx: Context<'_>, entry: &mut Entry) -> Option<Body
     }
     header(entry, host, app, process);
     entry.text("log.syslog.msgid", message_id);
-    let message = structured(tail, entry);
+    let (message, data) = structured(tail, entry);
     let message = message.strip_prefix('\u{feff}').unwrap_or(message);
-    Some(Body { program: app, message })
+    Some(Body { program: app, message, data })
 }
 
+/// Writes what the header says; nothing stands in the record yet, so each object is made once.
 fn header(entry: &mut Entry, host: &str, app: &str, process: &str) {
-    entry.text("log.syslog.hostname", host);
-    entry.text("host.name", host);
-    entry.text("log.syslog.appname", app);
-    entry.text("process.name", app);
-    entry.text("log.syslog.procid", process);
-    entry.number("process.pid", process);
+    let mut syslog = Map::with_capacity(6);
+    let mut about = Map::with_capacity(3);
+    let host = super::entry::text(host);
+    if let Some(host) = &host {
+        syslog.insert("hostname".to_owned(), host.clone());
+    }
+    if let Some(app) = super::entry::text(app) {
+        syslog.insert("appname".to_owned(), app.clone());
+        about.insert("name".to_owned(), app);
+    }
+    if let Some(text) = super::entry::text(process) {
+        syslog.insert("procid".to_owned(), text);
+        if let Ok(number) = process.parse::<i64>() {
+            about.insert("pid".to_owned(), Value::from(number));
+        }
+    }
+    if !syslog.is_empty() {
+        let mut log = Map::with_capacity(2);
+        log.insert("syslog".to_owned(), Value::Object(syslog));
+        entry.fields.insert("log".to_owned(), Value::Object(log));
+    }
+    if let Some(host) = host {
+        let mut name = Map::with_capacity(1);
+        name.insert("name".to_owned(), host);
+        entry.fields.insert("host".to_owned(), Value::Object(name));
+    }
+    if !about.is_empty() {
+        entry.fields.insert("process".to_owned(), Value::Object(about));
+    }
 }
 
-/// Reads structured data (RFC 5424 section 6.3) and returns what follows it.
-fn structured<'a>(text: &'a str, entry: &mut Entry) -> &'a str {
+/// Reads structured data (RFC 5424 section 6.3) and returns what follows it, and whether there was any.
+fn structured<'a>(text: &'a str, entry: &mut Entry) -> (&'a str, bool) {
     if let Some(rest) = text.strip_prefix('-') {
-        return rest.strip_prefix(' ').unwrap_or(rest);
+        return (rest.strip_prefix(' ').unwrap_or(rest), false);
     }
     let mut rest = text;
     let mut data = Map::new();
@@ -108,10 +145,11 @@ fn structured<'a>(text: &'a str, entry: &mut Entry) -> &'a str {
         }
         rest = tail;
     }
-    if !data.is_empty() {
+    let there = !data.is_empty();
+    if there {
         entry.put_static(&["log", "syslog", "structured_data"], Value::Object(data));
     }
-    rest.strip_prefix(' ').unwrap_or(rest)
+    (rest.strip_prefix(' ').unwrap_or(rest), there)
 }
 
 /// One element after its `[`: name, parameters, rest after `]`.
@@ -175,7 +213,7 @@ fn rfc3164<'a>(text: &'a str, cx: Context<'_>, entry: &mut Entry) -> Option<Body
     };
     let (app, process, message) = tag(rest);
     header(entry, host, app, process);
-    Some(Body { program: app, message })
+    Some(Body { program: app, message, data: false })
 }
 
 /// Splits `app[pid]: message`; a text without a tag is all message.

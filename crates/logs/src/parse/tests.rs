@@ -190,6 +190,7 @@ fn structured_data() {
             log.syslog.structured_data.two.x = ""
             log.syslog.facility.code = 20
             log.syslog.severity.code = 5
+            log.flags = "header_only"
             host.name = "mymachine.example.com"
             process.name = "evntslog"
             message = "An event""#]],
@@ -476,7 +477,7 @@ fn what_sshd_says() {
             "pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)",
             "event.action=session_opened event.outcome=success user.name=alice",
         ),
-        ("Server listening on 0.0.0.0 port 22.", ""),
+        ("Server listening on 0.0.0.0 port 22.", "event.action=service_started"),
         ("Accepted", ""),
         ("Failed password for", ""),
     ] {
@@ -541,7 +542,7 @@ fn what_sudo_su_and_pam_say() {
         ),
         ("su[1]: (to root", ""),
         ("sudo: alice", ""),
-        ("x: pam_unix(x:auth): something else", ""),
+        ("x: pam_unix(x:auth): something else", "event.action=pam_message"),
     ] {
         assert_eq!(
             fields(Format::Auto, &format!("Nov 22 15:04:05 h {line}"), &WHO),

@@ -289,17 +289,20 @@ fn finish(
     zone: &Zone,
     now: Timestamp,
 ) -> Option<Timestamp> {
+    const DAY: i64 = 86_400_000_000;
     let offset = offset(cursor);
     if let Some(year) = day.year {
-        return moment(year, day, clock, offset, zone);
+        return placed(local(year, day, clock)?, offset, zone);
     }
-    // No year: the newest that does not lie more than a day ahead (29 February needs a leap year).
+    // No year: the newest that does not lie more than a day ahead (29 February needs a leap year). Zones differ by
+    // less than a day, so that a year that is too late by more needs no look at them.
     let this = jiff::Timestamp::from_microsecond(now.micros()).ok()?;
-    let this = i64::from(this.to_zoned(zone.0.clone()).year());
-    let years = (0..9).map(|back| this + 1 - back);
-    let times = years.filter_map(|year| moment(year, day, clock, offset, zone));
-    let latest = now.plus_seconds(86_400);
-    times.into_iter().find(|time| *time <= latest)
+    let this = i64::from(jiff::tz::Offset::UTC.to_datetime(this).year());
+    let latest = now.micros().saturating_add(DAY);
+    (0..9).map(|back| this + 1 - back).find_map(|year| {
+        let local = local(year, day, clock).filter(|local| *local <= latest + DAY)?;
+        placed(local, offset, zone).filter(|time| time.micros() <= latest)
+    })
 }
 
 /// Microseconds east of Greenwich: `Z`, `+01:00`, `+0100`, `CET` before a colon, a bracket or the end.
@@ -330,11 +333,16 @@ fn offset(cursor: &mut Cursor<'_>) -> Option<i64> {
     Some(minutes * MINUTE)
 }
 
-fn moment(year: i64, day: &Day, clock: i64, offset: Option<i64>, zone: &Zone) -> Option<Timestamp> {
+/// Microseconds since the epoch if the zone were UTC; `None` for a day that is none.
+fn local(year: i64, day: &Day, clock: i64) -> Option<i64> {
     let year = i16::try_from(year).ok()?;
     let date = jiff::civil::Date::new(year, day.month, i8::try_from(day.day).ok()?).ok()?;
     let civil = date.to_datetime(jiff::civil::Time::midnight());
-    let local = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?.as_microsecond() + clock;
+    Some(jiff::tz::Offset::UTC.to_timestamp(civil).ok()?.as_microsecond() + clock)
+}
+
+/// A local time where it belongs: by its own offset, else by the zone.
+fn placed(local: i64, offset: Option<i64>, zone: &Zone) -> Option<Timestamp> {
     if let Some(offset) = offset {
         return Some(Timestamp::from_micros(local - offset));
     }

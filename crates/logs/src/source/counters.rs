@@ -16,6 +16,7 @@ pub struct Source {
     lines: AtomicU64,
     bytes: AtomicU64,
     unparsed: AtomicU64,
+    header_only: AtomicU64,
     truncated: AtomicU64,
     errors: AtomicU64,
     shed: AtomicU64,
@@ -39,6 +40,7 @@ impl Source {
         self.lines.fetch_add(tally.lines, Ordering::Relaxed);
         self.bytes.fetch_add(tally.bytes, Ordering::Relaxed);
         self.unparsed.fetch_add(tally.unparsed, Ordering::Relaxed);
+        self.header_only.fetch_add(tally.header_only, Ordering::Relaxed);
         self.truncated.fetch_add(tally.truncated, Ordering::Relaxed);
         self.last.store(tally.last.micros(), Ordering::Relaxed);
     }
@@ -93,6 +95,7 @@ impl Source {
             lines: get(&self.lines),
             bytes: get(&self.bytes),
             unparsed: get(&self.unparsed),
+            header_only: get(&self.header_only),
             truncated: get(&self.truncated),
             errors: get(&self.errors),
             shed: get(&self.shed),
@@ -116,6 +119,7 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     bytes: u64,
     unparsed: u64,
+    header_only: u64,
     truncated: u64,
     /// When the last of them was seen.
     last: Timestamp,
@@ -128,6 +132,8 @@ impl Tally {
         self.lines = self.lines.saturating_add(1);
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(0));
         self.unparsed = self.unparsed.saturating_add(u64::from(!parsed));
+        let header_only = parsed && crate::parse::is_header_only(&event.fields);
+        self.header_only = self.header_only.saturating_add(u64::from(header_only));
         self.truncated = self.truncated.saturating_add(u64::from(truncated));
         self.last = event.seen;
     }

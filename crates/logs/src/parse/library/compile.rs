@@ -42,6 +42,8 @@ pub(super) struct Compiled {
     pub(super) choice: Choice,
     pub(super) parts: Vec<Part>,
     pub(super) when: Vec<When>,
+    /// Whether anything looks at captured texts once they are values.
+    pub(super) reads_texts: bool,
 }
 
 /// A field that is taken apart further.
@@ -181,14 +183,13 @@ impl Test {
         Some(Self { names: map::below(name, under), wanted })
     }
 
-    /// Whether it may hold for an object, by the first part of names alone.
-    pub(super) fn may_hold(&self, object: &Object) -> bool {
+    /// Names of which an object has one at its top when this holds; `None` when nothing can be said.
+    pub(super) fn tops(&self) -> Option<Vec<&str>> {
         if matches!(self.wanted, Wanted::There(false)) {
-            return true;
+            return None;
         }
-        let first =
-            |name: &str| name.split('.').next().is_some_and(|part| object.contains_key(part));
-        self.names.iter().any(|name| object.contains_key(&**name) || first(name))
+        // Whole or nested, a name begins with its first part.
+        Some(self.names.iter().map(|name| name.split('.').next().unwrap_or(name)).collect())
     }
 
     /// Whether it holds for an object.
@@ -285,6 +286,9 @@ impl Compiler<'_> {
         add(&mut set, &file.set);
         let patterns = self.patterns(&file.pattern, file.switch.is_some(), &set);
         let choice = Choice::new(&patterns);
+        let reads_texts = file.room != Room::Text
+            || file.head.is_some()
+            || !(file.map.is_empty() && file.part.is_empty() && file.when.is_empty());
         Compiled {
             name: name.to_owned(),
             file: path.to_owned(),
@@ -306,6 +310,7 @@ impl Compiler<'_> {
             choice,
             parts: self.parts(&file.part, &file.under),
             when: self.when(&file.when, &file.under),
+            reads_texts,
         }
     }
 
@@ -321,7 +326,7 @@ impl Compiler<'_> {
         if file.room == Room::Text && file.pattern.is_empty() {
             self.problem(&[], "needs patterns or a room");
         }
-        if file.room == Room::Csv && file.columns.names.is_empty() {
+        if file.room == Room::Csv && file.columns.names.is_empty() && !file.columns.head {
             self.problem(&["columns"], "needs names of columns");
         }
         if file.columns.separator.len() > 1 {

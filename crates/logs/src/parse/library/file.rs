@@ -98,6 +98,9 @@ pub struct Columns {
     pub separator: String,
     /// Number of the column, from 1, whose value chooses the list of names; the number of columns when absent.
     pub switch: Option<usize>,
+    /// Whether a file names its columns itself, in a line `#Fields:` (W3C extended log file format); the lists are
+    /// then for files without one, and the separator is that of the names when none is given.
+    pub head: bool,
     /// Lists of names by that value; `*` for all others. An empty name is a column that is not kept.
     pub names: BTreeMap<String, Vec<String>>,
 }

@@ -20,6 +20,9 @@ use crate::parse::times;
 /// Tables of a file by name.
 pub(super) type Tables = BTreeMap<String, Arc<BTreeMap<String, Value>>>;
 
+/// Most parts of a name between its dots.
+const MAX_PARTS: usize = 16;
+
 /// Where a value goes.
 #[derive(Debug)]
 pub(super) enum Place {
@@ -177,6 +180,7 @@ fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     matches!(name, "_" | "*")
         || (!name.is_empty()
+            && name.split('.').count() <= MAX_PARTS
             && name.split('.').all(|part| !part.is_empty())
             && name.strip_prefix('@').unwrap_or(name).bytes().all(plain))
 }

@@ -68,14 +68,16 @@ impl<'p, 't> Captured<'p, 't> {
     fn take(
         &mut self,
         targets: &'p [Target],
-        captures: Captures<'t>,
+        captures: &mut Captures<'t>,
         parser: &Compiled,
         cx: Context<'_>,
     ) -> Result<(), NoMatch> {
         let (texts, values) = (self.texts.len(), self.values.len());
-        self.texts.reserve(captures.len());
         self.values.reserve(captures.len());
-        for (target, text) in captures {
+        if parser.reads_texts {
+            self.texts.reserve(captures.len());
+        }
+        for (target, text) in captures.drain(..) {
             let Some(target) = targets.get(target) else { continue };
             let absent = parser.absent.iter().any(|absent| **absent == *text);
             match if absent { Ok(None) } else { target.value(&text, cx) } {
@@ -86,7 +88,9 @@ impl<'p, 't> Captured<'p, 't> {
                     return Err(NoMatch);
                 }
             }
-            self.texts.push((target, text));
+            if parser.reads_texts {
+                self.texts.push((target, text));
+            }
         }
         Ok(())
     }
@@ -103,11 +107,12 @@ fn read_text(
     out: &mut Entry,
 ) -> Option<Option<usize>> {
     let mut captured = Captured::default();
+    // One for all that is tried: it is made when something is captured.
+    let mut captures = Captures::new();
     let mut rest = text;
     if let Some(head) = &parser.head {
-        let mut captures = Captures::with_capacity(8);
         let end = head.begins(text, &mut captures)?;
-        captured.take(&head.targets, captures, parser, cx).ok()?;
+        captured.take(&head.targets, &mut captures, parser, cx).ok()?;
         rest = text.get(end..)?;
         if let Some((_, handed)) = handed(&captured) {
             let Cow::Borrowed(handed) = handed else { return None };
@@ -120,9 +125,8 @@ fn read_text(
         let candidates = parser.choice.of(case, rest);
         number = candidates.iter().copied().find(|number| {
             let Some(pattern) = parser.patterns.get(*number) else { return false };
-            let mut captures = Captures::with_capacity(12);
             let fits = pattern.shape.matches(rest, &mut captures)
-                && captured.take(pattern.shape.targets(), captures, parser, cx).is_ok();
+                && captured.take(pattern.shape.targets(), &mut captures, parser, cx).is_ok();
             if fits {
                 captured.set = Some(&pattern.set);
             }
@@ -139,7 +143,7 @@ fn read_text(
         };
         let (pairs, cut) = match from {
             None => (Pairs::new(), false),
-            Some(Cow::Borrowed(text)) => room(parser, text)?,
+            Some(Cow::Borrowed(text)) => room(parser, text, cx)?,
             Some(Cow::Owned(_)) => return None,
         };
         if !needed(parser, &pairs, out) {
@@ -171,12 +175,16 @@ fn handed<'c, 'p, 't>(captured: &'c Captured<'p, 't>) -> Option<&'c (&'p Target,
 }
 
 /// Raw fields of a text, and whether some were left out; `None` when it is not of the room's form.
-fn room<'a>(parser: &Compiled, text: &'a str) -> Option<(Pairs<'a>, bool)> {
+fn room<'a>(
+    parser: &Compiled,
+    text: &'a str,
+    cx: Context<'_>,
+) -> Option<(Pairs<'a>, bool)> {
     match parser.room {
         Room::Kv => kv::read(text, &parser.pairs.between, &parser.pairs.equals),
         Room::Cef => cef::read(text),
         Room::Leef => cef::read_leef(text),
-        Room::Csv => separated::read(text, &parser.columns),
+        Room::Csv => separated::read(text, &parser.columns, cx.columns),
         Room::Text | Room::Json | Room::Data => None,
     }
 }
@@ -263,12 +271,12 @@ fn apart<'p>(
     parser: &Compiled,
     cx: Context<'_>,
 ) -> Option<Vec<Out<'p>>> {
-    let mut captures = Captures::with_capacity(8);
+    let mut captures = Captures::new();
     if !template.matches(text, &mut captures) {
         return None;
     }
     let mut captured = Captured::default();
-    captured.take(&template.targets, captures, parser, cx).ok()?;
+    captured.take(&template.targets, &mut captures, parser, cx).ok()?;
     Some(captured.values)
 }
 

@@ -111,7 +111,7 @@ fn everything_that_is_wrong_with_a_file_is_said_at_once_with_its_line() {
 fn taken(template: &str, text: &str) -> String {
     let file = format!("title = \"x\"\n[[pattern]]\nline = '''{template}'''\n");
     let parser = Compiled::read("mine", "", &file).unwrap();
-    let cx = Context { zone: &Zone::utc(), now: Timestamp::EPOCH };
+    let cx = Context { zone: &Zone::utc(), now: Timestamp::EPOCH, columns: None };
     let mut entry = Entry::new(Timestamp::EPOCH);
     if run::read(&parser, Input::Text(text), cx, &mut entry).is_none() {
         return "no".to_owned();

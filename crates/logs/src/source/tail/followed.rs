@@ -468,6 +468,10 @@ impl Followed {
 /// A further line of a head.
 fn learn(legend: &mut (Vec<u8>, Option<Parser>), line: &[u8], group: &Group) {
     let (text, parser) = legend;
+    // A program that was started anew begins a head anew, perhaps with other columns.
+    if group.parser.begins_head(line) {
+        text.clear();
+    }
     if text.len().saturating_add(line.len()) < MAX_LEGEND {
         text.extend(line);
         text.push(b'\n');
