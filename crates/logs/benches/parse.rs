@@ -24,7 +24,11 @@ const LINES: [(&str, &str, &str); 6] = [
         "access",
         "192.0.2.1 - frank [22/Nov/2026:16:04:05 +0100] \"GET /a?q=1 HTTP/1.1\" 200 2326 \"http://x.example/\" \"curl/8.5.0\"",
     ),
-    ("unmatched", "auto", "Nov 22 15:04:05 web1 sshd[812]: Nothing that any pattern knows, port 22."),
+    (
+        "unmatched",
+        "auto",
+        "Nov 22 15:04:05 web1 sshd[812]: Nothing that any pattern knows, port 22.",
+    ),
     (
         "auditd",
         "auto",

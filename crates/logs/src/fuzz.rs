@@ -276,7 +276,8 @@ mod tests {
     fn heads_and_events_of_windows_cut_and_damaged_at_every_byte() {
         let headed = b"#Software: x\n#Fields: date time c-ip cs(Referer)\n2026-11-22 15:04:05 192.0.2.1 \"a b\"";
         let xml = b"<System><EventID Qualifiers='1'>7</EventID><Channel>S</Channel></System><EventData><Data Name='a'>&lt;&#65;<![CDATA[x]]></Data><Data/></EventData>";
-        let json = b"{\"host\": \"x\", \"log\": {\"syslog\": 7}, \"message\": [], \"time\": 1795359845.5}";
+        let json =
+            b"{\"host\": \"x\", \"log\": {\"syslog\": 7}, \"message\": [], \"time\": 1795359845.5}";
         for at in 0..xml.len() {
             for (sample, run) in [
                 (&headed[..], fuzz_headed as fn(&[u8])),

@@ -41,9 +41,14 @@ pub struct Entry {
 
 impl Entry {
     pub(crate) fn new(now: Timestamp) -> Self {
-        // As much room as most records take: growing it step by step costs more than the whole header.
-        let fields = Object::with_capacity(14);
-        Self { time: now, fields, parsed: false, kind: Kind::Log, by: None }
+        Self { time: now, fields: Object::new(), parsed: false, kind: Kind::Log, by: None }
+    }
+
+    /// Makes as much room as most records take: growing it step by step costs more than a whole header.
+    pub(crate) fn make_room(&mut self) {
+        if self.fields.is_empty() {
+            self.fields = Object::with_capacity(14);
+        }
     }
 
     /// Sets a dotted field to a text; empty ones are left out, long ones cut.
@@ -123,6 +128,14 @@ pub(crate) fn text(value: &str) -> Option<Value> {
     let end = value.floor_char_boundary(MAX_FIELD);
     let kept = value.get(..end).filter(|kept| !kept.is_empty())?;
     Some(Value::String(kept.to_owned()))
+}
+
+/// As [`text`], for a text that is owned already.
+pub(crate) fn owned(value: String) -> Option<Value> {
+    if value.len() > MAX_FIELD {
+        return text(&value);
+    }
+    (!value.is_empty()).then_some(Value::String(value))
 }
 
 /// Sets the value at the end of a path, making the objects on the way. Names have few parts: those of parser files

@@ -32,11 +32,7 @@ pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
 
 /// What the first of these names gives that gives anything. Objects have few names: one look at them costs less
 /// than a search for each.
-fn first<T>(
-    object: &Object,
-    names: &[&str],
-    read: impl Fn(&Value) -> Option<T>,
-) -> Option<T> {
+fn first<T>(object: &Object, names: &[&str], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
     let mut found: Option<(usize, T)> = None;
     for (name, value) in object {
         let mut better = names.iter().take(found.as_ref().map_or(names.len(), |(place, _)| *place));

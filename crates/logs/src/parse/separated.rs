@@ -165,7 +165,10 @@ mod tests {
             let found = read(text, columns, None).map_or_else(|| "none".to_owned(), show);
             assert_eq!(found, expected, "{text}");
         }
-        assert!(read(&"1 ".repeat(10_000), &by_count, None).unwrap().1, "too many are cut and told");
+        assert!(
+            read(&"1 ".repeat(10_000), &by_count, None).unwrap().1,
+            "too many are cut and told"
+        );
     }
 
     #[test]
@@ -182,13 +185,20 @@ mod tests {
             ("#Version: 1.0", "1", "no head"),
         ] {
             let head = Head::read(head);
-            let found = head.map_or_else(|| "no head".to_owned(), |head| {
-                let found = read(text, &columns, Some(&head));
-                found.map_or_else(|| "none".to_owned(), |(pairs, _)| {
-                    let pairs: Vec<_> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                    pairs.join(" ")
-                })
-            });
+            let found = head.map_or_else(
+                || "no head".to_owned(),
+                |head| {
+                    let found = read(text, &columns, Some(&head));
+                    found.map_or_else(
+                        || "none".to_owned(),
+                        |(pairs, _)| {
+                            let pairs: Vec<_> =
+                                pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                            pairs.join(" ")
+                        },
+                    )
+                },
+            );
             assert_eq!(found, expected, "{text}");
         }
         let many = Head::read(&format!("#Fields: {}", "x ".repeat(100_000))).unwrap();

@@ -65,9 +65,11 @@ struct Body<'a> {
 
 /// Whether a line looks as if it had a header: a priority, or the name of a month.
 pub(super) fn begins(line: &str) -> bool {
-    let months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let month = line.get(..3).and_then(|word| months.find(word)).is_some_and(|at| at % 3 == 0);
-    line.starts_with('<') || (month && line.as_bytes().get(3) == Some(&b' '))
+    line.starts_with('<') || begins_with_month(line)
+}
+
+fn begins_with_month(text: &str) -> bool {
+    text.as_bytes().get(3) == Some(&b' ') && text.get(..3).and_then(times::month).is_some()
 }
 
 /// `<PRI>`, 0 to 191 (RFC 5424 section 6.2.1).
@@ -100,6 +102,7 @@ fn rfc5424<'a>(text: &'a str, cx: Context<'_>, entry: &mut Entry) -> Option<Body
 
 /// Writes what the header says; nothing stands in the record yet, so each object is made once.
 fn header(entry: &mut Entry, host: &str, app: &str, process: &str) {
+    entry.make_room();
     let mut syslog = Map::with_capacity(6);
     let mut about = Map::with_capacity(3);
     let host = super::entry::text(host);
@@ -240,6 +243,9 @@ fn leading_time<'a>(text: &'a str, cx: Context<'_>) -> Option<(&'a str, Timestam
     let mut host = "";
     // Cisco: a sequence number, and perhaps a host, each with its colon.
     for _ in 0..2 {
+        if begins_with_month(text) {
+            break;
+        }
         let Some((word, rest)) = text.split_once(": ") else { break };
         if word.len() > 64 || word.contains([' ', '%', '=']) || word.bytes().all(|b| b == b'*') {
             break;

@@ -135,12 +135,29 @@ impl<'a> Cursor<'a> {
     }
 
     fn month(&mut self) -> Option<i8> {
-        let names = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        let word = self.letters();
-        let at = (word.len() == 3).then(|| names.find(word)).flatten()?;
+        let month = month(self.letters())?;
         self.skip(3);
-        (at % 3 == 0).then(|| i8::try_from(at / 3 + 1).ok()).flatten()
+        Some(month)
     }
+}
+
+/// The number of a month by the three letters it is written with.
+pub(crate) fn month(name: &str) -> Option<i8> {
+    Some(match name {
+        "Jan" => 1,
+        "Feb" => 2,
+        "Mar" => 3,
+        "Apr" => 4,
+        "May" => 5,
+        "Jun" => 6,
+        "Jul" => 7,
+        "Aug" => 8,
+        "Sep" => 9,
+        "Oct" => 10,
+        "Nov" => 11,
+        "Dec" => 12,
+        _ => return None,
+    })
 }
 
 /// A day, and the year when it is written.
@@ -206,9 +223,8 @@ fn count_since_epoch(cursor: &mut Cursor<'_>) -> Option<Timestamp> {
 
 /// `[Sat] Nov 22 [2026] 15:04:05[.123] [CET|+0100] [2026]`
 fn name_first(cursor: &mut Cursor<'_>, zone: &Zone, now: Timestamp) -> Option<Timestamp> {
-    let days = "MonTueWedThuFriSatSun";
     let word = cursor.letters();
-    if word.len() == 3 && days.find(word).is_some_and(|at| at % 3 == 0) {
+    if matches!(word, "Mon" | "Tue" | "Wed" | "Thu" | "Fri" | "Sat" | "Sun") {
         cursor.skip(3);
         cursor.one_of(b",");
         cursor.blanks();

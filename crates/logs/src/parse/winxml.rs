@@ -84,10 +84,8 @@ impl Elements {
         if self.open.len() >= MAX_DEPTH {
             return None;
         }
-        let mut element = Element {
-            name: start.local_name().into_inner().to_owned(),
-            ..Element::default()
-        };
+        let mut element =
+            Element { name: start.local_name().into_inner().to_owned(), ..Element::default() };
         let mut attributes = start.attributes();
         // Looking for repetitions costs the square of their number; the first counts.
         for attribute in attributes.with_checks(false).take(MAX_PAIRS) {

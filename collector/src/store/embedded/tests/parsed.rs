@@ -56,7 +56,9 @@ fn every_field_that_a_parser_writes_is_found_under_its_name() {
             let stored = event::canonical(name);
             let others = values.iter().filter(|(other, _)| other == stored && other != name);
             for (_, other) in others.filter(|(_, other)| other != value) {
-                wrong.insert(format!("{name} = {value} and {stored} = {other} are one field: {line}"));
+                wrong.insert(format!(
+                    "{name} = {value} and {stored} = {other} are one field: {line}"
+                ));
             }
             let kind = event::by_name(name).map(|field| field.kind);
             let typed = crate::search::value::typed(kind, value);
@@ -65,7 +67,8 @@ fn every_field_that_a_parser_writes_is_found_under_its_name() {
                 wrong.insert(format!("{name} = {value} is no {kind:?}: {line}"));
             }
             let Some(query) = query(name, value) else { continue };
-            if asked.insert(query.clone()) && !Matcher::new(&query, now()).unwrap().matches(&document)
+            if asked.insert(query.clone())
+                && !Matcher::new(&query, now()).unwrap().matches(&document)
             {
                 wrong.insert(format!("{query} does not find {line}"));
             }

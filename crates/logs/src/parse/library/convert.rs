@@ -87,13 +87,22 @@ pub(super) fn apply(steps: &[Convert], text: Cow<'_, str>, cx: Context<'_>) -> O
             }
         }
     }
-    entry::text(&text)
+    match text {
+        Cow::Borrowed(text) => entry::text(text),
+        Cow::Owned(text) => entry::owned(text),
+    }
 }
 
 fn one(step: &Convert, text: &str, cx: Context<'_>) -> Option<Value> {
     let owned = |text: &str| Some(Value::String(text.to_owned()));
     match step {
-        Convert::Ip => address(text).map(|address| Value::String(address.to_string())),
+        Convert::Ip => match address(text)? {
+            // There is one way to write those, so that what was read is what would be written.
+            std::net::IpAddr::V4(_) if text.len() <= 15 && !text.contains([':', '[', '%']) => {
+                owned(text)
+            }
+            other => Some(Value::String(other.to_string())),
+        },
         Convert::Domain => {
             let name = text.trim_end_matches('.');
             (!name.is_empty() && address(text).is_none()).then(|| Value::String(name.to_owned()))

@@ -175,11 +175,7 @@ fn handed<'c, 'p, 't>(captured: &'c Captured<'p, 't>) -> Option<&'c (&'p Target,
 }
 
 /// Raw fields of a text, and whether some were left out; `None` when it is not of the room's form.
-fn room<'a>(
-    parser: &Compiled,
-    text: &'a str,
-    cx: Context<'_>,
-) -> Option<(Pairs<'a>, bool)> {
+fn room<'a>(parser: &Compiled, text: &'a str, cx: Context<'_>) -> Option<(Pairs<'a>, bool)> {
     match parser.room {
         Room::Kv => kv::read(text, &parser.pairs.between, &parser.pairs.equals),
         Room::Cef => cef::read(text),
@@ -216,6 +212,7 @@ fn finish(
     cx: Context<'_>,
     out: &mut Entry,
 ) {
+    out.make_room();
     if let Some(keep) = &parser.keep
         && !pairs.is_empty()
     {
