@@ -24,6 +24,8 @@ mod kv;
 pub mod library;
 mod object;
 #[cfg(test)]
+mod object_tests;
+#[cfg(test)]
 mod sensor_tests;
 mod separated;
 mod syslog;

@@ -146,12 +146,7 @@ pub(crate) fn put<'a>(object: &mut Object, mut path: impl Iterator<Item = &'a st
     }
 }
 
-fn put_below<'a>(
-    object: &mut Object,
-    name: &str,
-    path: &mut dyn Iterator<Item = &'a str>,
-    value: Value,
-) {
+fn put_below(object: &mut Object, name: &str, path: &mut dyn Iterator<Item = &str>, value: Value) {
     let Some(next) = path.next() else {
         object.insert(name.to_owned(), value);
         return;

@@ -76,12 +76,11 @@ fn lay_below(object: &mut Object, name: String, value: Value, top: bool) {
             }
         }
         // A text where the header has an object, such as `host`: the object, with the text inside.
-        (Some(there), Value::Object(mut more)) => {
-            if !there.is_null() {
-                more.insert("original".to_owned(), there.take());
-            }
+        (Some(there), Value::Object(mut more)) if !there.is_null() => {
+            more.insert("original".to_owned(), there.take());
             *there = Value::Object(more);
         }
+        (Some(there), value) if there.is_null() => *there = value,
         (Some(_), _) => {}
         (None, value) => {
             object.insert(name, value);

@@ -224,3 +224,29 @@ impl Counters {
         self.truncated_lost.fetch_add(lost, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Format;
+    use crate::parse::{Parser, Zone};
+
+    #[test]
+    fn messages_that_nobody_knows_are_counted_apart_from_lines_that_nobody_knows() {
+        let parser = Parser::new(Format::Auto, Zone::utc());
+        let source = Source::new("files".to_owned());
+        let mut tally = Tally::default();
+        for line in [
+            "Nov 22 15:04:05 web1 sshd[7]: Accepted publickey for a from 192.0.2.1 port 1 ssh2",
+            "Nov 22 15:04:05 web1 sshd[7]: something new",
+            "Nov 22 15:04:05 web1 app: something new",
+            "something new",
+        ] {
+            let (event, parsed) = parser.event(line.as_bytes(), Timestamp::EPOCH);
+            tally.add(&event, parsed, line.len());
+        }
+        source.arrived(&tally);
+        let report = source.report();
+        assert_eq!((report.lines, report.header_only, report.unparsed), (4, 2, 1));
+    }
+}

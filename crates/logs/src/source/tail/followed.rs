@@ -26,6 +26,8 @@ const TURN: usize = 256 * 1024;
 
 /// Most bytes of the head of a file that says how its lines are to be read.
 const MAX_LEGEND: usize = 16 * 1024;
+/// So far before the place where reading goes on is a head looked for that began anew, bytes.
+const MAX_BACK: u64 = 1024 * 1024;
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -325,7 +327,7 @@ impl Followed {
                 return Ok(Fill::Read(0));
             }
             if at > 0 && group.parser.wants_head() {
-                self.legend = legend(file, group)?;
+                self.legend = legend(file, at, group)?;
             }
         }
         let before = Print::ending(self.splitter.newest(NEAR), 0);
@@ -479,13 +481,22 @@ fn learn(legend: &mut (Vec<u8>, Option<Parser>), line: &[u8], group: &Group) {
     }
 }
 
-/// The head of a file that is read on from further behind.
-fn legend(file: &File, group: &Group) -> io::Result<(Vec<u8>, Option<Parser>)> {
-    let mut bytes = vec![0; MAX_LEGEND];
-    let read = file.read_at(&mut bytes, 0)?;
-    bytes.truncate(read);
+/// What holds at `at` in a file that is read on from there: its head, and heads that began anew not far before.
+fn legend(file: &File, at: u64, group: &Group) -> io::Result<(Vec<u8>, Option<Parser>)> {
+    let part = |from: u64, length: usize| -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let read = file.read_at(&mut bytes, from)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    };
     let mut legend = Default::default();
-    let lines = bytes.split(|byte| *byte == b'\n').take_while(|line| line.starts_with(b"#"));
+    let head = part(0, MAX_LEGEND)?;
+    let lines = head.split(|byte| *byte == b'\n').take_while(|line| line.starts_with(b"#"));
+    lines.for_each(|line| learn(&mut legend, trimmed(line), group));
+    let from = at.saturating_sub(MAX_BACK);
+    let near = part(from, usize::try_from(at.saturating_sub(from)).unwrap_or(0))?;
+    // The first line may be the end of one.
+    let lines = near.split(|byte| *byte == b'\n').skip(1).filter(|line| line.starts_with(b"#"));
     lines.for_each(|line| learn(&mut legend, trimmed(line), group));
     Ok(legend)
 }

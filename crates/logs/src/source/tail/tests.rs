@@ -140,6 +140,26 @@ fn the_head_of_a_file_says_how_its_lines_are_read() {
     assert_eq!(fixture.sink.events[3].time, Timestamp::from_seconds(1_795_359_848));
 }
 
+/// A program that is started anew writes a head anew, perhaps with other columns; also known after a restart of ours.
+#[test]
+fn a_head_in_the_middle_of_a_file_holds_from_there() {
+    let config = FileConfig { format: Format::named("iis").unwrap(), ..FileConfig::default() };
+    let mut fixture = Fixture::new(config);
+    let head = |columns: &str| format!("#Software: x\r\n#Version: 1.0\r\n#Fields: {columns}\r\n");
+    let time = "2026-11-22 15:04:05";
+    fixture.append("u.log", &format!("{}{time} 192.0.2.1\r\n", head("date time c-ip")));
+    fixture.append("u.log", &format!("{}192.0.2.2 {time}\r\n", head("c-ip date time")));
+    fixture.poll();
+    fixture.restart();
+    fixture.append("u.log", &format!("192.0.2.3 {time}\r\n{time} 192.0.2.4 5\r\n"));
+    fixture.poll();
+    let events = &fixture.sink.events;
+    let addresses: Vec<_> = events.iter().map(|one| one.fields.get("src_ip").cloned()).collect();
+    let address = |last: u8| Some(json!(format!("192.0.2.{last}")));
+    assert_eq!(addresses, [address(1), address(2), address(3), None]);
+    assert_eq!(events[3].fields["log"]["flags"], json!(["unparsed"]), "another number of columns");
+}
+
 #[test]
 fn rotation_by_rename_reads_the_old_to_its_end() {
     let mut fixture = Fixture::new(FileConfig::default());
