@@ -161,11 +161,11 @@ impl Out {
         let now = Timestamp::from_micros(self.clock.now_micros());
         let bytes = event.lines.iter().map(String::len).sum();
         let (event, parsed) = event_of(event, now);
-        // The place of a file goes as the item's own, what it needs beside it before.
+        // The place of a file goes last, what it needs beside it before.
         let own = moved.iter().position(|(_, place)| matches!(place, Some(Position::File { .. })));
         let own = own.map(|at| moved.swap_remove(at));
-        let position = own.and_then(|(key, place)| place.map(|place| (key, place)));
-        self.intake.wait(Item { event, position, also: moved }, parsed, bytes)
+        moved.extend(own);
+        self.intake.wait(Item { events: vec![event], moved }, parsed, bytes)
     }
 
     fn count(&mut self, event: &Joined) {

@@ -140,15 +140,15 @@ mod tests {
         pass(&config, &mut state, &intake, &clock).unwrap();
         let present: Vec<Item> = items.try_iter().collect();
         let action =
-            |item: &Item| item.event.fields["event"]["action"].as_str().unwrap().to_owned();
+            |item: &Item| item.events[0].fields["event"]["action"].as_str().unwrap().to_owned();
         assert!(present.iter().all(|item| action(item).ends_with("_present")));
-        assert!(present.iter().all(|item| item.event.fields["event"]["kind"] == "state"));
+        assert!(present.iter().all(|item| item.events[0].fields["event"]["kind"] == "state"));
         let kept = serde_json::to_vec(&state).unwrap();
 
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         let ours = |item: &Item| {
-            event::get(&item.event.fields, "server.port").is_some_and(|one| *one == port)
+            event::get(&item.events[0].fields, "server.port").is_some_and(|one| *one == port)
         };
         let mut state: State = serde_json::from_slice(&kept).unwrap();
         pass(&config, &mut state, &intake, &clock).unwrap();

@@ -13,15 +13,14 @@ const RECORDED: &str = include_str!("../../parse/auditd/recorded.log");
 struct Kept(Positions);
 
 impl Kept {
-    fn take(&mut self, item: Item) -> Event {
-        let own = item.position.map(|(key, place)| (key, Some(place)));
-        for (key, place) in item.also.into_iter().chain(own) {
+    fn take(&mut self, mut item: Item) -> Event {
+        for (key, place) in item.moved {
             match place {
                 Some(place) => drop(self.0.insert(key.to_string(), place)),
                 None => drop(self.0.remove(&*key)),
             }
         }
-        item.event
+        item.events.remove(0)
     }
 }
 
@@ -68,7 +67,7 @@ fn a_recorded_file() {
     let path = folder.path().join("audit.log");
     std::fs::write(&path, RECORDED).unwrap();
     let mut run = run(&[&path], &Kept::default());
-    let events: Vec<_> = run.finish().into_iter().map(|item| told(&item.event)).collect();
+    let events: Vec<_> = run.finish().into_iter().map(|item| told(&item.events[0])).collect();
     let serials: Vec<u64> = events.iter().map(|(serial, _)| *serial).collect();
     assert_eq!(serials, [462, 105, 106, 108, 112, 114, 118, 119]);
     let original: Vec<&str> = events.iter().map(|(_, text)| text.as_str()).collect();
@@ -161,8 +160,10 @@ fn lines_that_are_no_records_are_kept_whole() {
     std::fs::write(&path, b"type=SYSCALL msg=audit(1795359845.1:1): a=b\nnonsense\xff\ntype=EOE msg=audit(1795359845.1:1): \n").unwrap();
     let mut run = run(&[&path], &Kept::default());
     let items = run.finish();
-    let messages: Vec<&str> =
-        items.iter().map(|item| item.event.fields["event"]["original"].as_str().unwrap()).collect();
+    let messages: Vec<&str> = items
+        .iter()
+        .map(|item| item.events[0].fields["event"]["original"].as_str().unwrap())
+        .collect();
     assert_eq!(messages, ["type=SYSCALL msg=audit(1795359845.1:1): a=b", "nonsense\u{fffd}"]);
     let report = run.files.sink.out.intake.source().report();
     assert_eq!((report.lines, report.unparsed), (2, 1));
@@ -188,6 +189,6 @@ fn a_file_that_grows_is_read_on() {
     run.clock.advance(3_000_000);
     while run.files.poll() {}
     let item = run.items.recv().unwrap();
-    assert_eq!(told(&item.event).1.lines().count(), 2);
+    assert_eq!(told(&item.events[0]).1.lines().count(), 2);
     assert_eq!(run.further("ended_by_time"), 0);
 }

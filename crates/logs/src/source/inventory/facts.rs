@@ -30,7 +30,7 @@ pub(super) struct Problems {
 pub(super) fn look(config: &InventoryConfig, problems: &mut Problems) -> Look {
     let boot = procfs::boot_time_secs().unwrap_or(0);
     let mut look = Look { boot, ..Look::default() };
-    let names = config.users.then(|| users(problems, &mut look)).unwrap_or_default();
+    let names = if config.users { users(problems, &mut look) } else { Default::default() };
     if !config.processes && !config.listeners {
         return look;
     }
