@@ -279,7 +279,7 @@ mod tests {
         let nobody = User::from_name("nobody").unwrap().unwrap();
         let lines: Vec<String> = items
             .try_iter()
-            .map(|item| item.event.fields["message"].as_str().unwrap().to_owned())
+            .map(|item| item.events[0].fields["message"].as_str().unwrap().to_owned())
             .collect();
         assert_eq!(lines[..2], [nobody.uid.to_string(), nobody.gid.to_string()]);
         assert_eq!(lines[2], "CapPrm:\t0000000000000000");
