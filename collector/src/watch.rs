@@ -310,7 +310,7 @@ impl Watch {
             }
         }
         let mut present = BTreeSet::new();
-        for trouble in again(&self.told, &agents).collect::<Vec<_>>() {
+        for trouble in again(&self.told, &agents) {
             let key = key_of(SILENT, &trouble.about.1, "", 0);
             if !self.raise(trouble).await {
                 // Tried again at the next look.

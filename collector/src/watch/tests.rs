@@ -61,15 +61,14 @@ fn silence_is_told_and_a_new_or_revoked_agent_is_not_silent() {
 
 #[test]
 fn silent_log_sources_are_told() {
-    let source = event::SourceReport {
+    let source = SourceReport {
         name: "files /var/log/auth.log".into(),
         quiet_after_seconds: Some(900),
         silent_since: Some(Timestamp::from_seconds(NOW - 1_000)),
-        ..event::SourceReport::default()
+        ..SourceReport::default()
     };
-    let learned =
-        event::SourceReport { name: "journald".into(), quiet_learned: true, ..source.clone() };
-    let speaks = event::SourceReport { silent_since: None, ..source.clone() };
+    let learned = SourceReport { name: "journald".into(), quiet_learned: true, ..source.clone() };
+    let speaks = SourceReport { silent_since: None, ..source.clone() };
     let report = Report { sources: vec![source, learned, speaks], ..Report::default() };
     expect![[""]].assert_eq(&about(Agent { report: Some(report), ..agent() }));
 }
