@@ -215,11 +215,8 @@ pub(crate) fn run(command: &Exceptions) -> Result<ExitCode> {
                 body.insert("days".to_owned(), (*days).into());
             }
             let answer: Value = remote.client()?.post("/api/v1/exceptions/preview", &body)?;
-            if *json {
-                say(&answer.to_string())
-            } else {
-                seen(&answer).iter().for_each(|l| say(l))
-            }
+            let lines = if *json { vec![answer.to_string()] } else { seen(&answer) };
+            lines.iter().for_each(|line| say(line));
             let hides = number(&answer, "true_positives_count") > 0;
             Ok(if hides { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }

@@ -218,9 +218,8 @@ impl Hunts {
             let outcome = hunting.run(store.as_ref(), &rules, (written, made));
             let mut progress = job.lock();
             match outcome {
-                Ok(()) if job.cancel.is_cancelled() => progress.stage = Stage::Cancelled,
+                Ok(()) | Err(_) if job.cancel.is_cancelled() => progress.stage = Stage::Cancelled,
                 Ok(()) => progress.stage = Stage::Done,
-                Err(_) if job.cancel.is_cancelled() => progress.stage = Stage::Cancelled,
                 Err(error) => {
                     progress.stage = Stage::Failed;
                     progress.error = error.to_string();

@@ -300,12 +300,17 @@ fn words(preview: &Preview) -> String {
         out += &format!(", {} would have fewer detections", preview.thinned);
     }
     if preview.true_positives_count > 0 {
-        out += &format!("; it would have hidden {} true positives", preview.true_positives_count);
+        let count = preview.true_positives_count;
+        out += &format!("; it would have hidden {count} true positive{}", plural(count));
     }
     if preview.partial {
         out += "; this is not all: the past could not be looked at whole";
     }
     out
+}
+
+const fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// One page of a rule's detections.

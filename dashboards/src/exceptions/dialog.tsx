@@ -36,17 +36,17 @@ function Seen(props: { preview: Preview; admin: boolean; aside: ReadonlySet<stri
   const { preview } = props;
   return (
     <div>
-      <p role="status"><Text value={preview.words} />.</p>
+      <p role="status">It <Text value={preview.words} />.</p>
       <Bar preview={preview} />
       {preview.partial && <p class="warning">The past could not be looked at whole; only an administrator may make it untested. Narrow it.</p>}
       {preview.true_positives.length > 0 && <div class="failure block" role="alert">
-        <strong>It would have hidden {number(preview.true_positives_count)} alerts that were judged true positives.</strong>
+        <strong>It would have hidden {preview.true_positives_count === 1 ? "an alert that was judged a true positive" : `${number(preview.true_positives_count)} alerts that were judged true positives`}.</strong>
         <span>{props.admin ? "Narrow it, or put each of them aside; your name stays with it." : "Narrow it. Only an administrator may put them aside."}</span>
         <ul class="bare">{preview.true_positives.map((one) => (
           <li>{props.admin ? <label class="inline"><input type="checkbox" checked={props.aside.has(one.id)} onChange={() => props.put(one.id)} aria-label={`Put aside ${plain(one.title).slice(0, 80)}`} /><TouchedRow one={one} /></label> : <TouchedRow one={one} />}</li>
         ))}</ul></div>}
-      {preview.untestable.length > 0 && <p class="muted small">{number(preview.untestable.length)} true positives cannot be tested: their events are not in the store any more.</p>}
-      {preview.doubtful.length > 0 && <details><summary>{number(preview.doubtful_count)} touched alerts that nobody has judged, or that are critical</summary>
+      {preview.untestable.length > 0 && <p class="muted small">True positives that cannot be tested, because their events are not in the store any more: {number(preview.untestable.length)}.</p>}
+      {preview.doubtful.length > 0 && <details><summary>Touched alerts that nobody has judged, or that are critical: {number(preview.doubtful_count)}</summary>
         <ul class="bare">{preview.doubtful.map((one) => <li><TouchedRow one={one} /></li>)}</ul></details>}
     </div>
   );

@@ -55,7 +55,7 @@ export function Bar(props: { preview: Preview }) {
       </svg>
       <figcaption class="legend small">
         {parts.map(([name, what, n]) => <span><svg width="10" height="10" aria-hidden="true"><rect class={name} width="10" height="10" /></svg> {number(n)} {what}</span>)}
-        <span class={judged ? "bad" : ""}><svg width="10" height="10" aria-hidden="true"><rect class="p-true" width="10" height="10" /></svg> {number(judged)} true positives touched</span>
+        <span class={judged ? "bad" : ""}><svg width="10" height="10" aria-hidden="true"><rect class="p-true" width="10" height="10" /></svg> true positives touched: {number(judged)}</span>
       </figcaption>
     </figure>
   );
