@@ -199,7 +199,7 @@ fn those_from_files_are_listed_counted_and_their_end_is_told() {
     assert_eq!(back.due(), []);
     assert_eq!(back.list().1[0].hits, 4);
     let later = sigma::Exception { expires: Timestamp::from_micros(START + 7 * DAY), ..one };
-    let other = Exceptions::load(super::super::testing::state().1, back.clock.clone()).unwrap();
+    let other = Exceptions::load(crate::testing::state().1, back.clock).unwrap();
     other.files(std::iter::once((&later, 0)));
     assert_eq!(other.due().len(), 1);
 }
