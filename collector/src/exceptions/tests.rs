@@ -154,7 +154,7 @@ fn its_end_is_told_before_and_when_it_comes_once_each() {
     tell(&exceptions);
     assert_eq!(due(&exceptions), []);
     clock.advance(DAY / 4);
-    assert_eq!(due(&exceptions), [(short.id.clone(), true)]);
+    assert_eq!(due(&exceptions), [(short.id, true)]);
     let text = exceptions.due()[0].detection();
     assert_eq!(text.rule_id, "pikett-exception-expired");
     assert!(text.explanation.contains("by alice"), "{}", text.explanation);
