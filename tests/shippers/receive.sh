@@ -128,7 +128,7 @@ if command -v syslog-ng >/dev/null; then
   read -r before lost < <(ledger "udp 127.0.0.1:$udp")
   {
     echo '@version: current'
-    echo 'options { keep-hostname(no); use-dns(no); };'
+    echo 'options { keep-hostname(no); use-dns(no); dns-cache(no); };'
     for form in bsd ietf; do
       for way in tcp tls udp; do
         $python -c "
@@ -136,7 +136,7 @@ for n in range($count): print('ng${form}${way} number %d' % n)" >"$work/ng$form$
         echo "source s_$form$way { file(\"$work/ng$form$way.log\" flags(no-parse) program-override(\"ng$form$way\")); };"
         driver=$([ $form = bsd ] && echo network || echo syslog)
         secure=$([ $way = tls ] && echo "tls(ca-file(\"$PIKETT_CA\") peer-verify(required-trusted))" || true)
-        echo "destination d_$form$way { $driver(\"127.0.0.1\" port(${!way}) transport(\"$way\") $secure); };"
+        echo "destination d_$form$way { $driver(\"127.0.0.1\" port(${!way}) transport(\"$way\") persist-name(\"d_$form$way\") $secure); };"
         echo "log { source(s_$form$way); destination(d_$form$way); };"
       done
     done
