@@ -28,7 +28,10 @@ pub(crate) fn load(text: &str) -> (RuleSet, Report) {
 /// How often a property is tried; `PIKETT_SIGMA_CASES` for longer runs.
 pub(crate) fn cases(usual: u32) -> ProptestConfig {
     let wanted = std::env::var("PIKETT_SIGMA_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig::with_cases(wanted.unwrap_or(usual))
+    let cases: u32 = wanted.unwrap_or(usual);
+    // Two rules of three are left out of the comparison with the other engine.
+    let max_global_rejects = cases.saturating_mul(10).max(1_024);
+    ProptestConfig { cases, max_global_rejects, ..ProptestConfig::default() }
 }
 
 /// A set that must load whole.
