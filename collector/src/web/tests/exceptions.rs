@@ -228,3 +228,51 @@ async fn what_is_wrong_with_a_request_is_said() {
     let (status, answer) = site.ask(&analyst, "GET", &path, "").await;
     assert_eq!(status, StatusCode::CONFLICT, "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_of_other_sensors_are_excepted_by_signature_and_fields() {
+    let site = Site::new();
+    let analyst = site.person(Role::Analyst);
+    let record = |seq: u64, url: &str| {
+        let line = json!({
+            "timestamp": "2026-11-22T14:00:00.000000+0000", "event_type": "alert", "flow_id": seq,
+            "src_ip": "192.0.2.7", "src_port": 40_000 + seq, "dest_ip": "10.0.0.5", "dest_port": 80,
+            "proto": "TCP", "app_proto": "http", "http": {"hostname": "probe.example", "url": url},
+            "alert": {"action": "allowed", "gid": 1, "signature_id": 2_000_001, "rev": 3,
+                "signature": "ET SCAN Probe", "category": "Scan", "severity": 2},
+        });
+        let now = Timestamp::from_micros(START);
+        let format = logs::config::Format::named("eve").unwrap();
+        let zone = logs::parse::Zone::utc();
+        let (event, _) =
+            logs::parse::Parser::new(format, zone).event(line.to_string().as_bytes(), now);
+        event::Event { seq, ..event }
+    };
+    take(&site, vec![record(1, "/health"), record(2, "/health")]).await;
+    let path = format!("/api/v1/alerts/{}/exception", alert(&site, "2000001"));
+    let (status, proposal) = site.ask(&analyst, "GET", &path, "").await;
+    assert_eq!((status, &proposal["engine"]), (StatusCode::OK, &json!("signature")), "{proposal}");
+    let offers = proposal["offers"].as_array().unwrap();
+    let ticked: Vec<&str> = offers
+        .iter()
+        .filter(|one| one["ticked"] == true)
+        .map(|one| one["field"].as_str().unwrap())
+        .collect();
+    for field in ["src_ip", "dest_ip", "dest_port"] {
+        assert!(ticked.contains(&field), "{field} of {proposal}");
+    }
+    assert!(offers.iter().any(|one| one["field"] == "http.url" && one["ticked"] == false));
+    let body = json!({
+        "engine": "signature", "rule_id": "2000001", "reason": "our own probe", "days": 7,
+        "conditions": [{"field": "http.url", "how": "startswith", "values": ["/health"]},
+            {"field": "src_ip", "how": "cidr", "values": ["192.0.2.0/24"]}],
+    });
+    let (status, made) =
+        site.ask(&analyst, "POST", "/api/v1/exceptions/add", &body.to_string()).await;
+    assert_eq!((status, &made["title"]), (StatusCode::OK, &json!("2000001")), "{made}");
+    take(&site, vec![record(3, "/healthz"), record(4, "/admin")]).await;
+    let found = site.app.alerts.list(|alert| alert.rule_id == "2000001", 10).0;
+    assert_eq!((found.len(), found[0].count), (1, 3), "two of before and the other address");
+    let stored = site.find("suppressed.exception:* AND alert.signature_id:2000001").await;
+    assert_eq!(stored.len(), 1);
+}
