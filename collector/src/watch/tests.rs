@@ -70,7 +70,10 @@ fn silent_log_sources_are_told() {
     let learned = SourceReport { name: "journald".into(), quiet_learned: true, ..source.clone() };
     let speaks = SourceReport { silent_since: None, ..source.clone() };
     let report = Report { sources: vec![source, learned, speaks], ..Report::default() };
-    expect![[""]].assert_eq(&about(Agent { report: Some(report), ..agent() }));
+    expect![[r#"
+        source-silent High ("log.source.name", "web1: files /var/log/auth.log") x0: agent web1 has read nothing of files /var/log/auth.log since 2026-11-22T14:47:25.000000+0000; by its quiet_after it should speak every 900 s
+        source-silent Medium ("log.source.name", "web1: journald") x0: agent web1 has read nothing of journald since 2026-11-22T14:47:25.000000+0000; by what it did before it should speak every 900 s
+    "#]].assert_eq(&about(Agent { report: Some(report), ..agent() }));
 }
 
 #[test]
