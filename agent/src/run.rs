@@ -67,15 +67,16 @@ pub fn run(config: &Config) -> Result<()> {
         when_full: config.spool.when_full,
         ..Limits::default()
     };
+    let memory = Memory::new(config.data.clone(), identity.memory_key.clone());
+    let opened = open(config, &memory)?;
+    privileges::drop(config.user.as_deref(), &wanted(config))?;
+    // By the user that goes on writing it: what root made here nobody else could write.
     let folder = config.data.join("spool");
     let mut spool = Spool::open(&folder, identity.spool_key.clone(), limits, boot)?;
     for damage in spool.damage() {
         tracing::error!(damage, "spool was damaged");
     }
     let spool = SharedSpool::new(spool);
-    let memory = Memory::new(config.data.clone(), identity.memory_key.clone());
-    let opened = open(config, &memory)?;
-    privileges::drop(config.user.as_deref(), &wanted(config))?;
     tracing::info!(agent = identity.agent, version = env!("CARGO_PKG_VERSION"), "agent starts");
     Daemon { config, identity, clock, spool }.run(opened)
 }

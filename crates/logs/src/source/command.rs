@@ -148,18 +148,17 @@ impl Scheduled {
         };
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let limit = Duration::from_secs(self.config.timeout_seconds);
-        let outcome = tokio::time::timeout(limit, finished(&mut child)).await;
+        let mut taken = Taken::default();
+        let outcome = tokio::time::timeout(limit, finished(&mut child, &mut taken)).await;
         // What it has started and left behind ends with it.
         if let Some(group) = group {
             let _gone = killpg(group, Signal::SIGKILL);
         }
         match outcome {
-            Ok(Ok((output, words, status))) => outcome_of(output, &words, status),
-            Ok(Err(error)) => Run { failure: Some(error.to_string()), ..Run::default() },
-            Err(_) => Run {
-                failure: Some(format!("took longer than {} s", limit.as_secs())),
-                ..Run::default()
-            },
+            Ok(Ok(status)) => outcome_of(taken, status),
+            Ok(Err(error)) => taken.failed(error.to_string()),
+            // What it has written until then is taken.
+            Err(_) => taken.failed(format!("took longer than {} s", limit.as_secs())),
         }
     }
 
@@ -193,28 +192,55 @@ impl Scheduled {
     }
 }
 
-fn outcome_of((output, cut): (Vec<u8>, u64), words: &[u8], status: ExitStatus) -> Run {
-    let words = String::from_utf8_lossy(words);
+/// What has been read of a run.
+#[derive(Debug, Default)]
+struct Taken {
+    output: Vec<u8>,
+    cut: u64,
+    words: Vec<u8>,
+}
+
+impl Taken {
+    fn failed(self, failure: String) -> Run {
+        Run { output: self.output, cut: self.cut, failure: Some(failure), code: None }
+    }
+}
+
+fn outcome_of(taken: Taken, status: ExitStatus) -> Run {
+    let words = String::from_utf8_lossy(&taken.words);
     let failure = (!status.success()).then(|| format!("{status}: {}", words.trim()));
-    Run { output, cut, failure, code: status.code() }
+    Run { output: taken.output, cut: taken.cut, failure, code: status.code() }
 }
 
-/// All a stream gives: what is kept, and how many bytes more there were.
-async fn bounded(stream: Option<impl AsyncRead + Unpin>, most: u64) -> io::Result<(Vec<u8>, u64)> {
-    let Some(mut stream) = stream else { return Ok((Vec::new(), 0)) };
-    let mut kept = Vec::new();
-    (&mut stream).take(most).read_to_end(&mut kept).await?;
-    let more = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-    Ok((kept, more))
+/// All a stream gives: what is kept, and how many bytes more there are.
+async fn bounded(
+    stream: Option<impl AsyncRead + Unpin>,
+    most: u64,
+    (kept, more): (&mut Vec<u8>, &mut u64),
+) -> io::Result<()> {
+    let Some(mut stream) = stream else { return Ok(()) };
+    (&mut stream).take(most).read_to_end(kept).await?;
+    let mut rest = vec![0; 16 * 1024];
+    loop {
+        match stream.read(&mut rest).await? {
+            0 => return Ok(()),
+            read => *more = more.saturating_add(u64::try_from(read).unwrap_or(u64::MAX)),
+        }
+    }
 }
 
-type Finished = ((Vec<u8>, u64), Vec<u8>, ExitStatus);
-
-async fn finished(child: &mut Child) -> io::Result<Finished> {
+async fn finished(child: &mut Child, taken: &mut Taken) -> io::Result<ExitStatus> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (output, words, status) =
-        tokio::join!(bounded(stdout, MAX_OUTPUT), bounded(stderr, MAX_WORDS), child.wait());
-    Ok((output?, words?.0, status?))
+    let Taken { output, cut, words } = taken;
+    let mut beyond = 0;
+    let (output, words, status) = tokio::join!(
+        bounded(stdout, MAX_OUTPUT, (output, cut)),
+        bounded(stderr, MAX_WORDS, (words, &mut beyond)),
+        child.wait()
+    );
+    output?;
+    words?;
+    status
 }
 
 #[cfg(test)]
@@ -289,9 +315,10 @@ mod tests {
     async fn what_takes_too_long_is_ended_with_all_it_has_started() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("mark");
-        let script = format!("(sleep 2; touch {}) & sleep 60", mark.display());
+        let script = format!("echo begun; (sleep 2; touch {}) & sleep 60", mark.display());
         let (found, errors) = told(&["sh", "-c", &script]).await;
-        assert_eq!((found[0].as_str(), errors), ("command test: took longer than 1 s", 1));
+        assert_eq!(found[0], "begun", "what it wrote before is taken");
+        assert_eq!((found[1].as_str(), errors), ("command test: took longer than 1 s", 1));
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert!(!mark.exists(), "what it has started lives on");
     }
