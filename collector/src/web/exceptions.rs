@@ -119,8 +119,8 @@ fn judge(caller: &Caller, request: &NewException, seen: &Preview) -> Result<Vec<
     if !open.is_empty() || unnamed > 0 {
         let named: Vec<String> = open.iter().map(|(id, what)| format!("{id} {what}")).collect();
         let words = format!(
-            "it would have hidden {} true positives: {}; narrow it, or let an administrator put each aside \
-             by its identity",
+            "it would have hidden what was judged a true positive ({} in all): {}; narrow it, or let an \
+             administrator put each aside by its identity",
             seen.true_positives_count,
             named.join(", ")
         );
