@@ -217,11 +217,14 @@ impl Parser {
     /// The event of one line as bytes. Invalid UTF-8 is replaced and flagged in `log.flags`.
     #[must_use]
     pub fn event(&self, line: &[u8], now: Timestamp) -> (Event, bool) {
-        let text = String::from_utf8_lossy(line);
-        let mut entry = self.line(&text, now);
-        if matches!(text, std::borrow::Cow::Owned(_)) {
-            entry.flag("invalid_utf8");
-        }
+        let entry = match std::str::from_utf8(line) {
+            Ok(text) => self.line(text, now),
+            Err(_) => {
+                let mut entry = self.line(&String::from_utf8_lossy(line), now);
+                entry.flag("invalid_utf8");
+                entry
+            }
+        };
         let Entry { time, fields, parsed, kind, .. } = entry;
         (Event { seq: 0, time, seen: now, kind, fields }, parsed)
     }

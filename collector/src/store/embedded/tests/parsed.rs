@@ -39,7 +39,8 @@ fn query(name: &str, value: &Value) -> Option<String> {
     let fits = text.len() < 200 && text.chars().all(plain) && !text.is_empty();
     // Names of senders' own JSON may hold what a query would have to quote.
     let named = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b));
-    (fits && named && !(words && !text.contains(|c: char| c.is_ascii_alphanumeric())))
+    let asked = !words || text.contains(|c: char| c.is_ascii_alphanumeric());
+    (fits && named && asked)
         .then(|| format!("{name}:\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 
