@@ -27,7 +27,7 @@ fn texts_objects_and_fields() {
         r#"{"time":1795359845.25,"host":"fw1","source":"/var/log/a","sourcetype":"syslog","index":"main","event":"<38>Nov 22 15:04:05 h sshd[8]: hello"}{"time":"1795359845250","event":{"a":{"b":1}},"fields":{"site":["x"],"event_type":"alert","detection":"forged"}}
         {"event":7}"#,
         &expect![[r#"
-            2026-11-22T15:04:05.250000+0000 log {"log":{"syslog":{"hostname":"h","appname":"sshd","procid":"8","facility":{"code":4},"severity":{"code":6}}},"host":{"name":"fw1"},"process":{"name":"sshd","pid":8},"message":"hello","event":{"original":"<38>Nov 22 15:04:05 h sshd[8]: hello"},"splunk":{"source":"/var/log/a","sourcetype":"syslog","index":"main"}}
+            2026-11-22T15:04:05.250000+0000 log {"log":{"syslog":{"hostname":"h","appname":"sshd","procid":"8","facility":{"code":4},"severity":{"code":6}},"flags":["header_only"]},"host":{"name":"fw1"},"process":{"name":"sshd","pid":8},"message":"hello","event":{"original":"<38>Nov 22 15:04:05 h sshd[8]: hello"},"splunk":{"source":"/var/log/a","sourcetype":"syslog","index":"main"}}
             2026-11-22T15:04:05.250000+0000 log {"a":{"b":1},"site":["x"]}
             1970-01-01T00:16:40.000000+0000 log {"log":{"flags":["unparsed"]},"message":"7","event":{"original":"7"}}
         "#]],
