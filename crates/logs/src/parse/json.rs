@@ -23,8 +23,8 @@ pub(super) fn read(line: &str, entry: &mut Entry) -> bool {
     let text = first(&object, &TEXTS, |value| Some(value.as_str()?.to_owned()));
     entry.fields = object;
     keep_envelope_free(&mut entry.fields);
-    if let Some(text) = text {
-        entry.text("message", &text);
+    if let Some(text) = text.and_then(super::entry::owned) {
+        entry.fields.insert("message".to_owned(), text);
     }
     entry.text("event.module", "json");
     true

@@ -95,6 +95,36 @@ pub struct Library {
     json_by_name: HashMap<Box<str>, Vec<usize>>,
     /// Those that no name at the top can tell.
     json_always: Vec<usize>,
+    json_shapes: Shapes,
+}
+
+/// First bytes and lengths of names: most names that are none of them are told without a search.
+#[derive(Debug)]
+struct Shapes([u64; 256]);
+
+impl Default for Shapes {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl Shapes {
+    fn place(name: &str) -> (usize, u64) {
+        let first = name.as_bytes().first().copied().unwrap_or_default();
+        (usize::from(first), 1_u64 << name.len().min(63))
+    }
+
+    fn add(&mut self, name: &str) {
+        let (first, length) = Self::place(name);
+        if let Some(lengths) = self.0.get_mut(first) {
+            *lengths |= length;
+        }
+    }
+
+    fn may_have(&self, name: &str) -> bool {
+        let (first, length) = Self::place(name);
+        self.0.get(first).is_some_and(|lengths| lengths & length != 0)
+    }
 }
 
 /// What is known of a parser, for listings.
@@ -188,6 +218,7 @@ impl Library {
                 None => library.json_always.push(number),
                 Some(tops) => {
                     for top in tops {
+                        library.json_shapes.add(top);
                         let there = library.json_by_name.entry(top.into()).or_default();
                         if there.last() != Some(&number) {
                             there.push(number);
@@ -286,7 +317,9 @@ impl Library {
         let mut maybe: Vec<usize> = self.json_always.clone();
         for name in object.keys() {
             let top = name.split('.').next().unwrap_or(name);
-            maybe.extend(self.json_by_name.get(top).into_iter().flatten());
+            if self.json_shapes.may_have(top) {
+                maybe.extend(self.json_by_name.get(top).into_iter().flatten());
+            }
         }
         maybe.sort_unstable();
         maybe.dedup();
