@@ -11,7 +11,6 @@ mod keys;
 pub mod memory;
 pub mod outbox;
 pub mod privileges;
-mod quiet;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::memory::Memory;
 use crate::outbox;
-use crate::quiet::Watcher;
 use crate::run::EventQueue;
 use crate::sensor::live;
 use crate::sensor::signatures::Signatures;
+use logs::source::quiet::Watcher;
 use logs::source::{self, Item};
 
 /// Seconds between two reports.
@@ -145,7 +145,7 @@ impl Reporter {
         while !shutdown.is_triggered() {
             let mut report = self.report();
             let blocked = report.problems.iter().any(|problem| problem == WAITING);
-            if watcher.observe(&mut report, blocked) {
+            if watcher.observe(&mut report.sources, report.time, blocked) {
                 self.keep(&watcher).await;
             }
             match serde_json::to_vec(&report) {

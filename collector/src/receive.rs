@@ -9,15 +9,16 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use event::{AgentId, Event, Ledger, Origin, SourceReport, set};
-use logs::config::{FileConfig, NetflowConfig, SyslogConfig, Transport};
+use event::{AgentId, Event, Ledger, Origin, SourceReport, Timestamp, set};
+use logs::config::{FileConfig, NetflowConfig, Quiet, SyslogConfig, Transport};
 use logs::netflow::Templates;
+use logs::source::quiet::Watcher;
 use logs::source::tail::Tailer;
 use logs::source::{Counters, Intake, Item, Positions, netflow, syslog, tail};
 use schemars::JsonSchema;
@@ -49,6 +50,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const KEEP: Duration = Duration::from_secs(60);
 /// Name under which templates are kept.
 const TEMPLATES: &str = "netflow";
+/// Name under which it is kept what sources usually do.
+const QUIET: &str = "sources";
 /// Who the events are from.
 const NAME: &str = "collector-inputs";
 
@@ -94,24 +97,60 @@ pub struct ReceiveFigures {
 
 /// Figures of the collector's own inputs. Cheap to clone; without inputs all is nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Receiving(Option<Arc<Counters>>);
+pub struct Receiving(Option<Arc<Received>>);
+
+#[derive(Debug)]
+struct Received {
+    counters: Arc<Counters>,
+    memory: Memory,
+    /// Who watches for silence, and what the reports were when it looked last.
+    watched: Mutex<(Watcher, Vec<SourceReport>)>,
+}
+
+impl Received {
+    fn watched(&self) -> MutexGuard<'_, (Watcher, Vec<SourceReport>)> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reports(&self) -> Vec<SourceReport> {
+        self.counters.sources().iter().map(|source| source.report()).collect()
+    }
+}
 
 impl Receiving {
     /// What was received so far.
     #[must_use]
     pub fn figures(&self) -> ReceiveFigures {
-        self.0.as_ref().map_or_else(ReceiveFigures::default, |counters| ReceiveFigures {
-            ledger: counters.ledger(),
-            sources: counters.sources().iter().map(|source| source.report()).collect(),
-        })
+        let Some(received) = &self.0 else { return ReceiveFigures::default() };
+        let mut sources = received.reports();
+        for (source, seen) in sources.iter_mut().zip(&received.watched().1) {
+            source.quiet_after_seconds = seen.quiet_after_seconds;
+            source.quiet_learned = seen.quiet_learned;
+            source.silent_since = seen.silent_since;
+        }
+        ReceiveFigures { ledger: received.counters.ledger(), sources }
+    }
+
+    /// Looks which sources are silent, as [`Self::figures`] then says; `blocked` while nothing is taken of
+    /// them. To be called at least once a minute.
+    pub fn watch(&self, now: Timestamp, blocked: bool) {
+        let Some(received) = &self.0 else { return };
+        let mut sources = received.reports();
+        let mut watched = received.watched();
+        let keep = watched.0.observe(&mut sources, now, blocked);
+        watched.1 = sources;
+        if keep && let Some(bytes) = watched.0.snapshot() {
+            received.memory.save(&[(QUIET, bytes)]);
+        }
     }
 }
 
 /// Opened inputs, not yet served.
 #[derive(Debug)]
 pub struct Opened {
-    syslog: Vec<syslog::Listener>,
-    netflow: Vec<netflow::Listener>,
+    /// Each with the silence after which an alarm is wanted.
+    syslog: Vec<(syslog::Listener, Option<Quiet>)>,
+    netflow: Vec<(netflow::Listener, Option<Quiet>)>,
     files: Vec<FileConfig>,
     templates: Arc<Templates>,
     counters: Arc<Counters>,
@@ -144,10 +183,16 @@ pub fn open(config: &ReceiveConfig, data: &Path, memory: Memory) -> Result<Opene
         None => Templates::default(),
     };
     let templates = Arc::new(templates);
-    let open = |one: &SyslogConfig| syslog::Listener::open(&with_certificate(one, &folder));
-    let syslog = config.syslog.iter().map(open).collect::<Result<_, _>>()?;
-    let open = |one| netflow::Listener::open(one, Arc::clone(&templates));
-    let netflow = config.netflow.iter().map(open).collect::<Result<_, _>>()?;
+    let mut syslog = Vec::new();
+    for one in &config.syslog {
+        let listener = syslog::Listener::open(&with_certificate(one, &folder))?;
+        syslog.push((listener, one.quiet_after));
+    }
+    let mut netflow = Vec::new();
+    for one in &config.netflow {
+        let listener = netflow::Listener::open(one, Arc::clone(&templates))?;
+        netflow.push((listener, one.quiet_after));
+    }
     Tailer::new(&config.files, Positions::new(), Clock::system())?;
     Ok(Opened {
         syslog,
@@ -164,7 +209,17 @@ impl Opened {
     /// Figures, also while it is served.
     #[must_use]
     pub fn receiving(&self) -> Receiving {
-        Receiving(Some(Arc::clone(&self.counters)))
+        let watcher = match self.memory.load(QUIET).map(|bytes| Watcher::restore(&bytes)) {
+            Some(Ok(watcher)) => watcher,
+            Some(Err(error)) => {
+                tracing::error!(%error, "what sources usually do is learned anew");
+                Watcher::default()
+            }
+            None => Watcher::default(),
+        };
+        let (counters, memory) = (Arc::clone(&self.counters), self.memory.clone());
+        let watched = Mutex::new((watcher, Vec::new()));
+        Receiving(Some(Arc::new(Received { counters, memory, watched })))
     }
 
     /// Serves until the shutdown; the thread ends once everything in the queue is stored.
@@ -184,18 +239,20 @@ impl Opened {
         let book = book.recover(pipeline.store().as_ref()).await?;
         let (bulk_in, bulk) = crossbeam_channel::bounded(BULK);
         let intake = Intake::new(queue, self.counters, shutdown.clone()).with_bulk(bulk_in);
-        for listener in self.syslog {
-            let intake = intake.of(&format!("syslog {}", listener.name()));
+        for (listener, quiet) in self.syslog {
+            let intake = intake.of(&format!("syslog {}", listener.name())).quiet(quiet);
             tokio::spawn(listener.serve(intake, clock.clone()));
         }
-        for listener in self.netflow {
+        for (listener, quiet) in self.netflow {
             let name = listener.address().map_or_else(|_| "?".to_owned(), |one| one.to_string());
-            let intake = intake.of(&format!("netflow udp {name}"));
+            let intake = intake.of(&format!("netflow udp {name}")).quiet(quiet);
             tokio::spawn(listener.serve(intake, clock.clone()));
         }
         if !self.files.is_empty() {
             let tailer = Tailer::new(&self.files, book.positions().clone(), clock.clone())?;
-            let named = |file: &FileConfig| intake.of(&format!("files {}", file.paths.join(" ")));
+            let named = |file: &FileConfig| {
+                intake.of(&format!("files {}", file.paths.join(" "))).quiet(file.quiet_after)
+            };
             let intakes = self.files.iter().map(named).collect();
             let clock = clock.clone();
             spawn("tail", move || tail::run(tailer, intakes, &clock))?;

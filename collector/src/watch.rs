@@ -14,6 +14,7 @@ use service::causes;
 use crate::agents::{Agent, Health};
 use crate::config::RetentionConfig;
 use crate::correlate::Memory;
+use crate::receive::ReceiveFigures;
 use crate::room::{Level, Room};
 use crate::store::{Figures, RetentionPolicy};
 use crate::web::App;
@@ -26,6 +27,8 @@ const LOOK: u32 = 5;
 const KEEP: u32 = 60;
 /// Ticks between two looks at what is too old.
 const RETAIN: u32 = 600;
+/// What the collector is called where agents are named.
+const COLLECTOR: &str = "collector";
 /// Rule of log sources that have fallen silent.
 const SILENT: &str = "source-silent";
 /// Looks in a row at which a residue must be there: what is in flight shows for a moment.
@@ -51,7 +54,7 @@ struct View<'a> {
     agents: &'a [Agent],
     figures: &'a Figures,
     /// What the collector's own inputs have received.
-    received: &'a Ledger,
+    received: &'a ReceiveFigures,
     /// Level of the disk and bytes free.
     room: (Level, u64),
 }
@@ -111,7 +114,7 @@ fn about_agent(agent: &Agent, now: Timestamp, found: &mut Vec<Trouble>) {
         found.push(Trouble { amount: total(lost.values()), ..trouble });
     }
     let Some(report) = &agent.report else { return };
-    about_sources(agent, report, found);
+    about_sources(&agent.id, &report.sources, found);
     let shed = shed(report);
     if !shed.is_empty() {
         let words = format!("agent {} did not look at everything: {}", agent.id, words(&shed));
@@ -126,14 +129,14 @@ fn about_agent(agent: &Agent, now: Timestamp, found: &mut Vec<Trouble>) {
     }
 }
 
-/// A log source, as it is named in alerts.
-fn source_of(agent: &Agent, source: &SourceReport) -> String {
-    format!("{}: {}", agent.id, source.name)
+/// A log source of an agent or of the collector, as it is named in alerts.
+fn source_of(reader: &str, source: &SourceReport) -> String {
+    format!("{reader}: {}", source.name)
 }
 
-/// Log sources that the agent found silent. While the agent itself is silent nothing new is known of them.
-fn about_sources(agent: &Agent, report: &Report, found: &mut Vec<Trouble>) {
-    for source in &report.sources {
+/// Log sources that their reader found silent. While an agent itself is silent nothing new is known of them.
+fn about_sources(reader: &str, sources: &[SourceReport], found: &mut Vec<Trouble>) {
+    for source in sources {
         let (Some(since), Some(limit)) = (source.silent_since, source.quiet_after_seconds) else {
             continue;
         };
@@ -141,13 +144,13 @@ fn about_sources(agent: &Agent, report: &Report, found: &mut Vec<Trouble>) {
             true => ("by what it did before", Severity::Medium),
             false => ("by its quiet_after", Severity::High),
         };
-        let (id, name) = (&agent.id, &source.name);
+        let name = &source.name;
         found.push(Trouble {
             rule: SILENT,
             title: "Log source is silent",
             severity,
-            about: ("log.source.name", source_of(agent, source)),
-            words: format!("agent {id} has read nothing of {name} since {since}; {by} it should speak every {limit} s"),
+            about: ("log.source.name", source_of(reader, source)),
+            words: format!("{reader} has read nothing of {name} since {since}; {by} it should speak every {limit} s"),
             advice: "Look whether the program still writes and the log is where it was; see the agents page.",
             amount: 0,
         });
@@ -158,17 +161,19 @@ fn about_sources(agent: &Agent, report: &Report, found: &mut Vec<Trouble>) {
 fn again<'a>(
     told: &'a BTreeSet<String>,
     agents: &'a [Agent],
+    own: &'a [SourceReport],
 ) -> impl Iterator<Item = Trouble> + 'a {
-    let sources = agents.iter().filter_map(|agent| Some((agent, agent.report.as_ref()?)));
+    let sources = agents.iter().filter_map(|agent| Some((&*agent.id, agent.report.as_ref()?)));
     let sources =
         sources.flat_map(|(agent, report)| report.sources.iter().map(move |one| (agent, one)));
-    sources.filter(|(_, source)| source.silent_since.is_none()).filter_map(|(agent, source)| {
-        let name = source_of(agent, source);
+    let sources = sources.chain(own.iter().map(|one| (COLLECTOR, one)));
+    sources.filter(|(_, source)| source.silent_since.is_none()).filter_map(|(reader, source)| {
+        let name = source_of(reader, source);
         told.contains(&key_of(SILENT, &name, "", 0)).then(|| Trouble {
             rule: "source-again",
             title: "Log source speaks again",
             severity: Severity::Informational,
-            words: format!("agent {} reads {} again", agent.id, source.name),
+            words: format!("{reader} reads {} again", source.name),
             about: ("log.source.name", name),
             advice: "What was written meanwhile and is lost, nobody knows here; the source may tell.",
             amount: 0,
@@ -180,7 +185,9 @@ fn key_of(rule: &str, about: &str, detail: &str, amount: u64) -> String {
     format!("{rule}\0{about}\0{detail}\0{amount}")
 }
 
-fn about_inputs(received: &Ledger, found: &mut Vec<Trouble>) {
+fn about_inputs(received: &ReceiveFigures, found: &mut Vec<Trouble>) {
+    about_sources(COLLECTOR, &received.sources, found);
+    let received = &received.ledger;
     let dropped = std::iter::once(("dropped by the kernel", received.dropped));
     let shed = received.shed.iter().map(|(reason, count)| (reason.as_str(), *count));
     let lost: BTreeMap<_, _> = dropped.chain(shed).filter(|(_, count)| *count > 0).collect();
@@ -297,7 +304,8 @@ impl Watch {
         let agents = self.app.agents.list();
         let figures = self.app.pipeline.store().figures();
         let now = self.app.now();
-        let received = self.app.receiving.figures().ledger;
+        self.app.receiving.watch(now, self.level.0 == Level::Short);
+        let received = self.app.receiving.figures();
         let view =
             View { now, agents: &agents, figures: &figures, received: &received, room: self.level };
         let mut found = troubles(&view);
@@ -310,7 +318,7 @@ impl Watch {
             }
         }
         let mut present = BTreeSet::new();
-        for trouble in again(&self.told, &agents) {
+        for trouble in again(&self.told, &agents, &received.sources) {
             let key = key_of(SILENT, &trouble.about.1, "", 0);
             if !self.raise(trouble).await {
                 // Tried again at the next look.

@@ -28,8 +28,8 @@ struct Running {
 
 async fn start(site: &Site, text: &str, boot: u64) -> Running {
     let opened = open(&config(text), site.folder.path(), memory(site)).unwrap();
-    let tcp = opened.syslog.first().map(|one| one.address().unwrap());
-    let udp = opened.netflow.first().map(|one| one.address().unwrap());
+    let tcp = opened.syslog.first().map(|one| one.0.address().unwrap());
+    let udp = opened.netflow.first().map(|one| one.0.address().unwrap());
     let (receiving, shutdown) = (opened.receiving(), Shutdown::new());
     let pipeline = Arc::clone(&site.app.pipeline);
     let clock = site.app.clock.clone();

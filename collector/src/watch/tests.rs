@@ -24,7 +24,7 @@ fn agent() -> Agent {
 }
 
 fn told(agents: &[Agent], figures: &Figures, room: (Level, u64)) -> String {
-    let received = &Ledger::default();
+    let received = &ReceiveFigures::default();
     listed(&View { now: Timestamp::from_seconds(NOW), agents, figures, received, room })
 }
 
@@ -71,19 +71,27 @@ fn silent_log_sources_are_told() {
     let speaks = SourceReport { silent_since: None, ..source.clone() };
     let report = Report { sources: vec![source, learned, speaks], ..Report::default() };
     expect![[r#"
-        source-silent High ("log.source.name", "web1: files /var/log/auth.log") x0: agent web1 has read nothing of files /var/log/auth.log since 2026-11-22T14:47:25.000000+0000; by its quiet_after it should speak every 900 s
-        source-silent Medium ("log.source.name", "web1: journald") x0: agent web1 has read nothing of journald since 2026-11-22T14:47:25.000000+0000; by what it did before it should speak every 900 s
+        source-silent High ("log.source.name", "web1: files /var/log/auth.log") x0: web1 has read nothing of files /var/log/auth.log since 2026-11-22T14:47:25.000000+0000; by its quiet_after it should speak every 900 s
+        source-silent Medium ("log.source.name", "web1: journald") x0: web1 has read nothing of journald since 2026-11-22T14:47:25.000000+0000; by what it did before it should speak every 900 s
     "#]].assert_eq(&about(Agent { report: Some(report), ..agent() }));
 }
 
 #[test]
 fn messages_that_the_collectors_own_inputs_lose_are_told() {
-    let mut received = Ledger { seen: 90, processed: 60, dropped: 20, ..Ledger::default() };
-    received.shed("queue_full", 10);
+    let mut ledger = Ledger { seen: 90, processed: 60, dropped: 20, ..Ledger::default() };
+    ledger.shed("queue_full", 10);
+    let silent = SourceReport {
+        name: "syslog tls [::]:6514".into(),
+        quiet_after_seconds: Some(900),
+        silent_since: Some(Timestamp::from_seconds(NOW - 1_000)),
+        ..SourceReport::default()
+    };
+    let received = ReceiveFigures { ledger, sources: vec![silent] };
     let figures = &Figures::default();
     let (now, room) = (Timestamp::from_seconds(NOW), (Level::Enough, 1 << 40));
     let view = View { now, agents: &[], figures, received: &received, room };
     expect![[r#"
+        source-silent High ("log.source.name", "collector: syslog tls [::]:6514") x0: collector has read nothing of syslog tls [::]:6514 since 2026-11-22T14:47:25.000000+0000; by its quiet_after it should speak every 900 s
         input-lost Medium ("host.name", "collector") x4: the collector's inputs did not take everything: 20 (dropped by the kernel), 10 (queue_full)
     "#]]
     .assert_eq(&listed(&view));

@@ -18,6 +18,7 @@ mod intake;
 pub mod inventory;
 pub mod journald;
 pub mod netflow;
+pub mod quiet;
 pub mod syslog;
 pub mod tail;
 

@@ -3,12 +3,12 @@
 //! Without a time in the configuration a source is learned. Once it has been watched for seven days, its longest pause of
 //! the last one to two weeks, nights and a weekend among them, is known; when that is at most six hours it counts as one
 //! that speaks regularly, and twice that pause, at least 15 minutes, is too much. A source with longer pauses is never
-//! found silent unless a time is configured. Only time in which the agent ran and took what came counts.
-//! What was learned is kept over a restart. The collector raises the alarm.
+//! found silent unless a time is configured. Only time in which somebody listened and took what came counts.
+//! What was learned is kept over a restart. For agent and collector alike; the collector raises the alarm.
 
 use std::collections::BTreeMap;
 
-use event::{Report, SourceReport, Timestamp};
+use event::{SourceReport, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Microseconds of a second.
@@ -43,7 +43,7 @@ struct Known {
 
 /// Watches log sources by their reports.
 #[derive(Debug, Default)]
-pub(crate) struct Watcher {
+pub struct Watcher {
     known: BTreeMap<String, Known>,
     /// When it looked last; 0 before the first time.
     looked: i64,
@@ -55,25 +55,25 @@ impl Watcher {
     ///
     /// # Errors
     /// When that cannot be read.
-    pub(crate) fn restore(kept: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn restore(kept: &[u8]) -> Result<Self, serde_json::Error> {
         Ok(Self { known: serde_json::from_slice(kept)?, ..Self::default() })
     }
 
     /// What is to be kept.
-    pub(crate) fn snapshot(&self) -> Option<Vec<u8>> {
+    pub fn snapshot(&self) -> Option<Vec<u8>> {
         serde_json::to_vec(&self.known).ok()
     }
 
-    /// Looks at the sources of a report and says there which are silent; `blocked` while nothing is taken of them. True
-    /// when what is known should be kept.
-    pub(crate) fn observe(&mut self, report: &mut Report, blocked: bool) -> bool {
-        let now = report.time.micros();
+    /// Looks at the reports of sources, at least once a minute, and says there which are silent; `blocked` while nothing is
+    /// taken of them. True when what is known should be kept.
+    pub fn observe(&mut self, sources: &mut [SourceReport], now: Timestamp, blocked: bool) -> bool {
+        let now = now.micros();
         let step = now.saturating_sub(self.looked);
         let watching = (0..STEP).contains(&step) && !blocked;
         self.looked = now;
         let mut turned = false;
         let mut known = std::mem::take(&mut self.known);
-        for source in &mut report.sources {
+        for source in sources {
             let mut one = known.remove(&source.name).unwrap_or_default();
             let was = one.silent;
             one.look(source, now, watching.then_some(step));
@@ -167,10 +167,10 @@ mod tests {
                 quiet_after_seconds: self.configured,
                 ..SourceReport::default()
             };
-            let time = Timestamp::from_micros(self.now);
-            let mut report = Report { time, sources: vec![source], ..Report::default() };
-            self.watcher.observe(&mut report, blocked);
-            report.sources.remove(0)
+            let mut sources = [source];
+            self.watcher.observe(&mut sources, Timestamp::from_micros(self.now), blocked);
+            let [source] = sources;
+            source
         }
 
         /// Lets time pass, and the source speak every so often; whether it was found silent on the way.
