@@ -274,7 +274,6 @@ struct Tally {
 
 impl Tally {
     fn count(&mut self, entry: &Entry) {
-        self.lines += 1;
         self.unparsed += u64::from(!entry.parsed);
         self.header_only += u64::from(entry.is_header_only());
         if let Some(module) = entry.module().filter(|_| entry.parsed) {
@@ -301,6 +300,23 @@ mod tests {
         let found = difference("a = 1\nb = 2\nc = 3\n", "a = 1\nb = 5\nd = 4");
         assert_eq!(found, ["- b = 2", "+ b = 5", "- c = 3", "+ d = 4"]);
         assert!(difference("a = 1", "a = 1\n").is_empty());
+    }
+
+    #[test]
+    fn each_line_is_counted_once_and_by_what_became_of_it() {
+        let parser = Parser::new(Format::Auto, Zone::utc());
+        let mut tally = Tally::default();
+        for line in [
+            "Nov 22 15:04:05 web1 sshd[7]: Accepted publickey for a from 192.0.2.1 port 1 ssh2",
+            "Nov 22 15:04:05 web1 sshd[7]: something new",
+            "something new",
+            "{\"a\":1}",
+        ] {
+            tally.count(&parser.line(line, Timestamp::EPOCH));
+        }
+        assert_eq!((tally.lines, tally.unparsed, tally.header_only), (4, 1, 1));
+        let modules = [("json".to_owned(), 1), ("sshd".to_owned(), 1)];
+        assert_eq!(tally.modules, BTreeMap::from(modules));
     }
 
     #[test]
