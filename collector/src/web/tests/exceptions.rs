@@ -38,7 +38,9 @@ fn alert(site: &Site, rule: &str) -> String {
 }
 
 fn draft(conditions: Value) -> Value {
-    json!({"engine": "sigma", "rule_id": "root", "conditions": conditions})
+    let mut draft = json!({"engine": "sigma", "rule_id": "root"});
+    draft["conditions"] = conditions;
+    draft
 }
 
 fn new(conditions: Value) -> Value {
