@@ -73,6 +73,7 @@ pub fn describe(config: &Config) -> Vec<String> {
     out.extend(config.logs.containers.iter().map(|_| "containers".to_owned()));
     out.extend(config.logs.journald.iter().map(|_| "journald".to_owned()));
     out.extend(config.logs.audit.iter().map(logs::config::AuditConfig::name));
+    out.extend(config.logs.evtx.iter().map(logs::config::EvtxConfig::name));
     out.extend(config.logs.inventory.iter().map(|_| "inventory".to_owned()));
     out.extend(config.logs.commands.iter().map(|one| format!("command {}", one.name)));
     out.extend(config.logs.syslog.iter().map(|one| format!("syslog {}", one.listen)));

@@ -31,10 +31,10 @@ use crate::sensor::settings::Settings;
 use crate::sensor::signatures::{self, Signatures};
 use crate::sensor::{live, playback, records};
 use crate::{detect, outbox, privileges, report};
-use logs::config::FileConfig;
+use logs::config::{EvtxConfig, FileConfig};
 use logs::source::command::Scheduled;
 use logs::source::tail::{self, Tailer};
-use logs::source::{self, Intake, Item, Positions, audit, inventory, journald, syslog};
+use logs::source::{self, Intake, Item, Positions, audit, evtx, inventory, journald, syslog};
 
 /// Events between the inputs and the outbox.
 const QUEUE: usize = 8192;
@@ -354,8 +354,23 @@ impl Daemon<'_> {
                 journald::run(&config, &positions, &intake, &clock);
             })?);
         }
+        threads.extend(self.start_event_logs(positions, intake)?);
         threads.extend(self.start_inventory(intake)?);
         Ok(threads)
+    }
+
+    fn start_event_logs(
+        &self,
+        positions: &Positions,
+        intake: &Intake,
+    ) -> Result<Vec<JoinHandle<()>>> {
+        let start = |config: &EvtxConfig| {
+            let intake = intake.of(&config.name()).quiet(config.quiet_after);
+            let (config, positions) = (config.clone(), positions.clone());
+            let clock = self.clock.clone();
+            spawn("evtx", move || evtx::run(&config, &positions, intake, &clock))
+        };
+        self.config.logs.evtx.iter().map(start).collect()
     }
 
     fn start_inventory(&self, intake: &Intake) -> Result<Option<JoinHandle<()>>> {

@@ -14,8 +14,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use event::Object;
-use evtx::{EvtxParser, ParserSettings};
 use indicatif::{ProgressBar, ProgressStyle};
+use logs::evtx::Log;
 use serde::Serialize;
 use service::Clock;
 use sigma::{Correlator, Record, RuleSet, Scratch, Tape};
@@ -358,20 +358,35 @@ fn read_lines(
     }
 }
 
-/// Reads an EVTX file as its writer nests it: `{"Event": {"System": ..}}`.
+/// Reads an EVTX file as its writer nests it: `{"Event": {"System": ..}}`, in the order of its records.
 fn read_evtx(
     path: &Path,
     found: &mut Found,
     each: &mut impl FnMut(Result<&Record<'_>, String>, &mut Found),
 ) -> anyhow::Result<()> {
-    let settings = ParserSettings::new().num_threads(1);
-    let mut parser = EvtxParser::from_path(path)?.with_configuration(settings);
-    for record in parser.records_json_value() {
-        match record.map(|record| record.data) {
-            Ok(serde_json::Value::Object(object)) => each(Ok(&Record::new(&object)), found),
-            Ok(_) => each(Err("the record is no object".to_owned()), found),
-            Err(error) => each(Err(error.to_string()), found),
+    let log = Log::open(File::open(path)?)?;
+    for head in log.heads() {
+        let records = log.chunk(head.number).and_then(|mut chunk| chunk.records(None));
+        let records = match records {
+            Ok(records) => records,
+            Err(error) => {
+                each(Err(service::causes(&error)), found);
+                continue;
+            }
+        };
+        for record in records {
+            match record.map(|record| serde_json::from_str(&record.json)) {
+                Ok(Ok(object)) => each(Ok(&Record::new(&object)), found),
+                Ok(Err(error)) => each(Err(error.to_string()), found),
+                Err(damage) => each(Err(damage.reason), found),
+            }
         }
+    }
+    for &number in log.damaged() {
+        each(Err(format!("chunk {number} does not begin as one")), found);
+    }
+    if log.rest() > 0 {
+        bail!("{} bytes behind the last whole chunk are not read", log.rest());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Sources that the collector reads itself: syslog, NetFlow and IPFIX, files of sensors on its host.
+//! Sources that the collector reads itself: syslog, NetFlow and IPFIX, files of sensors and event logs on its host.
 //!
 //! They are those of the agent (crate `logs`) and go through one bounded queue into the pipeline in
 //! batches. While the pipeline takes nothing, a batch is tried again and the queue fills: senders
@@ -16,11 +16,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use event::{AgentId, Event, Ledger, Origin, SourceReport, Timestamp, set};
-use logs::config::{FileConfig, NetflowConfig, Quiet, SyslogConfig, Transport};
+use logs::config::{EvtxConfig, FileConfig, NetflowConfig, Quiet, SyslogConfig, Transport};
 use logs::netflow::Templates;
 use logs::source::quiet::Watcher;
 use logs::source::tail::Tailer;
-use logs::source::{Counters, Intake, Item, Positions, netflow, syslog, tail};
+use logs::source::{Counters, Intake, Item, Positions, evtx, netflow, syslog, tail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -65,6 +65,8 @@ pub struct ReceiveConfig {
     pub netflow: Vec<NetflowConfig>,
     /// Files on this host, such as those of a Suricata or Zeek beside the collector.
     pub files: Vec<FileConfig>,
+    /// Windows event log files, where hosts copy them to.
+    pub evtx: Vec<EvtxConfig>,
     /// Folders of further parsers (`NAME.toml`); one replaces a built-in one of the same name.
     pub parsers: Vec<PathBuf>,
 }
@@ -72,8 +74,9 @@ pub struct ReceiveConfig {
 impl<'de> Deserialize<'de> for ReceiveConfig {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut config = Self::deserialize(deserializer)?;
-        logs::config::resolve(&config.parsers, &mut config.files, &mut config.syslog)
+        let parsers = logs::config::resolve(&config.parsers, &mut config.files, &mut config.syslog)
             .map_err(serde::de::Error::custom)?;
+        config.evtx.iter_mut().for_each(|one| one.parsers = parsers.clone());
         Ok(config)
     }
 }
@@ -82,7 +85,8 @@ impl ReceiveConfig {
     /// Whether there is nothing to read.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.syslog.is_empty() && self.netflow.is_empty() && self.files.is_empty()
+        let files = self.files.is_empty() && self.evtx.is_empty();
+        self.syslog.is_empty() && self.netflow.is_empty() && files
     }
 }
 
@@ -152,6 +156,7 @@ pub struct Opened {
     syslog: Vec<(syslog::Listener, Option<Quiet>)>,
     netflow: Vec<(netflow::Listener, Option<Quiet>)>,
     files: Vec<FileConfig>,
+    evtx: Vec<EvtxConfig>,
     templates: Arc<Templates>,
     counters: Arc<Counters>,
     memory: Memory,
@@ -198,6 +203,7 @@ pub fn open(config: &ReceiveConfig, data: &Path, memory: Memory) -> Result<Opene
         syslog,
         netflow,
         files: config.files.clone(),
+        evtx: config.evtx.clone(),
         templates,
         counters: Arc::default(),
         memory,
@@ -256,6 +262,11 @@ impl Opened {
             let intakes = self.files.iter().map(named).collect();
             let clock = clock.clone();
             spawn("tail", move || tail::run(tailer, intakes, &clock))?;
+        }
+        for config in self.evtx {
+            let intake = intake.of(&config.name()).quiet(config.quiet_after);
+            let (positions, clock) = (book.positions().clone(), clock.clone());
+            spawn("evtx", move || evtx::run(&config, &positions, intake, &clock))?;
         }
         let origin = Origin {
             agent,

@@ -10,10 +10,12 @@ use serde::Deserialize;
 use crate::parse::{Library, Parser, Zone};
 
 mod audit;
+mod evtx;
 mod inventory;
 mod quiet;
 
 pub use audit::AuditConfig;
+pub use evtx::EvtxConfig;
 pub use inventory::InventoryConfig;
 pub use quiet::Quiet;
 
@@ -29,6 +31,8 @@ pub struct LogsConfig {
     pub journald: Option<JournaldConfig>,
     /// Records of the Linux audit system.
     pub audit: Vec<AuditConfig>,
+    /// Windows event log files.
+    pub evtx: Vec<EvtxConfig>,
     /// Syslog listeners.
     pub syslog: Vec<SyslogConfig>,
     /// Listeners for NetFlow and IPFIX.
@@ -60,6 +64,9 @@ impl LogsConfig {
         for (number, command) in self.commands.iter_mut().enumerate() {
             problems.extend(parsers.problem(&format!("commands[{number}]"), command.format));
             command.parsers = parsers.clone();
+        }
+        for evtx in &mut self.evtx {
+            evtx.parsers = parsers.clone();
         }
         if let Some(journald) = &mut self.journald {
             journald.parsers = parsers;

@@ -1,4 +1,4 @@
-//! Entry points for fuzzing: log lines, syslog streams, NetFlow. Whatever bytes come, nothing panics, hangs
+//! Entry points for fuzzing: log lines, syslog streams, NetFlow, event logs of Windows. Whatever bytes come, nothing panics, hangs
 //! or grows, and no byte of a line is lost without a trace.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use event::{Event, Kind, Timestamp};
 
 use crate::config::Format;
+use crate::evtx;
 use crate::netflow::Decoder;
 use crate::parse::{Library, MAX_FIELD, Parser, Zone};
 use crate::source::syslog::frames;
@@ -46,6 +47,23 @@ pub fn fuzz_parsers(data: &[u8]) {
     for program in &one.programs {
         let head = format!("Nov 22 15:04:05 h {program}[1]: ");
         read(&Parser::new(Format::Auto, Zone::utc()), &[head.as_bytes(), line].concat());
+    }
+}
+
+/// Reads the bytes as the records and the header of a chunk of a Windows event log.
+pub fn fuzz_evtx(data: &[u8]) {
+    let mut bytes = data.to_vec();
+    bytes.resize(evtx::CHUNK, 0);
+    if let Some(magic) = bytes.first_chunk_mut() {
+        *magic = *b"ElfChnk\0";
+    }
+    let Ok(mut chunk) = evtx::Chunk::new(bytes, 0) else { return };
+    let after = chunk.marks().into_iter().map(|mark| mark.id).min();
+    std::hint::black_box(chunk.is_intact());
+    for after in [None, after] {
+        for record in chunk.records(after).into_iter().flatten().flatten() {
+            assert!(Some(record.id) > after, "a record that was read comes again");
+        }
     }
 }
 
@@ -294,6 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn event_logs_cut_and_damaged() {
+        let whole = evtx::written::chunk(&[1, 2, 3], "a");
+        let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+        for at in (0..end).step_by(7) {
+            fuzz_evtx(&whole[..at]);
+            for bits in [0x01, 0x80, 0xff] {
+                let mut bad = whole.clone();
+                bad[at] ^= bits;
+                fuzz_evtx(&bad);
+            }
+        }
+    }
+
+    #[test]
     fn parser_files_cut_and_damaged() {
         const FILE: &str = "title = \"x\"\nhead = '%{@id}: '\nswitch = \"@id\"\nroom = \"kv\"\n[needs]\na = true\n\
             [map]\nb = [\"a:int\", \"c+d:t\"]\n[table.t]\n1 = 2\n[[pattern]]\nline = 'x %[y %{e:rest}%] %{@text}'\n\
@@ -323,6 +355,7 @@ mod tests {
             fuzz_windows_xml(&bytes);
             fuzz_journal(&bytes);
             fuzz_audit(&bytes);
+            fuzz_evtx(&bytes);
         }
 
         #[test]

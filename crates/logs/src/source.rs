@@ -1,4 +1,4 @@
-//! Log inputs: files, the journal, syslog listeners. Lines in, [`Item`]s out.
+//! Log inputs: files, the journal, event logs of Windows, syslog listeners. Lines in, [`Item`]s out.
 //!
 //! Sources that can wait (files, journal, TCP) block when the queue is full and so lose nothing;
 //! datagrams wait in the kernel's buffer, and what it drops is counted. How far a source was read travels with its
@@ -14,6 +14,7 @@ pub mod audit;
 pub mod command;
 mod counters;
 mod datagrams;
+pub mod evtx;
 mod intake;
 pub mod inventory;
 pub mod journald;
@@ -50,6 +51,15 @@ pub enum Position {
     },
     /// A cursor of the journal; the key is `journald`.
     Cursor(String),
+    /// A record of a Windows event log; the key says what its first record is.
+    Record {
+        /// Path it was read from last.
+        path: String,
+        /// The last record taken.
+        last: crate::evtx::Mark,
+        /// When it was taken, seconds since the epoch.
+        time: i64,
+    },
     /// Records behind the places of files whose events were given out, of each event how many.
     Ahead(Vec<(audit::EventId, u32)>),
 }

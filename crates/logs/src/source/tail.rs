@@ -24,7 +24,7 @@ mod bell;
 mod container;
 mod encoding;
 mod followed;
-mod glob;
+pub(super) mod glob;
 mod group;
 mod join;
 mod lines;

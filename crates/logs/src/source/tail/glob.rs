@@ -10,15 +10,15 @@ const MAX_DEPTH: usize = 16;
 
 /// What a pattern stands for now.
 #[derive(Debug, Default)]
-pub(super) struct Expanded {
+pub(in crate::source) struct Expanded {
     /// The existing paths that match, sorted.
-    pub(super) paths: Vec<PathBuf>,
+    pub(in crate::source) paths: Vec<PathBuf>,
     /// Folders in which a further match would appear.
-    pub(super) folders: BTreeSet<PathBuf>,
+    pub(in crate::source) folders: BTreeSet<PathBuf>,
 }
 
 /// Looks on the disk. A pattern without wildcards stands for itself if it exists.
-pub(super) fn expand(pattern: &str) -> Expanded {
+pub(in crate::source) fn expand(pattern: &str) -> Expanded {
     let root = if pattern.starts_with('/') { "/" } else { "." };
     let mut paths = vec![PathBuf::from(root)];
     let mut folders = BTreeSet::new();
@@ -81,7 +81,7 @@ fn children(base: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 /// Whether a path is one of those a pattern stands for; without `/` in it the pattern is about the name.
-pub(super) fn covers(pattern: &str, path: &Path) -> bool {
+pub(in crate::source) fn covers(pattern: &str, path: &Path) -> bool {
     if !pattern.contains('/') {
         let name = path.file_name().unwrap_or_default();
         return matches(pattern.as_bytes(), name.as_encoded_bytes());
