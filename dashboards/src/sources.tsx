@@ -28,10 +28,16 @@ function Row(props: { source: Source }) {
       <Count title="Shed" value={one.shed} kind="warn" />
       <Count title="Dropped" value={one.dropped} kind="bad" />
       <Count title="Errors" value={one.errors} kind="bad" />
-      <td data-label="Last">{one.last_event ? <Time value={one.last_event} /> : "–"}{one.silent_since && <div class="bad small">silent since <Time value={one.silent_since} /></div>}{one.quiet_after_seconds ? <div class="muted small">{`alarm after ${number(Math.round(one.quiet_after_seconds / 60))} min${one.quiet_learned ? ", learned" : ""}`}</div> : ""}</td>
+      <td data-label="Last">{one.last_event ? <Time value={one.last_event} /> : "–"}{one.silent_since && <div class="bad small">silent since <Time value={one.silent_since} /></div>}{one.quiet_after_seconds ? <div class="muted small">{`alarm after ${span(one.quiet_after_seconds)}${one.quiet_learned ? ", learned" : ""}`}</div> : ""}</td>
       <td data-label="Place" class="small">{one.position ? <span class="mono"><Text value={one.position} /></span> : ""}{one.behind_bytes > 0 && <div class="muted">{bytes(one.behind_bytes)} behind</div>}</td>
     </tr>
   );
+}
+
+/** A time span in the unit that suits it. */
+function span(seconds: number): string {
+  if (seconds < 120) return `${number(seconds)} s`;
+  return seconds < 7200 ? `${number(Math.round(seconds / 60))} min` : `${number(Math.round(seconds / 3600))} h`;
 }
 
 export function Sources(props: { sources: Source[] }) {

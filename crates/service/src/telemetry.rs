@@ -38,7 +38,9 @@ pub enum LogFormat {
 /// # Errors
 /// When the filter cannot be read.
 pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log filter: {error}"))?;
+    // That library tells of every chunk it reads; whoever wants to hear it names it.
+    let filter = EnvFilter::try_new(format!("evtx=warn,{filter}"))
+        .map_err(|error| format!("log filter: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let outcome = match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
