@@ -11,7 +11,7 @@ use event::{Event, Timestamp};
 use serde_json::Value;
 use service::Clock;
 
-use super::tail::{Note, Read, Sink, TailError, Tailer};
+use super::tail::{self, Note, Read, Sink, TailError, Tailer};
 use super::{Intake, Item, Moved, Position, Positions, Stopped};
 use crate::config::{AuditConfig, FileConfig, Format};
 use crate::parse::auditd::{Head, joined};
@@ -335,25 +335,7 @@ impl Sink for Lines {
     }
 
     fn note(&mut self, note: Note) {
-        let intake = &self.out.intake;
-        match note {
-            Note::Truncated { path, lost } => {
-                intake.counters().count_truncated(lost);
-                tracing::warn!(path = %path.display(), lost, "file was truncated, read from its start");
-            }
-            Note::Continued { path, copy } => {
-                let copy = copy.display();
-                tracing::info!(path = %path.display(), %copy, "the rest of a file is in its copy");
-            }
-            Note::Unreadable(path, reason) => {
-                intake.source().count_error();
-                tracing::warn!(path = %path.display(), reason, "file cannot be read");
-            }
-            Note::TooMany(path) => {
-                intake.source().count_error();
-                tracing::error!(path = %path.display(), "too many files, this one is not followed");
-            }
-        }
+        tail::tell(&self.out.intake, note);
     }
 }
 

@@ -45,6 +45,7 @@ use group::Group;
 pub use group::TailError;
 pub use print::Print;
 pub use run::run;
+pub(in crate::source) use run::tell;
 
 /// Most files followed at once.
 const MAX_FILES: usize = 4096;

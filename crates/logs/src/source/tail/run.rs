@@ -74,23 +74,28 @@ impl Sink for ToIntake {
 
     fn note(&mut self, note: Note) {
         let Some((intake, _)) = self.intakes.first() else { return };
-        match note {
-            Note::Truncated { path, lost } => {
-                intake.counters().count_truncated(lost);
-                tracing::warn!(path = %path.display(), lost, "file was truncated, read from its start");
-            }
-            Note::Continued { path, copy } => {
-                let copy = copy.display();
-                tracing::info!(path = %path.display(), %copy, "the rest of a file is in its copy");
-            }
-            Note::Unreadable(path, reason) => {
-                intake.source().count_error();
-                tracing::warn!(path = %path.display(), reason, "file cannot be read");
-            }
-            Note::TooMany(path) => {
-                intake.source().count_error();
-                tracing::error!(path = %path.display(), "too many files, this one is not followed");
-            }
+        tell(intake, note);
+    }
+}
+
+/// Counts and logs what happened besides lines.
+pub(in crate::source) fn tell(intake: &Intake, note: Note) {
+    match note {
+        Note::Truncated { path, lost } => {
+            intake.counters().count_truncated(lost);
+            tracing::warn!(path = %path.display(), lost, "file was truncated, read from its start");
+        }
+        Note::Continued { path, copy } => {
+            let copy = copy.display();
+            tracing::info!(path = %path.display(), %copy, "the rest of a file is in its copy");
+        }
+        Note::Unreadable(path, reason) => {
+            intake.source().count_error();
+            tracing::warn!(path = %path.display(), reason, "file cannot be read");
+        }
+        Note::TooMany(path) => {
+            intake.source().count_error();
+            tracing::error!(path = %path.display(), "too many files, this one is not followed");
         }
     }
 }
