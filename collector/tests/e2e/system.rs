@@ -13,6 +13,8 @@ use crate::proxy::Proxy;
 
 /// Polls before a test gives up, 100 ms each: generous, because machines are shared.
 const POLLS: u32 = 1800;
+/// Time without a new line before a test gives up on the rest.
+const STILL: Duration = Duration::from_secs(180);
 /// Lines that share one `process.name`, so that each line can be counted by one aggregation.
 const CHUNK: u32 = 5_000;
 
@@ -257,6 +259,28 @@ impl System {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+        self.give_up(what);
+    }
+
+    /// Waits until so many lines are found, for as long as their number grows.
+    ///
+    /// The count is a search over everything: asking often takes from what is waited for.
+    pub(crate) fn arrive(&self, expected: u64) {
+        let pause = Duration::from_millis(if expected > 100_000 { 2000 } else { 100 });
+        let (mut most, mut still) = (None, Duration::ZERO);
+        while still < STILL {
+            let count = self.count();
+            if count >= Some(expected) {
+                return;
+            }
+            still = if count > most { Duration::ZERO } else { still + pause };
+            most = most.max(count);
+            std::thread::sleep(pause);
+        }
+        self.give_up(&format!("{expected} lines are found"));
+    }
+
+    fn give_up(&self, what: &str) -> ! {
         let tail = |name: &str| {
             let text = self.log(name);
             text.lines().rev().take(15).collect::<Vec<_>>().join("\n")
@@ -269,7 +293,7 @@ impl System {
     /// Waits for every line, then looks that each is there once and the books balance.
     pub(crate) fn settle(&self) {
         let expected = u64::from(self.written);
-        self.wait("every line is found", |system| system.count() >= Some(expected));
+        self.arrive(expected);
         assert_eq!(self.count(), Some(expected), "more than was written");
         self.each_once(0..self.written);
         self.balance();

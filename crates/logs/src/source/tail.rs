@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ mod lines;
 mod meet;
 mod packed;
 mod print;
+mod rest;
 mod rotation;
 #[cfg(test)]
 mod rotation_tests;
@@ -381,15 +382,20 @@ impl Tailer {
         let Some(followed) = self.followed.get(&id) else { return };
         let path = followed.path.clone();
         // A compressed file may still be written; an old one is damaged and left at its place.
-        let recent = std::fs::metadata(&path).is_ok_and(|metadata| {
-            let age = self.now().0.micros() / 1_000_000 - metadata.mtime();
-            (-60..60).contains(&age)
-        });
+        let recent = self.is_recent(&path);
         self.leave(id);
         if !recent {
             self.settled.insert(id);
             self.tell(path, error.to_string(), sink);
         }
+    }
+
+    /// Whether a file was written a short time ago.
+    fn is_recent(&self, path: &Path) -> bool {
+        std::fs::metadata(path).is_ok_and(|metadata| {
+            let age = self.now().0.micros() / 1_000_000 - metadata.mtime();
+            (-60..60).contains(&age)
+        })
     }
 
     /// Tells a problem with a path once.
@@ -417,5 +423,5 @@ pub(crate) fn unwrapped(line: &[u8]) {
     if let Some(inner) = container::unwrap(line) {
         debug_assert!(inner.text.len() <= line.len(), "no byte comes from nowhere");
     }
-    container::identity(std::path::Path::new(&*String::from_utf8_lossy(line)));
+    container::identity(Path::new(&*String::from_utf8_lossy(line)));
 }

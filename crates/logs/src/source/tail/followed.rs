@@ -38,6 +38,22 @@ pub(super) enum Content {
     Packed(Packed),
 }
 
+impl Content {
+    /// CRC-32 of its first bytes, and how many they are; at most 256.
+    fn head(&self) -> io::Result<(u32, u64)> {
+        match self {
+            Self::Plain(file) => {
+                let length = file.metadata()?.len().min(HEAD);
+                Ok(head_of(file, length)?.map_or((0, 0), |head| (head, length)))
+            }
+            Self::Packed(packed) => {
+                let head = packed.head();
+                Ok((crc32fast::hash(head), u64::try_from(head.len()).unwrap_or(0)))
+            }
+        }
+    }
+}
+
 /// What a turn came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -116,6 +132,8 @@ pub(super) fn place(position: &Position) -> (u64, Within, Print) {
 impl Followed {
     /// Reads `content` on from a place; it stands there already when it is compressed.
     pub(super) fn new(found: Found, content: Content, place: (u64, Within, Print)) -> Self {
+        // Known before anything is read: what copies of it are met in the same look are told by it.
+        let (head, head_length) = content.head().unwrap_or_default();
         Self {
             key: found.key(),
             shown: found.path.display().to_string(),
@@ -128,8 +146,8 @@ impl Followed {
             joiner: Joiner::default(),
             partial: None,
             identity: Object::new(),
-            head: 0,
-            head_length: 0,
+            head,
+            head_length,
             legend: Default::default(),
             given: place,
             state: (0, 0, 0),

@@ -10,20 +10,18 @@ use std::sync::Arc;
 
 use super::followed::{Content, Followed, Out, Turn, place};
 use super::packed::{Packed, Packing};
-use super::print::head_of;
+use super::rest::{continued, is_lost, is_telling, path_of};
 use super::{
     Found, Id, MAX_FILES, Note, Position, Sink, Tailer, Waiting, glob, id_of, place_of, rotation,
 };
 
-/// Most files of a folder looked at to find the rest of one.
-const MAX_SIBLINGS: usize = 10_000;
 /// Seconds for which the place in a file that is not there any more is kept.
 const KEEP: i64 = 14 * 86_400;
 /// Most places kept; those of files that are there are kept in any case.
 const MAX_KEPT: usize = 8192;
 
 /// How a file relates to what is known.
-enum Origin {
+pub(super) enum Origin {
     /// Its own place is known, or it is new.
     Own(Content, Position),
     /// Nothing is known of it.
@@ -63,6 +61,8 @@ impl Tailer {
         if first {
             self.find_orphans(sink);
         }
+        // A compressed file may still be in the making beside what it is made of.
+        new.sort_by_key(|found| Packing::of(&found.path).is_some());
         for found in new {
             if !self.is_known(found.id) {
                 self.meet(found, first, sink);
@@ -170,16 +170,22 @@ impl Tailer {
                 if !rest && path_of(&position) == found.path {
                     sink.note(Note::Truncated { path: found.path.clone(), lost: 0 });
                 }
+                if !rest {
+                    self.keep_lost(&found.key(), position);
+                }
                 return Some(found);
             }
             Ok(Some(origin)) => self.begin(found, origin, first, sink),
             Ok(None) => {}
+            // A compressed file that is still being written is met when it is whole.
+            Err(error)
+                if error.kind() == io::ErrorKind::UnexpectedEof && self.is_recent(&found.path) => {}
             Err(error) => self.tell(found.path, error.to_string(), sink),
         }
         None
     }
 
-    fn begin(&mut self, found: Found, origin: Origin, first: bool, sink: &mut dyn Sink) {
+    pub(super) fn begin(&mut self, found: Found, origin: Origin, first: bool, sink: &mut dyn Sink) {
         let (content, begin) = match origin {
             Origin::CopyOf(original) => {
                 self.copies.insert(found.id, Waiting { of: original, found, end: None });
@@ -192,6 +198,7 @@ impl Tailer {
             Origin::Continues(content, position) => {
                 let path = path_of(&position);
                 sink.note(Note::Continued { path, copy: found.path.clone() });
+                self.take_up(&position);
                 // Its own place from now on, also when nothing is left in it: what it copies is forgotten
                 // when another file takes its inode.
                 self.also.push((found.key(), Some(renamed(position.clone(), &found.path))));
@@ -277,93 +284,11 @@ impl Tailer {
                 return Ok(Some(Origin::CopyOf(*id)));
             }
         }
-        // A plain file that copies one which is over cannot be told from another of the same beginning.
-        if packing.is_none() {
-            return Ok(None);
-        }
-        for position in self.positions.values().filter(|position| named(&path_of(position))) {
-            if is_telling(position)
-                && let Some(content) = continued(File::open(&found.path)?, packing, position)?
-            {
-                return Ok(Some(Origin::Continues(content, position.clone())));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Files that were followed before the start and are not there under a name that is looked for: the
-    /// rest of each is looked for beside where it was.
-    fn find_orphans(&mut self, sink: &mut dyn Sink) {
-        let orphans: Vec<(String, Position)> = self
-            .positions
-            .iter()
-            .filter(|(_, position)| matches!(position, Position::File { .. }))
-            .map(|(key, position)| (key.clone(), position.clone()))
-            .collect();
-        for (key, position) in orphans {
-            let path = path_of(&position);
-            let group = self.groups.iter().position(|group| {
-                group.patterns.iter().any(|pattern| glob::covers(pattern, &path))
-            });
-            if let Some(group) = group {
-                self.find_rest(&key, &position, group, sink);
-            }
-        }
-    }
-
-    /// Looks beside a file for where its content is now, and reads on there. True when it is found.
-    fn find_rest(
-        &mut self,
-        key: &str,
-        position: &Position,
-        group: usize,
-        sink: &mut dyn Sink,
-    ) -> bool {
-        let path = path_of(position);
-        if !is_telling(position) {
-            return false;
-        }
-        let Some(Ok(entries)) = path.parent().map(std::fs::read_dir) else { return false };
-        for entry in entries.flatten().take(MAX_SIBLINGS) {
-            let sibling = entry.path();
-            if !rotation::is_related(&sibling, &path) {
-                continue;
-            }
-            let Ok(metadata) = sibling.metadata() else { continue };
-            let found = Found { id: id_of(&metadata), path: sibling, group };
-            let same = *found.key() == *key;
-            if !metadata.is_file()
-                || self.followed.contains_key(&found.id)
-                || self.settled.contains(&found.id)
-                || (!same && self.has_own_place(&found))
-                || (!same && found.path == path)
-            {
-                continue;
-            }
-            let packing = Packing::of(&found.path);
-            let content = File::open(&found.path)
-                .and_then(|file| continued(file, packing, position))
-                .unwrap_or_default();
-            if let Some(content) = content {
-                let origin = if same {
-                    Origin::Own(content, position.clone())
-                } else {
-                    Origin::Continues(content, position.clone())
-                };
-                self.begin(found, origin, false, sink);
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Whether the place known by a file's inode is one of its content.
-    fn has_own_place(&self, found: &Found) -> bool {
-        self.positions.get(&*found.key()).is_some_and(|position| {
-            let own = File::open(&found.path)
-                .and_then(|file| continued(file, Packing::of(&found.path), position));
-            own.is_ok_and(|content| content.is_some())
-        })
+        // A plain file that copies one which is over cannot be told from another of the same beginning,
+        // unless the other is looked for.
+        let sought = |key: &str| packing.is_some() || is_lost(key);
+        let known = self.furthest(found, None, sought)?;
+        Ok(known.map(|(content, position)| Origin::Continues(content, position)))
     }
 
     /// A followed file has another content: its rest may be in a copy; then it is read from its start.
@@ -386,7 +311,10 @@ impl Tailer {
                     return Turn::Stopped;
                 }
             }
+            let position = followed.position(now);
+            self.keep_lost(&key, position);
         }
+        let Some(followed) = self.followed.get_mut(&id) else { return Turn::End };
         followed.restart();
         sink.note(Note::Truncated { path, lost });
         // At once, so that it is known by its new content when names are looked at.
@@ -434,18 +362,6 @@ impl Tailer {
     }
 }
 
-fn path_of(position: &Position) -> std::path::PathBuf {
-    match position {
-        Position::File { path, .. } => path.into(),
-        _ => std::path::PathBuf::new(),
-    }
-}
-
-/// Whether a position tells a file from another.
-const fn is_telling(position: &Position) -> bool {
-    matches!(position, Position::File { head_length: 1.., .. })
-}
-
 /// The same place in a file of another name.
 fn renamed(mut position: Position, to: &Path) -> Position {
     if let Position::File { path, .. } = &mut position {
@@ -460,27 +376,4 @@ fn opened(file: File, packing: Option<Packing>) -> io::Result<Content> {
         None => Ok(Content::Plain(file)),
         Some(packing) => Packed::open(file, packing).map(Content::Packed),
     }
-}
-
-/// A file opened at a place, when it has the content that was there; else `None`.
-fn continued(
-    file: File,
-    packing: Option<Packing>,
-    position: &Position,
-) -> io::Result<Option<Content>> {
-    let Position::File { offset, head, head_length, tail, .. } = position else {
-        return Ok(None);
-    };
-    if let Some(packing) = packing {
-        let mut packed = Packed::open(file, packing)?;
-        let same = packed.find((*head, *head_length), *tail, *offset)?;
-        return Ok(same.then_some(Content::Packed(packed)));
-    }
-    let same = file.metadata()?.len() >= *offset
-        && head_of(&file, *head_length)? == Some(*head)
-        && match tail {
-            Some(print) => print.is_in(&file)?,
-            None => true,
-        };
-    Ok(same.then_some(Content::Plain(file)))
 }

@@ -67,6 +67,38 @@ fn what_is_compressed_while_it_is_followed_is_read_once() {
 }
 
 #[test]
+fn a_restart_while_a_file_is_being_compressed_reads_it_once() {
+    // Of the compressed file there is nothing yet, a part, or all, and the plain one is still there.
+    for part in [0, 10, 30, 60, 90, 100] {
+        let mut fixture = any();
+        let lines: String = (0..20_000).map(|n| format!("line {}\n", n * 7919 % 20_000)).collect();
+        let (before, after) = lines.split_at(lines.len() / 2);
+        fixture.append("app.log", before);
+        let mut found = fixture.poll();
+        fs::rename(fixture.path("app.log"), fixture.path("app.log.1")).unwrap();
+        fixture.append("app.log.1", after);
+        fixture.append("app.log", "new\n");
+        fs::copy(fixture.path("app.log.1"), fixture.path("whole")).unwrap();
+        gzip(&fixture.path("whole"));
+        let bytes = fs::read(fixture.path("whole.gz")).unwrap();
+        let (compressed, length) = (fixture.path("app.log.1.gz"), bytes.len() * part / 100);
+        fs::write(&compressed, bytes.get(..length).unwrap()).unwrap();
+        fixture.restart();
+        found.extend(fixture.poll());
+        fs::write(&compressed, &bytes).unwrap();
+        fs::remove_file(fixture.path("app.log.1")).unwrap();
+        found.extend(fixture.poll());
+        found.extend(fixture.poll_long());
+        fixture.restart();
+        found.extend(fixture.poll_long());
+        let count = found.len();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!((count, found.len()), (20_001, 20_001), "{part} % of it");
+    }
+}
+
+#[test]
 fn what_was_copied_and_truncated_is_read_on_in_the_copy() {
     for running in [true, false] {
         for mut fixture in [any(), one()] {
@@ -88,6 +120,38 @@ fn what_was_copied_and_truncated_is_read_on_in_the_copy() {
             assert!(continued, "{:?}", fixture.sink.notes);
             fixture.restart();
             assert_eq!(fixture.poll_long(), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_turns_up_late_is_read_on_and_not_again() {
+    for compressed in [false, true] {
+        for restarted in [false, true] {
+            let mut fixture = any();
+            fixture.append("app.log", "one\ntwo\n");
+            assert_eq!(fixture.poll(), ["one", "two"]);
+            fixture.append("app.log", "three\n");
+            fs::rename(fixture.path("app.log"), fixture.path("elsewhere")).unwrap();
+            fs::copy(fixture.path("elsewhere"), fixture.path("app.log")).unwrap();
+            fs::rename(fixture.path("app.log"), fixture.path("hidden")).unwrap();
+            fs::write(fixture.path("elsewhere"), "new\n").unwrap();
+            fs::rename(fixture.path("elsewhere"), fixture.path("app.log")).unwrap();
+            assert_eq!(fixture.poll(), ["new"]);
+            if restarted {
+                fixture.restart();
+            }
+            fs::rename(fixture.path("hidden"), fixture.path("app.log.1")).unwrap();
+            if compressed {
+                gzip(&fixture.path("app.log.1"));
+            }
+            let mut found = fixture.poll();
+            found.extend(fixture.poll_long());
+            fixture.restart();
+            found.extend(fixture.poll_long());
+            assert_eq!(found, ["three"], "compressed {compressed}, restarted {restarted}");
+            let lost = |(key, _): (&String, &Position)| key.matches(':').count() == 3;
+            assert!(!fixture.sink.positions.iter().any(lost), "{:?}", fixture.sink.positions);
         }
     }
 }
@@ -247,6 +311,8 @@ enum Step {
     Rename { compress: bool },
     /// Copied and truncated.
     Copy { compress: bool },
+    /// The youngest old one is being compressed: so many percent of it are there.
+    Compress { percent: u8 },
     /// What is new is read.
     Poll,
     /// Everything that was not given out is forgotten.
@@ -259,6 +325,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(lines, half, long)| Step::Write { lines, half, long }),
         1 => any_bool().prop_map(|compress| Step::Rename { compress }),
         1 => any_bool().prop_map(|compress| Step::Copy { compress }),
+        1 => (0..101_u8).prop_map(|percent| Step::Compress { percent }),
         3 => Just(Step::Poll),
         1 => Just(Step::Kill),
     ]
@@ -273,9 +340,47 @@ struct Program {
     log: PathBuf,
     written: u32,
     half: bool,
+    /// What is being compressed, and what comes of it.
+    compressing: Option<(PathBuf, Vec<u8>)>,
 }
 
 impl Program {
+    fn compressed(path: &Path) -> PathBuf {
+        PathBuf::from(format!("{}.gz", path.display()))
+    }
+
+    /// Begins to compress, as a program that takes a while for it.
+    fn compress(&mut self, percent: u8) {
+        self.finish();
+        let plain = self.first();
+        if plain.exists() {
+            let whole = plain.with_file_name("whole");
+            fs::copy(&plain, &whole).unwrap();
+            gzip(&whole);
+            let packed = Self::compressed(&whole);
+            let bytes = fs::read(&packed).unwrap();
+            fs::remove_file(packed).unwrap();
+            let part = bytes.len() * usize::from(percent) / 100;
+            fs::write(Self::compressed(&plain), bytes.get(..part).unwrap()).unwrap();
+            self.compressing = Some((plain, bytes));
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some((plain, bytes)) = self.compressing.take() {
+            fs::write(Self::compressed(&plain), bytes).unwrap();
+            fs::remove_file(plain).unwrap();
+        }
+    }
+
+    /// What is being compressed was written just now.
+    fn touch(&self, micros: i64) {
+        let Some((plain, _)) = &self.compressing else { return };
+        let file = fs::File::options().append(true).open(Self::compressed(plain)).unwrap();
+        let since = Duration::from_micros(u64::try_from(micros).unwrap());
+        file.set_modified(std::time::UNIX_EPOCH + since).unwrap();
+    }
+
     fn shift(&self) {
         for n in (1..20).rev() {
             for ending in ["", ".gz"] {
@@ -312,7 +417,9 @@ impl Program {
                     self.half = false;
                 }
             }
+            Step::Compress { percent } => self.compress(*percent),
             Step::Rename { compress } if self.log.exists() => {
+                self.finish();
                 self.shift();
                 fs::rename(&self.log, self.first()).unwrap();
                 self.half = false;
@@ -321,6 +428,7 @@ impl Program {
                 }
             }
             Step::Copy { compress } if self.log.exists() => {
+                self.finish();
                 self.shift();
                 fs::copy(&self.log, self.first()).unwrap();
                 fs::write(&self.log, "").unwrap();
@@ -339,10 +447,12 @@ proptest! {
     #[test]
     fn every_line_once(steps in prop::collection::vec(step(), 1..25)) {
         let mut fixture = any();
-        let mut program = Program { log: fixture.path("app.log"), written: 0, half: false };
+        let log = fixture.path("app.log");
+        let mut program = Program { log, written: 0, half: false, compressing: None };
         let mut found: Vec<String> = Vec::new();
         for step in &steps {
             program.act(step);
+            program.touch(fixture.clock.now_micros());
             match step {
                 Step::Poll => found.extend(fixture.poll()),
                 Step::Kill => fixture.restart(),
@@ -352,6 +462,7 @@ proptest! {
         if program.half {
             append(&program.log, "\n");
         }
+        program.finish();
         for _ in 0..3 {
             found.extend(fixture.poll_long());
         }
