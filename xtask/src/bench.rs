@@ -3,6 +3,7 @@
 mod gate;
 mod live;
 mod replay;
+mod store;
 mod traffic;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub(crate) enum What {
     Live(live::Options),
     /// Instructions per packet against the committed figure; needs valgrind.
     Instructions(gate::Options),
+    /// The store beside the bare index library: taking in, size, memory, queries.
+    Store(store::Options),
     /// Each stage by itself (criterion).
     Stages,
     /// Write the generated capture to a file.
@@ -42,6 +45,7 @@ pub(crate) fn bench(what: &What) -> Result<()> {
         What::Replay(options) => replay::bench(options),
         What::Live(options) => live::bench(options),
         What::Instructions(options) => gate::bench(options),
+        What::Store(options) => store::bench(options),
         What::Stages => run("cargo", &["bench", "-p", "net", "-p", "signature"]),
         What::Capture { packets, out } => capture(*packets, out),
     }

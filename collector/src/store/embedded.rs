@@ -60,7 +60,7 @@ impl Config {
             segment_bytes: 64 << 20,
             keep_log_bytes: 512 << 20,
             commit_every: Duration::from_millis(400),
-            writer_bytes: 64 << 20,
+            writer_bytes: 160 << 20,
             cache_bytes: 64 << 20,
             past_days: 30,
             future_days: 2,
@@ -88,9 +88,9 @@ impl std::fmt::Debug for NowFn {
     }
 }
 
-/// Entries on their way from the log to the index.
+/// Entries on their way from the log to the index; their bytes are bounded too.
 const HANDED: usize = 64;
-/// Appends waiting for the log.
+/// Appends waiting for the log; their bytes are bounded too.
 const QUEUE: usize = 128;
 /// Bytes written with one sync.
 const GROUP_BYTES: usize = 4 << 20;

@@ -7,12 +7,15 @@
 pub mod collect;
 pub mod directory;
 pub mod handle;
+mod newest;
 pub mod partition;
 pub mod query;
+mod scan;
 pub mod schema;
 pub mod sealed;
 pub mod search;
 mod worker;
+mod zones;
 
 pub use handle::{IndexConfig, IndexHandle};
 pub use partition::{PartitionKey, Partitions};

@@ -294,9 +294,40 @@ impl System {
     pub(crate) fn settle(&self) {
         let expected = u64::from(self.written);
         self.arrive(expected);
-        assert_eq!(self.count(), Some(expected), "more than was written");
+        let found = self.count();
+        assert_eq!(found, Some(expected), "more than was written: {}", self.surplus());
         self.each_once(0..self.written);
         self.balance();
+    }
+
+    /// What is found more often than it was written: chunks, and the places one line came from.
+    fn surplus(&self) -> String {
+        let mut out = String::new();
+        for chunk in 0..=self.written / CHUNK {
+            let query = format!("process.name:app{chunk}");
+            let wanted = u64::from(CHUNK.min(self.written - chunk * CHUNK));
+            let found = self.total(&query).unwrap_or(0);
+            if found > wanted {
+                out.push_str(&format!("\n{query}: {found} of {wanted}"));
+                let request = json!({"query": query, "limit": 10_000});
+                let hits = self.search(&request).unwrap_or_default();
+                let mut seen = std::collections::BTreeMap::<String, Vec<String>>::new();
+                for hit in hits["hits"].as_array().into_iter().flatten() {
+                    let document = &hit["document"];
+                    let number = document["log"]["syslog"]["procid"].to_string();
+                    let (id, file) = (&document["event"]["id"], &document["log"]);
+                    let from = format!("{id} {} {}", file["file"]["path"], file["offset"]);
+                    seen.entry(number).or_default().push(from);
+                }
+                seen.retain(|_, from| from.len() > 1);
+                let (first, last) = (seen.first_key_value(), seen.last_key_value());
+                out.push_str(&format!(" {first:?} {last:?}"));
+            }
+        }
+        let said = self.log("agent");
+        let told = |line: &&str| line.contains("rest of a file") || line.contains("truncated");
+        let said: Vec<&str> = said.lines().filter(told).collect();
+        format!("{out}\n{}", said.join("\n"))
     }
 
     /// Each numbered line of a range that begins with a chunk is found exactly once.

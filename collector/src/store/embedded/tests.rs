@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 mod damage;
 mod figures;
+mod newest;
 mod parsed;
 mod queries;
 mod times;

@@ -13,8 +13,9 @@ use tantivy::index::{SegmentComponent, SegmentMeta};
 use tantivy::{Directory as _, Index, IndexReader, ReloadPolicy, SegmentReader};
 
 use super::directory::SealedDirectory;
-use super::schema::{Fields, schema, tokenizers};
+use super::schema::{Fields, schema, settings, tokenizers};
 use super::sealed::PageCache;
+use super::zones::ZoneCache;
 use crate::store::log::Position;
 use crate::store::{Key, Problem, StoreError};
 
@@ -122,6 +123,8 @@ pub struct Partition {
     pub fields: Fields,
     /// The committed state, for searches.
     pub reader: IndexReader,
+    /// What times its blocks hold.
+    pub(super) zones: ZoneCache,
     indexed: Mutex<Position>,
 }
 
@@ -149,7 +152,17 @@ impl Partition {
     /// The index library's.
     pub fn reload_indexed(&self) -> tantivy::Result<()> {
         self.set_indexed(payload(&self.index)?);
-        self.reader.reload()
+        self.reload()
+    }
+
+    /// Searches see the last commit from here on.
+    ///
+    /// # Errors
+    /// The index library's.
+    pub fn reload(&self) -> tantivy::Result<()> {
+        self.reader.reload()?;
+        self.zones.keep(self.reader.searcher().segment_readers());
+        Ok(())
     }
 
     /// Bytes on disk.
@@ -239,13 +252,7 @@ impl Partitions {
         let builder = Index::builder().schema(schema()).tokenizers(tokenizers());
         let mut index = if create {
             std::fs::create_dir_all(&path)?;
-            let settings = tantivy::IndexSettings {
-                docstore_compression: tantivy::store::Compressor::Zstd(
-                    tantivy::store::ZstdCompressor { compression_level: Some(3) },
-                ),
-                ..tantivy::IndexSettings::default()
-            };
-            builder.settings(settings).open_or_create(directory.clone())?
+            builder.settings(settings()).open_or_create(directory.clone())?
         } else {
             Index::open(directory.clone())?
         };
@@ -256,7 +263,8 @@ impl Partitions {
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let fields = Fields::of(&index.schema())?;
         let indexed = Mutex::new(payload(&index)?);
-        Ok(Partition { key, path, directory, index, fields, reader, indexed })
+        let zones = ZoneCache::default();
+        Ok(Partition { key, path, directory, index, fields, reader, zones, indexed })
     }
 
     fn insert(&self, partition: Partition) {

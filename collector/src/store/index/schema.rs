@@ -9,12 +9,13 @@ use std::ops::Bound;
 
 use event::{Field as Known, FieldType, Timestamp};
 use hashbrown::HashMap;
-use tantivy::DateTime;
 use tantivy::schema::{
     DateOptions, DateTimePrecision, FAST, Field, IndexRecordOption, IpAddrOptions,
     JsonObjectOptions, NumericOptions, OwnedValue, STORED, Schema, TextFieldIndexing, TextOptions,
 };
+use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager};
+use tantivy::{DateTime, IndexSettings};
 use tantivy::{Document as _, TantivyDocument};
 
 use crate::search::value::{self, Number, Value};
@@ -120,6 +121,15 @@ pub fn schema() -> Schema {
     builder.add_u64_field(TIE, NumericOptions::default() | FAST);
     builder.add_bytes_field(SOURCE, STORED);
     builder.build()
+}
+
+/// How documents are kept. Larger blocks compress better and cost more to read one of.
+#[must_use]
+pub fn settings() -> IndexSettings {
+    IndexSettings {
+        docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(3) }),
+        ..IndexSettings::default()
+    }
 }
 
 /// The tokenizers the schema names.

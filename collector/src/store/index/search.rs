@@ -11,9 +11,10 @@ use tantivy::aggregation::{
 };
 use tantivy::{DocAddress, Searcher, TantivyDocument};
 
-use super::collect::{Counts, Deadline, Guarded, Histogram, Newest, NewestFruit, merge_counts};
+use super::collect::{Counts, Deadline, merge_counts};
+use super::newest::Best;
 use super::partition::Partition;
-use super::query::{build, within};
+use super::scan::{self, Ask, Found};
 use super::schema::{DYNAMIC, has_column, placed, source_of, tokenizers};
 use crate::search::plan::{FieldRef, compile};
 use crate::search::{
@@ -33,12 +34,9 @@ struct Checked {
     node: Node,
     low: i64,
     high: i64,
-    timed: bool,
     width: Option<i64>,
     terms: Aggregations,
 }
-
-type Found = (NewestFruit, Option<Counts>, Option<IntermediateAggregationResults>);
 
 /// Answers a request from these partitions. `suspect` is called for a partition whose data turned
 /// out damaged.
@@ -63,12 +61,14 @@ pub fn search(
         .collect();
     let searchers: Vec<Searcher> = chosen.iter().map(|p| p.reader.searcher()).collect();
     checked.width = width(request, &checked, &searchers);
-    let deadline = Arc::new(Deadline::new(cancel.clone(), request.budget()));
+    let deadline = Deadline::new(cancel.clone(), request.budget());
+    let mut best = Best::new(request.limit, request.after);
     let mut merged = Merged::default();
+    let ask = checked.ask(&deadline);
     let mut response = SearchResponse { partitions: chosen.len(), ..SearchResponse::default() };
     for (index, (partition, searcher)) in chosen.iter().zip(&searchers).enumerate() {
-        match one(partition, searcher, (&checked, request), &deadline) {
-            Ok(found) => merged.take(index, found)?,
+        match scan::partition((index, partition), searcher, &ask, &mut best) {
+            Ok(found) => merged.take(found)?,
             Err(error) => {
                 suspect(partition);
                 response.failures.push(failure(partition, &error));
@@ -85,7 +85,7 @@ pub fn search(
     response.total = merged.total;
     response.aggregations = merged.aggregations(request, &checked)?;
     let sources = Sources { partitions: &chosen, searchers: &searchers };
-    merged.hits(request.limit, &sources, suspect, &mut response);
+    sources.hits(best, request.limit, suspect, &mut response);
     let nothing = response.hits.is_empty() && response.total == 0;
     if nothing && response.failures.len() == chosen.len() && !chosen.is_empty() {
         let reason = response.failures.first().map_or_else(String::new, |f| f.reason.clone());
@@ -120,7 +120,6 @@ fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError
         node: compile(&request.query, now)?,
         low: from.unwrap_or(value::TIME_BOUNDS.0),
         high: to.map_or(value::TIME_BOUNDS.1, |to| to.saturating_sub(1)),
-        timed: from.is_some() || to.is_some(),
         width: None,
         terms,
     })
@@ -172,34 +171,27 @@ fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> 
     Some(nice.into_iter().map(|s| s * SECOND).find(|w| *w >= least).unwrap_or(31_536_000 * SECOND))
 }
 
-fn one(
-    partition: &Partition,
-    searcher: &Searcher,
-    (checked, request): (&Checked, &SearchRequest),
-    deadline: &Arc<Deadline>,
-) -> tantivy::Result<Option<Found>> {
-    let mut query = build(&checked.node, &partition.fields);
-    let (first, last) = partition.key.bounds();
-    if checked.timed && (checked.low > first || checked.high < last) {
-        query = within(query, &partition.fields, checked.low, checked.high);
+impl Checked {
+    /// What each partition is asked.
+    fn ask<'a>(&'a self, deadline: &'a Deadline) -> Ask<'a> {
+        let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
+        let grouping = (!self.terms.is_empty()).then(|| {
+            let context = AggContextParams::new(limits, tokenizers());
+            DistributedAggregationCollector::from_aggs(self.terms.clone(), context)
+        });
+        Ask {
+            node: &self.node,
+            range: (self.low, self.high),
+            width: self.width,
+            grouping,
+            deadline,
+        }
     }
-    let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
-    let grouping = (!checked.terms.is_empty()).then(|| {
-        let context = AggContextParams::new(limits, tokenizers());
-        DistributedAggregationCollector::from_aggs(checked.terms.clone(), context)
-    });
-    let collector = (
-        Newest { limit: request.limit, after: request.after },
-        checked.width.map(|width| Histogram { width }),
-        grouping,
-    );
-    searcher.search(&*query, &Guarded { inner: collector, deadline: Arc::clone(deadline) })
 }
 
 /// What has been found so far.
 #[derive(Default)]
 struct Merged {
-    hits: Vec<(Cursor, usize, DocAddress)>,
     total: u64,
     counts: Counts,
     terms: Option<IntermediateAggregationResults>,
@@ -210,37 +202,21 @@ struct Sources<'a> {
     searchers: &'a [Searcher],
 }
 
-impl Merged {
-    fn take(&mut self, index: usize, found: Option<Found>) -> Result<(), SearchError> {
-        let Some(((hits, count), counts, terms)) = found else { return Ok(()) };
-        self.total = self.total.saturating_add(count);
-        self.hits.extend(hits.into_iter().map(|(cursor, address)| (cursor, index, address)));
-        merge_counts(&mut self.counts, counts.unwrap_or_default());
-        match (&mut self.terms, terms) {
-            (Some(all), Some(more)) => all
-                .merge_fruits(more)
-                .map_err(|error| SearchError::Failed { reason: error.to_string() })?,
-            (slot @ None, more) => *slot = more,
-            (Some(_), None) => {}
-        }
-        Ok(())
-    }
-
+impl Sources<'_> {
     /// Reads the newest hits and puts them into the response.
     fn hits(
-        mut self,
+        &self,
+        best: Best,
         limit: usize,
-        sources: &Sources<'_>,
         suspect: &mut dyn FnMut(&Partition),
         response: &mut SearchResponse,
     ) {
-        self.hits.sort_unstable_by_key(|hit| std::cmp::Reverse(hit.0));
-        let more = self.hits.len() > limit || self.total > self.hits.len() as u64;
-        self.hits.truncate(limit);
-        let last = self.hits.last().map(|(cursor, _, _)| *cursor);
-        for (cursor, index, address) in self.hits {
+        let hits = best.into_hits();
+        let more = response.total > hits.len() as u64;
+        let last = hits.last().map(|(cursor, _, _)| *cursor);
+        for (cursor, index, address) in hits {
             let (Some(searcher), Some(partition)) =
-                (sources.searchers.get(index), sources.partitions.get(index))
+                (self.searchers.get(index), self.partitions.get(index))
             else {
                 continue;
             };
@@ -257,6 +233,21 @@ impl Merged {
             }
         }
         response.next = last.filter(|_| more && limit > 0);
+    }
+}
+
+impl Merged {
+    fn take(&mut self, found: Found) -> Result<(), SearchError> {
+        self.total = self.total.saturating_add(found.total);
+        merge_counts(&mut self.counts, found.counts);
+        match (&mut self.terms, found.grouped) {
+            (Some(all), Some(more)) => all
+                .merge_fruits(more)
+                .map_err(|error| SearchError::Failed { reason: error.to_string() })?,
+            (slot @ None, more) => *slot = more,
+            (Some(_), None) => {}
+        }
+        Ok(())
     }
 
     fn aggregations(

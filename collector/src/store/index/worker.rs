@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::{Receiver, select, tick};
-use tantivy::indexer::IndexWriterOptions;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
@@ -24,6 +24,9 @@ use crate::store::{Problem, StoreError};
 
 /// Documents indexed between two commits while catching up.
 const COMMIT_DOCUMENTS: usize = 50_000;
+/// Bytes of log not indexed yet from which on commits wait for [`COMMIT_DOCUMENTS`]: nothing is found
+/// in time then, and few large commits are cheaper to make and to merge than many small ones.
+const BEHIND: u64 = 1 << 20;
 /// Ticks to wait after a failure.
 const BACK_OFF: u32 = 10;
 struct Writer {
@@ -136,6 +139,9 @@ impl Worker {
             self.waiting = self.waiting.saturating_sub(1);
             return;
         }
+        if self.is_behind() && self.dirty < COMMIT_DOCUMENTS {
+            return;
+        }
         if let Err(error) = self.settle() {
             self.fail(&error);
         }
@@ -148,6 +154,17 @@ impl Worker {
             self.repair()?;
         }
         self.commit()
+    }
+
+    fn is_behind(&self) -> bool {
+        let durable = self.durable();
+        let more = durable.segment.saturating_sub(self.next.segment) > 1;
+        // Over the border of a segment the offset begins anew: what is left in the old one is little.
+        let bytes = match durable.segment == self.next.segment {
+            true => durable.offset.saturating_sub(self.next.offset),
+            false => durable.offset,
+        };
+        more || bytes > BEHIND
     }
 
     fn durable(&self) -> Position {
@@ -177,9 +194,6 @@ impl Worker {
                 }
                 Step::End(_) => break,
             }
-            if self.dirty >= COMMIT_DOCUMENTS {
-                self.commit()?;
-            }
         }
         self.next = self.next.max(end);
         Ok(())
@@ -193,6 +207,9 @@ impl Worker {
                 .map_err(index_error)?;
         }
         self.next = next;
+        if self.dirty >= COMMIT_DOCUMENTS {
+            self.commit()?;
+        }
         if self.writers.len() > self.config.writers {
             self.commit()?;
             self.close_quiet()?;
@@ -242,6 +259,7 @@ impl Worker {
                     .build();
                 let writer: IndexWriter<TantivyDocument> =
                     partition.index.writer_with_options(options)?;
+                writer.set_merge_policy(Box::new(merge_policy()));
                 Ok(place.insert(Writer { writer, partition, dirty: false, used: 0 }))
             }
         }
@@ -423,13 +441,22 @@ impl Worker {
     }
 }
 
+/// Few large merges: each document is written again once or twice, and a day has some ten segments of
+/// a million. Searches pay for a segment with some microseconds.
+fn merge_policy() -> LogMergePolicy {
+    let mut policy = LogMergePolicy::default();
+    policy.set_min_num_segments(16);
+    policy.set_max_docs_before_merge(400_000);
+    policy
+}
+
 fn commit_one(writer: &mut Writer, position: Position) -> tantivy::Result<()> {
     let mut prepared = writer.writer.prepare_commit()?;
     prepared.set_payload(&position.to_string());
     prepared.commit()?;
     writer.dirty = false;
     writer.partition.set_indexed(position);
-    writer.partition.reader.reload()
+    writer.partition.reload()
 }
 
 /// Whether a partition does not have this document.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::checkpoint::{self, Found};
 use super::dedup::Dedup;
@@ -21,7 +21,7 @@ use super::{LogConfig, Position};
 use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
 
 /// An entry that has just become durable, on its way to the index.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Handed {
     /// Where it lies.
     pub at: Position,
@@ -29,6 +29,8 @@ pub struct Handed {
     pub next: Position,
     /// What it holds.
     pub entry: Arc<Entry>,
+    /// Its bytes among those on the way, given back when it is dropped.
+    _room: OwnedSemaphorePermit,
 }
 
 /// Counters of the log since its opening.
@@ -78,6 +80,8 @@ struct Request {
     entry: Entry,
     body: Vec<u8>,
     reply: oneshot::Sender<Answer>,
+    /// Held until it is durable.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Handle of the log; cheap operations only, the work is done by its thread. Dropping it (after
@@ -94,6 +98,19 @@ pub struct Log {
 pub struct Appender {
     commands: mpsc::Sender<Command>,
     counters: Arc<Counters>,
+    /// Kibibytes of documents that may still be taken in.
+    room: Arc<Semaphore>,
+}
+
+/// Kibibytes of documents, as JSON, that wait for the log at most; parsed they take about four times as much.
+const APPEND_ROOM: u32 = 16 << 10;
+/// Kibibytes of documents on their way from the log to the index at most.
+const HANDED_ROOM: u32 = 16 << 10;
+
+/// The room that an entry takes of one of these.
+fn room_of(entry: &Entry, all: u32) -> u32 {
+    let bytes: usize = entry.items.iter().map(|item| item.json.len()).sum();
+    u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(1).min(all)
 }
 
 impl Appender {
@@ -102,17 +119,19 @@ impl Appender {
     /// # Errors
     /// [`StoreError::Batch`], [`StoreError::Full`], [`StoreError::Io`], [`StoreError::Stopped`].
     pub async fn append(&self, entry: Entry) -> Answer {
-        let (command, answer) = self.request(entry)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(room_of(&entry, APPEND_ROOM)).await;
+        let (command, answer) = self.request(entry, room.ok())?;
         self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
-    /// Like [`Self::append`], for threads outside of an asynchronous runtime.
+    /// Like [`Self::append`], for threads outside of an asynchronous runtime; the caller sees to it
+    /// that not too many of them append at once.
     ///
     /// # Errors
     /// As [`Self::append`].
     pub fn append_blocking(&self, entry: Entry) -> Answer {
-        let (command, answer) = self.request(entry)?;
+        let (command, answer) = self.request(entry, None)?;
         self.commands.blocking_send(command).map_err(|_| StoreError::Stopped)?;
         answer.blocking_recv().map_err(|_| StoreError::Stopped)?
     }
@@ -128,11 +147,15 @@ impl Appender {
         answer.await.map_err(|_| StoreError::Stopped)
     }
 
-    fn request(&self, entry: Entry) -> Result<(Command, oneshot::Receiver<Answer>), StoreError> {
+    fn request(
+        &self,
+        entry: Entry,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<(Command, oneshot::Receiver<Answer>), StoreError> {
         count(&self.counters.seen, entry.items.len());
         let body = pack(&entry).inspect_err(|_| count(&self.counters.failed, entry.items.len()))?;
         let (reply, answer) = oneshot::channel();
-        Ok((Command::Append(Box::new(Request { entry, body, reply })), answer))
+        Ok((Command::Append(Box::new(Request { entry, body, reply, room })), answer))
     }
 
     /// Counters.
@@ -177,13 +200,15 @@ impl Log {
             config,
             dedup,
             index,
+            room: Arc::new(Semaphore::new(HANDED_ROOM as usize)),
         };
         owner.measure();
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || owner.run(queue))
             .map_err(|source| StoreError::io("start a thread", &PathBuf::from("log"), source))?;
-        let appender = Appender { commands, counters };
+        let room = Arc::new(Semaphore::new(APPEND_ROOM as usize));
+        let appender = Appender { commands, counters, room };
         let log = Self { appender, thread: Some(thread), durable };
         Ok((log, problems))
     }
@@ -278,6 +303,8 @@ struct Owner {
     durable: Arc<Mutex<Position>>,
     counters: Arc<Counters>,
     index: crossbeam_channel::Sender<Handed>,
+    /// Kibibytes that may still be handed to the index.
+    room: Arc<Semaphore>,
 }
 
 /// Records written with one sync.
@@ -293,6 +320,7 @@ struct Staged {
     next: u64,
     duplicates: Vec<RangeInclusive<u64>>,
     reply: oneshot::Sender<Answer>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Owner {
@@ -369,6 +397,7 @@ impl Owner {
                     next: tail.offset.saturating_add(group.bytes.len() as u64),
                     entry: Arc::new(request.entry),
                     reply: request.reply,
+                    room: request.room,
                     offset,
                     duplicates,
                 });
@@ -441,7 +470,7 @@ impl Owner {
     }
 
     fn settle(&mut self, staged: Staged, segment: u64) {
-        let Staged { entry, offset, next, duplicates, reply } = staged;
+        let Staged { entry, offset, next, duplicates, reply, room } = staged;
         self.dedup.mark(&entry.source, entry.first_seq, entry.last_seq);
         let events = entry.items.len() as u64;
         count(&self.counters.stored, entry.items.len());
@@ -453,12 +482,16 @@ impl Owner {
         };
         // The sender may have gone; its agent will send again and be told of the duplicate.
         drop(reply.send(Ok(outcome)));
+        drop(room);
+        // No room is no loss: the index reads from the log what it was not handed.
+        let kibibytes = room_of(&entry, HANDED_ROOM);
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(kibibytes) else { return };
         let handed = Handed {
             at: Position { segment, offset },
             next: Position { segment, offset: next },
             entry,
+            _room: room,
         };
-        // A full queue is no loss: the index reads from the log what it was not handed.
         drop(self.index.try_send(handed));
     }
 

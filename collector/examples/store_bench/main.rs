@@ -1,0 +1,120 @@
+//! Measures the embedded store beside the bare index library with the same schema and documents.
+//!
+//! `store_bench ingest|queries|latency --mode store|bare|sealed ... DIRECTORY`, one measurement a
+//! process, figures as one line of JSON; `cargo xtask bench store` runs them in turn and compares.
+//! CPU time is the process's own without the thread that makes the events.
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+mod bare;
+mod ingest;
+mod latency;
+mod make;
+mod queries;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use pikett_collector::store::{Config, Embedded, Key};
+
+/// What stands behind the measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// The embedded store: durable log, deduplication, encryption, index.
+    Store,
+    /// The index library alone on plain files, its defaults, one writing thread.
+    Bare,
+    /// The same over the encrypting directory.
+    Sealed,
+}
+
+#[derive(Debug, Parser)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take in events until all are searchable.
+    Ingest {
+        #[arg(long)]
+        mode: Mode,
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// Lines of JSON instead of made events.
+        #[arg(long)]
+        input: Option<PathBuf>,
+        directory: PathBuf,
+    },
+    /// Ask an index that `ingest` made.
+    Queries {
+        #[arg(long)]
+        mode: Mode,
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+        directory: PathBuf,
+    },
+    /// Take in at a steady rate and look how soon each event is found.
+    Latency {
+        #[arg(long, default_value_t = 5_000)]
+        rate: u64,
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        directory: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    match Options::parse().command {
+        Command::Ingest { mode, events, input, directory } => {
+            ingest::run(mode, &directory, events, input)
+        }
+        Command::Queries { mode, repeats, directory } => queries::run(mode, &directory, repeats),
+        Command::Latency { rate, seconds, directory } => latency::run(&directory, rate, seconds),
+    }
+}
+
+/// The store as the collector has it.
+fn store(directory: &std::path::Path) -> Result<Embedded> {
+    let now = std::sync::Arc::new(|| event::Timestamp::from_seconds(make::BEGIN + 7_200));
+    Ok(Embedded::open(Config::new(directory.join("store"), Key::new([1; 32]), now))?)
+}
+
+/// CPU seconds of the process, user and system (proc(5), hundredths of a second).
+fn process_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, rest) = stat.rsplit_once(')').context("an unknown form of /proc/self/stat")?;
+    let ticks: u32 =
+        rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u32>().ok()).sum();
+    Ok(f64::from(ticks) / 100.0)
+}
+
+/// CPU milliseconds of the calling thread (schedstat, nanoseconds).
+fn thread_millis() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanos: f64 = text.split(' ').next().context("an empty schedstat")?.parse()?;
+    Ok(nanos / 1e6)
+}
+
+/// Most bytes that were resident.
+fn peak_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes: u64 =
+        line.and_then(|line| line.split_whitespace().next()).context("no VmHWM")?.parse()?;
+    Ok(kilobytes * 1024)
+}
+
+/// Bytes of the files below a folder.
+fn disk_bytes(folder: &std::path::Path) -> u64 {
+    let Ok(items) = std::fs::read_dir(folder) else { return 0 };
+    items
+        .filter_map(Result::ok)
+        .map(|item| match item.metadata() {
+            Ok(meta) if meta.is_dir() => disk_bytes(&item.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
