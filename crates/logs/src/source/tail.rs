@@ -7,7 +7,7 @@
 //! something has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ mod rotation;
 #[cfg(test)]
 mod rotation_tests;
 mod run;
+#[cfg(test)]
+mod storm_tests;
 #[cfg(test)]
 mod tests;
 
@@ -137,6 +139,17 @@ struct Found {
 impl Found {
     fn key(&self) -> Arc<str> {
         format!("file:{}:{}", self.id.0, self.id.1).into()
+    }
+}
+
+impl Found {
+    /// Opens it, as long as its path leads to it: names change at any time.
+    fn open(&self) -> io::Result<File> {
+        let file = File::open(&self.path)?;
+        if id_of(&file.metadata()?) == self.id {
+            return Ok(file);
+        }
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 

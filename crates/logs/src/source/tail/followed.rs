@@ -4,7 +4,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,9 +190,9 @@ impl Followed {
     }
 
     /// The end of a plain copy of this file, when it is a place of this file as it is now.
-    pub(super) fn end_of_copy(&self, path: &Path) -> io::Result<Option<Position>> {
+    pub(super) fn end_of_copy(&self, found: &Found) -> io::Result<Option<Position>> {
         let Content::Plain(file) = &self.content else { return Ok(None) };
-        let copy = File::open(path)?;
+        let (copy, path) = (found.open()?, &found.path);
         let size = copy.metadata()?.len();
         let mut near = [0; NEAR];
         let length = usize::try_from(size).unwrap_or(NEAR).min(NEAR);

@@ -49,7 +49,13 @@ impl Tailer {
             }
         }
         self.settled.retain(|id| present.contains_key(id));
-        self.copies.retain(|id, _| present.contains_key(id));
+        self.copies.retain(|id, copy| match present.get(id) {
+            Some(found) => {
+                copy.found.path.clone_from(&found.path);
+                true
+            }
+            None => false,
+        });
         // Those with a place of their own first: what they are tells what copies are.
         let (known, mut new): (Vec<Found>, Vec<Found>) = present
             .into_values()
@@ -77,7 +83,7 @@ impl Tailer {
     fn compare_copies(&mut self) {
         for copy in self.copies.values_mut() {
             let Some(original) = self.followed.get(&copy.of) else { continue };
-            copy.end = original.end_of_copy(&copy.found.path).unwrap_or_default();
+            copy.end = original.end_of_copy(&copy.found).unwrap_or_default();
         }
     }
 
@@ -88,7 +94,8 @@ impl Tailer {
         self.copies = kept.into_iter().collect();
         for (id, copy) in over {
             let Some(end) = copy.end else { continue };
-            let size = std::fs::metadata(&copy.found.path).map_or(0, |metadata| metadata.len());
+            let size =
+                copy.found.open().and_then(|file| file.metadata()).map_or(0, |data| data.len());
             if place_of(&end) == size && size <= read_to {
                 self.settled.insert(id);
                 self.also.push((copy.found.key(), Some(end)));
@@ -177,6 +184,8 @@ impl Tailer {
             }
             Ok(Some(origin)) => self.begin(found, origin, first, sink),
             Ok(None) => {}
+            // Renamed or removed since; the next look meets it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.names = true,
             // A compressed file that is still being written is met when it is whole.
             Err(error)
                 if error.kind() == io::ErrorKind::UnexpectedEof && self.is_recent(&found.path) => {}
@@ -232,11 +241,8 @@ impl Tailer {
 
     /// How a file relates to what is known; `None` when it is left alone.
     fn origin(&self, found: &Found) -> io::Result<Option<Origin>> {
-        let file = File::open(&found.path)?;
+        let file = found.open()?;
         let metadata = file.metadata()?;
-        if id_of(&metadata) != found.id {
-            return Ok(None); // Replaced since; the next look meets it.
-        }
         let packing = Packing::of(&found.path);
         if let Some(position) = self.positions.get(&*found.key()) {
             return Ok(Some(match continued(file, packing, position)? {
@@ -279,7 +285,7 @@ impl Tailer {
             let position = followed.position(now);
             if named(&followed.path)
                 && is_telling(&position)
-                && continued(File::open(&found.path)?, packing, &position)?.is_some()
+                && continued(found.open()?, packing, &position)?.is_some()
             {
                 return Ok(Some(Origin::CopyOf(*id)));
             }

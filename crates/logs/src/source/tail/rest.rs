@@ -126,7 +126,7 @@ impl Tailer {
         sought: impl Fn(&str) -> bool,
     ) -> io::Result<Option<(Content, Position)>> {
         let packing = Packing::of(&found.path);
-        let at = |position: &Position| continued(File::open(&found.path)?, packing, position);
+        let at = |position: &Position| continued(found.open()?, packing, position);
         let mut best = None;
         if let Some(least) = least {
             match at(least)? {
@@ -159,8 +159,8 @@ impl Tailer {
     /// Whether the place known by a file's inode is one of its content.
     fn has_own_place(&self, found: &Found) -> bool {
         self.positions.get(&*found.key()).is_some_and(|position| {
-            let own = File::open(&found.path)
-                .and_then(|file| continued(file, Packing::of(&found.path), position));
+            let own =
+                found.open().and_then(|file| continued(file, Packing::of(&found.path), position));
             own.is_ok_and(|content| content.is_some())
         })
     }

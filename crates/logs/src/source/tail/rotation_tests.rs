@@ -10,7 +10,7 @@ use super::tests::{Fixture, append};
 use super::*;
 
 fn gzip(path: &Path) {
-    let file = fs::File::create(format!("{}.gz", path.display())).unwrap();
+    let file = File::create(format!("{}.gz", path.display())).unwrap();
     let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
     encoder.write_all(&fs::read(path).unwrap()).unwrap();
     encoder.finish().unwrap();
@@ -376,7 +376,7 @@ impl Program {
     /// What is being compressed was written just now.
     fn touch(&self, micros: i64) {
         let Some((plain, _)) = &self.compressing else { return };
-        let file = fs::File::options().append(true).open(Self::compressed(plain)).unwrap();
+        let file = File::options().append(true).open(Self::compressed(plain)).unwrap();
         let since = Duration::from_micros(u64::try_from(micros).unwrap());
         file.set_modified(std::time::UNIX_EPOCH + since).unwrap();
     }
