@@ -5,6 +5,7 @@
 //! (live tail). Nothing here knows how a store works; the web layer and the Elasticsearch
 //! surface wrap [`SearchRequest`] and [`SearchResponse`].
 
+pub mod aggregate;
 pub mod ast;
 pub mod matches;
 pub mod parse;
@@ -23,9 +24,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use event::{Document, Timestamp};
+use event::Document;
 use serde::{Deserialize, Serialize};
 
+pub use aggregate::{Aggregated, Aggregation};
 pub use matches::Matcher;
 pub use parse::{ParseError, parse};
 pub use plan::{Node, PlanError, plan};
@@ -34,8 +36,6 @@ pub use plan::{Node, PlanError, plan};
 pub const MAX_LIMIT: usize = 10_000;
 /// Most buckets of one aggregation.
 pub const MAX_BUCKETS: usize = 10_000;
-/// Most aggregations of one request.
-pub const MAX_AGGREGATIONS: usize = 16;
 
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct SearchRequest {
     /// Query text; empty or `*` finds everything.
     #[serde(default)]
     pub query: String,
+    /// A compiled query that must hold besides the text, from surfaces with a language of their own.
+    #[serde(skip)]
+    pub node: Option<Node>,
     /// Earliest event time, inclusive: RFC 3339, a day, or relative such as `now-15m`, `now-1d/d`.
     #[serde(default)]
     pub from: Option<String>,
@@ -76,6 +79,7 @@ impl Default for SearchRequest {
     fn default() -> Self {
         Self {
             query: String::new(),
+            node: None,
             from: None,
             to: None,
             limit: default_limit(),
@@ -104,25 +108,6 @@ pub struct Cursor {
     pub tie: u64,
 }
 
-/// A grouping of the hits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Aggregation {
-    /// Number of events per span of time.
-    Histogram {
-        /// Width of a bucket in seconds; `None` picks one giving about 60 buckets.
-        #[serde(default)]
-        interval_seconds: Option<u64>,
-    },
-    /// The most frequent values of a field.
-    Terms {
-        /// Field, EVE or ECS name.
-        field: String,
-        /// How many values.
-        size: usize,
-    },
-}
-
 /// One hit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
@@ -132,46 +117,6 @@ pub struct Hit {
     pub cursor: Cursor,
     /// The document as it was stored.
     pub document: Document,
-}
-
-/// One bucket of a histogram; empty ones between the first and the last are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimeBucket {
-    /// Start of the span.
-    pub start: Timestamp,
-    /// Events in it.
-    pub count: u64,
-}
-
-/// One value of a terms grouping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TermBucket {
-    /// The value as text.
-    pub value: String,
-    /// Events having it.
-    pub count: u64,
-}
-
-/// Result of one aggregation, in the order of the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Aggregated {
-    /// Of [`Aggregation::Histogram`].
-    Histogram {
-        /// Width of a bucket, seconds.
-        interval_seconds: u64,
-        /// Ascending by time.
-        buckets: Vec<TimeBucket>,
-    },
-    /// Of [`Aggregation::Terms`].
-    Terms {
-        /// Field as stored.
-        field: String,
-        /// Descending by count.
-        buckets: Vec<TermBucket>,
-        /// Events (value occurrences) outside the listed values.
-        other: u64,
-    },
 }
 
 /// A partition that could not be searched; the others were.
@@ -226,6 +171,24 @@ pub enum SearchError {
         /// Field as stored.
         field: String,
     },
+    /// An aggregation cannot mean anything.
+    #[error("aggregation {at}: {problem}")]
+    Aggregation {
+        /// Which one: its number, then the names of those below it, as `0.hosts.bytes`.
+        at: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Buckets of numbers are too narrow to tell them apart.
+    #[error(
+        "interval {interval:e} is too small for the values of {field}: there would be over 2^53 buckets"
+    )]
+    Narrow {
+        /// Width of a bucket.
+        interval: f64,
+        /// Field as stored.
+        field: String,
+    },
     /// A limit of the request is out of bounds.
     #[error("{what} is {given}, at most {limit} is allowed")]
     Limit {
@@ -235,6 +198,12 @@ pub enum SearchError {
         given: usize,
         /// What is allowed.
         limit: usize,
+    },
+    /// The answer needs more than one search may take.
+    #[error("{what}; narrow the query or ask for fewer groups")]
+    TooCostly {
+        /// What it needs too much of.
+        what: &'static str,
     },
     /// The caller cancelled.
     #[error("search was cancelled")]

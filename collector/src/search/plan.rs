@@ -136,6 +136,22 @@ pub fn compile(text: &str, now: Timestamp) -> Result<Node, super::SearchError> {
     Ok(plan(&super::parse(text)?, now)?)
 }
 
+/// The test that a field lies from `low` to below `high`.
+///
+/// # Errors
+/// [`PlanError`] when a bound does not fit the type of the field, or it has no order.
+pub fn range(
+    field: &str,
+    low: Option<&str>,
+    high: Option<&str>,
+    now: Timestamp,
+) -> Result<Node, PlanError> {
+    let low = low.map_or(Bound::Unbounded, |low| Bound::Included(low.to_owned()));
+    let high = high.map_or(Bound::Unbounded, |high| Bound::Excluded(high.to_owned()));
+    let test = Test::Range { low, high };
+    plan(&Expr::Field { name: field.to_owned(), test, column: 1 }, now)
+}
+
 fn bare(term: &Scalar) -> Node {
     let Some(text) = term.literal() else {
         return Node::Leaf(Leaf::BareLike(term.parts.lowercase()));

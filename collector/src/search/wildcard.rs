@@ -37,6 +37,12 @@ impl Wildcard {
         Self(parts)
     }
 
+    /// Plain text of any length, without wildcards.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self(text.chars().map(Part::Char).collect())
+    }
+
     /// The parts.
     #[must_use]
     pub fn parts(&self) -> &[Part] {

@@ -4,6 +4,7 @@
 //! the log up to which a partition is complete is part of its commit, so that every record is
 //! indexed exactly once across crashes. Only this module and its children name tantivy.
 
+mod aggregate;
 pub mod collect;
 pub mod directory;
 pub mod handle;

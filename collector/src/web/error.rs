@@ -136,6 +136,9 @@ impl From<SearchError> for Failure {
             | SearchError::Plan(_)
             | SearchError::Time { .. }
             | SearchError::Ungroupable { .. }
+            | SearchError::Aggregation { .. }
+            | SearchError::TooCostly { .. }
+            | SearchError::Narrow { .. }
             | SearchError::Limit { .. } => Self::bad(error.to_string()),
             _ => Self::internal(&error),
         }

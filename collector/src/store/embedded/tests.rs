@@ -2,13 +2,15 @@
 //! damage is reported and contained, retention counts.
 
 use super::*;
-use crate::search::{Aggregated, Aggregation, TermBucket};
+use crate::search::aggregate::TermBucket;
+use crate::search::{Aggregated, Aggregation};
 use event::{AgentId, Document, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+mod aggregates;
 mod damage;
 mod figures;
 mod newest;
@@ -266,7 +268,7 @@ fn histogram_and_terms() {
         .collect();
     append(&store, &source, documents);
     store.flush().unwrap();
-    let terms = |field: &str, size| Aggregation::Terms { field: field.into(), size };
+    let terms = Aggregation::terms;
     let request = SearchRequest {
         query: "dest_port:>440".into(),
         limit: 0,
@@ -285,7 +287,7 @@ fn histogram_and_terms() {
     let buckets = |n: usize| match &response.aggregations[n] {
         Aggregated::Terms { buckets, .. } => buckets
             .iter()
-            .map(|TermBucket { value, count }| format!("{value}={count}"))
+            .map(|TermBucket { value, count, .. }| format!("{value}={count}"))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect::<Vec<_>>()
@@ -294,6 +296,7 @@ fn histogram_and_terms() {
             "{interval_seconds}: {}",
             buckets.iter().map(|b| format!("{} {} ", b.start.day(), b.count)).collect::<String>()
         ),
+        other => panic!("{other:?}"),
     };
     expect_test::expect![[r#"
         86400: 2026-11-21 23 2026-11-22 45 

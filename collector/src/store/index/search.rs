@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
-use event::{FieldType, Timestamp};
-use tantivy::aggregation::agg_req::{Aggregation as TantivyAggregation, Aggregations};
-use tantivy::aggregation::agg_result::{AggregationResult, BucketResult};
+use event::Timestamp;
+use tantivy::aggregation::agg_req::Aggregations;
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
-use tantivy::aggregation::{
-    AggContextParams, AggregationLimitsGuard, DistributedAggregationCollector, Key,
-};
+use tantivy::aggregation::{AggContextParams, DistributedAggregationCollector};
 use tantivy::{DocAddress, Searcher, TantivyDocument};
 
+use super::aggregate::{self, Answers};
 use super::collect::{Counts, Deadline, merge_counts};
 use super::newest::Best;
 use super::partition::Partition;
 use super::scan::{self, Ask, Found};
-use super::schema::{DYNAMIC, has_column, placed, source_of, tokenizers};
-use crate::search::plan::{FieldRef, compile};
+use super::schema::{source_of, tokenizers};
+use crate::search::aggregate::TimeBucket;
+use crate::search::plan::compile;
 use crate::search::{
-    Aggregated, Aggregation, Cancel, Cursor, Hit, MAX_AGGREGATIONS, MAX_BUCKETS, MAX_LIMIT, Node,
-    PartitionFailure, SearchError, SearchRequest, SearchResponse, TermBucket, TimeBucket, timespan,
-    value,
+    Aggregated, Aggregation, Cancel, Cursor, Hit, MAX_BUCKETS, MAX_LIMIT, Node, PartitionFailure,
+    SearchError, SearchRequest, SearchResponse, timespan, value,
 };
 
-/// Most memory of the groupings of one search, bytes.
-const MEMORY: u64 = 256 << 20;
 /// Buckets a histogram has when its width is not given, about.
 const BUCKETS: i64 = 60;
 const SECOND: i64 = 1_000_000;
@@ -35,7 +31,7 @@ struct Checked {
     low: i64,
     high: i64,
     width: Option<i64>,
-    terms: Aggregations,
+    tree: Aggregations,
 }
 
 /// Answers a request from these partitions. `suspect` is called for a partition whose data turned
@@ -69,6 +65,7 @@ pub fn search(
     for (index, (partition, searcher)) in chosen.iter().zip(&searchers).enumerate() {
         match scan::partition((index, partition), searcher, &ask, &mut best) {
             Ok(found) => merged.take(found)?,
+            Err(error) if aggregate::is_limit(&error) => return Err(aggregate::failed(&error)),
             Err(error) => {
                 suspect(partition);
                 response.failures.push(failure(partition, &error));
@@ -103,55 +100,35 @@ fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError
         if given > limit { Err(SearchError::Limit { what, given, limit }) } else { Ok(()) }
     };
     limit("limit", request.limit, MAX_LIMIT)?;
-    limit("number of aggregations", request.aggregations.len(), MAX_AGGREGATIONS)?;
     let time = |which, text: &Option<String>| {
         let read = |text: &String| timespan::point(text, now);
         text.as_ref().map(read).transpose().map_err(|source| SearchError::Time { which, source })
     };
     let (from, to) = (time("from", &request.from)?, time("to", &request.to)?);
-    let mut terms = Aggregations::default();
-    for (index, aggregation) in request.aggregations.iter().enumerate() {
-        if let Aggregation::Terms { field, size } = aggregation {
-            limit("number of values", *size, MAX_BUCKETS)?;
-            terms.insert(index.to_string(), grouping(field, *size)?);
-        }
-    }
+    let node = both(compile(&request.query, now)?, request.node.as_ref());
     Ok(Checked {
-        node: compile(&request.query, now)?,
+        node,
         low: from.unwrap_or(value::TIME_BOUNDS.0),
         high: to.map_or(value::TIME_BOUNDS.1, |to| to.saturating_sub(1)),
         width: None,
-        terms,
+        tree: aggregate::compile(&request.aggregations, now)?,
     })
 }
 
-/// The index library's request for the most frequent values of a field.
-fn grouping(name: &str, size: usize) -> Result<TantivyAggregation, SearchError> {
-    let field = FieldRef::new(name);
-    let own = field.kind().is_some_and(placed);
-    if (own && !has_column(&field.name))
-        || (!own && field.known.is_none() && !value::searchable_name(name))
-    {
-        return Err(SearchError::Ungroupable { field: field.name });
+/// A query that holds when both do.
+pub(super) fn both(one: Node, other: Option<&Node>) -> Node {
+    match (one, other) {
+        (one, None) => one,
+        (Node::All, Some(other)) => other.clone(),
+        (one, Some(other)) => Node::And(vec![one, other.clone()]),
     }
-    if matches!(field.kind(), Some(FieldType::Date)) {
-        return Err(SearchError::Ungroupable { field: field.name });
-    }
-    let column = if own { field.name } else { format!("{DYNAMIC}.{}", field.name) };
-    let size = size.max(1);
-    let wide = size.saturating_mul(10).clamp(1000, MAX_BUCKETS.saturating_mul(4));
-    let request = serde_json::json!({
-        "terms": {"field": column, "size": size, "segment_size": wide}
-    });
-    serde_json::from_value(request)
-        .map_err(|error| SearchError::Failed { reason: error.to_string() })
 }
 
 /// Width of the histogram's buckets, if one was asked for.
 fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> Option<i64> {
     let wanted = request.aggregations.iter().find_map(|aggregation| match aggregation {
         Aggregation::Histogram { interval_seconds } => Some(*interval_seconds),
-        Aggregation::Terms { .. } => None,
+        _ => None,
     })?;
     if let Some(seconds) = wanted {
         return Some(
@@ -174,10 +151,9 @@ fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> 
 impl Checked {
     /// What each partition is asked.
     fn ask<'a>(&'a self, deadline: &'a Deadline) -> Ask<'a> {
-        let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
-        let grouping = (!self.terms.is_empty()).then(|| {
-            let context = AggContextParams::new(limits, tokenizers());
-            DistributedAggregationCollector::from_aggs(self.terms.clone(), context)
+        let grouping = (!self.tree.is_empty()).then(|| {
+            let context = AggContextParams::new(aggregate::limits(), tokenizers());
+            DistributedAggregationCollector::from_aggs(self.tree.clone(), context)
         });
         Ask {
             node: &self.node,
@@ -194,7 +170,7 @@ impl Checked {
 struct Merged {
     total: u64,
     counts: Counts,
-    terms: Option<IntermediateAggregationResults>,
+    tree: Option<IntermediateAggregationResults>,
 }
 
 struct Sources<'a> {
@@ -240,10 +216,10 @@ impl Merged {
     fn take(&mut self, found: Found) -> Result<(), SearchError> {
         self.total = self.total.saturating_add(found.total);
         merge_counts(&mut self.counts, found.counts);
-        match (&mut self.terms, found.grouped) {
-            (Some(all), Some(more)) => all
-                .merge_fruits(more)
-                .map_err(|error| SearchError::Failed { reason: error.to_string() })?,
+        match (&mut self.tree, found.grouped) {
+            (Some(all), Some(more)) => {
+                all.merge_fruits(more).map_err(|error| aggregate::failed(&error))?;
+            }
             (slot @ None, more) => *slot = more,
             (Some(_), None) => {}
         }
@@ -255,30 +231,15 @@ impl Merged {
         request: &SearchRequest,
         checked: &Checked,
     ) -> Result<Vec<Aggregated>, SearchError> {
-        let failed =
-            |error: &dyn std::fmt::Display| SearchError::Failed { reason: error.to_string() };
-        let limits = AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_BUCKETS * 4).ok());
-        let mut grouped = match self.terms.take() {
-            None => None,
-            Some(terms) => Some(
-                terms
-                    .into_final_result(checked.terms.clone(), limits)
-                    .map_err(|error| failed(&error))?,
-            ),
-        };
-        let mut out = Vec::new();
-        for (index, aggregation) in request.aggregations.iter().enumerate() {
-            out.push(match aggregation {
-                Aggregation::Histogram { .. } => {
-                    histogram(&self.counts, checked.width.unwrap_or(SECOND))?
-                }
-                Aggregation::Terms { field, .. } => {
-                    let result = grouped.as_mut().and_then(|all| all.0.remove(&index.to_string()));
-                    terms(FieldRef::new(field).name, result)
-                }
-            });
-        }
-        Ok(out)
+        let mut answers = Answers::of(self.tree.take(), &checked.tree)?;
+        let all = request.aggregations.iter().enumerate();
+        all.map(|(index, aggregation)| match aggregation {
+            Aggregation::Histogram { .. } => {
+                histogram(&self.counts, checked.width.unwrap_or(SECOND))
+            }
+            other => answers.top(index, other),
+        })
+        .collect()
     }
 }
 
@@ -315,29 +276,4 @@ fn histogram(counts: &Counts, width: i64) -> Result<Aggregated, SearchError> {
     };
     let interval_seconds = u64::try_from(width / SECOND).unwrap_or(1);
     Ok(Aggregated::Histogram { interval_seconds, buckets: (first..=last).map(bucket).collect() })
-}
-
-fn terms(field: String, result: Option<AggregationResult>) -> Aggregated {
-    let Some(AggregationResult::BucketResult(BucketResult::Terms {
-        buckets,
-        sum_other_doc_count: other,
-        ..
-    })) = result
-    else {
-        return Aggregated::Terms { field, buckets: Vec::new(), other: 0 };
-    };
-    let text = |key: Key| match key {
-        Key::Str(text) => text,
-        Key::I64(int) => int.to_string(),
-        Key::U64(int) => int.to_string(),
-        Key::F64(float) => float.to_string(),
-    };
-    let buckets = buckets
-        .into_iter()
-        .map(|entry| TermBucket {
-            value: entry.key_as_string.unwrap_or_else(|| text(entry.key)),
-            count: entry.doc_count,
-        })
-        .collect();
-    Aggregated::Terms { field, buckets, other }
 }

@@ -69,14 +69,14 @@ proptest! {
         store.flush().unwrap();
         let request = SearchRequest {
             limit: 0,
-            aggregations: vec![Aggregation::Terms { field: "user.name".into(), size }],
+            aggregations: vec![Aggregation::terms("user.name", size)],
             ..SearchRequest::default()
         };
         let found = store.search(&request, &Cancel::new()).unwrap();
         let Aggregated::Terms { buckets, other, .. } = &found.aggregations[0] else { panic!("terms") };
         prop_assert_eq!(buckets.len(), expected.len().min(size));
         prop_assert!(buckets.windows(2).all(|pair| pair[0].count >= pair[1].count));
-        for TermBucket { value, count } in buckets {
+        for TermBucket { value, count, .. } in buckets {
             prop_assert_eq!(Some(count), expected.get(value));
         }
         let listed: u64 = buckets.iter().map(|bucket| bucket.count).sum();
