@@ -90,11 +90,10 @@ fn process_seconds() -> Result<f64> {
     Ok(f64::from(ticks) / 100.0)
 }
 
-/// CPU milliseconds of the calling thread (schedstat, nanoseconds).
+/// CPU milliseconds of the calling thread (clock_gettime(2)).
 fn thread_millis() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos: f64 = text.split(' ').next().context("an empty schedstat")?.parse()?;
-    Ok(nanos / 1e6)
+    let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(std::time::Duration::from(spent).as_secs_f64() * 1e3)
 }
 
 /// Most bytes that were resident.

@@ -213,13 +213,15 @@ fn http(random: &mut Random) -> Value {
 fn tls(random: &mut Random) -> Value {
     let base = network(random, "tls", 443);
     let name = name(random);
-    let print = random.hex(3);
+    // A server shows the same certificate every time.
+    let mut server = Random(u64::from(crc32fast::hash(name.as_bytes())));
+    let print = server.hex(3);
     with(
         base,
         "tls",
         json!({
             "subject": format!("CN={name}"), "issuerdn": "C=CH, O=Example Trust, CN=Example Issuing CA 3",
-            "serial": random.hex(1), "fingerprint": print.get(..40), "sni": name, "version": random.of(&["TLS 1.3", "TLS 1.2"]),
+            "serial": server.hex(1), "fingerprint": print.get(..40), "sni": name, "version": random.of(&["TLS 1.3", "TLS 1.2"]),
             "notbefore": "2026-09-01T00:00:00", "notafter": "2026-12-01T00:00:00",
             "ja3": {"hash": format!("{:032x}", u128::from(random.often(60)) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834)},
             "ja4": format!("t13d1516h2_{:012x}_{:012x}", random.often(40), random.often(40)),

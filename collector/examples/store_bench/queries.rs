@@ -111,7 +111,8 @@ fn ask(store: &Embedded, case: &Case) -> Result<u64> {
             vec![Aggregation::Histogram { interval_seconds: Some(60) }]
         }
         Some(Grouping::Terms(field)) => {
-            vec![Aggregation::Terms { field: field.to_owned(), size: 10 }]
+            let terms = json!({"type": "terms", "field": field, "size": 10});
+            vec![serde_json::from_value(terms)?]
         }
     };
     let query = case.term.map_or_else(String::new, |(field, value)| format!("{field}:\"{value}\""));

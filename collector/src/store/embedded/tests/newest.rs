@@ -2,7 +2,8 @@
 //! the same pages, counts and histograms as by sorting everything.
 
 use super::*;
-use crate::search::{Cursor, TimeBucket};
+use crate::search::Cursor;
+use crate::search::aggregate::TimeBucket;
 
 /// What of the events is asked.
 fn queries() -> impl Strategy<Value = (&'static str, fn(u64) -> bool)> {
