@@ -55,6 +55,12 @@ const FOR_TESTS: &[Need] = &[
     Need { what: "nmap", debian: "nmap", fedora: "nmap", present: || in_path("nmap") },
     Need { what: "dig", debian: "dnsutils", fedora: "bind-utils", present: || in_path("dig") },
     Need {
+        what: "strace, to let system calls fail",
+        debian: "strace",
+        fedora: "strace",
+        present: || in_path("strace"),
+    },
+    Need {
         what: "valgrind, to count instructions",
         debian: "valgrind",
         fedora: "valgrind",

@@ -1,0 +1,141 @@
+//! The store under a process that dies, and under a disk that fails, at any system call that changes
+//! something on disk.
+//!
+//! The test starts itself again as the process that appends, under `strace`, which kills it at the
+//! n-th sync, write, rename or removal, or lets that call fail. Afterwards the store is opened here,
+//! everything that was not acknowledged is sent again, as an agent does, and each event is found
+//! exactly once. `PIKETT_CRASH_ROUNDS` sets the number of rounds (8), `PIKETT_CRASH_SEED` where the
+//! choice of calls begins.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use pikett_collector::search::{Cancel, SearchRequest};
+use pikett_collector::store::{AppendOutcome, Embedded, Store as _};
+
+use process::{BATCHES, EACH, append, config, count_of};
+
+/// System calls that change what is on disk, and about how many of each a run makes.
+const CALLS: [(&str, u64); 9] = [
+    ("fdatasync", 230),
+    ("fsync", 90),
+    ("rename", 77),
+    ("unlink", 60),
+    ("unlinkat", 15),
+    ("pwrite64", 122),
+    ("write", 490),
+    ("openat", 300),
+    ("mkdir", 5),
+];
+
+/// What happens at the call.
+const FAULTS: [&str; 4] = ["signal=KILL", "error=EIO", "error=ENOSPC", "error=EROFS"];
+
+/// A small generator of numbers (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 27)) % most
+    }
+
+    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        list[usize::try_from(self.below(list.len() as u64)).unwrap()]
+    }
+}
+
+fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+}
+
+/// Runs the appending process with one fault; gives what it said.
+fn run(folder: &Path, fault: &str) -> String {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", fault]);
+    command.arg(std::env::current_exe().unwrap());
+    command.args(["--exact", "process::appends", "--nocapture", "--test-threads=1"]);
+    command.env("PIKETT_CRASH_FOLDER", folder);
+    let done = command.stderr(Stdio::piped()).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Batches that were acknowledged.
+fn acknowledged(said: &str) -> Vec<u64> {
+    // The first one stands behind what the test runner says.
+    let number = |line: &str| line.split_once("acknowledged ")?.1.parse().ok();
+    said.lines().filter_map(number).collect()
+}
+
+/// Every event of the store by its sequence, and how often it is found.
+fn found(store: &Embedded) -> BTreeMap<u64, u32> {
+    let mut out = BTreeMap::new();
+    let mut request = SearchRequest { limit: 1_000, ..SearchRequest::default() };
+    loop {
+        let response = store.search(&request, &Cancel::new()).unwrap();
+        assert!(response.failures.is_empty(), "{:?}", response.failures);
+        for hit in &response.hits {
+            let seq = hit.id.rsplit('/').next().unwrap().parse().unwrap();
+            *out.entry(seq).or_default() += 1;
+        }
+        match response.next {
+            Some(cursor) => request.after = Some(cursor),
+            None => return out,
+        }
+    }
+}
+
+fn round(random: &mut Random) -> String {
+    let (call, most) = random.of(&CALLS);
+    let (fault, when) = (random.of(&FAULTS), random.below(most) + 1);
+    // A bad disk goes on to fail for a while; a process dies once.
+    let until = if fault.starts_with("error") && random.below(2) == 0 { "+" } else { "" };
+    // Opening for reading must work for the process to start at all.
+    let when = if call == "openat" { when + 150 } else { when };
+    let spec = format!("inject={call}:{fault}:when={when}{until}");
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(folder.path(), &spec);
+    let acknowledged = acknowledged(&said);
+    let store = Embedded::open(config(folder.path()));
+    let store = store.unwrap_or_else(|error| panic!("{spec}: {error}\n{said}"));
+    for batch in 1..=BATCHES {
+        let outcome = append(&store, batch).unwrap();
+        let known = matches!(outcome, AppendOutcome::Duplicate { .. });
+        assert!(known || !acknowledged.contains(&batch), "{spec}: batch {batch} was acknowledged");
+    }
+    store.flush().unwrap();
+    let found = found(&store);
+    // What retention took is either there whole or gone whole; it was asked for once.
+    let dropped = process::dropped();
+    for seq in 1..=BATCHES * EACH {
+        let times = found.get(&seq).copied().unwrap_or(0);
+        let allowed = if dropped.contains(&seq) { 0..=1 } else { 1..=1 };
+        assert!(allowed.contains(&times), "{spec}: event {seq} is found {times} times\n{said}");
+    }
+    store.close();
+    let told = said.contains("refused") || acknowledged.len() as u64 == count_of(&said);
+    assert!(told || fault.starts_with("signal"), "{spec}: an error was not told\n{said}");
+    format!("{spec}: {} acknowledged", acknowledged.len())
+}
+
+#[test]
+fn acknowledged_events_are_found_once_whatever_call_is_the_last_or_fails() {
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+        println!("skipped: strace is not installed");
+        return;
+    }
+    let probe = tempfile::tempdir().unwrap();
+    if acknowledged(&run(probe.path(), "trace=none")).len() as u64 != BATCHES {
+        println!("skipped: strace may not trace here");
+        return;
+    }
+    let mut random = Random(setting("PIKETT_CRASH_SEED", 1));
+    for _ in 0..setting("PIKETT_CRASH_ROUNDS", 8) {
+        println!("{}", round(&mut random));
+    }
+}

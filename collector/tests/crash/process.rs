@@ -1,0 +1,114 @@
+//! The process that appends until it dies.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{AgentId, Document, EventId, Timestamp};
+use pikett_collector::store::{
+    Append, AppendOutcome, Config, Embedded, Key, RetentionPolicy, SourceKey, Store as _,
+    StoreError,
+};
+use serde_json::json;
+
+/// Batches appended.
+pub(crate) const BATCHES: u64 = 120;
+/// Events of each.
+pub(crate) const EACH: u64 = 20;
+/// Batches of a day that retention takes away.
+const OLD: u64 = 20;
+
+fn now() -> Timestamp {
+    "2026-11-22T15:00:00Z".parse().unwrap()
+}
+
+/// Small segments and quick commits: everything happens often.
+pub(crate) fn config(folder: &Path) -> Config {
+    Config {
+        segment_bytes: 32 << 10,
+        keep_log_bytes: 64 << 10,
+        writer_bytes: 15_000_000,
+        commit_every: Duration::from_millis(15),
+        ..Config::new(folder.join("store"), Key::new([5; 32]), Arc::new(now))
+    }
+}
+
+fn source() -> SourceKey {
+    SourceKey { agent: AgentId::new("a").unwrap(), boot: 1 }
+}
+
+fn document(seq: u64, batch: u64) -> Document {
+    let id = EventId { agent: source().agent, boot: 1, seq };
+    let age = if batch <= OLD { 5 * 86_400 } else { 0 };
+    let time = now().plus_seconds(-age - i64::try_from(seq).unwrap());
+    let noise = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut fields = Document::default();
+    fields.insert("timestamp".to_owned(), json!(time.to_string()));
+    fields.insert("message".to_owned(), json!(format!("event {noise:x} of batch {batch}")));
+    event::set(&mut fields, "event.id", json!(id.to_string()));
+    fields
+}
+
+/// Appends a batch; always the same one under its number.
+pub(crate) fn append(store: &Embedded, batch: u64) -> Result<AppendOutcome, StoreError> {
+    let (first_seq, last_seq) = ((batch - 1) * EACH + 1, batch * EACH);
+    let documents = (first_seq..=last_seq).map(|seq| document(seq, batch)).collect();
+    store.append_blocking(&Append {
+        source: source(),
+        first_seq,
+        last_seq,
+        documents: Arc::new(documents),
+    })
+}
+
+/// Sequences of events that retention may have taken away.
+pub(crate) fn dropped() -> std::ops::RangeInclusive<u64> {
+    1..=OLD * EACH
+}
+
+/// How many batches the process meant to append, when it came to its end.
+pub(crate) fn count_of(said: &str) -> u64 {
+    if said.contains("done") { BATCHES } else { u64::MAX }
+}
+
+/// Not a test by itself: what the other one starts under `strace`.
+#[test]
+fn appends() {
+    let Some(folder) = std::env::var_os("PIKETT_CRASH_FOLDER") else { return };
+    let store = match Embedded::open(config(Path::new(&folder))) {
+        Ok(store) => store,
+        Err(error) => {
+            println!("refused to open: {error}");
+            return;
+        }
+    };
+    for batch in 1..=BATCHES {
+        // As an agent: what is refused is sent again, for a while.
+        let mut tries = 0..6;
+        while tries.next().is_some() {
+            match append(&store, batch) {
+                Ok(_) => {
+                    println!("acknowledged {batch}");
+                    break;
+                }
+                Err(error) => {
+                    println!("refused {batch}: {error}");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+        if batch % 8 == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if batch == BATCHES / 2 {
+            let older_than = Some(now().plus_seconds(-2 * 86_400));
+            let dropped = store.retain(&RetentionPolicy { older_than, max_bytes: None });
+            println!("retention {:?}", dropped.map(|report| report.dropped.len()));
+        }
+    }
+    for problem in store.figures().problems {
+        println!("refused or repaired: {}", problem.what);
+    }
+    store.close();
+    println!("done");
+}
