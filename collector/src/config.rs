@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use service::LogFormat;
 
+use crate::init::Folder;
+use crate::keys::MasterSource;
 use crate::oncall::deliver::mail::MailConfig;
 use crate::oncall::deliver::webhook::WebhookConfig;
 use crate::receive::ReceiveConfig;
@@ -36,6 +38,9 @@ pub struct Config {
     /// Form of the collector's own log.
     #[serde(default)]
     pub log_format: LogFormat,
+    /// Where the master key is found.
+    #[serde(default)]
+    pub keys: KeysConfig,
     /// How long and how much to keep.
     #[serde(default)]
     pub retention: RetentionConfig,
@@ -63,6 +68,24 @@ fn default_link() -> SocketAddr {
 
 fn default_filter() -> String {
     "info".to_owned()
+}
+
+/// Where the master key is found, which seals the keyring.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysConfig {
+    /// A file (`keys/master.key` in the data folder when absent), an environment variable, a
+    /// credential of the systemd unit, or a command.
+    pub master: Option<MasterSource>,
+}
+
+impl Config {
+    /// Where the master key is found.
+    #[must_use]
+    pub fn master(&self) -> MasterSource {
+        let file = || MasterSource::File(Folder::new(&self.data).master_key());
+        self.keys.master.clone().unwrap_or_else(file)
+    }
 }
 
 /// How long and how much to keep; the newest partition always stays.

@@ -11,9 +11,10 @@ use link::pki::{Authority, Identity};
 use service::{Clock, Secret};
 
 use crate::auth::{Auth, Role};
-use crate::keys::MasterKey;
+use crate::keys::{MasterKey, MasterSource};
 use crate::oncall::Schedule;
 use crate::state::State;
+use crate::vault::{self, names};
 
 /// Paths within the data folder.
 #[derive(Clone, Debug)]
@@ -140,8 +141,10 @@ pub fn init(data: &Path, names: &[String], mail: &str, clock: &Clock) -> Result<
     write(&folder.server_key(), server.key.expose(), 0o600)?;
     write(&folder.server(), &server.chain, 0o644)?;
     // The master key comes last: without it the folder does not count as a collector.
-    let master = MasterKey::create(&folder.master_key())?;
-    let state = Arc::new(State::open(&folder.state(), &master.derive("state")?)?);
+    MasterKey::create(&folder.master_key())?;
+    let source = MasterSource::File(folder.master_key());
+    let keyring = vault::keyring(data, &source, clock.clone())?;
+    let state = Arc::new(State::open(&folder.state(), &keyring.get(names::STATE)?)?);
     let auth = Auth::load(Arc::clone(&state), clock.clone())?;
     let password = auth.add_user("admin", Role::Admin, mail)?;
     if !mail.is_empty() {

@@ -1,7 +1,11 @@
-//! The collector's master key and the keys derived from it.
+//! The collector's master key: 32 bytes that seal the keyring ([`crate::keyring`]) and nothing else.
 //!
-//! One file of 32 random bytes, readable by its owner only. Every use has a key of its own
-//! (HKDF-SHA256 with the use as info), so that none can be turned against another.
+//! It comes from a file, the environment, a systemd credential or a command ([`source`]). What is
+//! derived from it (HKDF-SHA256 with the use as info) seals the keyring and tells one master key
+//! from another; collectors made before there was a keyring took all their keys this way.
+
+mod command;
+pub mod source;
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
+
+pub use source::MasterSource;
 
 /// 32 secret bytes.
 pub type KeyBytes = Zeroizing<[u8; 32]>;
@@ -40,12 +46,43 @@ pub enum KeyError {
         /// Which.
         path: PathBuf,
     },
+    /// The place holds no 32 bytes.
+    #[error(
+        "the master key from {place} is no key: 32 bytes, or them as hex or base64, are wanted"
+    )]
+    Form {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// An environment variable is not set.
+    #[error("environment variable {name} with the master key is not set")]
+    Unset {
+        /// Which.
+        name: String,
+    },
+    /// There is no such credential of the service.
+    #[error(
+        "credential {name} is not there: name it in the unit with LoadCredentialEncrypted={name}"
+    )]
+    Credential {
+        /// Which.
+        name: String,
+    },
+    /// The command that gives the key did not.
+    #[error("the command {command} gave no master key: {problem}")]
+    Command {
+        /// Its program.
+        command: String,
+        /// What went wrong, with what it said.
+        problem: String,
+    },
     /// The system gives no random numbers or the derivation failed.
     #[error("key derivation failed")]
     Crypto,
 }
 
 /// The master key.
+#[derive(Clone)]
 pub struct MasterKey(KeyBytes);
 
 impl std::fmt::Debug for MasterKey {
@@ -102,6 +139,21 @@ impl MasterKey {
         let key = <[u8; 32]>::try_from(bytes.as_slice())
             .map_err(|_| KeyError::Damaged { path: path.to_owned(), found })?;
         Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// Takes 32 secret bytes.
+    #[must_use]
+    pub const fn new(bytes: KeyBytes) -> Self {
+        Self(bytes)
+    }
+
+    /// What tells it from others; says nothing about the key.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`].
+    pub fn id(&self) -> Result<[u8; 8], KeyError> {
+        let derived = self.derive("identity of the master key")?;
+        Ok(derived.first_chunk().copied().unwrap_or_default())
     }
 
     /// The key for one use, such as `store` or `state`.

@@ -12,13 +12,13 @@ use crate::auth::enrolment::Enrolments;
 use crate::auth::token::{Scope, Tokens};
 use crate::config::Config;
 use crate::init::Folder;
-use crate::keys::MasterKey;
 use crate::state::State;
+use crate::vault::{self, names};
 
 fn state(config: &Config) -> Result<Arc<State>> {
     let folder = Folder::new(&config.data);
-    let master = MasterKey::load(&folder.master_key())?;
-    Ok(Arc::new(State::open(&folder.state(), &master.derive("state")?)?))
+    let keyring = vault::keyring(&config.data, &config.master(), Clock::system())?;
+    Ok(Arc::new(State::open(&folder.state(), &keyring.get(names::STATE)?)?))
 }
 
 /// A one-time enrolment token.

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use pikett_collector::config::Config;
-use pikett_collector::{init, local, run};
+use pikett_collector::keys::MasterSource;
+use pikett_collector::{custody, init, local, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -55,6 +56,20 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         minutes: i64,
     },
+    /// Look after keys: `key list`, `key rotate`.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// List partitions whose keys were destroyed, with signed proof.
+    Deletions {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// One JSON array, with the proofs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a token for a program on this machine, without the console.
     Token {
         /// Configuration file.
@@ -67,6 +82,74 @@ enum Command {
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// List the keys by name, nothing secret.
+    List {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change the master key. The keys of data stay; nothing is written anew but the keyring.
+    Rotate {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Where the next master key is found: `file:PATH`, `env:NAME`, `credential:NAME`,
+        /// `command:PROGRAM ARGUMENTS`. A new one is made in place of the present file when absent.
+        #[arg(long)]
+        to: Option<MasterSource>,
+    },
+}
+
+#[expect(clippy::print_stdout, reason = "a command answers on standard output")]
+fn key(command: KeyCommand) -> Result<()> {
+    match command {
+        KeyCommand::List { config, json } => {
+            let keys = custody::keys(&service::config::load::<Config>(&config)?)?;
+            if json {
+                println!("{}", serde_json::to_string(&keys)?);
+                return Ok(());
+            }
+            println!("master key {}\npublic key {}", keys.master, keys.public_key);
+            for key in keys.keys {
+                let made = event::Timestamp::from_micros(key.made);
+                println!("{made} {}{}", key.name, if key.shared { " (shared)" } else { "" });
+            }
+            Ok(())
+        }
+        KeyCommand::Rotate { config, to } => {
+            let config = service::config::load::<Config>(&config)?;
+            println!("master key {}", custody::rotate(&config, to.as_ref())?);
+            if let Some(to) = to {
+                println!("now name it in the configuration, `keys.master`: {to}");
+            }
+            Ok(())
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command answers on standard output")]
+fn deletions(config: &std::path::Path, json: bool) -> Result<()> {
+    let found = custody::list_deletions(&service::config::load::<Config>(config)?)?;
+    if json {
+        println!("{}", serde_json::to_string(&found)?);
+        return Ok(());
+    }
+    for proven in found {
+        let one = &proven.deletion;
+        let how = if one.shredded { "key destroyed" } else { "removed, its key was shared" };
+        println!(
+            "{} {} {} documents, {} bytes, {}: {how}",
+            proven.when, one.partition, one.documents, one.bytes, one.reason
+        );
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a command answers on standard output")]
@@ -83,6 +166,8 @@ fn execute(command: Command) -> Result<()> {
             println!("user {}\npassword {}", made.admin, made.password.expose());
             Ok(())
         }
+        Command::Key { command } => key(command),
+        Command::Deletions { config, json } => deletions(&config, json),
         Command::EnrolmentToken { config, minutes } => {
             let config = service::config::load::<Config>(&config)?;
             println!("{}", local::enrolment_token(&config, minutes)?.expose());

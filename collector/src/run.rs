@@ -23,7 +23,7 @@ use crate::exceptions::Exceptions;
 use crate::hunts::Hunts;
 use crate::init::Folder;
 use crate::intake::Intake;
-use crate::keys::{self, MasterKey};
+use crate::keys;
 use crate::oncall::deliver::mail::Mailer;
 use crate::oncall::deliver::webhook::Webhook;
 use crate::oncall::link::Signer;
@@ -33,6 +33,7 @@ use crate::receive;
 use crate::room::Room;
 use crate::state::State;
 use crate::store::{self, Embedded, Store};
+use crate::vault::{self, Vault, names};
 use crate::watch::{self, Watch};
 use crate::web::{self, App};
 
@@ -56,8 +57,8 @@ pub fn run(config: &Config) -> Result<()> {
 /// The first problem found.
 pub fn check(config: &Config) -> Result<()> {
     let folder = Folder::new(&config.data);
-    let master = MasterKey::load(&folder.master_key())?;
-    let state = Arc::new(State::open(&folder.state(), &master.derive("state")?)?);
+    let keyring = vault::keyring(&config.data, &config.master(), Clock::system())?;
+    let state = Arc::new(State::open(&folder.state(), &keyring.get(names::STATE)?)?);
     let exceptions = Exceptions::load(state, Clock::system())?;
     folder.load_authority()?;
     tls(&folder)?;
@@ -104,8 +105,9 @@ impl Daemon {
         let folder = Folder::new(&config.data);
         let clock = Clock::system();
         let telemetry = Telemetry::new();
-        let master = MasterKey::load(&folder.master_key())?;
-        let state = Arc::new(State::open(&folder.state(), &master.derive("state")?)?);
+        let vault = Vault::open(&config.data, &config.master(), clock.clone())?;
+        let keyring = vault.keyring.clone();
+        let state = Arc::new(State::open(&folder.state(), &keyring.get(names::STATE)?)?);
         let authority = folder.load_authority()?;
         let auth = Auth::load(Arc::clone(&state), clock.clone())?;
         let alerts = Alerts::load(Arc::clone(&state), clock.clone())?;
@@ -116,17 +118,16 @@ impl Daemon {
             alerts: alerts.clone(),
             auth: auth.clone(),
             channels: channels(config)?,
-            signer: Signer::new(&master.derive("page links")?),
+            signer: Signer::new(&keyring.get(names::LINKS)?),
             telemetry: telemetry.clone(),
             console: config.console_url.clone(),
         })?;
-        let key = store::Key::new(*master.derive("store")?);
         let now = clock.clone();
         let now: store::Now = Arc::new(move || Timestamp::from_micros(now.now_micros()));
-        let store = Embedded::open(store::Config::new(folder.events(), key, now))
+        let store = Embedded::open(store::Config::new(folder.events(), Arc::clone(&vault), now))
             .context("cannot open the event store")?;
         let store = Arc::new(store);
-        let memory = Memory::new(config.data.clone(), store::Key::new(*master.derive("memory")?));
+        let memory = Memory::new(config.data.clone(), keyring.file_key(names::MEMORY)?);
         let boot = u64::from_le_bytes(keys::random::<8>()?);
         let inputs = (!config.receive.is_empty())
             .then(|| receive::open(&config.receive, &config.data, memory.clone()))
@@ -149,6 +150,7 @@ impl Daemon {
             rules: Arc::new(config.rules.clone()),
             pager,
             pipeline,
+            vault,
             bulk_ids: Arc::default(),
             receiving: inputs.as_ref().map(receive::Opened::receiving).unwrap_or_default(),
             clock,

@@ -1,18 +1,26 @@
 //! What the collector knows besides events: users, tokens, agents, alerts, schedules.
 //!
-//! SQLite holds sealed records: kind and identity in clear, the content under AES-256-GCM with
-//! both as associated data, so that a record cannot be read, changed or moved. Rooms keep their
-//! own records in memory and write through; this is the only place that names SQLite.
+//! SQLite holds sealed records: in clear is the kind alone, a name of this program's own; the
+//! identity is a keyed hash, the content is under AES-256-GCM with both as associated data, so
+//! that a record cannot be read, changed or moved. A sealed sum over the records of each kind
+//! ([`sums`]) tells when one was removed or put back. Rooms keep their own records in memory and
+//! write through; this is the only place that names SQLite.
+
+mod older;
+mod seal;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::keys::{KeyBytes, random};
+use crate::keys::KeyBytes;
+use crate::vault::Head;
+pub use older::is_older;
+use seal::Sealer;
 
 /// A kind of record.
 pub trait Record: Serialize + DeserializeOwned {
@@ -40,8 +48,8 @@ pub enum StateError {
     #[error("state record {kind}/{id} is damaged or sealed with another key")]
     Sealed {
         /// Kind.
-        kind: &'static str,
-        /// Identity.
+        kind: String,
+        /// Identity, or the first digits of its hash.
         id: String,
     },
     /// A record's content is not of its type.
@@ -49,7 +57,7 @@ pub enum StateError {
     Content {
         /// Kind.
         kind: &'static str,
-        /// Identity.
+        /// Identity, or the first digits of its hash.
         id: String,
         /// Why.
         #[source]
@@ -64,7 +72,7 @@ pub enum StateError {
 pub struct State {
     path: PathBuf,
     connection: Mutex<Connection>,
-    key: LessSafeKey,
+    sealer: Sealer,
 }
 
 impl std::fmt::Debug for State {
@@ -73,31 +81,36 @@ impl std::fmt::Debug for State {
     }
 }
 
+/// What is deleted is overwritten, in the database and with the next checkpoint in its log.
 const SCHEMA: &str = "
+    PRAGMA busy_timeout = 5000;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    PRAGMA busy_timeout = 5000;
-    CREATE TABLE IF NOT EXISTS records (
-        kind TEXT NOT NULL, id TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (kind, id)
+    PRAGMA secure_delete = ON;
+    CREATE TABLE IF NOT EXISTS sealed (
+        kind TEXT NOT NULL, id BLOB NOT NULL, content BLOB NOT NULL, PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS sums (kind TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 ";
 
 impl State {
-    /// Opens or makes the database at `path`.
+    /// Opens or makes the database at `path`; one of an older version is brought to this one.
     ///
     /// # Errors
-    /// [`StateError::Database`].
+    /// [`StateError::Database`], [`StateError::Sealed`] when `key` is not its key.
     pub fn open(path: &Path, key: &KeyBytes) -> Result<Self, StateError> {
         let failed =
             |action| move |source| StateError::Database { path: path.to_owned(), action, source };
-        let connection = Connection::open(path).map_err(failed("open it"))?;
+        let mut connection = Connection::open(path).map_err(failed("open it"))?;
         connection.execute_batch(SCHEMA).map_err(failed("prepare it"))?;
-        let key = UnboundKey::new(&AES_256_GCM, &**key).map_err(|_| StateError::Crypto)?;
-        Ok(Self {
-            path: path.to_owned(),
-            connection: Mutex::new(connection),
-            key: LessSafeKey::new(key),
-        })
+        let sealer = Sealer::new(key)?;
+        older::migrate(&mut connection, &sealer, path)?;
+        let truncated = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        truncated.map_err(failed("tidy it up"))?;
+        let state = Self { path: path.to_owned(), connection: Mutex::new(connection), sealer };
+        // Another key is refused here, before anything is written with it.
+        state.head()?;
+        Ok(state)
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(rusqlite::Error) -> StateError {
@@ -105,43 +118,15 @@ impl State {
         move |source| StateError::Database { path, action, source }
     }
 
-    fn seal<R: Record>(&self, record: &R) -> Result<Vec<u8>, StateError> {
-        let id = record.id();
-        let mut content = serde_json::to_vec(record).map_err(|source| StateError::Content {
-            kind: R::KIND,
-            id: id.to_owned(),
-            source,
-        })?;
-        let nonce = random::<12>().map_err(|_| StateError::Crypto)?;
-        self.key
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                associated(R::KIND, id),
-                &mut content,
-            )
-            .map_err(|_| StateError::Crypto)?;
-        let mut out = nonce.to_vec();
-        out.extend_from_slice(&content);
-        Ok(out)
-    }
-
-    fn unseal<R: Record>(&self, id: &str, sealed: &[u8]) -> Result<R, StateError> {
-        let damaged = || StateError::Sealed { kind: R::KIND, id: id.to_owned() };
-        let (nonce, content) = sealed.split_first_chunk::<12>().ok_or_else(damaged)?;
-        let mut content = content.to_vec();
-        let plain = self
-            .key
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                associated(R::KIND, id),
-                &mut content,
-            )
-            .map_err(|_| damaged())?;
-        serde_json::from_slice(plain).map_err(|source| StateError::Content {
-            kind: R::KIND,
-            id: id.to_owned(),
-            source,
-        })
+    /// How often the database was written to, and the sum over its records.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn head(&self) -> Result<Head, StateError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = sums::read(&connection, &self.sealer, sums::ALL);
+        drop(connection);
+        Ok(sum.map_err(|error| error.at(&self.path))?.head())
     }
 
     /// One record, if it is there.
@@ -149,14 +134,15 @@ impl State {
     /// # Errors
     /// [`StateError`].
     pub fn get<R: Record>(&self, id: &str) -> Result<Option<R>, StateError> {
+        let hash = self.sealer.hash(R::KIND, id);
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let sealed: Option<Vec<u8>> = connection
-            .prepare_cached("SELECT sealed FROM records WHERE kind = ?1 AND id = ?2")
+            .prepare_cached("SELECT content FROM sealed WHERE kind = ?1 AND id = ?2")
             .and_then(|mut query| {
-                query.query_row(params![R::KIND, id], |row| row.get(0)).optional()
+                query.query_row(params![R::KIND, hash], |row| row.get(0)).optional()
             })
             .map_err(self.failed("read a record"))?;
-        sealed.map(|sealed| self.unseal(id, &sealed)).transpose()
+        sealed.map(|sealed| self.sealer.unseal(id, &hash, &sealed)).transpose()
     }
 
     /// All records of a kind, by identity.
@@ -165,14 +151,19 @@ impl State {
     /// [`StateError`]; one unreadable record fails the whole, naming it.
     pub fn list<R: Record>(&self) -> Result<Vec<R>, StateError> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows: Vec<(String, Vec<u8>)> = connection
-            .prepare_cached("SELECT id, sealed FROM records WHERE kind = ?1 ORDER BY id")
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = connection
+            .prepare_cached("SELECT id, content FROM sealed WHERE kind = ?1")
             .and_then(|mut query| {
                 query.query_map([R::KIND], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
             })
             .map_err(self.failed("list records"))?;
         drop(connection);
-        rows.into_iter().map(|(id, sealed)| self.unseal(&id, &sealed)).collect()
+        let open = |(hash, sealed): (Vec<u8>, Vec<u8>)| {
+            self.sealer.unseal(&seal::short(&hash), &hash, &sealed)
+        };
+        let mut records: Vec<R> = rows.into_iter().map(open).collect::<Result<_, _>>()?;
+        records.sort_by(|a, b| a.id().cmp(b.id()));
+        Ok(records)
     }
 
     /// Writes one record durably.
@@ -205,15 +196,28 @@ impl State {
         body: impl FnOnce(&Batch<'_>) -> Result<(), StateError>,
     ) -> Result<(), StateError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction().map_err(self.failed("begin to write"))?;
+        // Sums are read and written: nobody may write between.
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(self.failed("begin to write"))?;
         let batch = Batch { state: self, transaction };
         body(&batch)?;
         batch.transaction.commit().map_err(self.failed("commit"))
     }
 }
 
-fn associated(kind: &str, id: &str) -> Aad<Vec<u8>> {
-    Aad::from(format!("{kind}\0{id}").into_bytes())
+/// Looks through a database without writing to it: gives what was changed, removed or put back,
+/// each with its place, and how far it has come.
+///
+/// # Errors
+/// [`StateError`] when it cannot be read as a database.
+pub fn verify(path: &Path, key: &KeyBytes) -> Result<(Vec<(String, String)>, Head), StateError> {
+    let failed =
+        |action| move |source| StateError::Database { path: path.to_owned(), action, source };
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed("open it"))?;
+    let sealer = Sealer::new(key)?;
+    sums::verify(&connection, &sealer).map_err(failed("read it through"))
 }
 
 /// Writes of one transaction.
@@ -229,161 +233,45 @@ impl Batch<'_> {
     /// # Errors
     /// [`StateError`].
     pub fn put<R: Record>(&self, record: &R) -> Result<(), StateError> {
-        let sealed = self.state.seal(record)?;
+        let sealer = &self.state.sealer;
+        let hash = sealer.hash(R::KIND, record.id());
+        let content = sealer.seal(&hash, record)?;
+        let before = self.content(R::KIND, &hash)?;
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO records (kind, id, sealed) VALUES (?1, ?2, ?3)")
-            .and_then(|mut query| query.execute(params![R::KIND, record.id(), sealed]))
+            .prepare_cached("INSERT OR REPLACE INTO sealed (kind, id, content) VALUES (?1, ?2, ?3)")
+            .and_then(|mut query| query.execute(params![R::KIND, hash, content]))
             .map_err(self.state.failed("write a record"))?;
-        Ok(())
+        self.count(R::KIND, &hash, (before.as_deref(), Some(&content)))
     }
 
     /// Removes one record; true when it was there.
     ///
     /// # Errors
-    /// [`StateError::Database`].
+    /// [`StateError`].
     pub fn remove<R: Record>(&self, id: &str) -> Result<bool, StateError> {
-        let count = self
-            .transaction
-            .prepare_cached("DELETE FROM records WHERE kind = ?1 AND id = ?2")
-            .and_then(|mut query| query.execute(params![R::KIND, id]))
+        let hash = self.state.sealer.hash(R::KIND, id);
+        let Some(before) = self.content(R::KIND, &hash)? else { return Ok(false) };
+        self.transaction
+            .prepare_cached("DELETE FROM sealed WHERE kind = ?1 AND id = ?2")
+            .and_then(|mut query| query.execute(params![R::KIND, hash]))
             .map_err(self.state.failed("remove a record"))?;
-        Ok(count > 0)
+        self.count(R::KIND, &hash, (Some(&before), None))?;
+        Ok(true)
+    }
+
+    fn content(&self, kind: &str, hash: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.transaction
+            .prepare_cached("SELECT content FROM sealed WHERE kind = ?1 AND id = ?2")
+            .and_then(|mut query| query.query_row(params![kind, hash], |row| row.get(0)).optional())
+            .map_err(self.state.failed("read a record"))
+    }
+
+    fn count(&self, kind: &str, hash: &[u8], change: sums::Change<'_>) -> Result<(), StateError> {
+        let sealer = &self.state.sealer;
+        sums::change(&self.transaction, sealer, (kind, hash), change)
+            .map_err(|error| error.at(&self.state.path))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-    use zeroize::Zeroizing;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Thing {
-        id: String,
-        secret: String,
-    }
-
-    impl Record for Thing {
-        const KIND: &'static str = "thing";
-        fn id(&self) -> &str {
-            &self.id
-        }
-    }
-
-    fn thing(id: &str) -> Thing {
-        Thing { id: id.into(), secret: "attack at dawn".into() }
-    }
-
-    fn open(folder: &tempfile::TempDir, key: u8) -> State {
-        State::open(&folder.path().join("state.db"), &Zeroizing::new([key; 32])).unwrap()
-    }
-
-    #[test]
-    fn records_survive_and_are_sealed() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = open(&folder, 1);
-        state.put(&thing("b")).unwrap();
-        state.put(&thing("a")).unwrap();
-        drop(state);
-        let state = open(&folder, 1);
-        assert_eq!(state.list::<Thing>().unwrap(), [thing("a"), thing("b")]);
-        assert_eq!(state.get::<Thing>("c").unwrap(), None);
-        assert!(state.remove::<Thing>("a").unwrap());
-        assert!(!state.remove::<Thing>("a").unwrap());
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-            assert!(!bytes.windows(6).any(|window| window == b"attack"));
-        }
-    }
-
-    #[test]
-    fn another_key_and_moved_records_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = open(&folder, 1);
-        state.put(&thing("a")).unwrap();
-        let error = open(&folder, 2).get::<Thing>("a").unwrap_err().to_string();
-        assert_eq!(error, "state record thing/a is damaged or sealed with another key");
-        let connection = state.connection.lock().unwrap();
-        connection.execute("UPDATE records SET id = 'admin'", []).unwrap();
-        drop(connection);
-        assert!(state.get::<Thing>("admin").is_err());
-    }
-
-    #[test]
-    fn a_failed_transaction_writes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = open(&folder, 1);
-        let outcome = state.write(|batch| {
-            batch.put(&thing("a"))?;
-            Err(StateError::Crypto)
-        });
-        assert!(outcome.is_err());
-        assert_eq!(state.get::<Thing>("a").unwrap(), None);
-    }
-
-    #[test]
-    fn a_record_changed_in_any_byte_or_under_another_name_does_not_open() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = open(&folder, 1);
-        let sealed = state.seal(&thing("a")).unwrap();
-        assert_eq!(state.unseal::<Thing>("a", &sealed).unwrap(), thing("a"));
-        assert!(state.unseal::<Thing>("b", &sealed).is_err());
-        for at in 0..sealed.len() {
-            let mut bad = sealed.clone();
-            bad[at] ^= 1;
-            assert!(state.unseal::<Thing>("a", &bad).is_err(), "byte {at}");
-            assert!(state.unseal::<Thing>("a", &sealed[..at]).is_err(), "cut at {at}");
-        }
-        assert_ne!(state.seal(&thing("a")).unwrap(), sealed, "no nonce is used twice");
-    }
-
-    #[test]
-    fn content_of_another_shape_names_the_record() {
-        #[derive(Debug, Serialize, Deserialize)]
-        struct Other {
-            id: String,
-            number: u32,
-        }
-        impl Record for Other {
-            const KIND: &'static str = "thing";
-            fn id(&self) -> &str {
-                &self.id
-            }
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let state = open(&folder, 1);
-        state.put(&thing("a")).unwrap();
-        let error = state.get::<Other>("a").unwrap_err();
-        assert_eq!(
-            service::causes(&error),
-            "state record thing/a cannot be read: missing field `number` at line 1 column 36"
-        );
-    }
-
-    #[test]
-    fn files_that_are_no_database_are_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state.db");
-        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
-        let error = State::open(&path, &Zeroizing::new([1; 32])).unwrap_err().to_string();
-        assert!(error.ends_with("state.db: cannot prepare it"), "{error}");
-        let missing = folder.path().join("no/such/state.db");
-        let error = State::open(&missing, &Zeroizing::new([1; 32])).unwrap_err().to_string();
-        assert!(error.ends_with("state.db: cannot open it"), "{error}");
-    }
-
-    #[test]
-    fn many_threads_write_and_nothing_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = open(&folder, 1);
-        std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let state = &state;
-                scope.spawn(move || {
-                    (0..10).for_each(|n| state.put(&thing(&format!("{thread}-{n}"))).unwrap());
-                });
-            }
-        });
-        assert_eq!(state.list::<Thing>().unwrap().len(), 40);
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ use crate::auth::{Auth, Role};
 use crate::config::RulesConfig;
 use crate::exceptions::Exceptions;
 use crate::hunts::Hunts;
+use crate::keys::MasterSource;
 use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::{Detector, Pipeline};
@@ -32,6 +33,7 @@ use crate::store::{
     self, Append, AppendOutcome, BoxFuture, Embedded, Figures, RetentionPolicy, RetentionReport,
     SourceKey, Store, StoreError,
 };
+use crate::vault::Vault;
 use crate::web::access::{COOKIE, CSRF};
 use crate::web::{App, router};
 
@@ -129,11 +131,25 @@ impl Store for Flaky {
     }
 }
 
+/// A vault in `folder`, with a master key file beside it.
+pub(crate) fn vault(folder: &Path) -> Arc<Vault> {
+    vault_of(folder, 3)
+}
+
+/// A vault in `folder` whose master key is this byte over and over.
+pub(crate) fn vault_of(folder: &Path, byte: u8) -> Arc<Vault> {
+    let key = folder.join(format!("master-{byte}.key"));
+    std::fs::write(&key, [byte; 32]).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&key, private).unwrap();
+    Vault::open(folder, &MasterSource::File(key), Clock::system()).unwrap()
+}
+
 /// A small store in `folder`.
 pub(crate) fn flaky(folder: &Path, clock: &Clock) -> Arc<Flaky> {
     let clock = clock.clone();
     let now: store::Now = Arc::new(move || Timestamp::from_micros(clock.now_micros()));
-    let mut config = store::Config::new(folder.join("events"), store::Key::new([3; 32]), now);
+    let mut config = store::Config::new(folder.join("events"), vault(folder), now);
     config.segment_bytes = 1024 * 1024;
     config.writer_bytes = 15_000_000;
     let inner = Embedded::open(config).unwrap();
@@ -231,6 +247,7 @@ impl Site {
             rules: Arc::new(RulesConfig::default()),
             pager,
             pipeline,
+            vault: vault(folder.path()),
             bulk_ids: Arc::default(),
             receiving: Receiving::default(),
             clock,

@@ -25,6 +25,7 @@ use crate::hunts::Hunts;
 use crate::oncall::pager::Pager;
 use crate::pipeline::Pipeline;
 use crate::receive::Receiving;
+use crate::vault::Vault;
 
 pub mod access;
 mod acknowledge;
@@ -79,6 +80,8 @@ pub struct App {
     pub pager: Pager,
     /// Events.
     pub pipeline: Arc<Pipeline>,
+    /// Keys and evidence.
+    pub vault: Arc<Vault>,
     /// `_id`s that shippers have sent lately.
     pub bulk_ids: Arc<tokio::sync::Mutex<BulkIds>>,
     /// Figures of the inputs that the collector reads itself.

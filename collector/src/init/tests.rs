@@ -39,8 +39,8 @@ fn made(mail: &str) -> (tempfile::TempDir, Config, Made) {
 
 fn auth(config: &Config) -> (Arc<State>, Auth) {
     let folder = Folder::new(&config.data);
-    let master = MasterKey::load(&folder.master_key()).unwrap();
-    let state = State::open(&folder.state(), &master.derive("state").unwrap()).unwrap();
+    let keyring = vault::keyring(&config.data, &config.master(), Clock::system()).unwrap();
+    let state = State::open(&folder.state(), &keyring.get(names::STATE).unwrap()).unwrap();
     let state = Arc::new(state);
     let auth = Auth::load(Arc::clone(&state), Clock::system()).unwrap();
     (state, auth)

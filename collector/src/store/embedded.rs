@@ -1,6 +1,6 @@
 //! The embedded store: the durable log and the index over it, in one directory of one machine.
 //!
-//! Layout: `log/`, `index/`, `quarantine/`, `lock`, `key.check`. One process at a time.
+//! Layout: `log/`, `index/`, `quarantine/`, `lock`. Its keys lie elsewhere ([`crate::vault`]). One process at a time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use super::figures::{Figures, RetentionPolicy, RetentionReport};
 use super::index::handle::{Feed, IndexConfig, IndexHandle};
 use super::index::partition::{Partitions, Reach};
 use super::index::sealed::PageCache;
-use super::log::checkpoint::{self, Found};
 use super::log::{Entry, Item, Log, LogConfig};
-use super::{Append, AppendOutcome, BoxFuture, Key, Now, SourceKey, Store, StoreError};
+use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
 use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
+use crate::vault::{Vault, names};
 
 /// How the embedded store is kept. [`Config::new`] gives the defaults.
 #[derive(Clone)]
 pub struct Config {
     /// Its directory; made when there is none.
     pub directory: PathBuf,
-    /// Its secret.
-    pub key: Key,
+    /// Its keys and what is told of it.
+    pub vault: Arc<Vault>,
     /// Present time.
     pub now: Now,
     /// Bytes of a log segment.
@@ -52,10 +52,10 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// The defaults for a directory.
     #[must_use]
-    pub fn new(directory: PathBuf, key: Key, now: Now) -> Self {
+    pub fn new(directory: PathBuf, vault: Arc<Vault>, now: Now) -> Self {
         Self {
             directory,
-            key,
+            vault,
             now,
             segment_bytes: 64 << 20,
             keep_log_bytes: 512 << 20,
@@ -101,14 +101,15 @@ impl Embedded {
     /// Opens or makes a store; recovers it first when it was not closed.
     ///
     /// # Errors
-    /// [`StoreError::InUse`], [`StoreError::WrongKey`], [`StoreError::Io`]. Damage to data is no
+    /// [`StoreError::InUse`], [`StoreError::Vault`], [`StoreError::Io`]. Damage to data is no
     /// error: it is in the figures.
     pub fn open(config: Config) -> Result<Self, StoreError> {
         let directory = &config.directory;
         std::fs::create_dir_all(directory)
             .map_err(|source| StoreError::io("make", directory, source))?;
         let lock = lock(directory)?;
-        check_key(directory, &config.key)?;
+        let (vault, keys) = (Arc::clone(&config.vault), config.vault.keyring.clone());
+        let key = keys.file_key(names::STORE)?;
         let quarantine = directory.join("quarantine");
         let (to_index, handed) = crossbeam_channel::bounded(HANDED);
         let log_config = LogConfig {
@@ -127,13 +128,13 @@ impl Embedded {
             writers: WRITERS,
             reach: Reach { past: config.past_days, future: config.future_days },
         };
-        let (log, problems) = Log::open(log_config, &config.key, to_index)?;
+        let (log, problems) = Log::open(log_config, &keys, to_index)?;
         let cache = Arc::new(PageCache::new(config.cache_bytes));
         let root = directory.join("index");
-        let (partitions, damaged) = Partitions::open(root, quarantine, config.key.clone(), cache)?;
+        let (partitions, damaged) = Partitions::open(root, quarantine, vault, cache)?;
         let (appender, durable) = (log.appender(), log.durable_shared());
         let log = Arc::new(Mutex::new(log));
-        let feed = Feed { handed, log: Arc::clone(&log), durable, key: config.key };
+        let feed = Feed { handed, log: Arc::clone(&log), durable, key, keys };
         let index = IndexHandle::start(index_config, Arc::new(partitions), feed, damaged)?;
         problems.into_iter().for_each(|problem| index.problems.push(problem));
         Ok(Self { index, log, appender, now: NowFn(config.now), _lock: lock })
@@ -200,23 +201,6 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
             Err(StoreError::InUse { path: directory.to_owned() })
         }
         Err(std::fs::TryLockError::Error(source)) => Err(StoreError::io("lock", &path, source)),
-    }
-}
-
-/// Whether there are segments of a log already.
-fn holds_events(directory: &Path) -> bool {
-    super::log::segment::list(&directory.join("log")).is_ok_and(|numbers| !numbers.is_empty())
-}
-
-fn check_key(directory: &Path, key: &Key) -> Result<(), StoreError> {
-    const CONTENT: &[u8] = b"pikett store 1";
-    let path = directory.join("key.check");
-    match checkpoint::read(&path, key)? {
-        // A wrong key would find nothing but damage, and make room for its own records.
-        Found::Nothing if holds_events(directory) => Err(StoreError::NoKeyCheck { path }),
-        Found::Nothing => checkpoint::write(&path, key, CONTENT, true),
-        Found::Content(content) if content == CONTENT => Ok(()),
-        Found::Content(_) | Found::Damaged => Err(StoreError::WrongKey { path }),
     }
 }
 

@@ -4,6 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::keyring::KeyringError;
+use crate::vault::VaultError;
+
 /// An error of the store. Nothing that ends in one has been acknowledged.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -30,18 +33,9 @@ pub enum StoreError {
         /// Directory of the store.
         path: PathBuf,
     },
-    /// The key given is not the one the store was made with, or its key check was tampered with.
-    #[error("{path} was sealed with another key")]
-    WrongKey {
-        /// File that could not be opened.
-        path: PathBuf,
-    },
-    /// The key check is gone from a store that holds events.
-    #[error("{path} is missing although the store holds events: restore it from a backup")]
-    NoKeyCheck {
-        /// The missing file.
-        path: PathBuf,
-    },
+    /// A key cannot be had or changed.
+    #[error(transparent)]
+    Vault(#[from] Arc<VaultError>),
     /// A document cannot be stored as it is.
     #[error("document {index} of the batch {problem}")]
     Document {
@@ -77,6 +71,18 @@ pub enum StoreError {
     /// The store has been shut down.
     #[error("store is shut down")]
     Stopped,
+}
+
+impl From<VaultError> for StoreError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(Arc::new(error))
+    }
+}
+
+impl From<KeyringError> for StoreError {
+    fn from(error: KeyringError) -> Self {
+        VaultError::from(error).into()
+    }
 }
 
 impl StoreError {

@@ -10,6 +10,7 @@ use super::session::role_name;
 use super::{App, Failure};
 use crate::auth::Role;
 use crate::auth::token::Scope;
+use crate::custody::{self, Proven};
 
 fn role(name: &str) -> Result<Role, Failure> {
     [Role::Viewer, Role::Responder, Role::Analyst, Role::Admin]
@@ -25,6 +26,13 @@ fn mail(text: &str) -> Result<&str, Failure> {
     } else {
         Err(Failure::bad("mail is no address"))
     }
+}
+
+pub(super) async fn deletions(State(app): State<App>) -> Result<Json<Vec<Proven>>, Failure> {
+    let vault = app.vault;
+    let list = move || custody::deletions(vault.journal.path(), &vault.keyring);
+    let found = tokio::task::spawn_blocking(list).await.map_err(|e| Failure::internal(&e))?;
+    Ok(Json(found.map_err(|error| Failure::internal(&*error))?))
 }
 
 pub(super) async fn users(State(app): State<App>) -> Json<Vec<UserInfo>> {

@@ -85,6 +85,7 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/api/v1/tokens" ADMIN, get(admin::tokens), "Tokens";
     "POST" "/api/v1/tokens/add" ADMIN, post(admin::add_token), "Make a token; shown once";
     "DELETE" "/api/v1/tokens/{name}" ADMIN, axum::routing::delete(admin::remove_token), "Remove a token";
+    "GET" "/api/v1/deletions" ADMIN, get(admin::deletions), "Partitions whose keys were destroyed, with signed proof";
     "GET" "/api/v1/openapi.json" VIEW, get(openapi::document), "This document";
     "GET" "/ack/{token}" Need::Public, get(acknowledge::ask).post(acknowledge::take), "Acknowledge through a page's link";
     "POST" "/_bulk" INGEST, post(elastic::bulk).put(elastic::bulk), "Elasticsearch bulk ingest";

@@ -4,6 +4,7 @@
 use super::*;
 use crate::search::aggregate::TermBucket;
 use crate::search::{Aggregated, Aggregation};
+use crate::testing::vault;
 use event::{AgentId, Document, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ fn config(directory: &Path) -> Config {
         writer_bytes: 15_000_000,
         commit_every: Duration::from_millis(20),
         keep_log_bytes: 1 << 30,
-        ..Config::new(directory.to_owned(), Key::new([5; 32]), Arc::new(now))
+        ..Config::new(directory.to_owned(), vault(directory), Arc::new(now))
     }
 }
 
@@ -172,8 +173,6 @@ fn refusals_name_the_document() {
     check(batch(&mine, 1..=3), 1, 2, "document 2 of the batch is out of sequence");
     assert!(matches!(Embedded::open(config(directory.path())), Err(StoreError::InUse { .. })));
     drop(store);
-    let wrong = Config { key: Key::new([6; 32]), ..config(directory.path()) };
-    assert!(matches!(Embedded::open(wrong), Err(StoreError::WrongKey { .. })));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::partition::{PartitionKey, Partitions, Quarantined, Reach};
 use super::worker::Worker;
+use crate::keyring::Keyring;
 use crate::store::figures::{RetentionPolicy, RetentionReport};
 use crate::store::log::checkpoint::{self, Found};
 use crate::store::log::{Handed, Log, Position};
@@ -114,8 +115,10 @@ pub struct Feed {
     pub log: Arc<Mutex<Log>>,
     /// The log's end.
     pub durable: Arc<Mutex<Position>>,
-    /// Key of the log.
+    /// Key of small files.
     pub key: Key,
+    /// Keys of log segments.
+    pub keys: Keyring,
 }
 
 impl IndexHandle {

@@ -5,6 +5,7 @@
 //! receipt, so that a wrong clock or a replay cannot scatter partitions over the centuries.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -16,8 +17,10 @@ use super::directory::SealedDirectory;
 use super::schema::{Fields, schema, settings, tokenizers};
 use super::sealed::PageCache;
 use super::zones::ZoneCache;
+use crate::keyring::Deletion;
 use crate::store::log::Position;
-use crate::store::{Key, Problem, StoreError};
+use crate::store::{Problem, StoreError};
+use crate::vault::{Vault, partition_key};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -189,7 +192,7 @@ fn payload(index: &Index) -> tantivy::Result<Position> {
 pub struct Partitions {
     root: PathBuf,
     quarantine: PathBuf,
-    key: Key,
+    vault: Arc<Vault>,
     cache: Arc<PageCache>,
     open: RwLock<BTreeMap<PartitionKey, Arc<Partition>>>,
 }
@@ -213,7 +216,7 @@ impl Partitions {
     pub fn open(
         root: PathBuf,
         quarantine: PathBuf,
-        key: Key,
+        vault: Arc<Vault>,
         cache: Arc<PageCache>,
     ) -> Result<(Self, Vec<Quarantined>), StoreError> {
         let failed = |action, source| StoreError::io(action, &root, source);
@@ -226,9 +229,16 @@ impl Partitions {
             if name.starts_with(DROPPED) {
                 drop(std::fs::remove_dir_all(item.path()));
             }
-            keys.extend(PartitionKey::parse(&name));
+            let Some(key) = PartitionKey::parse(&name) else { continue };
+            let sealed = vault.keyring.get(&partition_key(&name)).is_ok();
+            if !sealed && vault.was_deleted(&name) {
+                // Killed between the destruction of its key and the removal of its files.
+                std::fs::remove_dir_all(item.path()).map_err(|source| failed("empty", source))?;
+                continue;
+            }
+            keys.push(key);
         }
-        let set = Self { root, quarantine, key, cache, open: RwLock::default() };
+        let set = Self { root, quarantine, vault, cache, open: RwLock::default() };
         let mut damaged = Vec::new();
         for key in keys {
             match set.load(key, false) {
@@ -239,16 +249,21 @@ impl Partitions {
         Ok((set, damaged))
     }
 
-    fn directory(&self, key: PartitionKey) -> (PathBuf, SealedDirectory) {
-        let path = self.root.join(key.to_string());
-        let cache = Arc::clone(&self.cache);
-        let directory =
-            SealedDirectory::new(path.clone(), &key.to_string(), self.key.clone(), cache);
-        (path, directory)
+    fn directory(&self, key: PartitionKey) -> io::Result<(PathBuf, SealedDirectory)> {
+        let name = key.to_string();
+        let path = self.root.join(&name);
+        let secret =
+            self.vault.keyring.file_key(&partition_key(&name)).map_err(io::Error::other)?;
+        let directory = SealedDirectory::new(path.clone(), &name, secret, Arc::clone(&self.cache));
+        Ok((path, directory))
     }
 
     fn load(&self, key: PartitionKey, create: bool) -> tantivy::Result<Partition> {
-        let (path, directory) = self.directory(key);
+        if create {
+            let name = partition_key(&key.to_string());
+            self.vault.keyring.ensure(&name).map_err(io::Error::other)?;
+        }
+        let (path, directory) = self.directory(key)?;
         let builder = Index::builder().schema(schema()).tokenizers(tokenizers());
         let mut index = if create {
             std::fs::create_dir_all(&path)?;
@@ -296,13 +311,25 @@ impl Partitions {
         self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Deletes a partition with everything in it.
+    /// Deletes a partition of so many documents and bytes with everything in it, for a reason: its
+    /// key is destroyed first, and a record of that is left.
     ///
     /// # Errors
-    /// [`StoreError::Io`].
-    pub fn remove(&self, key: PartitionKey) -> Result<(), StoreError> {
-        let removed = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let Some(partition) = removed else { return Ok(()) };
+    /// [`StoreError::Vault`], [`StoreError::Io`].
+    pub fn remove(
+        &self,
+        key: PartitionKey,
+        (documents, bytes, reason): (u64, u64, &str),
+    ) -> Result<(), StoreError> {
+        let Some(partition) = self.get(key) else { return Ok(()) };
+        self.vault.destroy(Deletion {
+            partition: key.to_string(),
+            documents,
+            bytes,
+            reason: reason.to_owned(),
+            ..Deletion::default()
+        })?;
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         // Renamed first: a crash while deleting must not leave half a partition in service.
         let gone = self.root.join(format!("{DROPPED}{key}"));
         std::fs::rename(&partition.path, &gone)
@@ -352,7 +379,7 @@ impl Partitions {
         key: PartitionKey,
         thorough: bool,
     ) -> tantivy::Result<Vec<(String, u64)>> {
-        let (path, directory) = self.directory(key);
+        let (path, directory) = self.directory(key)?;
         let mut index = Index::open(directory.clone())?;
         index.set_tokenizers(tokenizers());
         let mut bad = Vec::new();
@@ -375,12 +402,13 @@ impl Partitions {
         documents: u64,
         reason: &str,
     ) -> Result<Quarantined, StoreError> {
-        let (path, directory) = self.directory(key);
         let target = self.quarantine.join(format!("{key}-{segment}"));
         let meta_path = Path::new("meta.json");
-        let failed = |source| StoreError::io("take a segment out of", &path, source);
-        let meta =
-            directory.atomic_read(meta_path).map_err(|e| failed(std::io::Error::other(e)))?;
+        let failed = |source| {
+            StoreError::io("take a segment out of", &self.root.join(key.to_string()), source)
+        };
+        let (path, directory) = self.directory(key).map_err(failed)?;
+        let meta = directory.atomic_read(meta_path).map_err(|e| failed(io::Error::other(e)))?;
         let mut meta: serde_json::Value =
             serde_json::from_slice(&meta).map_err(|e| failed(e.into()))?;
         if let Some(list) = meta.get_mut("segments").and_then(|list| list.as_array_mut()) {
@@ -443,7 +471,7 @@ fn files_of(path: &Path, segment: &str) -> Vec<PathBuf> {
 
 /// Whether the positions of a segment are there. The index library takes a segment without that
 /// file for one without positions, and would find no phrase in it from then on.
-fn complete(directory: &SealedDirectory, meta: &SegmentMeta) -> std::io::Result<()> {
+fn complete(directory: &SealedDirectory, meta: &SegmentMeta) -> io::Result<()> {
     directory.sealed(&meta.relative_path(SegmentComponent::Positions)).map(drop)
 }
 

@@ -176,7 +176,7 @@ impl Worker {
         if self.next >= end {
             return Ok(());
         }
-        let mut reader = Reader::new(self.config.log.clone(), self.feed.key.clone(), self.next);
+        let mut reader = Reader::new(self.config.log.clone(), self.feed.keys.clone(), self.next);
         while reader.position() < end {
             match reader.step()? {
                 // The first step may lead over a segment's border, right to the end.
@@ -361,7 +361,7 @@ impl Worker {
     fn repair(&mut self) -> Work<()> {
         let keys = self.repair.clone();
         let mut reader =
-            Reader::new(self.config.log.clone(), self.feed.key.clone(), Position::default());
+            Reader::new(self.config.log.clone(), self.feed.keys.clone(), Position::default());
         self.commit()?;
         let end = self.next;
         while reader.position() < end {
@@ -417,7 +417,7 @@ impl Worker {
     ) -> Work<()> {
         self.writers.remove(&partition.key);
         let documents = partition.documents();
-        self.partitions.remove(partition.key)?;
+        self.partitions.remove(partition.key, (documents, bytes, reason))?;
         count(&self.counters.dropped, usize::try_from(documents).unwrap_or(usize::MAX));
         tracing::info!(partition = %partition.key, documents, bytes, reason, "partition dropped");
         report.dropped.push(DroppedPartition {

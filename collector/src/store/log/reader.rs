@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Position;
 use super::record::{ALIGN, Body, Broken, HEADER, MAGIC, Packed, open};
 use super::segment::{SEGMENT_HEADER, Segment, list};
-use crate::store::{Key, Problem, StoreError};
+use crate::keyring::Keyring;
+use crate::store::{Problem, StoreError};
 
 /// Bytes read at once.
 const WINDOW: u64 = 4 << 20;
@@ -25,7 +26,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Reader {
     directory: PathBuf,
-    key: Key,
+    keys: Keyring,
     at: Position,
     segment: Option<Segment>,
     window: (u64, Vec<u8>),
@@ -37,8 +38,8 @@ pub(super) type Looked = Result<super::record::Frame, Broken>;
 impl Reader {
     /// Reads from `at` on; position 0 means from the oldest segment there is.
     #[must_use]
-    pub const fn new(directory: PathBuf, key: Key, at: Position) -> Self {
-        Self { directory, key, at, segment: None, window: (0, Vec::new()) }
+    pub const fn new(directory: PathBuf, keys: Keyring, at: Position) -> Self {
+        Self { directory, keys, at, segment: None, window: (0, Vec::new()) }
     }
 
     /// Where the next record is expected.
@@ -87,7 +88,7 @@ impl Reader {
         if number != self.at.segment || self.at.offset < SEGMENT_HEADER {
             self.at = Position { segment: number, offset: SEGMENT_HEADER };
         }
-        match Segment::open(&self.directory, number, &self.key)? {
+        match Segment::open(&self.directory, number, &self.keys)? {
             Ok(segment) => {
                 self.segment = Some(segment);
                 self.window = (0, Vec::new());

@@ -7,7 +7,8 @@ use super::reader::next_frame;
 use super::record::{Body, Broken, Frame, open};
 use super::segment::{SEGMENT_HEADER, Segment, list};
 use super::{LogConfig, Position};
-use crate::store::{Key, Problem, StoreError};
+use crate::keyring::Keyring;
+use crate::store::{Problem, StoreError};
 
 /// What recovery found.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ struct Scan {
 /// [`StoreError::Io`], [`StoreError::Crypto`].
 pub fn recover(
     config: &LogConfig,
-    key: &Key,
+    keys: &Keyring,
     from: Position,
     dedup: &mut Dedup,
 ) -> Result<Recovered, StoreError> {
@@ -59,7 +60,7 @@ pub fn recover(
     for (index, number) in covered.iter().copied().enumerate() {
         let last = index.saturating_add(1) == covered.len();
         let before = out.problems.len();
-        match Segment::open(&config.directory, number, key)? {
+        match Segment::open(&config.directory, number, keys)? {
             Err(problem) => {
                 out.problems.push(problem);
                 set_aside(config, number, &mut out)?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::LessSafeKey;
 
-use crate::store::key::{Key, SALT, random};
+use crate::keyring::Keyring;
+use crate::store::key::{SALT, random};
 use crate::store::{Problem, StoreError};
 
 /// Bytes of a segment's header; records begin here.
@@ -26,6 +27,22 @@ pub struct Segment {
     /// The key of its records.
     pub key: LessSafeKey,
     file: File,
+}
+
+/// Segments that share a key.
+const GROUP: u64 = 8;
+
+/// Name of a segment's key, which its neighbours share.
+#[must_use]
+pub fn key_name(number: u64) -> String {
+    format!("log/{:020}", number / GROUP)
+}
+
+/// Whether a key is one of segments that all lie before `number`.
+#[must_use]
+pub fn is_key_before(name: &str, number: u64) -> bool {
+    let group = name.strip_prefix("log/").and_then(|group| group.parse::<u64>().ok());
+    group.is_some_and(|group| group < number / GROUP)
 }
 
 /// Path of a segment.
@@ -67,8 +84,14 @@ impl Segment {
     ///
     /// # Errors
     /// [`StoreError::Full`], [`StoreError::Io`], [`StoreError::Crypto`]; nothing is left behind.
-    pub fn create(directory: &Path, number: u64, size: u64, key: &Key) -> Result<Self, StoreError> {
+    pub fn create(
+        directory: &Path,
+        number: u64,
+        size: u64,
+        keys: &Keyring,
+    ) -> Result<Self, StoreError> {
         let path = path(directory, number);
+        keys.ensure(&key_name(number))?;
         let fresh = path.with_extension("new");
         let made = Self::write_out(&fresh, number, size).and_then(|()| {
             std::fs::rename(&fresh, &path)
@@ -79,7 +102,7 @@ impl Segment {
             drop(std::fs::remove_file(&fresh));
             return Err(error);
         }
-        Self::open(directory, number, key)?.map_err(|problem| StoreError::Io {
+        Self::open(directory, number, keys)?.map_err(|problem| StoreError::Io {
             action: "read back",
             path,
             source: std::io::Error::other(problem.what).into(),
@@ -118,7 +141,7 @@ impl Segment {
     pub fn open(
         directory: &Path,
         number: u64,
-        key: &Key,
+        keys: &Keyring,
     ) -> Result<Result<Self, Problem>, StoreError> {
         let path = path(directory, number);
         let failed = |source| StoreError::io("open", &path, source);
@@ -145,6 +168,9 @@ impl Segment {
         }
         let salt: [u8; SALT] =
             salt.try_into().map_err(|_| StoreError::Crypto { action: "read a salt" })?;
+        let Ok(key) = keys.file_key(&key_name(number)) else {
+            return Ok(Err(problem("segment's key is not in the keyring")));
+        };
         let key = key.derive(&salt, "pikett log segment 1", &number.to_string())?;
         Ok(Ok(Self { number, path, size, key, file }))
     }

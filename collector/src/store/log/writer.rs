@@ -16,9 +16,11 @@ use super::checkpoint::{self, Found};
 use super::dedup::Dedup;
 use super::record::{ALIGN, END_FRAME, Entry, end_body, frame_size, pack, seal};
 use super::recovery::{Tail, recover};
-use super::segment::{SEGMENT_HEADER, Segment, list};
+use super::segment::{SEGMENT_HEADER, Segment, is_key_before, list};
 use super::{LogConfig, Position};
+use crate::keyring::Keyring;
 use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
+use crate::vault::names;
 
 /// An entry that has just become durable, on its way to the index.
 #[derive(Debug)]
@@ -170,16 +172,17 @@ impl Log {
     /// Gives the problems found too.
     ///
     /// # Errors
-    /// [`StoreError::Io`], [`StoreError::Crypto`].
+    /// [`StoreError::Vault`], [`StoreError::Io`], [`StoreError::Crypto`].
     pub fn open(
         config: LogConfig,
-        key: &Key,
+        keys: &Keyring,
         index: crossbeam_channel::Sender<Handed>,
     ) -> Result<(Self, Vec<Problem>), StoreError> {
         std::fs::create_dir_all(&config.directory)
             .map_err(|source| StoreError::io("make", &config.directory, source))?;
-        let (mut dedup, from, mut problems) = load(&config, key)?;
-        let recovered = recover(&config, key, from, &mut dedup)?;
+        let key = keys.file_key(names::STORE)?;
+        let (mut dedup, from, mut problems) = load(&config, &key)?;
+        let recovered = recover(&config, keys, from, &mut dedup)?;
         problems.extend(recovered.problems);
         let durable = Arc::new(Mutex::new(recovered.current.as_ref().map_or(
             Position { segment: recovered.next_number, offset: SEGMENT_HEADER },
@@ -196,7 +199,8 @@ impl Log {
             current: recovered.current,
             durable: Arc::clone(&durable),
             counters: Arc::clone(&counters),
-            key: key.clone(),
+            key,
+            keys: keys.clone(),
             config,
             dedup,
             index,
@@ -294,6 +298,7 @@ fn load(config: &LogConfig, key: &Key) -> Result<(Dedup, Position, Vec<Problem>)
 struct Owner {
     config: LogConfig,
     key: Key,
+    keys: Keyring,
     dedup: Dedup,
     current: Option<Tail>,
     next_number: u64,
@@ -423,7 +428,7 @@ impl Owner {
         self.write_group(group);
         let least = SEGMENT_HEADER.saturating_add(size as u64).saturating_add(END_FRAME as u64);
         let bytes = self.config.segment_bytes.max(least).next_multiple_of(ALIGN as u64);
-        let fresh = Segment::create(&self.config.directory, self.next_number, bytes, &self.key)?;
+        let fresh = Segment::create(&self.config.directory, self.next_number, bytes, &self.keys)?;
         self.next_number = self.next_number.saturating_add(1);
         if let Some(old) = self.current.take() {
             close(&old);
@@ -528,6 +533,11 @@ impl Owner {
                 tracing::warn!(number, %error, "cannot delete a finished log segment");
             }
             kept = kept.saturating_sub(bytes);
+        }
+        let oldest = list(&self.config.directory).ok().and_then(|left| left.first().copied());
+        let forgotten = oldest.map(|oldest| self.keys.forget(|name| is_key_before(name, oldest)));
+        if let Some(Err(error)) = forgotten {
+            tracing::warn!(%error, "keys of deleted log segments are not destroyed yet");
         }
         self.measure();
     }

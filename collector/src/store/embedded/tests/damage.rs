@@ -2,6 +2,7 @@
 //! again, what is lost is told, nothing is found twice and nothing crashes.
 
 use super::*;
+use crate::keys::{MasterKey, MasterSource};
 use std::os::unix::fs::symlink;
 
 /// A closed store with 30 documents on each of two days, and what it must find.
@@ -126,39 +127,37 @@ fn damage_that_the_log_cannot_repair_is_told_and_the_rest_is_found() {
 }
 
 #[test]
-fn a_store_whose_key_check_is_gone_is_not_opened_with_any_key() {
-    for key in [5, 6] {
-        let directory = tempfile::tempdir().unwrap();
-        let expected = closed(directory.path());
-        let check = directory.path().join("key.check");
-        let kept = std::fs::read(&check).unwrap();
-        std::fs::remove_file(&check).unwrap();
-        let other = Config { key: Key::new([key; 32]), ..config(directory.path()) };
-        let error = Embedded::open(other).unwrap_err().to_string();
-        assert!(
-            error.ends_with(
-                "key.check is missing although the store holds events: restore it from a backup"
-            ),
-            "{error}"
-        );
-        std::fs::write(&check, kept).unwrap();
-        let store = open(directory.path());
-        assert_eq!(set(&store, "*"), expected, "nothing was harmed by the attempt");
-    }
-}
-
-#[test]
-fn the_wrong_key_harms_nothing() {
+fn the_wrong_master_key_or_no_keyring_harms_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let expected = closed(directory.path());
-    let bytes = |path: &Path| -> Vec<Vec<u8>> {
-        files(path, "", "").iter().map(|file| std::fs::read(file).unwrap()).collect()
+    let data = directory.path();
+    let at = || Config::new(data.join("events"), vault(data), Arc::new(now));
+    let source = source("a");
+    let store = Embedded::open(at()).unwrap();
+    append(&store, &source, batch(&source, 1..=30));
+    let expected = set(&store, "*");
+    store.close();
+    let bytes = || -> Vec<Vec<u8>> {
+        files(data, "", "").iter().map(|file| std::fs::read(file).unwrap()).collect()
     };
-    let before = bytes(directory.path());
-    let wrong = Config { key: Key::new([6; 32]), ..config(directory.path()) };
-    assert!(matches!(Embedded::open(wrong), Err(StoreError::WrongKey { .. })));
-    assert_eq!(bytes(directory.path()), before);
-    assert_eq!(set(&open(directory.path()), "*"), expected);
+    let other = data.join("other.key");
+    MasterKey::create(&other).unwrap();
+    let refused = |key: &Path| {
+        let before = bytes();
+        let source = MasterSource::File(key.to_owned());
+        let error = Vault::open(data, &source, service::Clock::system());
+        assert_eq!(bytes(), before, "nothing was written");
+        error.unwrap_err().to_string()
+    };
+    let error = refused(&other);
+    assert!(error.contains("keyring is sealed with another master key"), "{error}");
+    let (ring, kept) = (data.join("vault"), data.join("kept"));
+    std::fs::rename(&ring, &kept).unwrap();
+    for key in [data.join("master-3.key"), other] {
+        let error = refused(&key);
+        assert!(error.contains("keyring is missing although there is data: restore"), "{error}");
+    }
+    std::fs::rename(&kept, &ring).unwrap();
+    assert_eq!(set(&Embedded::open(at()).unwrap(), "*"), expected);
 }
 
 #[test]

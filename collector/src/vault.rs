@@ -1,0 +1,232 @@
+//! What keys and evidence a collector has: keyring, journal, signatures.
+//!
+//! Files in a folder of their own (`vault` in the data folder): `keyring` and `keyring.copy`,
+//! `journal`. A collector made before there was a keyring moves over by itself ([`legacy`]).
+//! Not here: what is sealed with the keys.
+
+mod legacy;
+mod sign;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use service::Clock;
+
+pub use sign::{Head, Link, Signed, Signer};
+
+use crate::journal::{self, Entry, Journal, What};
+use crate::keyring::{Deletion, Keyring, KeyringError};
+use crate::keys::{KeyBytes, KeyError, MasterSource, random};
+
+/// Names of the keys that every collector has.
+pub mod names {
+    /// Records of the state database.
+    pub const STATE: &str = "state";
+    /// Small files of the store.
+    pub const STORE: &str = "store";
+    /// What detectors remember.
+    pub const MEMORY: &str = "memory";
+    /// Links in pages.
+    pub const LINKS: &str = "page links";
+    /// Entries of the journal.
+    pub const JOURNAL: &str = "journal";
+    /// Seed of the signing key.
+    pub const SIGNING: &str = "signing";
+}
+
+/// Why the vault cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl VaultError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+impl From<KeyError> for VaultError {
+    fn from(error: KeyError) -> Self {
+        Self::Keys(KeyringError::Master(error))
+    }
+}
+
+/// Folder of the vault in a data folder.
+#[must_use]
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("vault")
+}
+
+/// Keyring of a data folder.
+#[must_use]
+pub fn keyring_path(data: &Path) -> PathBuf {
+    folder(data).join("keyring")
+}
+
+/// Journal of a data folder.
+#[must_use]
+pub fn journal_path(data: &Path) -> PathBuf {
+    folder(data).join("journal")
+}
+
+/// Opens the keyring of a data folder, alone: for commands beside a collector that runs. Made, or
+/// made out of what an older collector had, when there is none.
+///
+/// # Errors
+/// [`VaultError`]; nothing was written then.
+pub fn keyring(data: &Path, source: &MasterSource, clock: Clock) -> Result<Keyring, VaultError> {
+    let path = keyring_path(data);
+    match Keyring::open(&path, source, clock.clone(), false) {
+        Ok((keyring, notes)) => {
+            for note in notes {
+                tracing::error!(note, "keyring repaired from its other copy");
+            }
+            Ok(keyring)
+        }
+        Err(KeyringError::Missing { path: missing }) => {
+            let keys = match legacy::keys(data, source)? {
+                legacy::Found::Keys(keys) => keys,
+                legacy::Found::Nothing => first_keys()?,
+                legacy::Found::Data => return Err(KeyringError::Missing { path: missing }.into()),
+            };
+            let folder = folder(data);
+            std::fs::create_dir_all(&folder)
+                .map_err(|source| VaultError::io("make", &folder, source))?;
+            let keyring = Keyring::create(&path, source, clock, keys)?;
+            tracing::info!(path = %path.display(), "keyring made");
+            Ok(keyring)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Random keys of a new collector.
+fn first_keys() -> Result<Vec<(String, KeyBytes, bool)>, KeyError> {
+    use names::{JOURNAL, LINKS, MEMORY, SIGNING, STATE, STORE};
+    let names = [STATE, STORE, MEMORY, LINKS, JOURNAL, SIGNING];
+    names.iter().map(|name| Ok(((*name).to_owned(), random::<32>()?.into(), false))).collect()
+}
+
+/// The vault, open. One process has it open at a time (the store's lock), others read.
+#[derive(Debug)]
+pub struct Vault {
+    /// The keys.
+    pub keyring: Keyring,
+    /// The journal.
+    pub journal: Arc<Journal>,
+    signer: Signer,
+    clock: Clock,
+    deleted: Mutex<BTreeSet<String>>,
+}
+
+impl Vault {
+    /// Opens the vault of a data folder, made when there is none.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn open(data: &Path, source: &MasterSource, clock: Clock) -> Result<Arc<Self>, VaultError> {
+        let keyring = keyring(data, source, clock.clone())?;
+        // The journal holds it from now on: without it a lost keyring is never taken for an
+        // older collector.
+        legacy::done(data)?;
+        let path = journal_path(data);
+        let failed = |source| VaultError::io("read", &path, source);
+        let (journal, found) =
+            Journal::open(&path, &keyring.file_key(names::JOURNAL)?).map_err(failed)?;
+        let signer = Signer::new(&*keyring.get(names::SIGNING)?)?;
+        let deleted = deletions(&found.entries).map(|(one, _)| one.partition.clone()).collect();
+        let deleted = Mutex::new(deleted);
+        let vault = Self { keyring, journal: Arc::new(journal), signer, clock, deleted };
+        vault.settle()?;
+        Ok(Arc::new(vault))
+    }
+
+    /// What signs for this collector.
+    #[must_use]
+    pub const fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Adds an entry to the journal.
+    ///
+    /// # Errors
+    /// [`VaultError::Io`].
+    pub fn note(&self, what: What) -> Result<(), VaultError> {
+        let failed = |source| VaultError::io("write", self.journal.path(), source);
+        self.journal.append(self.clock.now_micros(), what).map_err(failed)
+    }
+
+    /// Whether a partition of this name was deleted once.
+    #[must_use]
+    pub fn was_deleted(&self, partition: &str) -> bool {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).contains(partition)
+    }
+
+    /// Destroys the key of a partition and leaves a signed record of it.
+    ///
+    /// # Errors
+    /// [`VaultError`]. When the journal alone could not be written the key is destroyed all the
+    /// same, and the record is written with the next deletion or start.
+    pub fn destroy(&self, deletion: Deletion) -> Result<(), VaultError> {
+        let key = partition_key(&deletion.partition);
+        let deletion = Deletion { time: self.clock.now_micros(), ..deletion };
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        deleted.insert(deletion.partition.clone());
+        drop(deleted);
+        self.keyring.destroy(&key, deletion)?;
+        self.settle()
+    }
+
+    /// Brings pending deletions into the journal.
+    fn settle(&self) -> Result<(), VaultError> {
+        let pending = self.keyring.pending();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let path = self.journal.path();
+        let known = journal::scan(path, &self.keyring.file_key(names::JOURNAL)?)
+            .map_err(|source| VaultError::io("read", path, source))?;
+        for deletion in &pending {
+            if deletions(&known.entries).any(|(one, _)| one == deletion) {
+                continue;
+            }
+            let proof = self.signer.sign(deletion)?;
+            self.note(What::Deleted { deletion: deletion.clone(), proof })?;
+        }
+        self.keyring.settled(&pending);
+        Ok(())
+    }
+}
+
+/// Name of a partition's key.
+#[must_use]
+pub fn partition_key(partition: &str) -> String {
+    format!("partition/{partition}")
+}
+
+/// The deletions among entries, with their proofs.
+pub fn deletions(entries: &[(Entry, Link)]) -> impl Iterator<Item = (&Deletion, &Signed)> {
+    entries.iter().filter_map(|(entry, _)| match &entry.what {
+        What::Deleted { deletion, proof } => Some((deletion, proof)),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
