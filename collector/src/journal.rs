@@ -272,8 +272,8 @@ impl Journal {
 }
 
 /// Reads hostile bytes as a journal's line.
-#[cfg(feature = "fuzzing")]
-pub fn fuzz_line(bytes: &[u8]) {
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz_line(bytes: &[u8]) {
     if let Ok(key) = cipher(&Key::new([0; 32])) {
         drop(open_line(&key, bytes));
     }

@@ -431,8 +431,8 @@ fn best(path: &Path, master: &MasterKey) -> Result<(Content, Vec<String>), Keyri
 }
 
 /// Opens hostile bytes as a keyring.
-#[cfg(feature = "fuzzing")]
-pub fn fuzz_open(bytes: &[u8]) {
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz_open(bytes: &[u8]) {
     let master = MasterKey::new(Zeroizing::new([0; 32]));
     drop(file::open(bytes, &master));
 }

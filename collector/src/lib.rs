@@ -26,5 +26,6 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod vault;
+pub mod verify;
 mod watch;
 pub mod web;

@@ -1,14 +1,15 @@
 //! Pikett collector: receives, stores, searches, correlates, alerts, pages.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use pikett_collector::config::Config;
 use pikett_collector::keys::MasterSource;
-use pikett_collector::{custody, init, local, run};
+use pikett_collector::{custody, init, local, run, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -69,6 +70,25 @@ enum Command {
         /// One JSON array, with the proofs.
         #[arg(long)]
         json: bool,
+    },
+    /// Look whether what is stored is what was written, and say where it is not. The collector must
+    /// not run.
+    Verify {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// A checkpoint that was kept elsewhere (`pikett-collector anchor`).
+        #[arg(long)]
+        anchor: Option<PathBuf>,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the last signed checkpoint to standard output, to be kept elsewhere.
+    Anchor {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
     },
     /// Make a token for a program on this machine, without the console.
     Token {
@@ -135,7 +155,7 @@ fn key(command: KeyCommand) -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command answers on standard output")]
-fn deletions(config: &std::path::Path, json: bool) -> Result<()> {
+fn deletions(config: &Path, json: bool) -> Result<()> {
     let found = custody::list_deletions(&service::config::load::<Config>(config)?)?;
     if json {
         println!("{}", serde_json::to_string(&found)?);
@@ -152,38 +172,69 @@ fn deletions(config: &std::path::Path, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// Exit code 1 when something was found.
 #[expect(clippy::print_stdout, reason = "a command answers on standard output")]
-fn execute(command: Command) -> Result<()> {
+fn verify(config: &Path, anchor: Option<&Path>, json: bool) -> Result<ExitCode> {
+    let config = service::config::load::<Config>(config)?;
+    let bar = ProgressBar::new(verify::size(&config));
+    let style = ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let report = verify::verify(&config, anchor, &mut |bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    let report = report?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        for one in &report.findings {
+            println!("{} at byte {}: {}", one.place, one.offset, one.what);
+        }
+        report.notes.iter().for_each(|note| println!("note: {note}"));
+        println!(
+            "{} findings in {} log records, {} index files, {} journal entries",
+            report.findings.len(),
+            report.records,
+            report.files,
+            report.entries
+        );
+    }
+    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+#[expect(clippy::print_stdout, reason = "a command answers on standard output")]
+fn execute(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run { config } => run::run(&service::config::load::<Config>(&config)?),
+        Command::Verify { config, anchor, json } => {
+            return verify(&config, anchor.as_deref(), json);
+        }
+        Command::Anchor { config } => {
+            println!("{}", verify::anchor(&service::config::load::<Config>(&config)?)?);
+        }
+        Command::Run { config } => run::run(&service::config::load::<Config>(&config)?)?,
         Command::Check { config } => {
             run::check(&service::config::load::<Config>(&config)?)?;
             println!("{} is good", config.display());
-            Ok(())
         }
         Command::Init { data, names, mail } => {
             let made = init::init(&data, &names, &mail, &service::Clock::system())?;
             println!("user {}\npassword {}", made.admin, made.password.expose());
-            Ok(())
         }
-        Command::Key { command } => key(command),
-        Command::Deletions { config, json } => deletions(&config, json),
+        Command::Key { command } => key(command)?,
+        Command::Deletions { config, json } => deletions(&config, json)?,
         Command::EnrolmentToken { config, minutes } => {
             let config = service::config::load::<Config>(&config)?;
             println!("{}", local::enrolment_token(&config, minutes)?.expose());
-            Ok(())
         }
         Command::Token { config, name, scopes } => {
             let config = service::config::load::<Config>(&config)?;
             println!("{}", local::token(&config, &name, &scopes)?.expose());
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {
     match execute(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "errors go to standard error")]
             {

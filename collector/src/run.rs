@@ -108,6 +108,7 @@ impl Daemon {
         let vault = Vault::open(&config.data, &config.master(), clock.clone())?;
         let keyring = vault.keyring.clone();
         let state = Arc::new(State::open(&folder.state(), &keyring.get(names::STATE)?)?);
+        vault.watch(&state, &folder.state());
         let authority = folder.load_authority()?;
         let auth = Auth::load(Arc::clone(&state), clock.clone())?;
         let alerts = Alerts::load(Arc::clone(&state), clock.clone())?;

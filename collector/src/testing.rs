@@ -138,6 +138,7 @@ pub(crate) fn vault(folder: &Path) -> Arc<Vault> {
 
 /// A vault in `folder` whose master key is this byte over and over.
 pub(crate) fn vault_of(folder: &Path, byte: u8) -> Arc<Vault> {
+    std::fs::create_dir_all(folder).unwrap();
     let key = folder.join(format!("master-{byte}.key"));
     std::fs::write(&key, [byte; 32]).unwrap();
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -149,7 +150,7 @@ pub(crate) fn vault_of(folder: &Path, byte: u8) -> Arc<Vault> {
 pub(crate) fn flaky(folder: &Path, clock: &Clock) -> Arc<Flaky> {
     let clock = clock.clone();
     let now: store::Now = Arc::new(move || Timestamp::from_micros(clock.now_micros()));
-    let mut config = store::Config::new(folder.join("events"), vault(folder), now);
+    let mut config = store::Config::new(folder.join("events"), vault(&folder.join("keys")), now);
     config.segment_bytes = 1024 * 1024;
     config.writer_bytes = 15_000_000;
     let inner = Embedded::open(config).unwrap();
@@ -247,7 +248,7 @@ impl Site {
             rules: Arc::new(RulesConfig::default()),
             pager,
             pipeline,
-            vault: vault(folder.path()),
+            vault: vault(&folder.path().join("keys")),
             bulk_ids: Arc::default(),
             receiving: Receiving::default(),
             clock,

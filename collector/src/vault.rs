@@ -1,24 +1,28 @@
 //! What keys and evidence a collector has: keyring, journal, signatures.
 //!
 //! Files in a folder of their own (`vault` in the data folder): `keyring` and `keyring.copy`,
-//! `journal`. A collector made before there was a keyring moves over by itself ([`legacy`]).
+//! `journal`, `checkpoint`. A collector made before there was a keyring moves over by itself ([`legacy`]).
 //! Not here: what is sealed with the keys.
 
+pub mod checkpoint;
 mod legacy;
 mod sign;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use service::Clock;
 
+use checkpoint::Statement;
 pub use sign::{Head, Link, Signed, Signer};
 
 use crate::journal::{self, Entry, Journal, What};
 use crate::keyring::{Deletion, Keyring, KeyringError};
 use crate::keys::{KeyBytes, KeyError, MasterSource, random};
+use crate::state::State;
+use crate::store::Problem;
 
 /// Names of the keys that every collector has.
 pub mod names {
@@ -85,6 +89,12 @@ pub fn journal_path(data: &Path) -> PathBuf {
     folder(data).join("journal")
 }
 
+/// Checkpoint of a data folder.
+#[must_use]
+pub fn checkpoint_path(data: &Path) -> PathBuf {
+    folder(data).join("checkpoint")
+}
+
 /// Opens the keyring of a data folder, alone: for commands beside a collector that runs. Made, or
 /// made out of what an older collector had, when there is none.
 ///
@@ -132,7 +142,14 @@ pub struct Vault {
     pub journal: Arc<Journal>,
     signer: Signer,
     clock: Clock,
-    deleted: Mutex<BTreeSet<String>>,
+    /// When partitions were deleted last.
+    deleted: Mutex<BTreeMap<String, i64>>,
+    checkpoint: PathBuf,
+    heads: checkpoint::Heads,
+    /// The checkpoint that was found.
+    noted: Statement,
+    state: OnceLock<Arc<State>>,
+    problems: Mutex<Vec<Problem>>,
 }
 
 impl Vault {
@@ -150,11 +167,119 @@ impl Vault {
         let (journal, found) =
             Journal::open(&path, &keyring.file_key(names::JOURNAL)?).map_err(failed)?;
         let signer = Signer::new(&*keyring.get(names::SIGNING)?)?;
-        let deleted = deletions(&found.entries).map(|(one, _)| one.partition.clone()).collect();
+        let deleted =
+            deletions(&found.entries).map(|(one, _)| (one.partition.clone(), one.time)).collect();
         let deleted = Mutex::new(deleted);
-        let vault = Self { keyring, journal: Arc::new(journal), signer, clock, deleted };
+        let path = checkpoint_path(data);
+        let (noted, wrong) = match checkpoint::read(&path, &keyring, &signer.public())? {
+            Ok(noted) => (noted, None),
+            Err(wrong) => (None, Some(wrong)),
+        };
+        let heads = checkpoint::Heads::default();
+        if let Some((signed, statement)) = &noted {
+            heads.resume(signed, statement);
+        }
+        let noted = noted.map(|(_, statement)| statement).unwrap_or_default();
+        let (checkpoint, problems) = (path, Mutex::default());
+        let state = OnceLock::new();
+        let journal = Arc::new(journal);
+        let vault = Self {
+            keyring,
+            journal,
+            signer,
+            clock,
+            deleted,
+            checkpoint,
+            heads,
+            noted,
+            state,
+            problems,
+        };
+        if let Some(wrong) = wrong {
+            vault.found(&vault.checkpoint, wrong.to_owned());
+        }
+        let generation = Head { count: vault.keyring.generation(), digest: Link::default() };
+        vault.begin(checkpoint::KEYRING, vault.keyring.path(), Some(generation));
+        vault.begin(checkpoint::JOURNAL, vault.journal.path(), Some(found.head()));
         vault.settle()?;
         Ok(Arc::new(vault))
+    }
+
+    /// Notes how far something has come, and tells when it had come further before.
+    pub fn begin(&self, name: &str, path: &Path, present: Option<Head>) {
+        if let Some(noted) = self.noted.heads.get(name)
+            && let Some(what) = checkpoint::compare(*noted, present)
+        {
+            self.found(path, what);
+        }
+        if let Some(present) = present {
+            self.heads.set(name, present);
+        }
+    }
+
+    /// Takes the state database into the checkpoints.
+    pub fn watch(&self, state: &Arc<State>, path: &Path) {
+        match state.head() {
+            Ok(head) => self.begin(checkpoint::STATE, path, Some(head)),
+            Err(error) => self.found(path, service::causes(&error)),
+        }
+        if self.state.set(Arc::clone(state)).is_err() {
+            tracing::debug!("the state is in the checkpoints already");
+        }
+    }
+
+    /// Partitions that the checkpoint knew, without those deleted since.
+    #[must_use]
+    pub fn noted_partitions(&self) -> Vec<String> {
+        let deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = self.noted.heads.keys().filter_map(|name| name.strip_prefix("partition/"));
+        let there = |name: &&str| deleted.get(*name).is_none_or(|time| *time < self.noted.time);
+        names.filter(there).map(str::to_owned).collect()
+    }
+
+    /// Notes how far something has come.
+    pub fn set_head(&self, name: &str, head: Head) {
+        self.heads.set(name, head);
+    }
+
+    /// Writes a checkpoint over how far everything has come; with `durable`, it survives a power
+    /// cut.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn checkpoint(&self, durable: bool) -> Result<(), VaultError> {
+        let generation = Head { count: self.keyring.generation(), digest: Link::default() };
+        self.heads.set(checkpoint::KEYRING, generation);
+        self.heads.set(checkpoint::JOURNAL, self.journal.head());
+        if let Some(state) = self.state.get() {
+            match state.head() {
+                Ok(head) => self.heads.set(checkpoint::STATE, head),
+                Err(error) => tracing::warn!(%error, "state is not in the checkpoint"),
+            }
+        }
+        let time = (self.clock.now_micros(), durable);
+        self.heads.write(&self.checkpoint, (&self.keyring, &self.signer), time)
+    }
+
+    /// Problems found since it was opened.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells, and notes for ever, that something is not as it was left.
+    fn found(&self, path: &Path, what: String) {
+        let path = path.display().to_string();
+        tracing::error!(path, what, "not as it was left");
+        let noted = self.note(What::Found { path: path.clone(), what: what.clone() });
+        if let Err(error) = noted {
+            tracing::error!(%error, "not noted in the journal");
+        }
+        let advice = "run `pikett-collector verify` with the collector stopped, and compare with an anchor; \
+                      restore from a backup what is missing"
+            .to_owned();
+        let problem = Problem { path, offset: 0, what, advice };
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
     }
 
     /// What signs for this collector.
@@ -175,7 +300,7 @@ impl Vault {
     /// Whether a partition of this name was deleted once.
     #[must_use]
     pub fn was_deleted(&self, partition: &str) -> bool {
-        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).contains(partition)
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner).contains_key(partition)
     }
 
     /// Destroys the key of a partition and leaves a signed record of it.
@@ -187,9 +312,10 @@ impl Vault {
         let key = partition_key(&deletion.partition);
         let deletion = Deletion { time: self.clock.now_micros(), ..deletion };
         let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
-        deleted.insert(deletion.partition.clone());
+        deleted.insert(deletion.partition.clone(), deletion.time);
         drop(deleted);
         self.keyring.destroy(&key, deletion)?;
+        self.heads.forget(&key);
         self.settle()
     }
 
@@ -206,6 +332,9 @@ impl Vault {
             if deletions(&known.entries).any(|(one, _)| one == deletion) {
                 continue;
             }
+            let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+            deleted.insert(deletion.partition.clone(), deletion.time);
+            drop(deleted);
             let proof = self.signer.sign(deletion)?;
             self.note(What::Deleted { deletion: deletion.clone(), proof })?;
         }

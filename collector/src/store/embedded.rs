@@ -16,7 +16,7 @@ use super::index::sealed::PageCache;
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
 use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
-use crate::vault::{Vault, names};
+use crate::vault::{Vault, checkpoint, names};
 
 /// How the embedded store is kept. [`Config::new`] gives the defaults.
 #[derive(Clone)]
@@ -76,6 +76,7 @@ pub struct Embedded {
     appender: super::log::writer::Appender,
     index: IndexHandle,
     log: Arc<Mutex<Log>>,
+    vault: Arc<Vault>,
     now: NowFn,
     _lock: File,
 }
@@ -128,16 +129,18 @@ impl Embedded {
             writers: WRITERS,
             reach: Reach { past: config.past_days, future: config.future_days },
         };
-        let (log, problems) = Log::open(log_config, &keys, to_index)?;
+        let (log, problems) = Log::open(log_config, &vault, to_index)?;
         let cache = Arc::new(PageCache::new(config.cache_bytes));
         let root = directory.join("index");
-        let (partitions, damaged) = Partitions::open(root, quarantine, vault, cache)?;
+        let (partitions, damaged) = Partitions::open(root, quarantine, Arc::clone(&vault), cache)?;
+        vault.begin(checkpoint::LOG, &directory.join("log"), Some(log.head()));
+        partitions.begin();
         let (appender, durable) = (log.appender(), log.durable_shared());
         let log = Arc::new(Mutex::new(log));
         let feed = Feed { handed, log: Arc::clone(&log), durable, key, keys };
         let index = IndexHandle::start(index_config, Arc::new(partitions), feed, damaged)?;
         problems.into_iter().for_each(|problem| index.problems.push(problem));
-        Ok(Self { index, log, appender, now: NowFn(config.now), _lock: lock })
+        Ok(Self { index, log, appender, vault, now: NowFn(config.now), _lock: lock })
     }
 
     /// Like [`Store::append`], for threads outside of an asynchronous runtime.
@@ -152,6 +155,11 @@ impl Embedded {
     pub fn close(mut self) {
         self.index.stop();
         self.log.lock().unwrap_or_else(PoisonError::into_inner).stop();
+        if let Err(error) =
+            self.index.partitions.checkpoint().and_then(|()| Ok(self.vault.checkpoint(true)?))
+        {
+            tracing::warn!(%error, "the last checkpoint was not written");
+        }
     }
 
     /// Checks and serialises an append.
@@ -266,7 +274,7 @@ impl Store for Embedded {
             gaps_closed: get(&log.gaps_closed),
             sources_evicted: get(&log.evicted),
             values_capped: get(&index.values_capped),
-            problems: self.index.problems.list(),
+            problems: [self.index.problems.list(), self.vault.problems()].concat(),
         }
     }
 }

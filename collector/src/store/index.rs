@@ -8,6 +8,7 @@ mod aggregate;
 pub mod collect;
 pub mod directory;
 pub mod handle;
+pub mod manifest;
 mod newest;
 pub mod partition;
 pub mod query;
@@ -15,6 +16,7 @@ mod scan;
 pub mod schema;
 pub mod sealed;
 pub mod search;
+pub mod verify;
 mod worker;
 mod zones;
 

@@ -12,6 +12,7 @@ pub mod reader;
 pub mod record;
 pub mod recovery;
 pub mod segment;
+pub mod verify;
 pub mod writer;
 
 use std::path::PathBuf;

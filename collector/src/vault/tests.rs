@@ -5,6 +5,7 @@ use crate::keys::MasterKey;
 use crate::store::Key;
 use crate::store::log::checkpoint;
 use crate::testing::vault;
+use std::collections::BTreeSet;
 
 fn source(data: &Path) -> MasterSource {
     let path = data.join("master.key");

@@ -6,7 +6,7 @@
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
@@ -14,8 +14,10 @@ use tantivy::directory::{
     DirectoryLock, FileHandle, Lock, WatchCallback, WatchCallbackList, WatchHandle, WritePtr,
 };
 
+use super::manifest::{Manifest, Written};
 use super::sealed::{PageCache, SealedFile, SealedWriter};
 use crate::store::Key;
+use crate::vault::Head;
 
 /// The sealed directory of one partition; clones share everything.
 #[derive(Clone)]
@@ -26,7 +28,12 @@ pub struct SealedDirectory {
     cache: Arc<PageCache>,
     watchers: Arc<WatchCallbackList>,
     segments: Arc<SegmentsLock>,
+    /// What is known of its files; read with the first need.
+    manifest: Arc<OnceLock<Arc<Mutex<Manifest>>>>,
 }
+
+/// The list of segments, replaced with each commit and merge.
+const LIST: &str = "meta.json";
 
 /// Held while the list of segments and their files must agree.
 #[derive(Debug, Default)]
@@ -66,7 +73,8 @@ impl SealedDirectory {
     #[must_use]
     pub fn new(root: PathBuf, partition: &str, key: Key, cache: Arc<PageCache>) -> Self {
         let partition = partition.to_owned();
-        Self { root, partition, key, cache, watchers: Arc::default(), segments: Arc::default() }
+        let (watchers, segments) = (Arc::default(), Arc::default());
+        Self { root, partition, key, cache, watchers, segments, manifest: Arc::default() }
     }
 
     fn name(&self, path: &Path) -> String {
@@ -80,6 +88,51 @@ impl SealedDirectory {
     pub fn sealed(&self, path: &Path) -> io::Result<SealedFile> {
         let cache = Arc::clone(&self.cache);
         SealedFile::open(&self.root.join(path), &self.name(path), &self.key, cache)
+    }
+
+    /// Everything in one of its files.
+    ///
+    /// # Errors
+    /// As [`SealedFile::open`].
+    pub(super) fn read_all(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.sealed(path)?;
+        let length = tantivy::HasLen::len(&file);
+        Ok(file.read_bytes(0..length)?.as_slice().to_vec())
+    }
+
+    fn manifest(&self) -> &Arc<Mutex<Manifest>> {
+        self.manifest.get_or_init(|| {
+            // A list that is not there or does not open is the business of who opens the index.
+            let list = self.read_all(Path::new(LIST)).unwrap_or_default();
+            Arc::new(Mutex::new(Manifest::of(&list)))
+        })
+    }
+
+    /// How far the partition has come: lists of segments written, and the digest of the last.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.manifest().lock().unwrap_or_else(PoisonError::into_inner).head
+    }
+
+    /// Files of a segment that an older version has written.
+    fn written_before(&self, segment: &str) -> Vec<(String, Written)> {
+        let names = std::fs::read_dir(&self.root).into_iter().flatten();
+        let names = names.filter_map(|item| item.ok()?.file_name().into_string().ok());
+        let of = names.filter(|name| name.starts_with(segment));
+        let written = |name: String| {
+            let written = self.sealed(Path::new(&name)).and_then(|file| file.written());
+            Some((name, written.ok()?))
+        };
+        of.filter_map(written).collect()
+    }
+
+    /// Replaces the list of segments, with the table of its files in it.
+    fn replace_list(&self, data: &[u8]) -> io::Result<()> {
+        let mut manifest = self.manifest().lock().unwrap_or_else(PoisonError::into_inner);
+        let (list, head) = manifest.amend(data, |segment| self.written_before(segment))?;
+        self.replace(Path::new(LIST), &list)?;
+        manifest.head = head;
+        Ok(())
     }
 
     fn replace(&self, path: &Path, data: &[u8]) -> io::Result<()> {
@@ -113,6 +166,10 @@ impl Directory for SealedDirectory {
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        if let Some(name) = path.to_str() {
+            let mut manifest = self.manifest().lock().unwrap_or_else(PoisonError::into_inner);
+            manifest.files.remove(name);
+        }
         std::fs::remove_file(self.root.join(path)).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 return DeleteError::FileDoesNotExist(path.to_owned());
@@ -127,7 +184,11 @@ impl Directory for SealedDirectory {
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
         match SealedWriter::create(&self.root.join(path), &self.name(path), &self.key) {
-            Ok(writer) => Ok(BufWriter::new(Box::new(writer))),
+            Ok(mut writer) => {
+                let name = path.display().to_string();
+                writer.announce(name, Arc::clone(self.manifest()));
+                Ok(BufWriter::new(Box::new(writer)))
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(OpenWriteError::FileAlreadyExists(path.to_owned()))
             }
@@ -136,16 +197,11 @@ impl Directory for SealedDirectory {
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
-        let read = || {
-            let file = self.sealed(path)?;
-            let length = tantivy::HasLen::len(&file);
-            Ok(file.read_bytes(0..length)?.as_slice().to_vec())
-        };
-        read().map_err(|error| read_error(path, error))
+        self.read_all(path).map_err(|error| read_error(path, error))
     }
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
-        self.replace(path, data)
+        if path == Path::new(LIST) { self.replace_list(data) } else { self.replace(path, data) }
     }
 
     fn sync_directory(&self) -> io::Result<()> {

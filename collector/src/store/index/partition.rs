@@ -4,7 +4,7 @@
 //! future, seen from when they were received, go into partitions of their own by the day of
 //! receipt, so that a wrong clock or a replay cannot scatter partitions over the centuries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -309,6 +309,33 @@ impl Partitions {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Partition>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Tells the vault how far each partition has come, and what came less far than it should.
+    pub fn begin(&self) {
+        let all = self.all();
+        for partition in &all {
+            let name = partition_key(&partition.key.to_string());
+            self.vault.begin(&name, &partition.path, Some(partition.directory.head()));
+        }
+        let there: BTreeSet<String> = all.iter().map(|one| one.key.to_string()).collect();
+        for name in self.vault.noted_partitions() {
+            if !there.contains(&name) {
+                self.vault.begin(&partition_key(&name), &self.root.join(&name), None);
+            }
+        }
+    }
+
+    /// Writes a checkpoint over how far each partition has come.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`].
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        for partition in self.all() {
+            let name = partition_key(&partition.key.to_string());
+            self.vault.set_head(&name, partition.directory.head());
+        }
+        Ok(self.vault.checkpoint(false)?)
     }
 
     /// Deletes a partition of so many documents and bytes with everything in it, for a reason: its

@@ -1,8 +1,8 @@
 //! Sealed index files: pages of 16 KiB, each AES-256-GCM, under a key of the file's own.
 //!
 //! The key is bound to partition and file name, each page to its number and to whether it is the
-//! last: swapped, reordered, cut or extended files do not open. Rolling a whole partition back to
-//! an older state of itself is not detected.
+//! last: swapped, reordered, cut or extended files do not open. The digest over the tags of its
+//! pages stands for the whole file ([`super::manifest`]).
 //!
 //! Layout: magic (8), salt (32), then pages of `PAGE + 16` bytes; the last one may be shorter and
 //! an empty file has one empty page.
@@ -16,11 +16,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
+use aws_lc_rs::digest::{Context, SHA256};
 use tantivy::HasLen;
 use tantivy::directory::{AntiCallToken, FileHandle, OwnedBytes, TerminatingWrite};
 
+use super::manifest::{Manifest, Written};
 use crate::store::Key;
 use crate::store::key::{SALT, random};
+use crate::vault::Link;
 
 /// Plain bytes of a page.
 pub const PAGE: usize = 16 << 10;
@@ -57,6 +60,39 @@ pub struct SealedWriter {
     key: LessSafeKey,
     plain: Vec<u8>,
     page: u64,
+    length: u64,
+    root: Root,
+    /// Whom to tell when it is complete, and under which name.
+    manifest: Option<(String, Arc<Mutex<Manifest>>)>,
+}
+
+/// Digest over name, salt and tags of a file, as they come.
+#[derive(Clone)]
+struct Root(Context);
+
+impl std::fmt::Debug for Root {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Root")
+    }
+}
+
+impl Root {
+    fn new(name: &str, salt: &[u8; SALT]) -> Self {
+        let mut context = Context::new(&SHA256);
+        for part in [b"pikett file 1", name.as_bytes(), &[0], salt] {
+            context.update(part);
+        }
+        Self(context)
+    }
+
+    /// Takes the tag at the end of a sealed page.
+    fn take(&mut self, page: &[u8]) {
+        self.0.update(page.last_chunk::<TAG>().map_or(&[], |tag| tag.as_slice()));
+    }
+
+    fn finish(self, length: u64) -> Written {
+        Written { length, root: Link::of(&self.0.finish()) }
+    }
 }
 
 impl SealedWriter {
@@ -70,15 +106,23 @@ impl SealedWriter {
         file.write_all(&MAGIC)?;
         file.write_all(&salt)?;
         let key = derive(key, &salt, name)?;
-        Ok(Self { file, key, plain: Vec::with_capacity(PAGE + TAG), page: 0 })
+        let (plain, root) = (Vec::with_capacity(PAGE + TAG), Root::new(name, &salt));
+        Ok(Self { file, key, plain, page: 0, length: 0, root, manifest: None })
+    }
+
+    /// Tells `manifest` of the file under `name` when it is complete.
+    pub(super) fn announce(&mut self, name: String, manifest: Arc<Mutex<Manifest>>) {
+        self.manifest = Some((name, manifest));
     }
 
     fn put(&mut self, last: bool) -> io::Result<()> {
+        self.length = self.length.saturating_add(self.plain.len() as u64);
         let aad = Aad::from([u8::from(last)]);
         self.key
             .seal_in_place_append_tag(nonce(self.page), aad, &mut self.plain)
             .map_err(|_| io::Error::other("sealing failed"))?;
         self.file.write_all(&self.plain)?;
+        self.root.take(&self.plain);
         self.plain.clear();
         self.page = self.page.saturating_add(1);
         Ok(())
@@ -90,7 +134,13 @@ impl SealedWriter {
     /// As the file system.
     pub fn finish(&mut self) -> io::Result<()> {
         self.put(true)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        if let Some((name, manifest)) = self.manifest.take() {
+            let written = self.root.clone().finish(self.length);
+            let mut manifest = manifest.lock().unwrap_or_else(PoisonError::into_inner);
+            manifest.files.insert(name, written);
+        }
+        Ok(())
     }
 }
 
@@ -176,6 +226,7 @@ pub struct SealedFile {
     length: usize,
     identity: u64,
     cache: Arc<PageCache>,
+    salt: [u8; SALT],
 }
 
 impl SealedFile {
@@ -200,7 +251,8 @@ impl SealedFile {
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let key = derive(key, &salt, name)?;
         let identity = cache.file();
-        let opened = Self { file, key, name: name.to_owned(), pages, length, identity, cache };
+        let opened =
+            Self { file, key, name: name.to_owned(), pages, length, identity, cache, salt };
         opened.page(pages.saturating_sub(1))?;
         Ok(opened)
     }
@@ -213,7 +265,38 @@ impl SealedFile {
         (0..self.pages).try_for_each(|page| self.open_page(page).map(drop))
     }
 
+    /// What the file is, by the tags of its pages alone.
+    pub(super) fn written(&self) -> io::Result<Written> {
+        let mut root = Root::new(&self.name, &self.salt);
+        for page in 0..self.pages {
+            root.take(&self.sealed_page(page)?);
+        }
+        Ok(root.finish(self.length as u64))
+    }
+
+    /// Opens every page; gives what the file is.
+    ///
+    /// # Errors
+    /// `InvalidData` at the first damaged one.
+    pub(super) fn check(&self) -> io::Result<Written> {
+        self.verify()?;
+        self.written()
+    }
+
     fn open_page(&self, page: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = self.sealed_page(page)?;
+        let last = page.saturating_add(1) == self.pages;
+        let aad = Aad::from([u8::from(last)]);
+        let plain = self
+            .key
+            .open_in_place(nonce(page), aad, &mut bytes)
+            .map_err(|_| damaged(&self.name, page))?
+            .len();
+        bytes.truncate(plain);
+        Ok(bytes)
+    }
+
+    fn sealed_page(&self, page: u64) -> io::Result<Vec<u8>> {
         let last = page.saturating_add(1) == self.pages;
         let length = if last {
             self.length
@@ -225,13 +308,6 @@ impl SealedFile {
         let mut bytes = vec![0; length];
         let offset = HEADER.saturating_add(page.saturating_mul(SEALED_PAGE));
         self.file.read_exact_at(&mut bytes, offset)?;
-        let aad = Aad::from([u8::from(last)]);
-        let plain = self
-            .key
-            .open_in_place(nonce(page), aad, &mut bytes)
-            .map_err(|_| damaged(&self.name, page))?
-            .len();
-        bytes.truncate(plain);
         Ok(bytes)
     }
 

@@ -279,6 +279,7 @@ impl Worker {
         self.committed = self.next;
         let text = self.next.to_string();
         checkpoint::write(&self.config.position_file, &self.feed.key, text.as_bytes(), false)?;
+        self.partitions.checkpoint()?;
         self.feed.log.lock().unwrap_or_else(PoisonError::into_inner).indexed(self.next);
         Ok(())
     }

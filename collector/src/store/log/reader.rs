@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Position;
-use super::record::{ALIGN, Body, Broken, HEADER, MAGIC, Packed, open};
+use super::record::{ALIGN, Body, Broken, HEADER, Packed, is_magic, open};
 use super::segment::{SEGMENT_HEADER, Segment, list};
 use crate::keyring::Keyring;
 use crate::store::{Problem, StoreError};
@@ -159,7 +159,7 @@ impl Reader {
 /// Bytes of the frame that begins here, as its header says.
 fn wanted(bytes: &[u8]) -> Option<usize> {
     let length: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
-    let sound = bytes.starts_with(&MAGIC);
+    let sound = is_magic(bytes);
     sound.then(|| HEADER.saturating_add(usize::try_from(u32::from_le_bytes(length)).unwrap_or(0)))
 }
 
@@ -171,7 +171,7 @@ pub(super) fn next_frame(
 ) -> Option<(u64, super::record::Frame)> {
     let mut from = ALIGN;
     while let Some(rest) = bytes.get(from..) {
-        if rest.starts_with(&MAGIC) {
+        if is_magic(rest) {
             let at = offset.saturating_add(from as u64);
             let position = Position { segment: segment.number, offset: at };
             if let Ok(frame) = open(&segment.key, position, rest) {

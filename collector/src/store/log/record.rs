@@ -1,5 +1,8 @@
 //! Records: the bytes of one append in the log.
 //!
+//! Each frame names how many came before it in the whole log and the digest over them ([`follow`]), so
+//! that a record that is gone, moved or exchanged breaks the chain.
+//!
 //! A frame is a 32-byte header (magic, sealed length, CRC-32, ordinal, nonce) and the sealed body,
 //! padded to 16 bytes. The CRC finds damage cheaply; the seal (AES-256-GCM) authenticates, with
 //! segment, offset, ordinal and length as associated data, so that a frame moved, repeated or
@@ -12,24 +15,30 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
+use aws_lc_rs::digest::{Context, SHA256};
 use event::{AgentId, Document, Timestamp};
 
 use super::Position;
 use crate::store::key::random;
 use crate::store::{SourceKey, StoreError};
+use crate::vault::{Head, Link};
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 32;
 /// Frames begin at multiples of this.
 pub const ALIGN: usize = 16;
 /// First bytes of a frame.
-pub const MAGIC: [u8; 4] = *b"PKR1";
+pub const MAGIC: [u8; 4] = *b"PKR2";
+/// First bytes of a frame of an older version, which names nothing before it.
+const OLDER: [u8; 4] = *b"PKR1";
 /// Bytes that end a segment.
-pub const END_FRAME: usize = 80;
+pub const END_FRAME: usize = 112;
 /// Most bytes of the documents of one batch, serialised.
 pub const MAX_RAW: usize = 64 << 20;
 
 const TAG: usize = 16;
+/// Bytes of what stands before the body: up to where the log was durable, and the chain.
+const BEFORE: usize = 8 + 8 + 32;
 const KIND_BATCH: u8 = 1;
 const KIND_END: u8 = 2;
 
@@ -96,6 +105,10 @@ pub struct Frame {
     pub durable: u64,
     /// Bytes it takes with header and padding.
     pub size: u64,
+    /// Sealed bytes behind the header.
+    pub sealed: usize,
+    /// Records before it and the digest over them; `None` for records of an older version.
+    pub chain: Option<Head>,
     /// What it holds.
     pub body: Body,
 }
@@ -159,33 +172,56 @@ pub fn end_body() -> Vec<u8> {
 /// Bytes a body takes in the log, header and padding included.
 #[must_use]
 pub fn frame_size(body: &[u8]) -> usize {
-    let sealed = body.len().saturating_add(8).saturating_add(TAG);
+    let sealed = body.len().saturating_add(BEFORE).saturating_add(TAG);
     HEADER.saturating_add(sealed).next_multiple_of(ALIGN)
 }
 
-fn associated(at: Position, ordinal: u32, length: u32) -> [u8; 24] {
-    let mut out = [0; 24];
+/// Whether a frame may begin like this.
+#[must_use]
+pub fn is_magic(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC) || bytes.starts_with(&OLDER)
+}
+
+/// How far the log has come with a frame, header and sealed bytes without padding, after what came
+/// before it.
+#[must_use]
+pub fn follow(before: Head, frame: &[u8]) -> Head {
+    let mut context = Context::new(&SHA256);
+    for part in [&b"pikett log 1"[..], &before.digest.0, frame] {
+        context.update(part);
+    }
+    Head { count: before.count.saturating_add(1), digest: Link::of(&context.finish()) }
+}
+
+/// Place and form of a frame; the last byte is there in frames of this version alone.
+fn associated(at: Position, ordinal: u32, length: u32) -> [u8; 25] {
+    let mut out = [0; 25];
     let parts = at.segment.to_le_bytes().into_iter().chain(at.offset.to_le_bytes());
     let rest = ordinal.to_le_bytes().into_iter().chain(length.to_le_bytes());
+    let rest = rest.chain([2]);
     for (slot, byte) in out.iter_mut().zip(parts.chain(rest)) {
         *slot = byte;
     }
     out
 }
 
-/// Seals a body for this place and appends the frame to `out`.
+/// Seals a body for this place behind `before` and appends the frame to `out`. Gives how far the
+/// log has come with it.
 ///
 /// # Errors
 /// [`StoreError::Crypto`].
 pub fn seal(
     key: &LessSafeKey,
     (at, ordinal, durable): (Position, u32, u64),
+    before: Head,
     body: &[u8],
     out: &mut Vec<u8>,
-) -> Result<(), StoreError> {
+) -> Result<Head, StoreError> {
     let crypto = StoreError::Crypto { action: "seal a record" };
-    let mut sealed = Vec::with_capacity(body.len().saturating_add(8).saturating_add(TAG));
+    let mut sealed = Vec::with_capacity(body.len().saturating_add(BEFORE).saturating_add(TAG));
     sealed.extend_from_slice(&durable.to_le_bytes());
+    sealed.extend_from_slice(&before.count.to_le_bytes());
+    sealed.extend_from_slice(&before.digest.0);
     sealed.extend_from_slice(body);
     let length = sealed.len().saturating_add(TAG);
     let length = u32::try_from(length).map_err(|_| crypto.clone())?;
@@ -201,9 +237,10 @@ pub fn seal(
     out.extend_from_slice(&nonce);
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&sealed);
+    let after = follow(before, out.get(start..).unwrap_or_default());
     let size = out.len().saturating_sub(start).next_multiple_of(ALIGN);
     out.resize(start.saturating_add(size), 0);
-    Ok(())
+    Ok(after)
 }
 
 fn checksum(length: u32, ordinal: u32, nonce: &[u8], sealed: &[u8]) -> u32 {
@@ -226,9 +263,10 @@ pub fn open(key: &LessSafeKey, at: Position, bytes: &[u8]) -> Result<Frame, Brok
         let blank = header.0.iter().all(|byte| *byte == 0);
         return Err(if blank { Broken::Empty } else { Broken::Torn });
     }
-    if magic != MAGIC {
+    if !is_magic(magic) {
         return Err(Broken::Torn);
     }
+    let chained = magic == MAGIC;
     let (length, crc, ordinal) = (header.u32()?, header.u32()?, header.u32()?);
     let nonce: [u8; 12] = header.take(12)?.try_into().map_err(|_| Broken::Torn)?;
     let end = HEADER.saturating_add(usize::try_from(length).map_err(|_| Broken::Torn)?);
@@ -237,19 +275,26 @@ pub fn open(key: &LessSafeKey, at: Position, bytes: &[u8]) -> Result<Frame, Brok
         return Err(Broken::Torn);
     }
     let mut sealed = sealed.to_vec();
-    let aad = Aad::from(associated(at, ordinal, length));
+    let associated = associated(at, ordinal, length);
+    let bound = if chained { associated.as_slice() } else { associated.get(..24).unwrap_or(&[]) };
+    let aad = Aad::from(bound);
     let plain = key
         .open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
         .map_err(|_| Broken::Seal)?;
     let mut cursor = Cursor(plain);
     let durable = cursor.u64()?;
+    let chain = match chained {
+        true => Some(Head { count: cursor.u64()?, digest: Link(cursor.array()?) }),
+        false => None,
+    };
     let body = match cursor.take(1)? {
         [KIND_BATCH] => Body::Batch(Box::new(batch(cursor)?)),
         [KIND_END] => Body::End,
         _ => return Err(Broken::Content),
     };
     let size = u64::try_from(end.next_multiple_of(ALIGN)).map_err(|_| Broken::Torn)?;
-    Ok(Frame { ordinal, durable, size, body })
+    let sealed = end.saturating_sub(HEADER);
+    Ok(Frame { ordinal, durable, size, sealed, chain, body })
 }
 
 fn batch(mut cursor: Cursor<'_>) -> Result<Packed, Broken> {

@@ -4,11 +4,12 @@
 
 use super::dedup::Dedup;
 use super::reader::next_frame;
-use super::record::{Body, Broken, Frame, open};
+use super::record::{ALIGN, Body, Broken, Frame, HEADER, follow, open};
 use super::segment::{SEGMENT_HEADER, Segment, list};
 use super::{LogConfig, Position};
 use crate::keyring::Keyring;
 use crate::store::{Problem, StoreError};
+use crate::vault::Head;
 
 /// What recovery found.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Recovered {
     pub lost: u64,
     /// Tails or groups that had not become durable.
     pub torn: u64,
+    /// Records written so far, and the digest over them; `None` when no record tells.
+    pub head: Option<Head>,
 }
 
 /// The last segment and where it ends.
@@ -117,12 +120,24 @@ fn scan(
         let at = Position { segment: segment.number, offset: state.offset };
         match open(&segment.key, at, rest) {
             Ok(frame) => {
+                if let Some(before) = frame.chain {
+                    let end = HEADER.saturating_add(frame.sealed);
+                    out.head = Some(follow(before, rest.get(..end).unwrap_or(rest)));
+                }
                 if take(&frame, &mut state, dedup) {
                     return Ok(state);
                 }
             }
             Err(broken) => match next_frame(segment, state.offset, rest) {
-                Some((next, frame)) => damaged(segment, &mut state, (broken, next), &frame, out),
+                Some((next, frame)) if acknowledged(segment, state.offset, rest) => {
+                    damaged(segment, &mut state, (broken, next), &frame, out);
+                }
+                Some(_) => {
+                    // Nobody was answered for anything behind here: it goes, so that each record
+                    // follows from the one before.
+                    out.torn = out.torn.saturating_add(1);
+                    return Ok(state);
+                }
                 None => {
                     tail(segment, last, broken, &state, out);
                     return Ok(state);
@@ -143,7 +158,24 @@ fn take(frame: &Frame, state: &mut Scan, dedup: &mut Dedup) -> bool {
     state.closed
 }
 
-/// A stretch that does not open, with a sound frame behind it.
+/// Whether something that was acknowledged lies at or behind `offset`: a frame behind it was
+/// written when the log was durable further on.
+fn acknowledged(segment: &Segment, offset: u64, bytes: &[u8]) -> bool {
+    let (mut at, mut rest) = (offset, bytes);
+    while let Some((next, frame)) = next_frame(segment, at, rest) {
+        if frame.durable > offset {
+            return true;
+        }
+        // The next look begins behind this frame.
+        let behind = next.saturating_add(frame.size).saturating_sub(ALIGN as u64);
+        let skip = usize::try_from(behind.saturating_sub(at)).unwrap_or(usize::MAX);
+        rest = rest.get(skip..).unwrap_or_default();
+        at = behind;
+    }
+    false
+}
+
+/// A stretch that does not open, with a sound frame behind it that tells of acknowledged records.
 fn damaged(
     segment: &Segment,
     state: &mut Scan,
@@ -151,22 +183,17 @@ fn damaged(
     frame: &Frame,
     out: &mut Recovered,
 ) {
-    if frame.durable > state.offset {
-        let lost = u64::from(frame.ordinal.saturating_sub(state.ordinal)).max(1);
-        out.lost = out.lost.saturating_add(lost);
-        out.problems.push(Problem {
-            path: segment.path.display().to_string(),
-            offset: state.offset,
-            what: format!(
-                "{} bytes are damaged ({broken:?}), {lost} records are lost",
-                next.saturating_sub(state.offset)
-            ),
-            advice: "a copy is in quarantine; check the disk; all other records were kept"
-                .to_owned(),
-        });
-    } else {
-        out.torn = out.torn.saturating_add(1);
-    }
+    let lost = u64::from(frame.ordinal.saturating_sub(state.ordinal)).max(1);
+    out.lost = out.lost.saturating_add(lost);
+    out.problems.push(Problem {
+        path: segment.path.display().to_string(),
+        offset: state.offset,
+        what: format!(
+            "{} bytes are damaged ({broken:?}), {lost} records are lost",
+            next.saturating_sub(state.offset)
+        ),
+        advice: "a copy is in quarantine; check the disk; all other records were kept".to_owned(),
+    });
     state.offset = next;
     state.ordinal = frame.ordinal;
 }

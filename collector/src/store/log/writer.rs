@@ -17,10 +17,11 @@ use super::dedup::Dedup;
 use super::record::{ALIGN, END_FRAME, Entry, end_body, frame_size, pack, seal};
 use super::recovery::{Tail, recover};
 use super::segment::{SEGMENT_HEADER, Segment, is_key_before, list};
+use super::verify::begin_of;
 use super::{LogConfig, Position};
-use crate::keyring::Keyring;
 use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
-use crate::vault::names;
+use crate::vault::checkpoint::{LOG, LOG_BEGIN};
+use crate::vault::{Head, Vault, names};
 
 /// An entry that has just become durable, on its way to the index.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ pub struct Log {
     appender: Appender,
     thread: Option<JoinHandle<()>>,
     durable: Arc<Mutex<Position>>,
+    head: Head,
 }
 
 /// Appends to the log; cheap to clone.
@@ -175,14 +177,17 @@ impl Log {
     /// [`StoreError::Vault`], [`StoreError::Io`], [`StoreError::Crypto`].
     pub fn open(
         config: LogConfig,
-        keys: &Keyring,
+        vault: &Arc<Vault>,
         index: crossbeam_channel::Sender<Handed>,
     ) -> Result<(Self, Vec<Problem>), StoreError> {
         std::fs::create_dir_all(&config.directory)
             .map_err(|source| StoreError::io("make", &config.directory, source))?;
+        let keys = &vault.keyring;
         let key = keys.file_key(names::STORE)?;
-        let (mut dedup, from, mut problems) = load(&config, &key)?;
+        let (state, mut problems) = load(&config, &key)?;
+        let (mut dedup, from) = (state.dedup, state.covered);
         let recovered = recover(&config, keys, from, &mut dedup)?;
+        let head = recovered.head.unwrap_or(state.head);
         problems.extend(recovered.problems);
         let durable = Arc::new(Mutex::new(recovered.current.as_ref().map_or(
             Position { segment: recovered.next_number, offset: SEGMENT_HEADER },
@@ -200,20 +205,23 @@ impl Log {
             durable: Arc::clone(&durable),
             counters: Arc::clone(&counters),
             key,
-            keys: keys.clone(),
+            vault: Arc::clone(vault),
+            head,
             config,
             dedup,
             index,
             room: Arc::new(Semaphore::new(HANDED_ROOM as usize)),
         };
         owner.measure();
+        owner.begins()?;
+        vault.set_head(LOG, head);
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(move || owner.run(queue))
             .map_err(|source| StoreError::io("start a thread", &PathBuf::from("log"), source))?;
         let room = Arc::new(Semaphore::new(APPEND_ROOM as usize));
         let appender = Appender { commands, counters, room };
-        let log = Self { appender, thread: Some(thread), durable };
+        let log = Self { appender, thread: Some(thread), durable, head };
         Ok((log, problems))
     }
 
@@ -233,6 +241,12 @@ impl Log {
     #[must_use]
     pub fn durable(&self) -> Position {
         *self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the log had come when it was opened.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
     }
 
     /// A shared view of the end of what is durable.
@@ -273,14 +287,22 @@ const CHECKPOINT: &str = "dedup.state";
 struct Checkpoint {
     covered: Position,
     dedup: Dedup,
+    /// Records written so far; not known to older versions.
+    #[serde(default)]
+    head: Head,
 }
 
-fn load(config: &LogConfig, key: &Key) -> Result<(Dedup, Position, Vec<Problem>), StoreError> {
+fn load(config: &LogConfig, key: &Key) -> Result<(Checkpoint, Vec<Problem>), StoreError> {
+    let nothing = || Checkpoint {
+        covered: Position::default(),
+        dedup: Dedup::default(),
+        head: Head::default(),
+    };
     let path = config.directory.join(CHECKPOINT);
     let damaged = match checkpoint::read(&path, key)? {
-        Found::Nothing => return Ok((Dedup::default(), Position::default(), Vec::new())),
+        Found::Nothing => return Ok((nothing(), Vec::new())),
         Found::Content(bytes) => match serde_json::from_slice::<Checkpoint>(&bytes) {
-            Ok(state) => return Ok((state.dedup, state.covered, Vec::new())),
+            Ok(state) => return Ok((state, Vec::new())),
             Err(error) => error.to_string(),
         },
         Found::Damaged => "its seal does not open".to_owned(),
@@ -292,13 +314,15 @@ fn load(config: &LogConfig, key: &Key) -> Result<(Dedup, Position, Vec<Problem>)
         advice: "it was rebuilt from the log; events older than the log that agents send again are stored twice"
             .to_owned(),
     };
-    Ok((Dedup::default(), Position::default(), vec![problem]))
+    Ok((nothing(), vec![problem]))
 }
 
 struct Owner {
     config: LogConfig,
     key: Key,
-    keys: Keyring,
+    vault: Arc<Vault>,
+    /// Records that are durable, and the digest over them.
+    head: Head,
     dedup: Dedup,
     current: Option<Tail>,
     next_number: u64,
@@ -317,6 +341,8 @@ struct Owner {
 struct Group {
     bytes: Vec<u8>,
     staged: Vec<Staged>,
+    /// How far the log comes with it.
+    head: Option<Head>,
 }
 
 struct Staged {
@@ -395,8 +421,10 @@ impl Owner {
         let offset = tail.offset.saturating_add(group.bytes.len() as u64);
         let at = Position { segment: tail.segment.number, offset };
         let place = (at, tail.ordinal, tail.offset);
-        match seal(&tail.segment.key, place, &request.body, &mut group.bytes) {
-            Ok(()) => {
+        let before = group.head.unwrap_or(self.head);
+        match seal(&tail.segment.key, place, before, &request.body, &mut group.bytes) {
+            Ok(head) => {
+                group.head = Some(head);
                 tail.ordinal = tail.ordinal.saturating_add(1);
                 group.staged.push(Staged {
                     next: tail.offset.saturating_add(group.bytes.len() as u64),
@@ -428,10 +456,12 @@ impl Owner {
         self.write_group(group);
         let least = SEGMENT_HEADER.saturating_add(size as u64).saturating_add(END_FRAME as u64);
         let bytes = self.config.segment_bytes.max(least).next_multiple_of(ALIGN as u64);
-        let fresh = Segment::create(&self.config.directory, self.next_number, bytes, &self.keys)?;
+        let fresh =
+            Segment::create(&self.config.directory, self.next_number, bytes, &self.vault.keyring)?;
         self.next_number = self.next_number.saturating_add(1);
         if let Some(old) = self.current.take() {
-            close(&old);
+            self.head = close(&old, self.head);
+            self.vault.set_head(LOG, self.head);
         }
         let place = Position { segment: fresh.number, offset: SEGMENT_HEADER };
         self.current = Some(Tail { segment: fresh, offset: SEGMENT_HEADER, ordinal: 0 });
@@ -464,6 +494,8 @@ impl Owner {
             return;
         }
         tail.offset = tail.offset.saturating_add(group.bytes.len() as u64);
+        self.head = group.head.unwrap_or(self.head);
+        self.vault.set_head(LOG, self.head);
         let segment = tail.segment.number;
         let end = Position { segment, offset: tail.offset };
         self.set_durable(end);
@@ -502,7 +534,7 @@ impl Owner {
 
     fn checkpoint(&mut self) {
         let covered = *self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = Checkpoint { covered, dedup: self.dedup.clone() };
+        let state = Checkpoint { covered, dedup: self.dedup.clone(), head: self.head };
         let path = self.config.directory.join(CHECKPOINT);
         let written = serde_json::to_vec(&state)
             .map_err(|error| StoreError::io("write", &path, error.into()))
@@ -525,21 +557,53 @@ impl Owner {
         let finished: Vec<(u64, u64)> =
             numbers.into_iter().filter(|n| *n < done).map(|n| (n, size(n))).collect();
         let mut kept: u64 = finished.iter().map(|(_, bytes)| bytes).sum();
+        let mut gone = Vec::new();
         for (number, bytes) in finished {
             if kept <= self.config.keep_bytes {
                 break;
             }
-            if let Err(error) = std::fs::remove_file(path(number)) {
-                tracing::warn!(number, %error, "cannot delete a finished log segment");
-            }
+            gone.push(number);
             kept = kept.saturating_sub(bytes);
         }
-        let oldest = list(&self.config.directory).ok().and_then(|left| left.first().copied());
-        let forgotten = oldest.map(|oldest| self.keys.forget(|name| is_key_before(name, oldest)));
-        if let Some(Err(error)) = forgotten {
+        match gone.last() {
+            Some(last) => self.delete(&gone, last.saturating_add(1)),
+            None => self.measure(),
+        }
+    }
+
+    /// Deletes segments; `first` is the oldest that stays.
+    fn delete(&self, gone: &[u64], first: u64) {
+        // Said before it happens: a beginning that is missing without a word was cut off.
+        let said = self.begin(first).and_then(|()| Ok(self.vault.checkpoint(true)?));
+        if let Err(error) = said {
+            tracing::warn!(%error, "finished log segments are kept for now");
+            return;
+        }
+        for number in gone.iter().copied() {
+            let path = super::segment::path(&self.config.directory, number);
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::warn!(number, %error, "cannot delete a finished log segment");
+            }
+        }
+        if let Err(error) = self.vault.keyring.forget(|name| is_key_before(name, first)) {
             tracing::warn!(%error, "keys of deleted log segments are not destroyed yet");
         }
         self.measure();
+    }
+
+    /// Notes where the log begins.
+    fn begins(&self) -> Result<(), StoreError> {
+        match list(&self.config.directory)?.first() {
+            Some(first) => self.begin(*first),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(&self, first: u64) -> Result<(), StoreError> {
+        let segment = Segment::open(&self.config.directory, first, &self.vault.keyring)?;
+        let begin = segment.ok().map(|segment| begin_of(&segment)).transpose()?.flatten();
+        self.vault.set_head(LOG_BEGIN, begin.unwrap_or(self.head));
+        Ok(())
     }
 
     fn measure(&self) {
@@ -556,15 +620,20 @@ impl Staged {
     }
 }
 
-/// Writes the end mark of a segment that is full.
-fn close(tail: &Tail) {
+/// Writes the end mark of a segment that is full, behind `head`; gives how far the log has come.
+fn close(tail: &Tail, head: Head) -> Head {
     let at = Position { segment: tail.segment.number, offset: tail.offset };
     let mut bytes = Vec::new();
-    let written = seal(&tail.segment.key, (at, tail.ordinal, tail.offset), &end_body(), &mut bytes)
-        .and_then(|()| tail.segment.write_durably(tail.offset, &bytes));
-    if let Err(error) = written {
+    let place = (at, tail.ordinal, tail.offset);
+    let sealed = seal(&tail.segment.key, place, head, &end_body(), &mut bytes);
+    let written =
+        sealed.and_then(|after| tail.segment.write_durably(tail.offset, &bytes).map(|()| after));
+    written.unwrap_or_else(|error| {
         tracing::warn!(%error, "end mark of a log segment not written");
-    }
+        // What is not durable for sure must not come back.
+        tail.segment.abandon_from(tail.offset);
+        head
+    })
 }
 
 /// How many sequences are in ranges that do not overlap.
