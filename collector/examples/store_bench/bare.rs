@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use event::Document;
+use pikett_collector::store::Key;
 use pikett_collector::store::SourceKey;
 use pikett_collector::store::index::directory::SealedDirectory;
 use pikett_collector::store::index::schema::{Fields, schema, settings, tokenizers};
 use pikett_collector::store::index::sealed::PageCache;
 use pikett_collector::store::log::{Entry, Item};
-use pikett_collector::store::{Config, Key};
 use tantivy::directory::MmapDirectory;
 use tantivy::{Index, IndexWriter, TantivyDocument};
 
@@ -18,6 +18,9 @@ use super::Mode;
 
 /// Memory of its writer, bytes.
 const HEAP: usize = 256 << 20;
+
+/// Opened pages that are kept, bytes; as the store has it.
+const CACHE: usize = 64 << 20;
 
 /// Opens or makes the index.
 pub(crate) fn open(mode: Mode, directory: &Path) -> Result<Index> {
@@ -27,9 +30,7 @@ pub(crate) fn open(mode: Mode, directory: &Path) -> Result<Index> {
     let mut index = if mode == Mode::Bare {
         builder.open_or_create(MmapDirectory::open(&path)?)?
     } else {
-        let now = Arc::new(|| event::Timestamp::from_micros(0));
-        let cache = Config::new(path.clone(), Key::new([1; 32]), now).cache_bytes;
-        let cache = Arc::new(PageCache::new(cache));
+        let cache = Arc::new(PageCache::new(CACHE));
         builder.open_or_create(SealedDirectory::new(path, "bench", Key::new([1; 32]), cache))?
     };
     index.set_tokenizers(tokenizers());

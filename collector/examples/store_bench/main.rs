@@ -15,7 +15,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
-use pikett_collector::store::{Config, Embedded, Key};
+use pikett_collector::keys::{MasterKey, MasterSource};
+use pikett_collector::store::{Config, Embedded};
+use pikett_collector::vault::Vault;
 
 /// What stands behind the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,7 +80,12 @@ fn main() -> Result<()> {
 /// The store as the collector has it.
 fn store(directory: &std::path::Path) -> Result<Embedded> {
     let now = std::sync::Arc::new(|| event::Timestamp::from_seconds(make::BEGIN + 7_200));
-    Ok(Embedded::open(Config::new(directory.join("store"), Key::new([1; 32]), now))?)
+    let key = directory.join("master.key");
+    if !key.exists() {
+        MasterKey::create(&key)?;
+    }
+    let vault = Vault::open(directory, &MasterSource::File(key), service::Clock::system())?;
+    Ok(Embedded::open(Config::new(directory.join("store"), vault, now))?)
 }
 
 /// CPU seconds of the process, user and system (proc(5), hundredths of a second).

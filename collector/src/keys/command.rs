@@ -129,7 +129,7 @@ mod tests {
             |script: &str, expected: Result<&str, &str>| match (shell(script, long), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected.as_bytes(), "{script}"),
                 (Err(found), Err(expected)) => {
-                    assert!(found.ends_with(expected), "{script}: {found}")
+                    assert!(found.ends_with(expected), "{script}: {found}");
                 }
                 (found, _) => panic!("{script}: {found:?}"),
             };

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::{AgentId, Document, EventId, Timestamp};
+use pikett_collector::keys::{MasterKey, MasterSource};
 use pikett_collector::store::{
-    Append, AppendOutcome, Config, Embedded, Key, RetentionPolicy, SourceKey, Store as _,
-    StoreError,
+    Append, AppendOutcome, Config, Embedded, RetentionPolicy, SourceKey, Store as _, StoreError,
 };
+use pikett_collector::vault::Vault;
 use serde_json::json;
 
 /// Batches appended.
@@ -29,8 +30,16 @@ pub(crate) fn config(folder: &Path) -> Config {
         keep_log_bytes: 64 << 10,
         writer_bytes: 15_000_000,
         commit_every: Duration::from_millis(15),
-        ..Config::new(folder.join("store"), Key::new([5; 32]), Arc::new(now))
+        ..Config::new(folder.join("store"), vault(folder), Arc::new(now))
     }
+}
+
+fn vault(folder: &Path) -> Arc<Vault> {
+    let key = folder.join("master.key");
+    if !key.exists() {
+        MasterKey::create(&key).unwrap();
+    }
+    Vault::open(folder, &MasterSource::File(key), service::Clock::system()).unwrap()
 }
 
 fn source() -> SourceKey {
