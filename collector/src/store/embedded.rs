@@ -73,7 +73,7 @@ impl Config {
 #[derive(Debug)]
 pub struct Embedded {
     // Dropped in this order: the log's thread ends after its appenders and the index are gone.
-    appender: super::log::writer::Appender,
+    appender: super::log::append::Appender,
     index: IndexHandle,
     log: Arc<Mutex<Log>>,
     vault: Arc<Vault>,

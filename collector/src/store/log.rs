@@ -6,6 +6,7 @@
 //! [`recovery`] finds the end again after a crash. The index reads records with [`reader`] when
 //! it was not handed them directly. Not here: anything about fields and queries.
 
+pub mod append;
 pub mod checkpoint;
 pub mod dedup;
 pub mod reader;
@@ -19,8 +20,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use append::{Counters, Handed};
 pub use record::{Entry, Item};
-pub use writer::{Counters, Handed, Log};
+pub use writer::Log;
 
 /// A place in the log.
 #[derive(

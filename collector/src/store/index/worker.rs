@@ -16,9 +16,9 @@ use tantivy::{IndexWriter, TantivyDocument, Term};
 use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
 use super::partition::{Partition, PartitionKey, Partitions, Quarantined};
 use crate::store::figures::{DroppedPartition, RetentionPolicy, RetentionReport};
+use crate::store::log::append::count;
 use crate::store::log::checkpoint;
 use crate::store::log::reader::{Reader, Step};
-use crate::store::log::writer::count;
 use crate::store::log::{Entry, Handed, Item, Position};
 use crate::store::{Problem, StoreError};
 
