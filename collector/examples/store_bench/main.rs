@@ -5,6 +5,9 @@
 //! CPU time is the process's own without the thread that makes the events.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod bare;
 mod ingest;
 mod latency;
