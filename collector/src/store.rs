@@ -6,6 +6,8 @@
 //! Not here: the query language and its meaning, which are store-neutral and live in
 //! [`crate::search`]; users, alerts and schedules, which are state and not events.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod embedded;
 mod error;
 pub mod figures;

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 mod aggregates;
+mod contract;
 mod damage;
 mod figures;
 mod newest;
