@@ -27,7 +27,7 @@ use std::time::Duration;
 use event::Document;
 use serde::{Deserialize, Serialize};
 
-pub use aggregate::{Aggregated, Aggregation};
+pub use aggregate::{Aggregated, Aggregation, TermBucket, TimeBucket};
 pub use matches::Matcher;
 pub use parse::{ParseError, parse};
 pub use plan::{Node, PlanError, plan};
