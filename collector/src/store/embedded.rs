@@ -61,7 +61,7 @@ impl Config {
             keep_log_bytes: 512 << 20,
             commit_every: Duration::from_millis(400),
             writer_bytes: 160 << 20,
-            cache_bytes: 64 << 20,
+            cache_bytes: CACHE_BYTES,
             past_days: 30,
             future_days: 2,
         }
@@ -89,6 +89,8 @@ impl std::fmt::Debug for NowFn {
     }
 }
 
+/// Memory for opened pages of the index unless said otherwise, bytes.
+pub const CACHE_BYTES: usize = 64 << 20;
 /// Entries on their way from the log to the index; their bytes are bounded too.
 const HANDED: usize = 64;
 /// Appends waiting for the log; their bytes are bounded too.

@@ -4,26 +4,27 @@
 //! Written entries are handed on to the index through a bounded queue; when that is full they are
 //! not (the index reads them from the log later), so that appends never wait for the index.
 
+mod keep;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use keep::load;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::append::{
     APPEND_ROOM, Answer, Appender, Command, Counters, HANDED_ROOM, Handed, Request, count, room_of,
 };
-use super::checkpoint::{self, Found};
 use super::dedup::Dedup;
 use super::record::{ALIGN, END_FRAME, Entry, end_body, frame_size, pack, seal};
 use super::recovery::{Tail, recover};
-use super::segment::{SEGMENT_HEADER, Segment, is_key_before, list};
-use super::verify::begin_of;
+use super::segment::{SEGMENT_HEADER, Segment};
 use super::{LogConfig, Position};
 use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
-use crate::vault::checkpoint::{LOG, LOG_BEGIN};
+use crate::vault::checkpoint::LOG;
 use crate::vault::{Head, Vault, names};
 
 /// Handle of the log; cheap operations only, the work is done by its thread. Dropping it (after
@@ -146,42 +147,6 @@ impl Drop for Log {
         self.appender.commands = closed;
         self.join();
     }
-}
-
-const CHECKPOINT: &str = "dedup.state";
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Checkpoint {
-    covered: Position,
-    dedup: Dedup,
-    /// Records written so far; not known to older versions.
-    #[serde(default)]
-    head: Head,
-}
-
-fn load(config: &LogConfig, key: &Key) -> Result<(Checkpoint, Vec<Problem>), StoreError> {
-    let nothing = || Checkpoint {
-        covered: Position::default(),
-        dedup: Dedup::default(),
-        head: Head::default(),
-    };
-    let path = config.directory.join(CHECKPOINT);
-    let damaged = match checkpoint::read(&path, key)? {
-        Found::Nothing => return Ok((nothing(), Vec::new())),
-        Found::Content(bytes) => match serde_json::from_slice::<Checkpoint>(&bytes) {
-            Ok(state) => return Ok((state, Vec::new())),
-            Err(error) => error.to_string(),
-        },
-        Found::Damaged => "its seal does not open".to_owned(),
-    };
-    let problem = Problem {
-        path: path.display().to_string(),
-        offset: 0,
-        what: format!("deduplication state is lost: {damaged}"),
-        advice: "it was rebuilt from the log; events older than the log that agents send again are stored twice"
-            .to_owned(),
-    };
-    Ok((nothing(), vec![problem]))
 }
 
 struct Owner {
@@ -397,87 +362,6 @@ impl Owner {
             _room: room,
         };
         drop(self.index.try_send(handed));
-    }
-
-    fn checkpoint(&mut self) {
-        let covered = *self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = Checkpoint { covered, dedup: self.dedup.clone(), head: self.head };
-        let path = self.config.directory.join(CHECKPOINT);
-        let written = serde_json::to_vec(&state)
-            .map_err(|error| StoreError::io("write", &path, error.into()))
-            .and_then(|bytes| checkpoint::write(&path, &self.key, &bytes, true));
-        match written {
-            Ok(()) => self.covered = covered,
-            Err(error) => {
-                tracing::warn!(%error, "deduplication state not written; the log is kept");
-            }
-        }
-    }
-
-    /// Deletes segments that are indexed, covered by the checkpoint and not worth keeping.
-    fn prune(&mut self, indexed: Position) {
-        self.indexed = self.indexed.max(indexed);
-        let done = self.indexed.segment.min(self.covered.segment);
-        let Ok(numbers) = list(&self.config.directory) else { return };
-        let path = |number| super::segment::path(&self.config.directory, number);
-        let size = |number| std::fs::metadata(path(number)).map_or(0, |meta| meta.len());
-        let finished: Vec<(u64, u64)> =
-            numbers.into_iter().filter(|n| *n < done).map(|n| (n, size(n))).collect();
-        let mut kept: u64 = finished.iter().map(|(_, bytes)| bytes).sum();
-        let mut gone = Vec::new();
-        for (number, bytes) in finished {
-            if kept <= self.config.keep_bytes {
-                break;
-            }
-            gone.push(number);
-            kept = kept.saturating_sub(bytes);
-        }
-        match gone.last() {
-            Some(last) => self.delete(&gone, last.saturating_add(1)),
-            None => self.measure(),
-        }
-    }
-
-    /// Deletes segments; `first` is the oldest that stays.
-    fn delete(&self, gone: &[u64], first: u64) {
-        // Said before it happens: a beginning that is missing without a word was cut off.
-        let said = self.begin(first).and_then(|()| Ok(self.vault.checkpoint(true)?));
-        if let Err(error) = said {
-            tracing::warn!(%error, "finished log segments are kept for now");
-            return;
-        }
-        for number in gone.iter().copied() {
-            let path = super::segment::path(&self.config.directory, number);
-            if let Err(error) = std::fs::remove_file(path) {
-                tracing::warn!(number, %error, "cannot delete a finished log segment");
-            }
-        }
-        if let Err(error) = self.vault.keyring.forget(|name| is_key_before(name, first)) {
-            tracing::warn!(%error, "keys of deleted log segments are not destroyed yet");
-        }
-        self.measure();
-    }
-
-    /// Notes where the log begins.
-    fn begins(&self) -> Result<(), StoreError> {
-        match list(&self.config.directory)?.first() {
-            Some(first) => self.begin(*first),
-            None => Ok(()),
-        }
-    }
-
-    fn begin(&self, first: u64) -> Result<(), StoreError> {
-        let segment = Segment::open(&self.config.directory, first, &self.vault.keyring)?;
-        let begin = segment.ok().map(|segment| begin_of(&segment)).transpose()?.flatten();
-        self.vault.set_head(LOG_BEGIN, begin.unwrap_or(self.head));
-        Ok(())
-    }
-
-    fn measure(&self) {
-        let numbers = list(&self.config.directory).unwrap_or_default();
-        let path = |number| super::segment::path(&self.config.directory, number);
-        let bytes = |number| std::fs::metadata(path(number)).map_or(0, |meta| meta.len());
-        self.counters.disk.store(numbers.into_iter().map(bytes).sum(), Ordering::Relaxed);
     }
 }
 
