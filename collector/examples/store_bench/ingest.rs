@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, bounded};
@@ -78,7 +79,13 @@ pub(crate) fn source() -> Result<SourceKey> {
     Ok(SourceKey { agent: AgentId::new("bench")?, boot: 1 })
 }
 
-pub(crate) fn run(mode: Mode, directory: &Path, events: u64, input: Option<PathBuf>) -> Result<()> {
+/// Takes in the events; with `ahead`, no more than so many of them wait for the index.
+pub(crate) fn run(
+    mode: Mode,
+    directory: &Path,
+    (events, ahead): (u64, Option<u64>),
+    input: Option<PathBuf>,
+) -> Result<()> {
     let (batches, thread) = batches(events, input)?;
     let (mut taken, mut bytes) = (0_u64, 0_u64);
     let mut each = |lines: &Lines| {
@@ -86,7 +93,7 @@ pub(crate) fn run(mode: Mode, directory: &Path, events: u64, input: Option<PathB
         bytes = bytes.saturating_add(u64::try_from(lines.json.len()).unwrap_or(0));
     };
     if mode == Mode::Store {
-        into_store(directory, &batches, &mut each)?;
+        into_store(directory, (&batches, ahead), &mut each)?;
     } else {
         let source = source()?;
         let mut writer = bare::Writer::new(&bare::open(mode, directory)?)?;
@@ -118,16 +125,20 @@ pub(crate) fn run(mode: Mode, directory: &Path, events: u64, input: Option<PathB
 /// Several appends are under way at a time, as with several agents.
 fn into_store(
     directory: &Path,
-    batches: &Receiver<Lines>,
+    (batches, ahead): (&Receiver<Lines>, Option<u64>),
     each: &mut dyn FnMut(&Lines),
 ) -> Result<()> {
     let store = Arc::new(store(directory)?);
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let source = source()?;
     runtime.block_on(async {
         let mut under_way = std::collections::VecDeque::new();
         for lines in batches {
             each(&lines);
+            let first = lines.ranges.first().map_or(1, |(seq, _)| *seq);
+            while ahead.is_some_and(|ahead| first > store.figures().index.seen + ahead) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             let documents = Arc::new(lines.parse()?);
             let append = Append {
                 source: source.clone(),

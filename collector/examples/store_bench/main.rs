@@ -47,6 +47,10 @@ enum Command {
         mode: Mode,
         #[arg(long, default_value_t = 1_000_000)]
         events: u64,
+        /// The source waits while so many events are not indexed yet; it never does when absent, and
+        /// what the index falls behind is read from the log.
+        #[arg(long)]
+        ahead: Option<u64>,
         /// Lines of JSON instead of made events.
         #[arg(long)]
         input: Option<PathBuf>,
@@ -72,8 +76,8 @@ enum Command {
 
 fn main() -> Result<()> {
     match Options::parse().command {
-        Command::Ingest { mode, events, input, directory } => {
-            ingest::run(mode, &directory, events, input)
+        Command::Ingest { mode, events, ahead, input, directory } => {
+            ingest::run(mode, &directory, (events, ahead), input)
         }
         Command::Queries { mode, repeats, directory } => queries::run(mode, &directory, repeats),
         Command::Latency { rate, seconds, directory } => latency::run(&directory, rate, seconds),

@@ -92,7 +92,7 @@ impl std::fmt::Debug for NowFn {
 /// Memory for opened pages of the index unless said otherwise, bytes.
 pub const CACHE_BYTES: usize = 64 << 20;
 /// Entries on their way from the log to the index; their bytes are bounded too.
-const HANDED: usize = 64;
+const HANDED: usize = 128;
 /// Appends waiting for the log; their bytes are bounded too.
 const QUEUE: usize = 128;
 /// Bytes written with one sync.

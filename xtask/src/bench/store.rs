@@ -33,7 +33,16 @@ pub(crate) struct Options {
 }
 
 /// What is compared; the first is the yardstick.
-const MODES: [&str; 3] = ["bare", "sealed", "store"];
+const MODES: [&str; 4] = ["bare", "sealed", "store", "behind"];
+
+/// The mode of the measuring program, and how many events may wait for the index.
+fn mode_of(mode: &str) -> (&str, Option<&'static str>) {
+    match mode {
+        "store" => ("store", Some("20000")),
+        "behind" => ("store", None),
+        other => (other, None),
+    }
+}
 
 fn program(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
@@ -77,7 +86,9 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
             }
             std::fs::create_dir_all(at(mode))?;
             let mut command = Command::new(&program);
-            command.args(["ingest", "--mode", mode, "--events", &options.events.to_string()]);
+            let (kind, ahead) = mode_of(mode);
+            command.args(["ingest", "--mode", kind, "--events", &options.events.to_string()]);
+            command.args(ahead.into_iter().flat_map(|ahead| ["--ahead", ahead]));
             if let Some(input) = &options.input {
                 command.arg("--input").arg(input);
             }
@@ -88,7 +99,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         println!("round {round} of {}: queries", options.repeats);
         for (asked, mode) in asked.iter_mut().zip(MODES) {
             asked.push(figures(
-                Command::new(&program).args(["queries", "--mode", mode]).arg(at(mode)),
+                Command::new(&program).args(["queries", "--mode", mode_of(mode).0]).arg(at(mode)),
             )?);
         }
     }
