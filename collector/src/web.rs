@@ -50,6 +50,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use elastic::fuzz_elastic;
 pub use elastic::ids::Window as BulkIds;
 pub use error::Failure;
 pub use routes::{ROUTES, Route};

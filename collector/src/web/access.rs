@@ -33,6 +33,8 @@ pub enum Need {
     Either(Role, Scope),
     /// A token with this scope.
     Token(Scope),
+    /// A token with any of these scopes.
+    Tokens(&'static [Scope]),
 }
 
 /// Who is asking; put into every request that is let past.
@@ -133,6 +135,9 @@ fn admit(app: &App, need: Need, request: &Request) -> Result<Caller, Failure> {
             Need::Either(_, scope) | Need::Token(scope) if token.scopes.contains(&scope) => {
                 Ok(Caller::Program(Box::new(token)))
             }
+            Need::Tokens(scopes) if scopes.iter().any(|scope| token.scopes.contains(scope)) => {
+                Ok(Caller::Program(Box::new(token)))
+            }
             _ => Err(Failure::new(ErrorCode::Forbidden, "this token may not do that")),
         };
     }
@@ -153,7 +158,9 @@ fn admit(app: &App, need: Need, request: &Request) -> Result<Caller, Failure> {
         Need::User(role) | Need::Either(role, _) if user.role < role => {
             Err(Failure::new(ErrorCode::Forbidden, "your role may not do that"))
         }
-        Need::Token(_) => Err(Failure::new(ErrorCode::Forbidden, "only for tokens")),
+        Need::Token(_) | Need::Tokens(_) => {
+            Err(Failure::new(ErrorCode::Forbidden, "only for tokens"))
+        }
         _ => Ok(Caller::Person(Box::new((session, user)))),
     }
 }

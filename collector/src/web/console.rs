@@ -47,12 +47,15 @@ fn file(path: &str) -> Option<Response> {
     Some(response)
 }
 
-/// Whatever is no route: a file of the console, the version for Elasticsearch clients, or nothing.
+/// Whatever is no route: a file of the console, the version or an index for Elasticsearch clients, or nothing.
 pub(super) async fn serve(State(app): State<App>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     let program = request.headers().contains_key(header::AUTHORIZATION);
-    if path.is_empty() && program {
+    if program && path.is_empty() {
         return elastic::root(&app, &request);
+    }
+    if program && !path.contains('/') && !path.starts_with('_') {
+        return elastic::index(&app, &path, request).await;
     }
     let path = if path.is_empty() { "index.html" } else { path.as_str() };
     if let Some(response) = file(path) {

@@ -73,7 +73,7 @@ fn security(need: Need) -> Value {
         Need::Public => json!([]),
         Need::Session | Need::User(_) => json!([{ "session": [] }]),
         Need::Either(..) => json!([{ "session": [] }, { "token": [] }]),
-        Need::Token(_) => json!([{ "token": [] }]),
+        Need::Token(_) | Need::Tokens(_) => json!([{ "token": [] }]),
     }
 }
 

@@ -38,6 +38,7 @@ const HUNT: Need = Need::Either(Role::Analyst, Scope::Read);
 const TUNE: Need = Need::Either(Role::Analyst, Scope::Tune);
 const ADMIN: Need = Need::User(Role::Admin);
 const INGEST: Need = Need::Token(Scope::Ingest);
+const SPEAKS: Need = Need::Tokens(&[Scope::Ingest, Scope::Read]);
 
 macro_rules! routes {
     ($($method:literal $path:literal $need:expr, $handler:expr, $summary:literal;)*) => {
@@ -90,9 +91,37 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/ack/{token}" Need::Public, get(acknowledge::ask).post(acknowledge::take), "Acknowledge through a page's link";
     "POST" "/_bulk" INGEST, post(elastic::bulk).put(elastic::bulk), "Elasticsearch bulk ingest";
     "POST" "/{index}/_bulk" INGEST, post(elastic::bulk_into).put(elastic::bulk_into), "Elasticsearch bulk ingest";
-    "GET" "/_cluster/health" INGEST, get(elastic::health), "Elasticsearch cluster health";
-    "GET" "/_license" INGEST, get(elastic::license), "Elasticsearch licence, for shippers that ask";
-    "GET" "/_elastic" INGEST, any(elastic::identity), "Version identity, also under / for programs";
+    "GET" "/_cluster/health" SPEAKS, get(elastic::health), "Elasticsearch cluster health";
+    "GET" "/_cluster/settings" SPEAKS, get(elastic::settings), "Elasticsearch cluster settings: none";
+    "GET" "/_nodes" SPEAKS, get(elastic::nodes), "Elasticsearch nodes: this one";
+    "GET" "/_nodes/{what}" SPEAKS, get(elastic::nodes), "Elasticsearch nodes: this one";
+    "GET" "/_license" SPEAKS, get(elastic::license), "Elasticsearch licence, for shippers that ask";
+    "GET" "/_elastic" SPEAKS, any(elastic::identity), "Version identity, also under / for programs";
+    "GET" "/_index_template/{name}" SPEAKS, get(elastic::absent), "Elasticsearch templates: none";
+    "PUT" "/_index_template/{name}" INGEST, put(elastic::acknowledge), "Elasticsearch templates: change nothing";
+    "GET" "/_component_template/{name}" SPEAKS, get(elastic::absent), "Elasticsearch templates: none";
+    "PUT" "/_component_template/{name}" INGEST, put(elastic::acknowledge), "Elasticsearch templates: change nothing";
+    "GET" "/_template/{name}" SPEAKS, get(elastic::absent), "Elasticsearch templates: none";
+    "PUT" "/_template/{name}" INGEST, put(elastic::acknowledge), "Elasticsearch templates: change nothing";
+    "GET" "/_ilm/policy/{name}" SPEAKS, get(elastic::absent), "Elasticsearch policies: none";
+    "PUT" "/_ilm/policy/{name}" INGEST, put(elastic::acknowledge), "Elasticsearch policies: change nothing";
+    "GET" "/_ingest/pipeline/{name}" SPEAKS, get(elastic::absent), "Elasticsearch pipelines: none";
+    "PUT" "/_ingest/pipeline/{name}" INGEST, put(elastic::acknowledge), "Elasticsearch pipelines: change nothing";
+    "GET" "/_data_stream/{name}" SPEAKS, get(elastic::absent), "Elasticsearch data streams: none";
+    "PUT" "/_data_stream/{name}" INGEST, put(elastic::acknowledge), "Elasticsearch data streams: change nothing";
+    "POST" "/_search" VIEW, post(elastic::search).get(elastic::search), "Elasticsearch search";
+    "POST" "/{index}/_search" VIEW, post(elastic::search_of).get(elastic::search_of), "Elasticsearch search";
+    "POST" "/_search/scroll" VIEW, post(elastic::scroll_on).get(elastic::scroll_on).delete(elastic::clear), "Elasticsearch scrolling";
+    "POST" "/_msearch" VIEW, post(elastic::multi).get(elastic::multi), "Elasticsearch searches, several";
+    "POST" "/{index}/_msearch" VIEW, post(elastic::multi_of).get(elastic::multi_of), "Elasticsearch searches, several";
+    "POST" "/_count" VIEW, post(elastic::count).get(elastic::count), "Elasticsearch count";
+    "POST" "/{index}/_count" VIEW, post(elastic::count_of).get(elastic::count_of), "Elasticsearch count";
+    "POST" "/_field_caps" VIEW, post(elastic::caps).get(elastic::caps), "Elasticsearch fields";
+    "POST" "/{index}/_field_caps" VIEW, post(elastic::caps_of).get(elastic::caps_of), "Elasticsearch fields";
+    "GET" "/_mapping" VIEW, get(elastic::mapping), "Elasticsearch mapping";
+    "GET" "/{index}/_mapping" VIEW, get(elastic::mapping_of), "Elasticsearch mapping";
+    "GET" "/_cat/indices" VIEW, get(elastic::cat_indices), "Elasticsearch indices";
+    "GET" "/_cat/indices/{index}" VIEW, get(elastic::cat_indices), "Elasticsearch indices";
     "POST" "/services/collector" INGEST, post(hec::events), "Splunk HEC: events";
     "POST" "/services/collector/event" INGEST, post(hec::events), "Splunk HEC: events";
     "POST" "/services/collector/event/1.0" INGEST, post(hec::events), "Splunk HEC: events";

@@ -1,415 +1,493 @@
-//! The `_bulk` protocol as shippers rely on it: answers line by line, packing, repeated sending.
+//! Searches as real clients send them: Grafana's shapes, the clients' helpers, hostile bodies.
 
-use super::*;
-use event::Kind;
+use axum::http::StatusCode;
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
 
-const NOW: Timestamp = Timestamp::from_seconds(1_000);
+use super::request::{Asked, Parameters};
+use crate::auth::token::Scope;
+use crate::testing::{START, Site, Who};
+use event::Timestamp;
 
-fn lines(body: &str) -> (Vec<String>, Vec<Event>) {
-    let (items, events) = parse(body.as_bytes(), ("s", Some("logs")), NOW).unwrap();
-    let shown = items.into_iter().enumerate().map(|item| show(item).to_string());
-    (shown.collect(), events)
-}
+mod grafana;
 
-#[test]
-fn documents_become_events() {
-    let (items, events) = lines(concat!(
-        "{\"index\":{}}\n{\"message\":\"hi\",\"@timestamp\":\"2026-11-22T15:04:05Z\"}\n",
-        "{\"create\":{\"_index\":\"eve\",\"_id\":\"7\"}}\r\n{\"event_type\":\"dns\",\"src_ip\":\"10.0.0.1\"}\n",
-    ));
-    assert_eq!(events.len(), 2);
-    assert_eq!((&events[0].kind, &events[1].kind), (&Kind::Log, &Kind::Dns));
-    assert_eq!(events[0].time.to_string(), "2026-11-22T15:04:05.000000+0000");
-    assert_eq!((events[1].time, &events[1].fields["elastic"]["index"]), (NOW, &json!("eve")));
-    assert!(items[1].contains("\"_id\":\"7\"") && items[1].contains("\"status\":201"));
-}
-
-#[test]
-fn one_bad_line_does_not_stop_the_others() {
-    let (items, events) = lines(concat!(
-        "{\"index\":{}}\n{broken\n{\"index\":{}}\n[1]\n{\"delete\":{\"_id\":\"1\"}}\n",
-        "{\"update\":{\"_id\":\"1\"}}\n{\"doc\":{}}\n{\"index\":{}}\n{\"a\":1}\n",
-    ));
-    assert_eq!((items.len(), events.len()), (5, 1));
-    assert_eq!(items.iter().filter(|item| item.contains("\"status\":400")).count(), 4);
-}
-
-#[test]
-fn bodies_that_are_none_are_refused_with_the_line() {
-    for (body, words) in [
-        ("garbage\n{}\n", "line 1: expected value"),
-        ("{\"index\":{}}\n", "the last action has no document"),
-        ("{\"a\":{},\"b\":{}}\n{}\n", "line 1: an action is expected"),
-        ("\n\n{\"steal\":{}}\n{}\n", "line 3: unknown action \"steal\""),
-    ] {
-        let Err(failure) = parse(body.as_bytes(), ("s", None), NOW) else { panic!("{body}") };
-        assert!(failure.to_string().starts_with(words), "{failure}");
-    }
-}
-
-#[test]
-fn a_shipper_cannot_forge_detections_or_audit() {
-    let (_, events) =
-        lines("{\"index\":{}}\n{\"event_type\":\"audit\",\"detection\":{\"engine\":\"sigma\"}}\n");
-    assert_eq!(events[0].kind, Kind::Log);
-    assert!(!events[0].fields.contains_key("detection"));
-}
-
-use super::ids::MOST;
-use crate::testing::{Site, Who};
-use axum::http::Request as HttpRequest;
-use std::sync::atomic::Ordering;
-
-struct Shipper {
+/// A site with events that a shipper sent to two indices, and a reader.
+struct Door {
     site: Site,
-    who: Who,
+    reader: Who,
 }
 
-impl Shipper {
-    fn new() -> Self {
+impl Door {
+    async fn open() -> Self {
         let site = Site::new();
-        let who = site.program(&[Scope::Ingest]);
-        Self { site, who }
+        let shipper = site.program(&[Scope::Ingest]);
+        let mut body = String::new();
+        for n in 0..12 {
+            let index = if n % 3 == 0 { "app" } else { "auth-2026" };
+            let event = json!({
+                "@timestamp": format!("2026-11-22T14:00:{n:02}.{n:03}Z"), "event_type": "log",
+                "message": format!("Failed password for user{} number {n}", n % 2),
+                "source": {"ip": format!("10.0.0.{}", n % 4)}, "destination": {"port": 22 + n % 2},
+                "host": {"name": format!("web{}", n % 2)}, "flow": {"alerted": n % 2 == 0},
+                "own": {"list": [{"a": n, "b": "x"}, {"a": 7}], "name": "n"},
+            });
+            body += &format!("{}\n{event}\n", json!({"index": {"_index": index}}));
+        }
+        let (status, answer) = site.ask(&shipper, "POST", "/_bulk", &body).await;
+        assert_eq!((status, &answer["errors"]), (StatusCode::OK, &json!(false)), "{answer}");
+        assert_eq!(site.find("*").await.len(), 12);
+        let reader = site.program(&[Scope::Read]);
+        Self { site, reader }
     }
 
-    async fn post(&self, body: &str) -> (StatusCode, Value) {
-        self.site.ask(&self.who, "POST", "/_bulk", body).await
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, answer) = self.site.ask(&self.reader, method, path, &body).await;
+        (status.as_u16(), answer)
     }
 
-    /// Statuses of the items.
-    async fn statuses(&self, body: &str) -> Vec<u64> {
-        let (status, answer) = self.post(body).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        let items = answer["items"].as_array().unwrap();
-        let one =
-            |item: &Value| item.as_object().unwrap().values().next().unwrap()["status"].clone();
-        items.iter().map(|item| one(item).as_u64().unwrap()).collect()
+    async fn search(&self, body: Value) -> Value {
+        let (status, answer) = self.ask("POST", "/_search", &body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
     }
 
-    async fn stored(&self) -> usize {
-        self.site.find("*").await.len()
+    /// The numbers of the events a query finds, oldest first.
+    async fn numbers(&self, query: Value) -> String {
+        let answer = self.search(json!({"query": query, "size": 100})).await;
+        let number = |hit: &Value| hit["_source"]["own"]["list"][0]["a"].to_string();
+        let hits = answer["hits"]["hits"].as_array().unwrap();
+        let mut numbers: Vec<String> = hits.iter().map(number).collect();
+        numbers.reverse();
+        numbers.join(" ")
     }
-}
-
-/// An action with its document.
-fn put(action: &str, id: &str, message: &str) -> String {
-    let head = json!({ action: { "_index": "logs", "_id": id } });
-    format!("{head}\n{}\n", json!({ "message": message }))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_sent_again_after_a_lost_answer_is_not_stored_twice() {
-    let shipper = Shipper::new();
-    let created = put("create", "1", "a") + &put("create", "2", "b");
-    assert_eq!(shipper.statuses(&created).await, [201, 201]);
-    assert_eq!(shipper.statuses(&created).await, [409, 409]);
-    let indexed = put("index", "3", "a") + &put("index", "4", "b");
-    assert_eq!(shipper.statuses(&indexed).await, [201, 201]);
-    assert_eq!(shipper.statuses(&indexed).await, [200, 200]);
-    assert_eq!(shipper.stored().await, 4);
-    let (_, answer) = shipper.post(&created).await;
-    expect_test::expect![[r#"{"create":{"_index":"logs","_id":"1","status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: version conflict, document already exists"}}}"#]]
-        .assert_eq(&answer["items"][0].to_string());
-    assert_eq!(answer["errors"], true);
-    let (_, answer) = shipper.post(&indexed).await;
-    assert_eq!(answer["errors"], false, "a repeated index is no error");
-    assert_eq!(answer["items"][0]["index"]["result"], "noop");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn identities_and_contents_are_told_apart() {
-    let shipper = Shipper::new();
-    let other_index = "{\"create\":{\"_index\":\"other\",\"_id\":\"1\"}}\n{\"message\":\"a\"}\n";
-    for (what, body, expected) in [
-        ("first", put("create", "1", "a"), vec![201]),
-        ("create with other content", put("create", "1", "b"), vec![409]),
-        ("index with the same content", put("index", "1", "a"), vec![200]),
-        ("index with other content is a further event", put("index", "1", "b"), vec![201]),
-        ("which is then the known one", put("index", "1", "b"), vec![200]),
-        ("another index", other_index.to_owned(), vec![201]),
+async fn every_supported_query_finds_what_it_should() {
+    let door = Door::open().await;
+    let all = "0 1 2 3 4 5 6 7 8 9 10 11";
+    for (query, expected) in [
+        (json!({"match_all": {"boost": 2}}), all),
+        (json!({"match_none": {}}), ""),
+        (json!({"term": {"source.ip": "10.0.0.3"}}), "3 7 11"),
+        (json!({"term": {"host.name.keyword": {"value": "web1"}}}), "1 3 5 7 9 11"),
+        (json!({"term": {"dest_port": 23}}), "1 3 5 7 9 11"),
+        (json!({"term": {"flow.alerted": true}}), "0 2 4 6 8 10"),
+        (json!({"term": {"_index": "app"}}), "0 3 6 9"),
+        (json!({"terms": {"own.list.a": [1, "2", 5.0]}}), "1 2 5"),
+        (json!({"terms": {"source.ip": []}}), ""),
+        (json!({"exists": {"field": "own.name"}}), all),
+        (json!({"exists": {"field": "own.none"}}), ""),
+        (json!({"prefix": {"host.name": "web"}}), all),
+        (json!({"wildcard": {"host.name": {"value": "w?b1*"}}}), "1 3 5 7 9 11"),
         (
-            "twice in one request",
-            put("create", "2", "x") + &put("create", "2", "x"),
-            vec![201, 409],
+            json!({"wildcard": {"message": {"wildcard": "USER1", "case_insensitive": true}}}),
+            "1 3 5 7 9 11",
+        ),
+        (json!({"match": {"message": "user1 nothing"}}), "1 3 5 7 9 11"),
+        (json!({"match": {"message": {"query": "user1 11", "operator": "AND"}}}), "11"),
+        (json!({"match": {"message": "..."}}), ""),
+        (json!({"match_phrase": {"message": "number 10"}}), "10"),
+        (json!({"match_phrase": {"message": {"query": "10 number"}}}), ""),
+        (json!({"match_phrase_prefix": {"message": "fail"}}), all),
+        (
+            json!({"multi_match": {"query": "web1 user0", "fields": ["message^3", "host.name"]}}),
+            "0 2 4 6 8 10",
+        ),
+        (json!({"multi_match": {"query": "number 3", "type": "phrase"}}), "3"),
+        (json!({"query_string": {"query": "host.name:web1 AND NOT source.ip:10.0.0.3"}}), "1 5 9"),
+        (
+            json!({"query_string": {"query": "web1", "default_field": "host.name", "analyze_wildcard": true}}),
+            "1 3 5 7 9 11",
+        ),
+        (json!({"query_string": {"query": "_exists_:own.name", "fields": ["*"]}}), all),
+        (json!({"simple_query_string": {"query": "\"number 4\""}}), "4"),
+        (json!({"range": {"own.list.a": {"gt": 8, "lt": 10}}}), "9"),
+        (json!({"range": {"source.ip": {"gte": "10.0.0.2", "lte": "10.0.0.2"}}}), "2 6 10"),
+        (
+            json!({"range": {"@timestamp": {"gte": 1_795_356_004_004_i64, "lt": "1795356006006", "format": "epoch_millis"}}}),
+            "4 5",
         ),
         (
-            "an empty identity is none",
-            put("create", "", "y") + &put("create", "", "y"),
-            vec![201, 201],
+            json!({"range": {"@timestamp": {"gt": "2026-11-22T14:00:09.009Z", "lte": "2026-11-22"}}}),
+            "10 11",
+        ),
+        (json!({"range": {"timestamp": {"gte": "now/d", "lte": "now/d"}}}), all),
+        (json!({"range": {"timestamp": {"gt": "now/d"}}}), ""),
+        (json!({"range": {"timestamp": {"lt": "now-1h"}}}), all),
+        (
+            json!({"bool": {"filter": {"term": {"host.name": "web1"}}, "must_not": [{"term": {"source.ip": "10.0.0.3"}}]}}),
+            "1 5 9",
         ),
         (
-            "without identity nothing is compared",
-            "{\"create\":{}}\n{\"m\":1}\n".repeat(2),
-            vec![201, 201],
+            json!({"bool": {"should": [{"term": {"own.list.a": 1}}, {"term": {"own.list.a": 2}}]}}),
+            "1 2",
+        ),
+        (json!({"bool": {"must": {"match_all": {}}, "should": {"match_none": {}}}}), all),
+        (
+            json!({"bool": {"should": [{"term": {"own.list.a": 1}}, {"term": {"own.list.a": 7}}], "minimum_should_match": "100%"}}),
+            "1",
+        ),
+        (json!({"bool": {}}), all),
+        (json!({"constant_score": {"filter": {"term": {"own.list.a": 3}}}}), "3"),
+        (
+            json!({"dis_max": {"queries": [{"term": {"own.list.a": 3}}, {"term": {"own.list.a": 4}}]}}),
+            "3 4",
         ),
     ] {
-        assert_eq!(shipper.statuses(&body).await, expected, "{what}");
+        assert_eq!(door.numbers(query.clone()).await, expected, "{query}");
     }
-    assert_eq!(shipper.stored().await, 8);
+    let answer = door.search(json!({"size": 1})).await;
+    let id = answer["hits"]["hits"][0]["_id"].clone();
+    assert_eq!(door.numbers(json!({"ids": {"values": [id]}})).await, "11");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn senders_cannot_keep_each_others_events_out() {
-    let shipper = Shipper::new();
-    let body = put("create", "1", "a");
-    assert_eq!(shipper.statuses(&body).await, [201]);
-    let other = shipper.site.program(&[Scope::Ingest]);
-    let (_, answer) = shipper.site.ask(&other, "POST", "/_bulk", &body).await;
-    assert_eq!(answer["items"][0]["create"]["status"], 201);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_stored_is_not_known() {
-    let shipper = Shipper::new();
-    assert_eq!(shipper.statuses(&put("index", "9", "old")).await, [201]);
-    shipper.site.store.full.store(true, Ordering::SeqCst);
-    let body = put("create", "1", "a") + &put("index", "9", "new");
-    let (status, answer) = shipper.post(&body).await;
-    assert_eq!((status, &answer["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
-    assert!(answer["message"].as_str().unwrap().contains("no space left"), "{answer}");
-    shipper.site.store.full.store(false, Ordering::SeqCst);
-    assert_eq!(shipper.statuses(&put("index", "9", "old")).await, [200], "still the known one");
-    assert_eq!(shipper.statuses(&body).await, [201, 201], "the shipper's second attempt succeeds");
-    assert_eq!(shipper.stored().await, 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_requests_at_once_store_one_document() {
-    let shipper = Shipper::new();
-    let body: String = (0..50).map(|n| put("create", &n.to_string(), "x")).collect();
-    let (one, two) = tokio::join!(shipper.statuses(&body), shipper.statuses(&body));
-    for (one, two) in one.into_iter().zip(two) {
-        let mut both = [one, two];
-        both.sort_unstable();
-        assert_eq!(both, [201, 409]);
+/// What is said about a body that cannot be answered.
+fn refused(body: &Value) -> String {
+    let now = Timestamp::from_micros(START);
+    match Asked::read("", body.clone(), Parameters::new(), now) {
+        Ok(_) => "fine".to_owned(),
+        Err(wrong) => format!("{} {}: {}", wrong.status, wrong.kind, wrong.reason),
     }
-    assert_eq!(shipper.stored().await, 50);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_goes_away_leaves_nothing_half_done() {
-    let shipper = Shipper::new();
-    let body = put("create", "1", "a");
-    let blocked = shipper.site.app.bulk_ids.lock().await;
-    let gone = tokio::time::timeout(std::time::Duration::from_millis(200), shipper.post(&body));
-    assert!(gone.await.is_err(), "the answer never came");
-    drop(blocked);
-    // The request goes on without its client; the repetition meets it or comes after it.
-    assert_eq!(shipper.statuses(&body).await, [409]);
-    assert_eq!(shipper.stored().await, 1);
 }
 
 #[test]
-fn the_window_forgets_the_oldest_and_is_bounded() {
-    let mut window = Window::new(100);
-    let named = |n: usize| Named::new("s", "i", &n.to_string(), b"x");
-    for n in 0..1_000 {
-        assert_eq!(window.look(&named(n)), Known::New);
-        window.put(named(n));
-        for recent in n.saturating_sub(99)..=n {
-            assert_eq!(window.look(&named(recent)), Known::Same, "{recent} at {n}");
-        }
-    }
-    assert_eq!(window.look(&named(799)), Known::New, "older than two generations");
-    assert_eq!(MOST, 250_000, "docs/operate.md names this number");
-}
-
-#[test]
-fn parts_of_an_identity_do_not_run_together() {
-    let keys =
-        [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("", "a", "bc"), ("a", "b", "d")];
-    for (n, one) in keys.iter().enumerate() {
-        for (m, two) in keys.iter().enumerate() {
-            let same =
-                Named::new(one.0, one.1, one.2, b"x") == Named::new(two.0, two.1, two.2, b"x");
-            assert_eq!(same, n == m, "{one:?} {two:?}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_form_shippers_send_is_taken() {
-    use std::io::Write;
-    let shipper = Shipper::new();
-    let gzip = |body: &str| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(body.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    };
-    let plain = "{\"create\":{}}\n{\"message\":\"m\"}\n";
-    let two_members = [gzip("{\"create\":{}}\n"), gzip("{\"message\":\"m\"}\n")].concat();
-    let compatible = "application/vnd.elasticsearch+json; compatible-with=9";
-    for (method, path, headers, body) in [
-        ("POST", "/_bulk", &[][..], plain.as_bytes().to_vec()),
-        ("PUT", "/_bulk", &[], plain.as_bytes().to_vec()),
-        ("POST", "/logs/_bulk", &[], plain.as_bytes().to_vec()),
-        ("PUT", "/logs/_bulk?pipeline=x&timeout=1m", &[], plain.as_bytes().to_vec()),
-        ("POST", "/_bulk", &[("content-type", "application/x-ndjson")], plain.as_bytes().to_vec()),
-        ("POST", "/_bulk", &[("content-type", compatible)], plain.as_bytes().to_vec()),
-        ("POST", "/_bulk", &[("content-encoding", "gzip")], gzip(plain)),
-        ("POST", "/_bulk", &[("content-encoding", "GZIP")], two_members),
-        ("POST", "/_bulk", &[], plain.trim_end().as_bytes().to_vec()),
-        ("POST", "/_bulk", &[], plain.replace('\n', "\r\n").into_bytes()),
-        ("POST", "/_bulk", &[], format!("\n\n  {plain}\n\n").into_bytes()),
-    ] {
-        let mut request = shipper.who.sign(HttpRequest::builder().method(method).uri(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = shipper.site.send(request.body(Body::from(body)).unwrap()).await;
-        let json = answer.json();
-        assert_eq!(answer.status, StatusCode::OK, "{method} {path} {headers:?}: {json}");
-        assert_eq!(json["items"][0]["create"]["status"], 201, "{method} {path} {headers:?}");
-        assert_eq!(answer.header("x-elastic-product"), "Elasticsearch");
-    }
-    assert_eq!(shipper.stored().await, 11);
-    assert_eq!(shipper.site.find("elastic.index:logs").await.len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_media_type_asked_for_is_the_one_answered() {
-    let shipper = Shipper::new();
-    for (accept, expected) in [
-        ("", "application/json"),
-        ("application/json", "application/json"),
-        ("text/html", "application/json"),
-        (
-            "application/vnd.elasticsearch+json; compatible-with=8",
-            "application/vnd.elasticsearch+json; compatible-with=8",
-        ),
-    ] {
-        for path in ["/_elastic", "/_cluster/health", "/"] {
-            let request = shipper.who.sign(HttpRequest::get(path)).header("accept", accept);
-            let answer = shipper.site.send(request.body(Body::empty()).unwrap()).await;
-            assert_eq!(answer.status, StatusCode::OK, "{path}");
-            assert_eq!(answer.header("content-type"), expected, "{path} {accept}");
-            assert_eq!(answer.header("x-elastic-product"), "Elasticsearch", "{path}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_cannot_be_taken_say_why() {
-    let shipper = Shipper::new();
-    let huge = format!("{{\"index\":{{}}}}\n{{\"m\":\"{}\"}}\n", "a".repeat(64 * 1024 * 1024));
-    let many = "{\"delete\":{}}\n".repeat(100_001);
-    for (body, status, words) in [
-        ("", 400, "the body holds no action"),
-        ("\n \n", 400, "the body holds no action"),
-        ("{\"index\":{}}", 400, "the last action has no document"),
-        ("{\"index\":{}}\n{}\nnonsense\n{}\n", 400, "line 3: expected"),
-        ("[]\n{}\n", 400, "line 1: an action is expected"),
-        ("{\"index\":{},\"create\":{}}\n{}\n", 400, "line 1: an action is expected"),
-        ("\u{feff}{\"index\":{}}\n{}\n", 400, "line 1: expected value"),
-        (huge.as_str(), 413, "larger than 64 MiB"),
-        (many.as_str(), 413, "over 100000 documents"),
-    ] {
-        let (got, answer) = shipper.post(body).await;
-        let shown: String = body.chars().take(40).collect();
-        assert_eq!(got.as_u16(), status, "{shown:?}: {answer}");
-        assert!(answer["message"].as_str().unwrap().contains(words), "{shown:?}: {answer}");
-    }
-    assert_eq!(shipper.stored().await, 0, "a request is taken as a whole or not at all");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn mixed_lines_are_answered_one_by_one_in_order() {
-    let shipper = Shipper::new();
-    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
-    let long = "x".repeat(513);
-    let body = [
-        "{\"create\":{}}\n{\"message\":\"one\"}",
-        "{\"index\":{}}\nnot json",
-        "{\"update\":{\"_id\":\"1\"}}\n{\"doc\":{}}",
-        // An identity that looks like another action must not eat the line behind it.
-        "{\"delete\":{\"_id\":\"update\"}}",
-        "{\"create\":{}}\n{\"message\":\"two\"}",
-        "{\"index\":{}}\n[1,2]",
-        "{\"index\":{}}\nnull",
-        &format!("{{\"index\":{{}}}}\n{deep}"),
-        &format!("{{\"index\":{{\"_id\":\"{long}\"}}}}\n{{\"m\":1}}"),
-        "{\"index\":{\"_id\":7}}\n{\"message\":\"three\"}",
+fn what_is_not_supported_is_refused_by_name() {
+    let bodies = [
+        json!([]),
+        json!({"querry": {}}),
+        json!({"size": -1}),
+        json!({"size": 9_000, "from": 1_001}),
+        json!({"sort": [{"host.name": "asc"}]}),
+        json!({"sort": {"@timestamp": "asc"}}),
+        json!({"search_after": ["x"]}),
+        json!({"explain": true}),
+        json!({"script_fields": {"a": {}}}),
+        json!({"collapse": {"field": "a"}}),
+        json!({"timeout": "soon"}),
     ];
-    let (_, answer) = shipper.post(&body.join("\n")).await;
-    let shown: Vec<String> = answer["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| {
-            let (action, item) = item.as_object().unwrap().iter().next().unwrap();
-            let reason = item["error"]["reason"].as_str().unwrap_or_default();
-            format!("{action} {} {reason}", item["status"]).trim_end().to_owned()
-        })
-        .collect();
-    expect_test::expect![[r#"
-        create 201
-        index 400 document is no JSON: expected ident at line 1 column 2
-        update 400 only index and create are accepted: events do not change
-        delete 400 only index and create are accepted: events do not change
-        create 201
-        index 400 document is no JSON object
-        index 400 document is no JSON object
-        index 400 document is no JSON: recursion limit exceeded at line 1 column 132
-        index 400 _id has 513 bytes, at most 512 are allowed
-        index 201"#]]
-    .assert_eq(&shown.join("\n"));
-    assert_eq!(shipper.stored().await, 3);
-    let metrics = shipper.site.app.telemetry.render();
-    assert!(metrics.contains("pikett_bulk_refused_total{} 7"), "{metrics}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_document_cannot_pose_as_something_else() {
-    let shipper = Shipper::new();
-    let forged = json!({
-        "event.id": "other/0000000000000001/1", "agent.id": "other", "event.created": "x",
-        "event": {"id": "other/0000000000000001/2", "module": "m"}, "agent": {"id": "other"},
-        "detection": {"engine": "sigma", "rule_id": "r"}, "event_type": "health",
-        "timestamp": "no time", "@timestamp": 5, "message": "needle",
-    });
-    let body = format!("{{\"create\":{{}}}}\n{forged}\n");
-    assert_eq!(shipper.statuses(&body).await, [201], "and it does not block the shipper for ever");
-    let found = shipper.site.find("needle").await.remove(0);
-    let text = |name: &str| event::get(&found, name).and_then(Value::as_str).unwrap_or_default();
-    assert!(text("event.id").starts_with("t0/"), "{found:?}");
-    assert_eq!((text("agent.id"), text("event_type")), ("t0", "log"));
-    assert_eq!(text("original.agent.id"), "other", "what was sent is kept beside");
-    assert_eq!(text("event.module"), "m");
-    assert!(!found.contains_key("detection"));
-    assert_eq!(shipper.site.app.alerts.list(|_| true, 10).1, 0);
-    assert_eq!(shipper.site.find("agent.id:other").await.len(), 0);
+    let queries = [
+        json!({}),
+        json!({"term": {}, "match": {}}),
+        json!({"regexp": {"a": "b"}}),
+        json!({"no_such": {}}),
+        json!({"term": {"a": {"value": 1, "case_insensitive": true}}}),
+        json!({"term": {"a": [1]}}),
+        json!({"terms": {"a": 1}}),
+        json!({"range": {"src_ip": {"gte": "x"}}}),
+        json!({"range": {"src_port": {"gte": 1, "gt": 2}}}),
+        json!({"range": {"@timestamp": {"gte": "soon"}}}),
+        json!({"range": {"@timestamp": {"gte": 1, "time_zone": "+02:00"}}}),
+        json!({"range": {"@timestamp": {"gte": 1, "format": "basic_week_date"}}}),
+        json!({"match": {"message": {"query": "a", "fuzziness": 2}}}),
+        json!({"match_phrase": {"message": {"query": "a", "slop": 2}}}),
+        json!({"match_phrase_prefix": {"message": "a b"}}),
+        json!({"query_string": {"query": "a:("}}),
+        json!({"query_string": {"query": "a b", "default_operator": "OR"}}),
+        json!({"bool": {"should": [], "minimum_should_match": "x"}}),
+        json!({"bool": {"mast": {}}}),
+        json!({"nested": {"path": "a", "query": {}}}),
+    ];
+    let queries = queries.into_iter().map(|query| json!({"query": query}));
+    let said: String =
+        bodies.into_iter().chain(queries).map(|body| refused(&body) + "\n").collect();
+    expect![[r#"
+        400 parsing_exception: [request] must be an object, not a list
+        400 parsing_exception: [request] does not support [querry]
+        400 parsing_exception: [request.size] must be a whole number, not a number
+        400 illegal_argument_exception: Result window is too large, from + size must be less than or equal to: [10000] but was [10001]
+        400 illegal_argument_exception: cannot sort by [host.name] [asc]: hits are sorted by @timestamp, newest first, only
+        400 illegal_argument_exception: cannot sort by [@timestamp] [asc]: hits are sorted by @timestamp, newest first, only
+        400 parsing_exception: [search_after] must be the [sort] of a hit
+        400 parsing_exception: [request] supports [explain] only as false
+        400 parsing_exception: [script_fields] does not support [a]
+        400 parsing_exception: [request] does not support [collapse]
+        400 parsing_exception: [timeout] must be a width of time such as 10s
+        400 parsing_exception: [query] needs exactly one key, has 0
+        400 parsing_exception: [query] needs exactly one key, has 2
+        400 illegal_argument_exception: [regexp] queries are not supported
+        400 parsing_exception: unknown query [no_such]
+        400 parsing_exception: [term.a] supports [case_insensitive] only as false
+        400 parsing_exception: [term.a.value] must be a text or a number, not a list
+        400 parsing_exception: [terms.a] must be a list, not a number
+        400 parsing_exception: src_ip: "x" is no address; write 10.0.0.1, 10.0.0.0/8, 10.0.*, fe80::/10 or [10.0.0.1 TO 10.0.0.9]
+        400 parsing_exception: [range.src_port] has two bounds on one side
+        400 parsing_exception: [range.@timestamp] not a time: "soon"; write 2026-11-22T15:04:05Z, 2026-11-22, now, now-15m or now-1d/d (units s m h d w)
+        400 parsing_exception: [range.@timestamp] supports [time_zone] only as UTC, utc, Z, +00:00, Etc/UTC, GMT
+        400 parsing_exception: [range.@timestamp] does not support the format [basic_week_date]
+        400 parsing_exception: [match.message] does not support [fuzziness]
+        400 illegal_argument_exception: [match_phrase.message] supports [slop] only as 0
+        400 illegal_argument_exception: [match_phrase_prefix] supports one word; use [match_phrase] and [prefix]
+        400 parsing_exception: [query] column 4: a has no value; write field:value, field:* or field:"some text"
+        400 illegal_argument_exception: [query_string] supports [default_operator] only as AND; write OR between terms
+        400 parsing_exception: [minimum_should_match] cannot be [x]
+        400 parsing_exception: [bool] does not support [mast]
+        400 illegal_argument_exception: [nested] queries are not supported
+    "#]].assert_eq(&said);
 }
 
 #[test]
-fn times_and_kinds_of_documents() {
-    let check = |document: Value, time: &str, kind: &str| {
-        let (_, events) = lines(&format!("{{\"index\":{{}}}}\n{document}\n"));
-        assert_eq!(events[0].time.to_string(), time, "{document}");
-        assert_eq!(events[0].kind.as_str(), kind, "{document}");
-        assert_eq!(events[0].seen, NOW);
+fn aggregations_that_are_not_supported_are_refused_by_name() {
+    let all = [
+        json!({"x": {"terms": {"field": "a", "include": "b"}}}),
+        json!({"x": {"terms": {"size": 1}}}),
+        json!({"x": {"terms": {"field": "a", "order": {"_count": "up"}}}}),
+        json!({"x": {"geohash_grid": {"field": "a"}}}),
+        json!({"x": {"avg": {"field": "a"}, "aggs": {"y": {"avg": {"field": "a"}}}}}),
+        json!({"x": {"date_histogram": {"field": "@timestamp", "calendar_interval": "1M"}}}),
+        json!({"x": {"date_histogram": {"field": "@timestamp"}}}),
+        json!({"x": {"histogram": {"field": "a", "interval": "wide"}}}),
+        json!({"x": {"percentiles": {"field": "a", "percents": ["x"]}}}),
+        json!({"x": {"filters": {"filters": {"a": {"no": {}}}}}}),
+        json!({"x": {}}),
+    ];
+    let said = all.into_iter().map(|aggs| refused(&json!({"aggs": aggs})) + "\n");
+    expect![[r#"
+        400 parsing_exception: [aggs.x.terms] does not support [include]
+        400 parsing_exception: [aggs.x.terms] needs [field]
+        400 parsing_exception: [aggs.x.terms.order._count] must be asc or desc
+        400 illegal_argument_exception: [aggs.x.geohash_grid]: aggregation [geohash_grid] is not supported
+        400 parsing_exception: [aggs.x] cannot have aggregations below it
+        400 illegal_argument_exception: [aggs.x.date_histogram] supports widths of ms, s, m, h, d and w, not [1M]
+        400 parsing_exception: [aggs.x.date_histogram] needs one of [fixed_interval] and [calendar_interval]
+        400 parsing_exception: [aggs.x.histogram.interval] must be a number, not a text
+        400 parsing_exception: [aggs.x.percentiles.percents] must be numbers
+        400 parsing_exception: [aggs.x.filters.filters] unknown query [no]
+        400 parsing_exception: [aggs.x] needs exactly one key, has 0
+    "#]].assert_eq(&said.collect::<String>());
+}
+
+#[test]
+fn hostile_bodies_end_with_an_error() {
+    let deep = |levels: usize, one: &dyn Fn(Value) -> Value, end: Value| {
+        (0..levels).fold(end, |inner, _| one(inner))
     };
-    let now = NOW.to_string();
-    let noon = "2026-11-22T12:00:00.000000+0000";
-    check(json!({}), &now, "log");
-    check(json!({"@timestamp": "2026-11-22T12:00:00Z"}), noon, "log");
-    check(json!({"@timestamp": "2026-11-22T13:00:00+01:00"}), noon, "log");
-    check(json!({"timestamp": "2026-11-22T12:00:00.000000+0000"}), noon, "log");
+    let not = |inner: Value| json!({"bool": {"must_not": inner}});
+    let all = json!({"match_all": {}});
+    assert_eq!(refused(&json!({"query": deep(31, &not, all.clone())})), "fine");
+    assert!(refused(&json!({"query": deep(40, &not, all)})).contains("deeper than 32"));
+    let below = |inner: Value| json!({"x": {"terms": {"field": "a"}, "aggs": inner}});
+    let avg = json!({"x": {"avg": {"field": "a"}}});
+    assert!(refused(&json!({"aggs": deep(40, &below, avg)})).contains("deeper than 16"));
+    let long: Vec<u32> = (0..10_001).collect();
+    assert!(refused(&json!({"query": {"terms": {"a": long}}})).contains("more than 10000 tests"));
+    let many = json!({"fields": vec!["a"; 201]});
+    assert!(refused(&many).contains("more than 200"));
+    let star = "*a".repeat(300);
+    assert!(refused(&json!({"query": {"wildcard": {"host.name": star}}})).contains("255"));
+    let name = "x".repeat(10_000);
+    assert!(refused(&json!({"query": {name: {}}})).len() < 200);
+    for number in [json!(1e308), json!("1e999"), json!(-1), json!(u64::MAX)] {
+        let body = json!({"query": {"range": {"@timestamp": {"gte": number}}}});
+        let said = refused(&body);
+        assert!(said == "fine" || said.starts_with("400 "), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_by_scroll_by_search_after_and_by_from() {
+    let door = Door::open().await;
+    let number = |hit: &Value| hit["_source"]["own"]["list"][0]["a"].as_u64().unwrap();
+    let numbers = |answer: &Value| -> Vec<u64> {
+        answer["hits"]["hits"].as_array().unwrap().iter().map(number).collect()
+    };
+    let expected: Vec<u64> = (0..12).rev().collect();
+    let body = json!({"query": {"match_all": {}}, "size": 5, "sort": ["_doc"]});
+    let (_, mut answer) = door.ask("POST", "/_search?scroll=1m", &body).await;
+    let mut found = Vec::new();
+    while !numbers(&answer).is_empty() {
+        found.extend(numbers(&answer));
+        assert_eq!(answer["hits"]["total"]["value"], 12);
+        let next = json!({"scroll_id": answer["_scroll_id"], "scroll": "1m"});
+        answer = door.ask("POST", "/_search/scroll", &next).await.1;
+    }
+    assert_eq!(found, expected);
+    let (_, freed) =
+        door.ask("DELETE", "/_search/scroll", &json!({"scroll_id": [answer["_scroll_id"]]})).await;
+    assert_eq!(freed, json!({"succeeded": true, "num_freed": 1}));
+    for id in ["", "x", "////", "AAAA"] {
+        let (status, _) = door.ask("POST", "/_search/scroll", &json!({"scroll_id": id})).await;
+        assert!([400, 404].contains(&status), "{id}");
+    }
+    let mut body = json!({"size": 5, "sort": [{"@timestamp": {"order": "desc"}}]});
+    let mut found = Vec::new();
+    loop {
+        let answer = door.search(body.clone()).await;
+        let Some(last) = answer["hits"]["hits"].as_array().unwrap().last() else { break };
+        body["search_after"] = last["sort"].clone();
+        found.extend(numbers(&answer));
+    }
+    assert_eq!(found, expected);
+    assert_eq!(numbers(&door.search(json!({"size": 3, "from": 10})).await), [1, 0]);
+    let first = door.search(json!({"size": 1, "search_after": [1_795_356_003_003_i64]})).await;
+    assert_eq!(numbers(&first), [2], "behind all of that moment");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hits_show_what_was_asked_of_them() {
+    let door = Door::open().await;
+    let check = |answer: Value, expected: Expect| {
+        let mut hit = answer["hits"]["hits"][0].clone();
+        hit.as_object_mut().unwrap().shift_remove("_id");
+        expected.assert_eq(&hit.to_string());
+    };
+    let one = |more: Value| {
+        let mut body = json!({"size": 1, "query": {"term": {"own.list.a": 3}}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
     check(
-        json!({"@timestamp": "2026-11-22T12:00:00Z", "timestamp": "2000-01-01T00:00:00Z"}),
-        noon,
-        "log",
+        door.search(one(json!({"_source": false}))).await,
+        expect![[r#"{"_index":"app","_score":null}"#]],
     );
-    check(json!({"@timestamp": "soon", "timestamp": "2026-11-22T12:00:00Z"}), noon, "log");
-    let number = "2023-11-14T22:13:20.000000+0000";
-    check(json!({"@timestamp": 1_700_000_000}), number, "log");
-    check(json!({"@timestamp": 1_700_000_000_000_i64}), number, "log");
-    check(json!({"@timestamp": "1700000000000"}), number, "log");
-    check(json!({"@timestamp": [1]}), &now, "log");
-    let (_, events) = lines("{\"index\":{}}\n{\"@timestamp\":\"soon\"}\n");
-    assert_eq!(events[0].fields["original"]["timestamp"], "soon", "kept beside");
-    check(json!({"event_type": "dns"}), &now, "dns");
-    check(json!({"event_type": "own_kind"}), &now, "own_kind");
-    check(json!({"event_type": 7}), &now, "log");
-    check(json!({"event_type": "x".repeat(65)}), &now, "log");
-    check(json!({"event_type": "audit"}), &now, "log");
+    check(
+        door.search(one(json!({"_source": ["source.ip", "own.list.b"]}))).await,
+        expect![[
+            r#"{"_index":"app","_score":null,"_source":{"source":{"ip":"10.0.0.3"},"own":{"list":[{"b":"x"}]}}}"#
+        ]],
+    );
+    check(
+        door.search(one(
+            json!({"_source": {"includes": ["o*", "@timestamp"], "excludes": "*.list"}}),
+        ))
+        .await,
+        expect![[
+            r#"{"_index":"app","_score":null,"_source":{"timestamp":"2026-11-22T14:00:03.003000+0000","own":{"name":"n"},"@timestamp":"2026-11-22T14:00:03.003Z"}}"#
+        ]],
+    );
+    check(
+        door.search(one(json!({"_source": false, "docvalue_fields": ["source.ip", {"field": "@timestamp", "format": "epoch_millis"}],
+            "fields": [{"field": "timestamp", "format": "strict_date_optional_time_nanos"}, "own.*", "none"], "sort": "_score"})))
+        .await,
+        expect![[r#"{"_index":"app","_score":null,"fields":{"timestamp":["2026-11-22T14:00:03.003000000Z"],"own.list.a":[3,7],"own.list.b":["x"],"own.name":["n"],"source.ip":["10.0.0.3"],"@timestamp":["1795356003003"]},"sort":[1795356003003,"18353168865317355524"]}"#]],
+    );
+    let (_, answer) = door
+        .ask(
+            "GET",
+            "/_search?q=own.list.a:3&size=1&_source_includes=message&track_total_hits=false",
+            &Value::Null,
+        )
+        .await;
+    assert_eq!(answer["hits"]["total"], Value::Null);
+    check(
+        answer,
+        expect![[
+            r#"{"_index":"app","_score":null,"_source":{"message":"Failed password for user1 number 3"}}"#
+        ]],
+    );
+    let (_, answer) =
+        door.ask("GET", "/_search?size=1&rest_total_hits_as_int=true&filter_path=hits.total,hits.hits._source.message", &Value::Null).await;
+    expect![[r#"{"hits":{"total":12,"hits":[{"_source":{"message":"Failed password for user1 number 11"}}]}}"#]].assert_eq(&answer.to_string());
+    let (status, answer) = door.ask("GET", "/_search?no_such=1", &Value::Null).await;
+    assert_eq!((status, &answer["error"]["type"]), (400, &json!("illegal_argument_exception")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indices_counts_fields_and_what_clients_ask_of_the_server() {
+    let door = Door::open().await;
+    for (path, expected) in [
+        ("/_count", 12),
+        ("/app/_count", 4),
+        ("/app,none/_count", 4),
+        ("/auth-*/_count", 8),
+        ("/_all/_count", 12),
+        ("/pik*/_count", 12),
+        ("/*,-app/_count", 8),
+        ("/none/_count", 0),
+        ("/pikett/_count?q=host.name:web1", 6),
+    ] {
+        let (status, answer) = door.ask("GET", path, &Value::Null).await;
+        assert_eq!((status, &answer["count"]), (200, &json!(expected)), "{path} {answer}");
+    }
+    let (status, answer) = door.ask("POST", "/_count", &json!({"size": 1})).await;
+    assert_eq!(status, 400, "{answer}");
+    let (_, answer) =
+        door.ask("GET", "/_cat/indices?format=json&h=index,docs.count", &Value::Null).await;
+    expect![[r#"[{"index":"pikett","docs.count":"12"},{"index":"auth-2026","docs.count":"8"},{"index":"app","docs.count":"4"}]"#]].assert_eq(&answer.to_string());
+    let (_, answer) =
+        door.ask("POST", "/app/_field_caps?fields=source.i*,message", &json!({})).await;
+    expect![[r#"{"indices":["pikett"],"fields":{"message":{"text":{"type":"text","metadata_field":false,"searchable":true,"aggregatable":false}},"source.ip":{"ip":{"type":"ip","metadata_field":false,"searchable":true,"aggregatable":true}}}}"#]].assert_eq(&answer.to_string());
+    let (_, answer) = door.ask("GET", "/_mapping", &Value::Null).await;
+    let properties = &answer["pikett"]["mappings"]["properties"];
+    assert_eq!(properties["source"]["properties"]["ip"], json!({"type": "ip"}));
+    assert_eq!(properties["@timestamp"]["type"], "date");
+    for path in [
+        "/_cluster/health?wait_for_status=yellow",
+        "/_cluster/settings",
+        "/_nodes/http",
+        "/_license",
+        "/",
+        "/app",
+        "/pikett",
+    ] {
+        assert_eq!(door.ask("GET", path, &Value::Null).await.0, 200, "{path}");
+    }
+    for path in ["/none", "/_index_template/logs", "/_ilm/policy/logs", "/_ingest/pipeline/x"] {
+        let (status, answer) = door.ask("GET", path, &Value::Null).await;
+        assert_eq!((status, &answer["status"]), (404, &json!(404)), "{path}");
+    }
+    assert_eq!(door.ask("PUT", "/app", &Value::Null).await.0, 403, "reading is not sending");
+    let shipper = door.site.program(&[Scope::Ingest]);
+    for path in ["/new", "/_index_template/logs", "/_template/logs", "/_ilm/policy/p"] {
+        let (status, answer) = door.site.ask(&shipper, "PUT", path, "{}").await;
+        assert_eq!((status.as_u16(), &answer["acknowledged"]), (200, &json!(true)), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aggregations_answer_in_the_forms_clients_read() {
+    let door = Door::open().await;
+    let check =
+        |answer: Value, expected: Expect| expected.assert_eq(&answer["aggregations"].to_string());
+    let ask = |aggs: Value| door.search(json!({"size": 0, "aggs": aggs}));
+    check(
+        ask(json!({"hosts": {"terms": {"field": "host.name.keyword", "order": {"ports.value": "desc"}},
+            "aggs": {"ports": {"max": {"field": "destination.port"}}, "first": {"min": {"field": "@timestamp"}}}}})).await,
+        expect![[r#"{"hosts":{"doc_count_error_upper_bound":0,"sum_other_doc_count":0,"buckets":[{"key":"web1","doc_count":6,"first":{"value":1795356001001.0,"value_as_string":"2026-11-22T14:00:01.001Z"},"ports":{"value":23.0}},{"key":"web0","doc_count":6,"first":{"value":1795356000000.0,"value_as_string":"2026-11-22T14:00:00.000Z"},"ports":{"value":22.0}}]}}"#]],
+    );
+    check(
+        ask(json!({"p": {"terms": {"field": "dest_port", "size": 1, "order": [{"_key": "asc"}]}}, "b": {"terms": {"field": "flow.alerted"}}})).await,
+        expect![[r#"{"b":{"doc_count_error_upper_bound":0,"sum_other_doc_count":0,"buckets":[{"key":0,"key_as_string":"false","doc_count":6},{"key":1,"key_as_string":"true","doc_count":6}]},"p":{"doc_count_error_upper_bound":0,"sum_other_doc_count":6,"buckets":[{"key":22,"doc_count":6}]}}"#]],
+    );
+    check(
+        ask(json!({"r": {"range": {"field": "own.list.a", "ranges": [{"to": 3}, {"key": "rest", "from": 10}]}},
+            "d": {"date_range": {"field": "@timestamp", "keyed": true, "ranges": [{"key": "x", "from": "2026-11-22", "to": "now"}]}}})).await,
+        expect![[r#"{"d":{"buckets":{"x":{"from":1795305600000.0,"from_as_string":"2026-11-22T00:00:00.000Z","to":1795359845000.0,"to_as_string":"2026-11-22T15:04:05.000Z","doc_count":12}}},"r":{"buckets":[{"key":"*-3","to":3.0,"doc_count":3},{"key":"rest","from":10.0,"doc_count":2}]}}"#]],
+    );
+    check(
+        ask(json!({"f": {"filters": {"filters": {"one": {"term": {"host.name": "web1"}}, "two": {"match_none": {}}}}},
+            "a": {"filters": {"filters": [{"match_all": {}}]}}, "s": {"filter": {"term": {"own.list.a": 3}}, "aggregations": {"n": {"value_count": {"field": "message"}}}},
+            "m": {"missing": {"field": "own.none"}}})).await,
+        expect![[r#"{"a":{"buckets":[{"doc_count":12}]},"f":{"buckets":{"one":{"doc_count":6},"two":{"doc_count":0}}},"m":{"doc_count":12},"s":{"doc_count":1,"n":{"value":1.0}}}"#]],
+    );
+    check(
+        ask(json!({"st": {"stats": {"field": "dest_port"}}, "c": {"cardinality": {"field": "source.ip"}},
+            "pk": {"percentiles": {"field": "dest_port", "percents": [0]}}, "pl": {"percentiles": {"field": "dest_port", "percents": [100], "keyed": false}},
+            "h": {"histogram": {"field": "dest_port", "interval": 2}}})).await,
+        expect![[r#"{"c":{"value":4.0},"h":{"buckets":[{"key":22.0,"doc_count":12}]},"pk":{"values":{"0.0":22.0}},"pl":{"values":[{"key":100.0,"value":23.0}]},"st":{"count":12,"min":22.0,"max":23.0,"avg":22.5,"sum":270.0}}"#]],
+    );
+    check(
+        ask(json!({"w": {"date_histogram": {"field": "@timestamp", "calendar_interval": "week"}},
+            "s": {"date_histogram": {"field": "@timestamp", "fixed_interval": "6s", "offset": "+1s", "format": "epoch_second"}}})).await,
+        expect![[r#"{"s":{"buckets":[{"key_as_string":"1795355995","key":1795355995000,"doc_count":1},{"key_as_string":"1795356001","key":1795356001000,"doc_count":6},{"key_as_string":"1795356007","key":1795356007000,"doc_count":5}]},"w":{"buckets":[{"key_as_string":"2026-11-16T00:00:00.000Z","key":1794787200000,"doc_count":12}]}}"#]],
+    );
+}
+
+#[test]
+fn bodies_of_all_kinds_end() {
+    let seeds = [
+        r#"{"query":{"bool":{"must":[{"term":{"a":1}},{"range":{"@timestamp":{"gte":"now-1d/d"}}}]}},"aggs":{"x":{"terms":{"field":"a"}}}}"#,
+        r#"{"size":"5","sort":["_doc"],"search_after":[1.5,"7"],"_source":{"includes":["a.*"]},"fields":["*"]}"#,
+    ];
+    for seed in seeds {
+        super::fuzz_elastic(seed.as_bytes());
+        for at in 0..seed.len() {
+            for with in ["", "null", "{}", "[]", "\"\"", "1e400", "-1"] {
+                let mut body = seed.as_bytes().to_vec();
+                body.splice(at..(at + 1).min(seed.len()), with.bytes());
+                super::fuzz_elastic(&body);
+            }
+        }
+    }
 }

@@ -1,0 +1,109 @@
+"""Searches with elasticsearch-py 9 and opensearch-py, unchanged: what they find must be what was sent."""
+
+import os
+import sys
+import time
+
+URL, CA, TOKEN = (os.environ[name] for name in ("PIKETT_URL", "PIKETT_CA", "PIKETT_TOKEN"))
+COUNT = 2500
+INDEX = "clients"
+done = 0
+
+
+def same(what, found, expected):
+    global done
+    if found != expected:
+        sys.exit(f"{what}: found {found!r}, expected {expected!r}")
+    done += 1
+
+
+def events(mark):
+    for n in range(COUNT):
+        yield {
+            "_op_type": "create", "_index": f"{INDEX}-{n % 2}", "_id": f"{mark}-{n}",
+            "@timestamp": f"2026-01-02T03:{n // 60 % 60:02}:{n % 60:02}.{n % 1000:03}Z",
+            "message": f"{mark} number {n}", "host": {"name": f"{mark}{n % 5}"},
+            "destination": {"port": 1000 + n % 10}, "own": {"mark": mark, "n": n},
+        }
+
+
+def check(client, helpers, refusal, mark):
+    sent, errors = helpers.bulk(client, events(mark))
+    same("bulk", (sent, errors), (COUNT, []))
+    query = {"term": {"own.mark": mark}}
+    since = time.monotonic()
+    while client.count(body={"query": query})["count"] < COUNT:
+        if time.monotonic() - since > 30:
+            sys.exit("not all found after 30 s")
+        time.sleep(0.05)
+    same("count of an index", client.count(index=f"{INDEX}-1", body={"query": query})["count"], COUNT // 2)
+    found = client.search(index=f"{INDEX}-*", body={"query": query, "size": 3, "track_total_hits": True})
+    same("total", found["hits"]["total"], {"value": COUNT, "relation": "eq"})
+    same("newest first", [hit["_source"]["own"]["n"] for hit in found["hits"]["hits"]], [2499, 2498, 2497])
+    words = {"bool": {"must": [{"match_phrase": {"message": f"{mark} number 77"}}], "filter": [query]}}
+    same("phrase", client.search(body={"query": words})["hits"]["hits"][0]["_source"]["own"]["n"], 77)
+    span = {"range": {"@timestamp": {"gte": "2026-01-02T03:10:00Z", "lt": "2026-01-02T03:11:00Z"}}}
+    found = client.search(body={"query": {"bool": {"filter": [query, span]}}, "size": 100, "_source": ["own.n"]})
+    same("range", sorted(hit["_source"]["own"]["n"] for hit in found["hits"]["hits"]), list(range(600, 660)))
+    scanned = helpers.scan(client, query={"query": query}, size=400, scroll="1m")
+    same("scan", sorted(hit["_source"]["own"]["n"] for hit in scanned), list(range(COUNT)))
+    after, pages = None, []
+    while True:
+        body = {"query": query, "size": 700, "sort": [{"@timestamp": "desc"}]}
+        if after:
+            body["search_after"] = after
+        hits = client.search(body=body)["hits"]["hits"]
+        if not hits:
+            break
+        pages.extend(hit["_source"]["own"]["n"] for hit in hits)
+        after = hits[-1]["sort"]
+    same("search_after", sorted(pages), list(range(COUNT)))
+    aggs = {
+        "hosts": {"terms": {"field": "host.name", "order": {"_key": "asc"}}, "aggs": {"most": {"max": {"field": "own.n"}}}},
+        "minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}},
+        "ports": {"cardinality": {"field": "destination.port"}},
+        "sum": {"sum": {"field": "own.n"}},
+    }
+    found = client.search(body={"size": 0, "query": query, "aggs": aggs})["aggregations"]
+    hosts = [(one["key"], one["doc_count"], one["most"]["value"]) for one in found["hosts"]["buckets"]]
+    same("terms", hosts, [(f"{mark}{n}", COUNT // 5, 2495 + n) for n in range(5)])
+    same("histogram", sum(one["doc_count"] for one in found["minutes"]["buckets"]), COUNT)
+    same("cardinality", found["ports"]["value"], 10)
+    same("sum", found["sum"]["value"], COUNT * (COUNT - 1) / 2)
+    several = client.msearch(body=[{"index": f"{INDEX}-0"}, {"query": query, "size": 0}, {}, {"query": {"nested": {}}}])
+    same("msearch", several["responses"][0]["hits"]["total"]["value"], COUNT // 2)
+    same("msearch refusal", several["responses"][1]["status"], 400)
+    caps = client.field_caps(index="*", fields="host.*")["fields"]
+    same("field_caps", list(caps["host.name"]), ["keyword"])
+    mapping = client.indices.get_mapping(index=f"{INDEX}-0")
+    same("mapping", mapping[f"{INDEX}-0"]["mappings"]["properties"]["src_ip"], {"type": "ip"})
+    same("exists", (bool(client.indices.exists(index=f"{INDEX}-0")), bool(client.indices.exists(index="none"))), (True, False))
+    rows = {row["index"] for row in client.cat.indices(format="json")}
+    same("cat", {"pikett", f"{INDEX}-0", f"{INDEX}-1"} <= rows, True)
+    same("health", client.cluster.health()["status"], "green")
+    try:
+        client.search(body={"query": {"nested": {"path": "a", "query": {"match_all": {}}}}})
+        sys.exit("nested was not refused")
+    except refusal as error:
+        same("refusal", "[nested] queries are not supported" in str(error), True)
+
+
+def elastic():
+    from elasticsearch import BadRequestError, Elasticsearch, __version__, helpers
+
+    client = Elasticsearch(URL, ca_certs=CA, basic_auth=("reader", TOKEN), http_compress=True)
+    check(client, helpers, BadRequestError, "esmark")
+    print(f"  elasticsearch-py {'.'.join(map(str, __version__))}: {done} checks")
+
+
+def opensearch():
+    from opensearchpy import OpenSearch, RequestError, __versionstr__, helpers
+
+    client = OpenSearch(URL, ca_certs=CA, http_auth=("reader", TOKEN))
+    check(client, helpers, RequestError, "osmark")
+    print(f"  opensearch-py {__versionstr__}: {done} checks")
+
+
+for run in (elastic, opensearch):
+    done = 0
+    run()
