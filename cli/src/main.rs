@@ -10,6 +10,7 @@ mod parsers;
 mod remote;
 mod rules;
 mod scan;
+mod search;
 mod terminal;
 
 use std::process::ExitCode;
@@ -36,8 +37,8 @@ enum Command {
     Scan(scan::Scan),
     /// Run Sigma rules over the events a collector has stored.
     Hunt(hunt::Hunt),
-    /// Find events on a collector, newest first.
-    Search(remote::Search),
+    /// Find events on a collector, newest first, or count and group them.
+    Search(search::Search),
     /// Show events as they arrive at a collector.
     Tail(remote::Tail),
     /// List alerts of a collector, or deal with one.
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
         Command::Parsers(command) => parsers::run(command),
         Command::Scan(scan) => scan::run(scan),
         Command::Hunt(hunt) => hunt::run(hunt),
-        Command::Search(options) => remote::search(options),
+        Command::Search(options) => search::search(options),
         Command::Tail(options) => remote::tail(options),
         Command::Alerts(command) => remote::alerts(command),
         Command::Exceptions(command) => exceptions::run(command),

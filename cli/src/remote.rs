@@ -1,4 +1,4 @@
-//! Commands that ask a collector: search, tail, alerts.
+//! Commands that ask a collector: tail, alerts; and what all such commands share.
 //!
 //! Address, token and authority come from options or the environment (`PIKETT_URL`,
 //! `PIKETT_TOKEN_FILE`, `PIKETT_AUTHORITY`). Whatever an attacker wrote is printed without control
@@ -39,28 +39,6 @@ impl Remote {
         let token = Secret::new(read(&self.token_file)?.trim().to_owned());
         Ok(Client::new(&self.url, &read(&self.authority)?, token)?)
     }
-}
-
-/// `pikett search`.
-#[derive(Debug, Args)]
-pub(crate) struct Search {
-    #[command(flatten)]
-    remote: Remote,
-    /// Query, such as `event_type:dns AND dns.rrname:*.example`.
-    #[arg(default_value = "*")]
-    query: String,
-    /// Earliest time: RFC 3339, or relative such as `now-1h`.
-    #[arg(long, default_value = "now-24h")]
-    from: String,
-    /// Latest time.
-    #[arg(long, default_value = "now")]
-    to: String,
-    /// Most events.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
-    /// One JSON document a line.
-    #[arg(long)]
-    json: bool,
 }
 
 /// `pikett tail`.
@@ -120,12 +98,12 @@ pub(crate) fn say(line: &str) {
     println!("{line}");
 }
 
-fn field<'a>(document: &'a Object, name: &str) -> &'a str {
+pub(crate) fn field<'a>(document: &'a Object, name: &str) -> &'a str {
     event::get(document, name).and_then(Value::as_str).unwrap_or("")
 }
 
 /// One event on one line.
-fn summary(document: &Object) -> String {
+pub(crate) fn summary(document: &Object) -> String {
     let mut out = format!(
         "{} {:8} {:15}",
         field(document, "timestamp"),
@@ -151,23 +129,6 @@ fn summary(document: &Object) -> String {
         }
     }
     plain(&out)
-}
-
-pub(crate) fn search(options: &Search) -> Result<ExitCode> {
-    let request = json!({
-        "query": options.query, "from": options.from, "to": options.to, "limit": options.limit,
-    });
-    let answer: Value = options.remote.client()?.post("/api/v1/search", &request)?;
-    let hits = answer.get("hits").and_then(Value::as_array).cloned().unwrap_or_default();
-    for hit in &hits {
-        let Some(Value::Object(document)) = hit.get("document") else { continue };
-        say(&if options.json { json!(document).to_string() } else { summary(document) });
-    }
-    if !options.json {
-        let total = answer.get("total").and_then(Value::as_u64).unwrap_or(0);
-        say(&format!("{} of {total} events", hits.len()));
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Percent-encodes a query for a URL (RFC 3986 section 2.1).

@@ -4,6 +4,7 @@
 pub mod agents;
 pub mod alert;
 pub mod auth;
+pub mod completeness;
 pub mod config;
 pub mod correlate;
 pub mod custody;
@@ -21,6 +22,7 @@ pub mod receive;
 mod room;
 pub mod run;
 pub mod search;
+pub mod searches;
 pub mod state;
 pub mod store;
 #[cfg(test)]

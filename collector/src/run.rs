@@ -17,6 +17,7 @@ use crate::alert::Alerts;
 use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
+use crate::completeness::Ledgers;
 use crate::config::Config;
 use crate::correlate::{self, Memory};
 use crate::exceptions::Exceptions;
@@ -31,6 +32,7 @@ use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::Pipeline;
 use crate::receive;
 use crate::room::Room;
+use crate::searches::Searches;
 use crate::state::State;
 use crate::store::{self, Embedded, Store};
 use crate::vault::{self, Vault, names};
@@ -144,10 +146,13 @@ impl Daemon {
             auth,
             tokens: Tokens::load(Arc::clone(&state), clock.clone())?,
             enrolments: Arc::new(Enrolments::new(Arc::clone(&state), clock.clone())),
+            searches: Searches::load(Arc::clone(&state), clock.clone())?,
             agents: Agents::load(state, clock.clone())?,
             alerts,
             exceptions,
             hunts: Hunts::default(),
+            ledgers: Ledgers::default(),
+            limits: web::Limits::default(),
             rules: Arc::new(config.rules.clone()),
             pager,
             pipeline,

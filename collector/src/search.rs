@@ -6,10 +6,17 @@
 //! surface wrap [`SearchRequest`] and [`SearchResponse`].
 
 pub mod aggregate;
+pub mod answer;
 pub mod ast;
+pub mod complete;
 pub mod matches;
+pub mod notes;
+pub mod pages;
 pub mod parse;
+pub mod pipe;
 pub mod plan;
+pub mod regex;
+pub mod suggest;
 pub mod timespan;
 pub mod value;
 pub mod wildcard;
@@ -28,7 +35,9 @@ use event::Document;
 use serde::{Deserialize, Serialize};
 
 pub use aggregate::{Aggregated, Aggregation, TermBucket, TimeBucket};
+pub use answer::{Answer, Missing, Table, answer};
 pub use matches::Matcher;
+pub use pages::Pages;
 pub use parse::{ParseError, parse};
 pub use plan::{Node, PlanError, plan};
 
@@ -145,6 +154,26 @@ pub struct SearchResponse {
     pub failures: Vec<PartitionFailure>,
     /// Partitions searched; others were outside the time range.
     pub partitions: usize,
+}
+
+/// A field that events have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldSeen {
+    /// Canonical name.
+    pub name: String,
+    /// Kinds of its values: `text`, `number`, `ip`, `date`, `bool`.
+    pub kinds: Vec<String>,
+    /// Events that have it, about.
+    pub events: u64,
+}
+
+/// A value that events have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueSeen {
+    /// As text; words of running text in lower case.
+    pub value: String,
+    /// Events that have it, about.
+    pub events: u64,
 }
 
 /// Why a search gave nothing.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use event::{AgentId, Document, Timestamp};
 
-use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
+use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen};
 
 pub use embedded::{Config, Embedded};
 pub use error::StoreError;
@@ -116,6 +116,24 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         request: &SearchRequest,
         cancel: &Cancel,
     ) -> Result<SearchResponse, SearchError>;
+
+    /// The fields that events have, by name. For suggestions: events that are gone may still count.
+    ///
+    /// # Errors
+    /// [`SearchError::Failed`].
+    fn fields(&self) -> Result<Vec<FieldSeen>, SearchError>;
+
+    /// The most frequent values of a field that begin with `prefix`, at most `count`. For suggestions:
+    /// of very many values some are not looked at.
+    ///
+    /// # Errors
+    /// [`SearchError::Failed`].
+    fn values(
+        &self,
+        field: &str,
+        prefix: &str,
+        count: usize,
+    ) -> Result<Vec<ValueSeen>, SearchError>;
 
     /// Drops whole partitions that are too old or too many, oldest first.
     ///

@@ -19,6 +19,7 @@ use crate::alert::Alerts;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::{Scope, Tokens};
 use crate::auth::{Auth, Role};
+use crate::completeness::Ledgers;
 use crate::config::RulesConfig;
 use crate::exceptions::Exceptions;
 use crate::hunts::Hunts;
@@ -27,7 +28,8 @@ use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::{Detector, Pipeline};
 use crate::receive::Receiving;
-use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
+use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen};
+use crate::searches::Searches;
 use crate::state::State;
 use crate::store::{
     self, Append, AppendOutcome, BoxFuture, Embedded, Figures, RetentionPolicy, RetentionReport,
@@ -35,7 +37,7 @@ use crate::store::{
 };
 use crate::vault::Vault;
 use crate::web::access::{COOKIE, CSRF};
-use crate::web::{App, router};
+use crate::web::{App, Limits, router};
 
 /// 2026-11-22T15:04:05Z, a Sunday.
 pub(crate) const START: i64 = 1_795_359_845_000_000;
@@ -116,6 +118,19 @@ impl Store for Flaky {
         cancel: &Cancel,
     ) -> Result<SearchResponse, SearchError> {
         self.inner.search(request, cancel)
+    }
+
+    fn fields(&self) -> Result<Vec<FieldSeen>, SearchError> {
+        self.inner.fields()
+    }
+
+    fn values(
+        &self,
+        field: &str,
+        prefix: &str,
+        count: usize,
+    ) -> Result<Vec<ValueSeen>, SearchError> {
+        self.inner.values(field, prefix, count)
     }
 
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
@@ -241,10 +256,13 @@ impl Site {
             auth,
             tokens: Tokens::load(Arc::clone(&state), clock.clone()).unwrap(),
             enrolments: Arc::new(Enrolments::new(Arc::clone(&state), clock.clone())),
+            searches: Searches::load(Arc::clone(&state), clock.clone()).unwrap(),
             agents: Agents::load(state, clock.clone()).unwrap(),
             alerts,
             exceptions,
             hunts: Hunts::default(),
+            ledgers: Ledgers::default(),
+            limits: Limits::default(),
             rules: Arc::new(RulesConfig::default()),
             pager,
             pipeline,

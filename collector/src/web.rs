@@ -19,12 +19,14 @@ use crate::alert::Alerts;
 use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
+use crate::completeness::Ledgers;
 use crate::config::RulesConfig;
 use crate::exceptions::Exceptions;
 use crate::hunts::Hunts;
 use crate::oncall::pager::Pager;
 use crate::pipeline::Pipeline;
 use crate::receive::Receiving;
+use crate::searches::Searches;
 use crate::vault::Vault;
 
 pub mod access;
@@ -37,15 +39,18 @@ mod console;
 mod elastic;
 mod error;
 mod exceptions;
+mod export;
 mod foreign;
 mod hec;
 mod hunts;
+mod limits;
 mod oncall;
 mod openapi;
 mod otlp;
 mod probes;
 mod routes;
 mod search;
+mod searches;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -54,6 +59,7 @@ mod tests;
 pub use elastic::fuzz_elastic;
 pub use elastic::ids::Window as BulkIds;
 pub use error::Failure;
+pub use limits::Limits;
 pub use routes::{ROUTES, Route};
 
 /// Largest body of an API request, bytes; ingest has its own limit.
@@ -76,6 +82,12 @@ pub struct App {
     pub exceptions: Exceptions,
     /// Previews of rules.
     pub hunts: Hunts,
+    /// Searches that people keep.
+    pub searches: Searches,
+    /// How complete windows of time are.
+    pub ledgers: Ledgers,
+    /// How much programs may ask.
+    pub limits: Limits,
     /// Where rules, names of fields and placeholders come from.
     pub rules: Arc<RulesConfig>,
     /// Pager.

@@ -85,7 +85,7 @@ function Help(props: { close: () => void }) {
 
 function Page(props: { name: string; id: string; params: URLSearchParams; rights: Rights; session: (s: Session) => void }) {
   const { name, rights } = props;
-  if (name === "search") return <SearchPage params={props.params} />;
+  if (name === "search") return <SearchPage params={props.params} rights={rights} />;
   if (name === "alerts") return <AlertsPage id={props.id} params={props.params} rights={rights} />;
   if (name === "exceptions") return <ExceptionsPage rights={rights} />;
   if (name === "rules") return rights.tune ? <RulesPage /> : <Empty title="Trying rules needs the role analyst.">Ask an administrator.</Empty>;

@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse, quoteLongIntegers, writeCursor } from "./json";
 import { lost, residue } from "./ledger";
-import { cell, csv, endpoints, field, flatten, narrow, summary, term } from "./query";
+import { beforeStages, cell, csv, endpoints, field, flatten, narrow, summary, term } from "./query";
+import { bars, lines, shown, tableCsv } from "./search/result";
+import type { Table } from "./types";
 import { bytes, millis, plain, seconds } from "./text";
 
 const equal = (got: unknown, want: unknown) => assert.deepEqual(got, want);
@@ -28,6 +30,29 @@ test("clicks make queries that mean what was clicked", () => {
   equal(narrow("a OR b", "c:1", true), "(a OR b) AND NOT c:1");
   equal(narrow("(a OR b)", "c:1"), "(a OR b) AND c:1");
   equal(narrow("x AND a:1", "a:1"), "x AND a:1");
+});
+
+test("clicks lead to events, whatever stages stand behind a query", () => {
+  equal(beforeStages("a | stats count() by b"), "a");
+  equal(beforeStages('"a | b" || c\\| | head'), '"a | b" || c\\|');
+  equal(beforeStages("| stats count()"), "");
+  equal(narrow("a | top 5 b", "b:1"), "a AND b:1");
+});
+
+test("tables become series, bars and files", () => {
+  const at = (minute: number) => `2026-11-22T10:0${minute}:00.000000+0000`;
+  const table: Table = {
+    columns: [{ name: "timestamp", role: "time" }, { name: "host", role: "group" }, { name: "count", role: "value" }],
+    rows: [[at(0), "a", 1], [at(1), "a", 2], [at(1), "b", 5]],
+  };
+  const drawn = lines(table)!;
+  equal(drawn.series, [{ title: "b", values: [0, 5] }, { title: "a", values: [1, 2] }]);
+  equal([drawn.times.length, drawn.hidden, bars(table)], [2, 0, null]);
+  const groups: Table = { columns: table.columns.slice(1), rows: [["=1+1", 3], [null, 1]] };
+  equal(bars(groups), [{ title: "=1+1", value: 3 }, { title: "", value: 1 }]);
+  equal([lines(groups), bars({ ...groups, rows: [["a", 1]] })], [null, null]);
+  equal(tableCsv(groups).split("\r\n")[1], "\"'=1+1\",3");
+  equal(shown(["a", null, 1]), "a, , 1");
 });
 
 test("fields are found nested or flat, lists line by line", () => {

@@ -11,10 +11,23 @@ export function term(field: string, value: string): string {
   return `${field}:${/^[A-Za-z0-9_.]+$/.test(value) && !/^(AND|OR|NOT|TO)$/.test(value) ? value : quote(value)}`;
 }
 
-/** `query` narrowed by a term, or by its opposite. */
+/** The query without its stages: up to the first `|` that stands in no quotes and is no `||`. */
+export function beforeStages(query: string): string {
+  let quoted = false;
+  for (let at = 0; at < query.length; at++) {
+    const letter = query[at];
+    if (letter === "\\") at++;
+    else if (letter === '"') quoted = !quoted;
+    else if (letter === "|" && !quoted && query[at + 1] === "|") at++;
+    else if (letter === "|" && !quoted) return query.slice(0, at).trim();
+  }
+  return query;
+}
+
+/** `query` narrowed by a term, or by its opposite; for the events, so without its stages. */
 export function narrow(query: string, addition: string, not = false): string {
   const part = not ? `NOT ${addition}` : addition;
-  const old = query.trim();
+  const old = beforeStages(query).trim();
   if (old === "" || old === "*") return part;
   if (old === part || old.endsWith(` AND ${part}`) || old.startsWith(`${part} AND `)) return old;
   const loose = /\bOR\b|\|\|/.test(old) && !/^\([^()]*\)$/.test(old);

@@ -23,8 +23,22 @@ export interface SearchRequest {
 export interface SearchResponse {
   total: number; hits: Hit[]; next: Cursor | null; aggregations: Aggregated[];
   partial: boolean; failures: { partition: string; reason: string }[]; partitions: number;
+  table?: Table; missing?: { reason: string; count: number | null; words: string }[];
+  notes?: { column: number; words: string }[]; completeness: Completeness;
 }
-export interface FieldInfo { name: string; alias: string; type: string; doc: string }
+export interface Column { name: string; role: "time" | "group" | "value" }
+export interface Table { columns: Column[]; rows: Json[][] }
+export interface Completeness {
+  state: "complete" | "arriving" | "incomplete"; more: number;
+  reasons: { kind: string; subject: string; since: string | null; count: number | null; words: string; link: string }[];
+}
+export interface FieldInfo { name: string; alias: string; type: string; doc: string; events: number }
+export interface Suggestion { text: string; kind: string; detail: string; events: number | null }
+export interface Completion { from: number; to: number; items: Suggestion[] }
+export interface SavedSearch {
+  id: string; name: string; query: string; from: string | null; to: string | null;
+  owner: string; shared: boolean; saved: string;
+}
 
 export const SEVERITIES = ["informational", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof SEVERITIES)[number];

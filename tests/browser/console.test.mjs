@@ -114,6 +114,38 @@ for (const [name, hash, words] of [
   });
 }
 
+test("stages give tables and charts, typing gives suggestions, mistakes are pointed at", async () => {
+  await open(`#/search?all=1&q=${encodeURIComponent("* | stats count() by event_type | sort -count")}`);
+  await page.waitForSelector("section[aria-label=Table] table tbody tr");
+  assert.match(await page.innerText("section[aria-label=Table] thead"), /event_type\s+count/);
+  assert.ok(await page.$(".completeness"));
+  await shot("stats");
+  await open(`#/search?all=1&q=${encodeURIComponent("* | timechart span=1h count() by event_type")}`);
+  await page.waitForSelector("figure.chart canvas");
+  await shot("timechart");
+  await page.fill("[data-main-input]", "");
+  await page.locator("[data-main-input]").pressSequentially("* | st", { delay: 20 });
+  await page.waitForSelector("#offers li");
+  assert.match(await page.innerText("#offers li"), /^stats/);
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.inputValue("[data-main-input]"), "* | stats ");
+  await shot("offers");
+  await page.fill("[data-main-input]", "* | stast count()");
+  await page.click("form.bar button.primary");
+  await page.waitForSelector("#query-error");
+  assert.match(await page.innerText("#query-error"), /did you mean stats/);
+  await open("#/search?from=now-24h&q=event_type:*");
+  await page.click("text=Kept searches");
+  await page.fill("dialog input:not([type=checkbox])", "Kept by the test");
+  await page.click("dialog button.primary");
+  await page.waitForSelector("dialog >> text=Kept by the test");
+  await shot("kept");
+  await page.click('dialog button[aria-label="Remove Kept by the test"]');
+  await page.waitForSelector("dialog >> text=Kept by the test", { state: "detached" });
+  await page.keyboard.press("Escape");
+});
+
 test("hostile strings are text", { skip: !process.env.PIKETT_TOKEN && "no PIKETT_TOKEN" }, async () => {
   await send();
   await page.waitForTimeout(1_500);

@@ -31,6 +31,24 @@ pub enum Expr {
         /// Its column, from 1.
         column: usize,
     },
+    /// A regular expression without a field.
+    BareRegex {
+        /// What is looked for.
+        pattern: Regex,
+        /// Its column, from 1.
+        column: usize,
+    },
+}
+
+/// A query and the stages behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piped {
+    /// Which events.
+    pub query: Expr,
+    /// Characters of the text that are the query.
+    pub query_ends: usize,
+    /// What is done with them, one after the other.
+    pub stages: Vec<super::pipe::Stage>,
 }
 
 /// What a field must be.
@@ -40,6 +58,8 @@ pub enum Test {
     Exists,
     /// This value or pattern.
     Is(Scalar),
+    /// Fits this regular expression as a whole.
+    Regex(Regex),
     /// Between these.
     Range {
         /// Lower bound.
@@ -47,6 +67,17 @@ pub enum Test {
         /// Upper bound.
         high: Bound<String>,
     },
+}
+
+/// A regular expression as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Regex {
+    /// What stands between the slashes.
+    pub source: String,
+    /// Whether case is of no account.
+    pub insensitive: bool,
+    /// Column of its first character, from 1.
+    pub column: usize,
 }
 
 /// A value as written.

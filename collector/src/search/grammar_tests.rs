@@ -1,10 +1,10 @@
 //! The grammar as a whole: what is printed is read back as the same query, errors point into the
 //! text, operators bind as they should.
 
-use super::ast::{Expr, Scalar, Test};
+use super::ast::{Expr, Regex, Scalar, Test};
 use super::parse::parse;
 use super::wildcard::{Part, Wildcard};
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::ops::Bound;
 
@@ -20,9 +20,11 @@ fn print(expr: &Expr) -> String {
         Expr::Or(parts) => all(parts, " OR "),
         Expr::Not(part) => format!("NOT ({})", print(part)),
         Expr::Bare { term, .. } => scalar(term),
+        Expr::BareRegex { pattern, .. } => regex(pattern),
         Expr::Field { name, test, .. } => match test {
             Test::Exists => format!("{name}:*"),
             Test::Is(value) => format!("{name}:{}", scalar(value)),
+            Test::Regex(pattern) => format!("{name}:{}", regex(pattern)),
             Test::Range { low, high } => {
                 let (open, low) = bound(low, "[", "{");
                 let (close, high) = bound(high, "]", "}");
@@ -30,6 +32,10 @@ fn print(expr: &Expr) -> String {
             }
         },
     }
+}
+
+fn regex(pattern: &Regex) -> String {
+    format!("/{}/{}", pattern.source, if pattern.insensitive { "i" } else { "" })
 }
 
 fn quote(text: &str) -> String {
@@ -65,8 +71,14 @@ fn strip(expr: Expr) -> Expr {
         Expr::And(parts) => Expr::And(all(parts)),
         Expr::Or(parts) => Expr::Or(all(parts)),
         Expr::Not(part) => Expr::Not(Box::new(strip(*part))),
+        Expr::Field { name, test: Test::Regex(pattern), .. } => {
+            Expr::Field { name, test: Test::Regex(Regex { column: 0, ..pattern }), column: 0 }
+        }
         Expr::Field { name, test, .. } => Expr::Field { name, test, column: 0 },
         Expr::Bare { term, .. } => Expr::Bare { term, column: 0 },
+        Expr::BareRegex { pattern, .. } => {
+            Expr::BareRegex { pattern: Regex { column: 0, ..pattern }, column: 0 }
+        }
     }
 }
 
@@ -92,6 +104,15 @@ fn quoted() -> impl Strategy<Value = Scalar> {
     })
 }
 
+/// One pattern in a query: few are allowed.
+fn expression() -> impl Strategy<Value = Regex> {
+    ("([a-z|.*é ]|\\\\/){1,8}", any::<bool>()).prop_map(|(source, insensitive)| Regex {
+        source,
+        insensitive,
+        column: 0,
+    })
+}
+
 fn query() -> impl Strategy<Value = Expr> {
     let value = || prop_oneof![pattern(), quoted()];
     let one = || {
@@ -104,6 +125,7 @@ fn query() -> impl Strategy<Value = Expr> {
     let test = prop_oneof![
         Just(Test::Exists),
         value().prop_map(Test::Is),
+        expression().prop_map(Test::Regex),
         (one(), one()).prop_map(|(low, high)| Test::Range {
             // An open bound has no brackets of its own.
             low,
@@ -113,6 +135,7 @@ fn query() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         Just(Expr::All),
         value().prop_map(|term| Expr::Bare { term, column: 0 }),
+        expression().prop_map(|pattern| Expr::BareRegex { pattern, column: 0 }),
         ("[a-z_]{1,8}(\\.[a-z]{1,5}){0,2}", test).prop_map(|(name, test)| Expr::Field {
             name,
             test,
@@ -133,6 +156,9 @@ proptest! {
     fn what_is_printed_is_read_back(expr in query()) {
         let text = print(&expr);
         let read = parse(&text).map(strip);
+        if matches!(&read, Err(error) if error.what.starts_with("too many regular")) {
+            return Ok(());
+        }
         prop_assert_eq!(read, Ok(expr), "{}", text);
     }
 
@@ -153,60 +179,103 @@ proptest! {
     }
 }
 
-#[test]
-fn columns_count_characters_and_point_at_the_mistake() {
-    let lines: Vec<String> = [
-        "é東 (a",
-        "\u{1f600} AND",
-        "user.name:alice AND src_ip:[10.0.0.1 10.0.0.9]",
-        "a OR OR b",
-        "(a AND (b OR c) AND \"d e)",
-        "x:{1 TO 2",
-        "NOT",
-        "a AND NOT",
-        "f:>=",
-        "f:[* TO *",
-        "f:<(1)",
-        "a ) b",
-        "\"open",
-        "f:\"open",
-    ]
-    .iter()
-    .map(|query| {
+/// Each query with its error under the character it means.
+fn pointed(queries: &[&str], expected: &Expect) {
+    let each = queries.iter().map(|query| {
         let error = parse(query).unwrap_err();
         format!("{query}\n{}^ {}", " ".repeat(error.column - 1), error.what)
-    })
-    .collect();
-    expect![[r#"
-        é東 (a
-           ^ parenthesis is not closed
-        😀 AND
-             ^ a term is missing
-        user.name:alice AND src_ip:[10.0.0.1 10.0.0.9]
-                                             ^ TO expected in a range
-        a OR OR b
-             ^ a term is missing
-        (a AND (b OR c) AND "d e)
-                            ^ quote is not closed
-        x:{1 TO 2
-                 ^ range is not closed
-        NOT
-           ^ a term is missing
-        a AND NOT
+    });
+    expected.assert_eq(&each.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn columns_count_characters_and_point_at_the_mistake() {
+    pointed(
+        &[
+            "é東 (a",
+            "\u{1f600} AND",
+            "user.name:alice AND src_ip:[10.0.0.1 10.0.0.9]",
+            "a OR OR b",
+            "(a AND (b OR c) AND \"d e)",
+            "x:{1 TO 2",
+            "NOT",
+            "a AND NOT",
+            "f:>=",
+            "f:[* TO *",
+            "f:<(1)",
+            "a ) b",
+            "\"open",
+            "f:\"open",
+            "f IN (a, b",
+            "f IN ()",
+        ],
+        &expect![[r#"
+            é東 (a
+               ^ parenthesis is not closed
+            😀 AND
                  ^ a term is missing
-        f:>=
-            ^ a value was expected, found the end
-        f:[* TO *
-                 ^ range is not closed
-        f:<(1)
-           ^ a value was expected, found '('
-        a ) b
-          ^ unexpected ')'
-        "open
-        ^ quote is not closed
-        f:"open
-          ^ quote is not closed"#]]
-    .assert_eq(&lines.join("\n"));
+            user.name:alice AND src_ip:[10.0.0.1 10.0.0.9]
+                                                 ^ TO expected in a range
+            a OR OR b
+                 ^ a term is missing
+            (a AND (b OR c) AND "d e)
+                                ^ quote is not closed
+            x:{1 TO 2
+                     ^ range is not closed
+            NOT
+               ^ a term is missing
+            a AND NOT
+                     ^ a term is missing
+            f:>=
+                ^ a value was expected, found the end
+            f:[* TO *
+                     ^ range is not closed
+            f:<(1)
+               ^ a value was expected, found '('
+            a ) b
+              ^ unexpected ')'
+            "open
+            ^ quote is not closed
+            f:"open
+              ^ quote is not closed
+            f IN (a, b
+                 ^ list is not closed
+            f IN ()
+                  ^ empty list"#]],
+    );
+}
+
+#[test]
+fn what_other_languages_write_is_pointed_at() {
+    pointed(
+        &[
+            "src_ip = 10.0.0.1",
+            "é src_ip=10.0.0.1",
+            "user.name!=\"a b\"",
+            "own==\"x\"",
+            "message=~\"err.*\"",
+            "_exists_:user.name",
+            "a | b",
+            "|",
+        ],
+        &expect![[r#"
+            src_ip = 10.0.0.1
+                   ^ = is no operator
+            é src_ip=10.0.0.1
+                    ^ = is no operator
+            user.name!="a b"
+                     ^ != is no operator
+            own=="x"
+               ^ == is no operator
+            message=~"err.*"
+                   ^ =~ is no operator
+            _exists_:user.name
+            ^ existence is written with a star
+            a | b
+              ^ no stages are taken here
+            |
+            ^ no stages are taken here"#]],
+    );
 }
 
 #[test]
@@ -228,11 +297,23 @@ fn operators_bind_and_words_that_look_like_them_do_not() {
         ("f >= 5", "f:>=5"),
         ("f:[1 TO *]", "f:>=1"),
         ("f:{* TO 1}", "f:<1"),
+        ("f IN (a, b)", "f:a OR f:b"),
+        ("f IN (a b  \"c, d\" ,)", "f:a OR f:b OR f:\"c, d\""),
+        ("f NOT IN (a,b) c", "(NOT (f:a OR f:b)) AND c"),
+        ("f IN (a*,/b+/i)", "f:a* OR f:/b+/i"),
+        ("f IN (a)", "f:a"),
+        ("a||b", "a OR b"),
+        ("*:*", "*"),
+        ("(*:*) a", "* AND a"),
+        ("/a b/ c", "(/a b/) AND c"),
     ] {
         let read = |text: &str| parse(text).map(strip);
         assert_eq!(read(one), read(two), "{one}");
     }
-    for word in ["and", "Or", "nOT", "ANDroid", "ORacle", "NOTe", "TO", "a-b", "x&y", "a|b"] {
+    for word in [
+        "and", "Or", "nOT", "ANDroid", "ORacle", "NOTe", "TO", "a-b", "x&y", "id=1", "/usr/bin",
+        "IN",
+    ] {
         let Ok(Expr::Bare { term, .. }) = parse(word) else { panic!("{word}") };
         assert_eq!(term.literal().as_deref(), Some(word));
     }

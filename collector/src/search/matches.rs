@@ -80,7 +80,7 @@ fn wants_bare(node: &Node) -> bool {
         Node::All | Node::Nothing => false,
         Node::And(parts) | Node::Or(parts) => parts.iter().any(wants_bare),
         Node::Not(part) => wants_bare(part),
-        Node::Leaf(leaf) => matches!(leaf, Leaf::Bare(_) | Leaf::BareLike(_)),
+        Node::Leaf(leaf) => matches!(leaf, Leaf::Bare(_) | Leaf::BareLike(_) | Leaf::BareRegex(_)),
     }
 }
 
@@ -113,6 +113,9 @@ impl<'a> Gathered<'a> {
             Leaf::KeywordLike(field, wild) => {
                 self.any(field, |value| matches!(value, Value::Keyword(have) if wild.matches(have)))
             }
+            Leaf::KeywordRegex(field, pattern) => self.any(field, |value| {
+                matches!(value, Value::Keyword(have) if pattern.matches(have))
+            }),
             Leaf::KeywordRange(field, low, high) => self.any(field, |value| {
                 matches!(value, Value::Keyword(have) if within(low, high, &have.clone().into_owned()))
             }),
@@ -122,6 +125,9 @@ impl<'a> Gathered<'a> {
             Leaf::WordLike(field, wild) => {
                 self.any(field, |value| matches!(value, Value::Text(text) if has_like(text, wild)))
             }
+            Leaf::WordRegex(field, pattern) => self.any(field, |value| {
+                matches!(value, Value::Text(text) if words(text).any(|word| pattern.matches(&word)))
+            }),
             Leaf::Number(field, number) => {
                 self.any(field, |value| matches!(value, Value::Number(have) if have == number))
             }
@@ -139,6 +145,7 @@ impl<'a> Gathered<'a> {
             }
             Leaf::Bare(term) => self.bare.iter().any(|have| have == term),
             Leaf::BareLike(wild) => self.bare.iter().any(|have| wild.matches(have)),
+            Leaf::BareRegex(pattern) => self.bare.iter().any(|have| pattern.matches(have)),
         }
     }
 }

@@ -103,6 +103,52 @@ fn keywords_keep_their_letters_and_wildcards_cover_the_whole() {
 }
 
 #[test]
+fn regular_expressions_and_lists() {
+    let name = |text: &str| json!({ "user": { "name": text } });
+    table(&[
+        (
+            "user.name:/adm.*[0-9]/",
+            &[name("admin1"), name("adm/9")],
+            &[name("Admin1"), name("admin1 "), name("xadmin1")],
+        ),
+        ("user.name:/ADMIN/i", &[name("admin"), name("AdMiN")], &[name("admins")]),
+        (
+            "message:/fail(ed|ure)/",
+            &[message("login FAILED"), message("failure!")],
+            &[message("fail"), message("failedly")],
+        ),
+        (
+            "/ev.l.*/",
+            &[message("an evilness"), json!({"own": "EVIL.example"})],
+            &[message("devil")],
+        ),
+        ("/a\\/b/", &[json!({"own": "a/b"})], &[json!({"own": "ab"}), message("a b c")]),
+        (
+            "user.name IN (alice, \"b o b\", c*)",
+            &[name("alice"), name("b o b"), name("carol")],
+            &[name("bob"), name("Alice")],
+        ),
+        ("user.name NOT IN (alice, bob)", &[name("carol"), json!({})], &[name("bob")]),
+        (
+            "dest_port IN (80, 443)",
+            &[json!({"dest_port": 443}), json!({"destination": {"port": "80"}})],
+            &[json!({"dest_port": 8080})],
+        ),
+    ]);
+    for (query, words) in [
+        ("a user.name:/a(b/", "column 15: user.name: unclosed group"),
+        ("src_ip:/10.*/", "column 1: src_ip: \"/10.*/\" is no address"),
+        ("dest_port:/4.*/", "takes no regular expression"),
+        ("/a{1000}{1000}/", "column 2: any field: regular expression becomes too large"),
+    ] {
+        let error = Matcher::new(query, now()).unwrap_err().to_string();
+        assert!(error.contains(words), "{query}: {error}");
+    }
+    let many = "/a/ ".repeat(9);
+    assert!(Matcher::new(&many, now()).unwrap_err().to_string().contains("too many regular"));
+}
+
+#[test]
 fn numbers_ports_and_truth() {
     let port = |value: Value| json!({ "dest_port": value });
     table(&[

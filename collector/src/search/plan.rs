@@ -3,12 +3,14 @@
 //! A leaf tests one field (or bare terms) against values of the form [`super::value`] gives a
 //! document. A store executes the tree; [`super::matches`] applies it to one document.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::ops::Bound;
 
 use event::{Field, FieldType, Timestamp};
 
-use super::ast::{Expr, Scalar, Test};
+use super::ast::{Expr, Regex, Scalar, Test};
+use super::regex::Pattern;
 use super::timespan;
 use super::value::{self, Number, keyword, mapped, searchable_name};
 use super::wildcard::{Part, Wildcard};
@@ -64,12 +66,16 @@ pub enum Leaf {
     Keyword(FieldRef, String),
     /// A keyword fits this pattern.
     KeywordLike(FieldRef, Wildcard),
+    /// A keyword fits this regular expression.
+    KeywordRegex(FieldRef, Pattern),
     /// A keyword lies between these, by bytes.
     KeywordRange(FieldRef, Bound<String>, Bound<String>),
     /// A text has these words one after the other.
     Words(FieldRef, Vec<String>),
     /// A text has a word fitting this pattern.
     WordLike(FieldRef, Wildcard),
+    /// A text has a word fitting this regular expression, which disregards case.
+    WordRegex(FieldRef, Pattern),
     /// A number equals this.
     Number(FieldRef, Number),
     /// A number lies between these.
@@ -84,6 +90,8 @@ pub enum Leaf {
     Bare(String),
     /// Any field holds a word or whole value fitting this lowercase pattern.
     BareLike(Wildcard),
+    /// Any field holds a word or whole value fitting this regular expression, which disregards case.
+    BareRegex(Pattern),
 }
 
 /// A query that cannot mean anything.
@@ -97,7 +105,7 @@ pub struct PlanError {
     /// What is wrong.
     pub what: String,
     /// How it could be written.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
 }
 
 /// Types a query.
@@ -114,13 +122,16 @@ pub fn plan(expr: &Expr, now: Timestamp) -> Result<Node, PlanError> {
         Expr::Or(parts) => Node::Or(all(parts)?),
         Expr::Not(part) => Node::Not(Box::new(plan(part, now)?)),
         Expr::Bare { term, .. } => bare(term),
+        Expr::BareRegex { pattern, .. } => {
+            Node::Leaf(Leaf::BareRegex(regex(pattern, "any field", true)?))
+        }
         Expr::Field { name, test, column } => {
             if value::field(name).is_none() && !searchable_name(name) {
                 return Err(PlanError {
                     column: *column,
                     field: name.clone(),
                     what: "not a field name".to_owned(),
-                    hint: "names are dotted words such as src_ip or dns.rrname",
+                    hint: "names are dotted words such as src_ip or dns.rrname".into(),
                 });
             }
             Planner { field: FieldRef::new(name), column: *column, now }.test(test)?
@@ -134,6 +145,16 @@ pub fn plan(expr: &Expr, now: Timestamp) -> Result<Node, PlanError> {
 /// [`super::SearchError::Parse`] and [`super::SearchError::Plan`].
 pub fn compile(text: &str, now: Timestamp) -> Result<Node, super::SearchError> {
     Ok(plan(&super::parse(text)?, now)?)
+}
+
+/// Compiles a regular expression; errors point into it.
+fn regex(written: &Regex, field: &str, lower: bool) -> Result<Pattern, PlanError> {
+    Pattern::new(&written.source, written.insensitive || lower).map_err(|error| PlanError {
+        column: written.column.saturating_add(error.offset),
+        field: field.to_owned(),
+        what: error.what,
+        hint: error.hint.into(),
+    })
 }
 
 /// The test that a field lies from `low` to below `high`.
@@ -226,7 +247,7 @@ struct Planner {
 
 impl Planner {
     fn wrong(&self, what: String, hint: &'static str) -> PlanError {
-        PlanError { column: self.column, field: self.field.name.clone(), what, hint }
+        PlanError { column: self.column, field: self.field.name.clone(), what, hint: hint.into() }
     }
 
     fn leaf(&self, make: impl FnOnce(FieldRef) -> Leaf) -> Node {
@@ -240,6 +261,7 @@ impl Planner {
                 Some(text) => self.equals(&text),
                 None => self.like(&scalar.parts),
             },
+            Test::Regex(written) => self.regex(written),
             Test::Range { low, high } => self.range(low, high),
         }
     }
@@ -331,6 +353,25 @@ impl Planner {
             },
             Some(FieldType::Number | FieldType::Date | FieldType::Bool) => Err(self.wrong(
                 "takes no wildcards".to_owned(),
+                "use a range such as [1 TO 9] or >5, or * alone for any value",
+            )),
+        }
+    }
+
+    fn regex(&self, written: &Regex) -> Result<Node, PlanError> {
+        let pattern = |lower| regex(written, &self.field.name, lower);
+        match self.field.kind() {
+            Some(FieldType::Keyword) | None => {
+                let pattern = pattern(false)?;
+                Ok(self.leaf(|field| Leaf::KeywordRegex(field, pattern)))
+            }
+            Some(FieldType::Text) => {
+                let pattern = pattern(true)?;
+                Ok(self.leaf(|field| Leaf::WordRegex(field, pattern)))
+            }
+            Some(FieldType::Ip) => Err(self.not_an_address(&format!("/{}/", written.source))),
+            Some(FieldType::Number | FieldType::Date | FieldType::Bool) => Err(self.wrong(
+                "takes no regular expression".to_owned(),
                 "use a range such as [1 TO 9] or >5, or * alone for any value",
             )),
         }

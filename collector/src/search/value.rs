@@ -60,7 +60,9 @@ impl Number {
         text.parse().ok().and_then(Self::from_f64)
     }
 
-    fn from_f64(float: f64) -> Option<Self> {
+    /// From a float; an integral one becomes an integer. `None` for what is not finite.
+    #[must_use]
+    pub fn from_f64(float: f64) -> Option<Self> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if !float.is_finite() {
             return None;

@@ -33,6 +33,7 @@ macro_rules! contract {
             pages_are_newest_first_and_whole,
             ranges_of_time_are_half_open,
             groupings_count_every_hit,
+            fields_and_values_are_there_to_be_suggested,
             what_cannot_be_asked_is_said,
             retention_drops_and_tells,
             the_books_balance
@@ -339,4 +340,24 @@ pub(crate) fn the_books_balance(engine: &mut dyn Engine) {
     assert_eq!((figures.index.processed, figures.index.pending), (30, 0));
     assert_eq!(figures.documents, 30);
     assert!(figures.problems.is_empty(), "{:?}", figures.problems);
+}
+
+/// The names of fields and their values by prefix come from the events.
+pub(crate) fn fields_and_values_are_there_to_be_suggested(engine: &mut dyn Engine) {
+    assert_eq!(engine.store().fields().unwrap(), []);
+    let source = source("a");
+    let named = |seq| document(&source, seq, 1, json!({"own": {"name": format!("n{}", seq % 2)}}));
+    append(engine.store(), &source, (1, 3), (1..=3).map(named).collect()).unwrap();
+    engine.store().flush().unwrap();
+    engine.crash();
+    let fields = engine.store().fields().unwrap();
+    let own = fields.iter().find(|field| field.name == "own.name").unwrap();
+    assert_eq!((own.events, own.kinds.as_slice()), (3, &["text".to_owned()][..]));
+    let values = |prefix: &str| {
+        let found = engine.store().values("own.name", prefix, 5).unwrap();
+        found.into_iter().map(|one| (one.value, one.events)).collect::<Vec<_>>()
+    };
+    assert_eq!(values("n"), [("n1".to_owned(), 2), ("n0".to_owned(), 1)]);
+    assert_eq!(values("n0"), [("n0".to_owned(), 1)]);
+    assert_eq!(values("x"), []);
 }

@@ -10,12 +10,15 @@ use std::time::Duration;
 use event::{EventId, Ledger};
 
 use super::figures::{Figures, RetentionPolicy, RetentionReport};
+use super::index::dictionary::{self, Known};
 use super::index::handle::{Feed, IndexConfig, IndexHandle};
 use super::index::partition::{Partitions, Reach};
 use super::index::sealed::PageCache;
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
-use crate::search::{Cancel, SearchError, SearchRequest, SearchResponse};
+use crate::search::{
+    Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen, plan::FieldRef,
+};
 use crate::vault::{Vault, checkpoint, names};
 
 /// How the embedded store is kept. [`Config::new`] gives the defaults.
@@ -78,6 +81,7 @@ pub struct Embedded {
     log: Arc<Mutex<Log>>,
     vault: Arc<Vault>,
     now: NowFn,
+    known: Known,
     _lock: File,
 }
 
@@ -142,7 +146,15 @@ impl Embedded {
         let feed = Feed { handed, log: Arc::clone(&log), durable, key, keys };
         let index = IndexHandle::start(index_config, Arc::new(partitions), feed, damaged)?;
         problems.into_iter().for_each(|problem| index.problems.push(problem));
-        Ok(Self { index, log, appender, vault, now: NowFn(config.now), _lock: lock })
+        Ok(Self {
+            index,
+            log,
+            appender,
+            vault,
+            now: NowFn(config.now),
+            known: Known::default(),
+            _lock: lock,
+        })
     }
 
     /// Like [`Store::append`], for threads outside of an asynchronous runtime.
@@ -233,6 +245,20 @@ impl Store for Embedded {
             self.index.suspect(partition.key);
         };
         super::index::search::search(&partitions, request, (cancel, (self.now.0)()), &mut suspect)
+    }
+
+    fn fields(&self) -> Result<Vec<FieldSeen>, SearchError> {
+        self.known.fields(&self.index.partitions.all())
+    }
+
+    fn values(
+        &self,
+        field: &str,
+        prefix: &str,
+        count: usize,
+    ) -> Result<Vec<ValueSeen>, SearchError> {
+        let partitions = self.index.partitions.all();
+        dictionary::values(&partitions, &FieldRef::new(field), prefix, count)
     }
 
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {

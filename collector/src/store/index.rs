@@ -6,6 +6,7 @@
 
 mod aggregate;
 pub mod collect;
+pub mod dictionary;
 pub mod directory;
 pub mod handle;
 pub mod manifest;
@@ -16,6 +17,7 @@ mod scan;
 pub mod schema;
 pub mod sealed;
 pub mod search;
+mod terms;
 pub mod verify;
 mod worker;
 mod zones;

@@ -133,6 +133,7 @@ fn admit(app: &App, need: Need, request: &Request) -> Result<Caller, Failure> {
         let token = app.tokens.find(&text).ok_or_else(unknown)?;
         return match need {
             Need::Either(_, scope) | Need::Token(scope) if token.scopes.contains(&scope) => {
+                limit(app, &token.name, scope)?;
                 Ok(Caller::Program(Box::new(token)))
             }
             Need::Tokens(scopes) if scopes.iter().any(|scope| token.scopes.contains(scope)) => {
@@ -163,6 +164,17 @@ fn admit(app: &App, need: Need, request: &Request) -> Result<Caller, Failure> {
         }
         _ => Ok(Caller::Person(Box::new((session, user)))),
     }
+}
+
+/// Lets a program ask no more than it may. Events are let in whenever the disk takes them.
+fn limit(app: &App, token: &str, scope: Scope) -> Result<(), Failure> {
+    if scope == Scope::Ingest {
+        return Ok(());
+    }
+    app.limits.request(token, app.clock.now_micros()).inspect_err(|_| {
+        let labels = [("token", token)];
+        app.telemetry.count("pikett_requests_limited", "requests over a token's rate", &labels, 1);
+    })
 }
 
 /// Whether the request carries a token with one of these scopes.

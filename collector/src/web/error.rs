@@ -2,7 +2,7 @@
 
 use api::{ErrorBody, ErrorCode};
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::alert::AlertError;
@@ -12,6 +12,7 @@ use crate::exceptions::preview::PreviewError;
 use crate::oncall::pager::SetScheduleError;
 use crate::pipeline::PipelineError;
 use crate::search::SearchError;
+use crate::searches::SavedError;
 use crate::state::StateError;
 
 /// A failed request: kind and words.
@@ -20,13 +21,21 @@ use crate::state::StateError;
 pub struct Failure {
     code: ErrorCode,
     message: String,
+    retry_after: Option<u32>,
 }
 
 impl Failure {
     /// A failure of this kind.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), retry_after: None }
+    }
+
+    /// The same, with the seconds after which it is worth trying again.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// Its kind.
@@ -57,7 +66,14 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.status(), Json(ErrorBody { code: self.code, message: self.message })).into_response()
+        let status = self.status();
+        let body = Json(ErrorBody { code: self.code, message: self.message });
+        match self.retry_after {
+            Some(seconds) => {
+                (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response()
+            }
+            None => (status, body).into_response(),
+        }
     }
 }
 
@@ -113,6 +129,20 @@ impl From<PreviewError> for Failure {
     }
 }
 
+impl From<SavedError> for Failure {
+    fn from(error: SavedError) -> Self {
+        let code = match error {
+            SavedError::Name => ErrorCode::BadRequest,
+            SavedError::TooMany => ErrorCode::Conflict,
+            SavedError::Unknown => ErrorCode::NotFound,
+            SavedError::Foreign { .. } => ErrorCode::Forbidden,
+            SavedError::Query(error) => return error.into(),
+            SavedError::Key(_) | SavedError::State(_) => return Self::internal(&error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 impl From<SetScheduleError> for Failure {
     fn from(error: SetScheduleError) -> Self {
         match error {
@@ -140,6 +170,7 @@ impl From<SearchError> for Failure {
             | SearchError::TooCostly { .. }
             | SearchError::Narrow { .. }
             | SearchError::Limit { .. } => Self::bad(error.to_string()),
+            SearchError::Cancelled => Self::new(ErrorCode::Unavailable, error.to_string()),
             _ => Self::internal(&error),
         }
     }

@@ -32,7 +32,10 @@ fn schemas() -> Map<String, Value> {
         ExceptionDraft,
         NewException,
         EndException,
-        RulePreview
+        RulePreview,
+        Search,
+        Complete,
+        SaveSearch
     );
     let mut out = Map::new();
     for (name, schema) in schemas {
@@ -63,6 +66,9 @@ fn body(method: &str, path: &str) -> Option<&'static str> {
         ("POST", "/api/v1/exceptions/preview") => "ExceptionDraft",
         ("POST", "/api/v1/exceptions/add") => "NewException",
         ("POST", "/api/v1/rules/preview") => "RulePreview",
+        ("POST", "/api/v1/search") => "Search",
+        ("POST", "/api/v1/complete") => "Complete",
+        ("POST", "/api/v1/searches/save") => "SaveSearch",
         ("POST", "/api/v1/exceptions/{id}/end") => "EndException",
         _ => return None,
     })
@@ -126,6 +132,32 @@ fn build() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn searches_as_described_are_taken() {
+        let search = api::Search {
+            query: "a | head".to_owned(),
+            from: Some("now-1h".to_owned()),
+            limit: Some(1),
+            after: Some(api::Place { time: 1, tie: u64::MAX }),
+            aggregations: vec![json!({"type": "histogram"})],
+            budget_ms: Some(5),
+            ..api::Search::default()
+        };
+        for search in [search, api::Search::default()] {
+            let taken = serde_json::from_value::<crate::search::SearchRequest>(json!(search));
+            assert!(taken.is_ok(), "{taken:?}");
+        }
+        let names =
+            |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+        let (mut described, mut taken) = (
+            names(&build()["components"]["schemas"]["Search"]["properties"]),
+            names(&json!(crate::search::SearchRequest::default())),
+        );
+        described.sort();
+        taken.sort();
+        assert_eq!(described, taken);
+    }
 
     #[test]
     fn every_route_and_reference_is_there() {

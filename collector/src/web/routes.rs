@@ -5,8 +5,8 @@ use axum::routing::{MethodRouter, any, get, post, put};
 
 use super::access::Need;
 use super::{
-    App, acknowledge, admin, agents, alerts, elastic, exceptions, hec, hunts, oncall, openapi,
-    otlp, probes, search, session,
+    App, acknowledge, admin, agents, alerts, elastic, exceptions, export, hec, hunts, oncall,
+    openapi, otlp, probes, search, searches, session,
 };
 use crate::auth::Role;
 use crate::auth::token::Scope;
@@ -60,7 +60,12 @@ pub const ROUTES: &[Route] = routes! {
     "POST" "/api/v1/password" Need::Session, post(session::password), "Change the own password";
     "POST" "/api/v1/search" VIEW, post(search::search), "Find, count and group events";
     "GET" "/api/v1/tail" VIEW, get(search::tail), "Events as they arrive (server-sent events)";
-    "GET" "/api/v1/fields" VIEW, get(search::fields), "The field dictionary";
+    "GET" "/api/v1/export" VIEW, get(export::export), "All events or rows of a search as NDJSON, a summary last";
+    "GET" "/api/v1/fields" VIEW, get(search::fields), "Fields: the dictionary and those that events have, with their numbers";
+    "POST" "/api/v1/complete" VIEW, post(search::suggest), "What could stand at a place of a query";
+    "GET" "/api/v1/searches" VIEW, get(searches::list), "Kept searches: one's own and shared ones";
+    "POST" "/api/v1/searches/save" Need::User(Role::Analyst), post(searches::save), "Keep a search, or change one";
+    "DELETE" "/api/v1/searches/{id}" Need::User(Role::Analyst), axum::routing::delete(searches::remove), "Remove a kept search";
     "GET" "/api/v1/alerts" VIEW, get(alerts::list), "Alerts, newest first";
     "GET" "/api/v1/alerts/{id}" VIEW, get(alerts::show), "One alert";
     "POST" "/api/v1/alerts/{id}/action" RESPOND, post(alerts::act), "Acknowledge, close, reopen";

@@ -148,6 +148,23 @@ impl Client {
         path: &str,
         each: &mut dyn FnMut(&str) -> bool,
     ) -> Result<(), ClientError> {
+        self.stream_of(path, each, |line| line.strip_prefix("data: "))
+    }
+
+    /// `GET path` as lines of text, as they come; `each` gets one and says whether to go on.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn lines(&self, path: &str, each: &mut dyn FnMut(&str) -> bool) -> Result<(), ClientError> {
+        self.stream_of(path, each, |line| Some(line))
+    }
+
+    fn stream_of(
+        &self,
+        path: &str,
+        each: &mut dyn FnMut(&str) -> bool,
+        data: fn(&str) -> Option<&str>,
+    ) -> Result<(), ClientError> {
         let url = format!("{}{path}", self.url);
         let answer = self.agent.get(&url).header("Authorization", self.bearer()).call();
         let answer = answer.map_err(|error| self.unreachable(&error))?;
@@ -160,7 +177,7 @@ impl Client {
         };
         for line in BufReader::new(answer.into_body().into_reader()).lines() {
             let line = line.map_err(lost)?;
-            if let Some(data) = line.strip_prefix("data: ")
+            if let Some(data) = data(&line)
                 && !each(data)
             {
                 return Ok(());
@@ -169,6 +186,5 @@ impl Client {
         Ok(())
     }
 }
-
 #[cfg(test)]
 mod tests;

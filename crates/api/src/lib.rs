@@ -7,8 +7,10 @@
 pub mod client;
 mod exceptions;
 mod rules;
+mod search;
 mod types;
 
 pub use exceptions::*;
 pub use rules::*;
+pub use search::*;
 pub use types::*;

@@ -1,9 +1,9 @@
-// The query bar: text, suggestions of field names, errors under the column they mean, help.
+// The query bar: text, suggestions of the collector, errors under the column they mean, help.
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { ApiError } from "../api";
-import type { FieldInfo } from "../types";
+import { type ApiError, call } from "../api";
+import type { Completion, FieldInfo, Suggestion } from "../types";
 import { Dialog } from "../ui";
-import { plain } from "../text";
+import { plain, short } from "../text";
 
 const EXAMPLES: [string, string][] = [
   ["10.0.0.7", "an address, a word, a whole value in any field"],
@@ -13,6 +13,10 @@ const EXAMPLES: [string, string][] = [
   ["dest_port:[1 TO 1023]  flow.bytes_toserver:>1000000", "ranges, comparisons"],
   ["src_ip:10.0.0.0/8  dest_ip:10.1.*", "networks"],
   ["http.http_user_agent:*", "the field has a value"],
+  ["user.name IN (root, admin*)  http.url:/.*\\.php[0-9]?/", "one of a list; a regular expression, which must fit the whole value"],
+  ["event_type:dns | top 10 dns.rrname", "stages behind |: the most frequent values"],
+  ["event_type:flow | stats sum(flow.bytes_toserver) as up, count() by src_ip | sort -up | head 20", "groups, in order"],
+  ["event_type:alert | timechart span=1h count() by detection.severity", "a chart over time"],
   ['tls.sni:a\\*b', "a backslash takes the next character literally"],
 ];
 
@@ -33,29 +37,60 @@ export function QueryHelp(props: { close: () => void; fields: FieldInfo[]; use: 
   );
 }
 
-/** The word before the caret when it can be the beginning of a field name. */
-function begun(text: string, caret: number): string {
-  const word = /(?:^|[\s(!-])([A-Za-z_][\w.@]*)$/.exec(text.slice(0, caret));
-  return word?.[1] ?? "";
+const NONE: Completion = { from: 0, to: 0, items: [] };
+
+/** What could stand at the caret, asked for when typing pauses. */
+function useOffers(): [Completion, (text: string, caret: number) => void, () => void] {
+  const [found, set] = useState<Completion>(NONE);
+  const waiting = useRef<{ timer?: ReturnType<typeof setTimeout>; abort?: AbortController }>({});
+  const close = () => {
+    clearTimeout(waiting.current.timer);
+    waiting.current.abort?.abort();
+    set(NONE);
+  };
+  useEffect(() => close, []);
+  const ask = (text: string, caret: number) => {
+    clearTimeout(waiting.current.timer);
+    waiting.current.abort?.abort();
+    const abort = (waiting.current.abort = new AbortController());
+    // The collector counts characters, the browser halves of some.
+    const place = [...text.slice(0, caret)].length;
+    waiting.current.timer = setTimeout(() => {
+      call<Completion>("POST", "/api/v1/complete", { text, place }, abort.signal).then(
+        (got) => set(got.items.length === 1 && got.items[0]!.text.trimEnd() === [...text].slice(got.from, got.to).join("") ? NONE : got),
+        () => set(NONE),
+      );
+    }, 120);
+  };
+  return [found, ask, close];
 }
 
 export function QueryBar(props: { query: string; fields: FieldInfo[]; error: ApiError | null; busy: boolean; run: (query: string) => void }) {
   const [text, set] = useState(props.query);
   const [help, showHelp] = useState(false);
-  const [word, setWord] = useState("");
   const [at, move] = useState(-1);
+  const [found, ask, shut] = useOffers();
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => set(props.query), [props.query]);
-  const offers = word.length < 2 ? [] : props.fields.filter((one) => one.name.startsWith(word) && one.name !== word).slice(0, 8);
-  const close = () => { setWord(""); move(-1); };
-  const accept = (name: string) => {
-    const caret = input.current?.selectionStart ?? text.length;
-    const start = caret - word.length;
-    set(`${text.slice(0, start)}${name}:${text.slice(caret)}`);
+  const offers = found.items.slice(0, 10);
+  const close = () => { shut(); move(-1); };
+  const accept = (one: Suggestion) => {
+    const letters = [...text];
+    const head = letters.slice(0, found.from).join("") + one.text;
+    const next = head + letters.slice(found.to).join("");
+    set(next);
     close();
-    requestAnimationFrame(() => input.current?.setSelectionRange(start + name.length + 1, start + name.length + 1));
+    requestAnimationFrame(() => {
+      input.current?.focus();
+      input.current?.setSelectionRange(head.length, head.length);
+      if (/[: (]$/.test(one.text)) ask(next, head.length);
+    });
   };
   const keys = (event: KeyboardEvent) => {
+    if (event.key === " " && event.ctrlKey) {
+      event.preventDefault();
+      ask(text, input.current?.selectionStart ?? text.length);
+    }
     if (!offers.length) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
@@ -64,9 +99,9 @@ export function QueryBar(props: { query: string; fields: FieldInfo[]; error: Api
       const next = (at + 1 + (event.key === "ArrowDown" ? 1 : -1) + places) % places;
       move(next - 1);
     } else if (event.key === "Escape") close();
-    else if ((event.key === "Enter" && at >= 0) || (event.key === "Tab" && at >= 0)) {
+    else if ((event.key === "Enter" || event.key === "Tab") && at >= 0) {
       event.preventDefault();
-      accept(offers[Math.max(0, at)]!.name);
+      accept(offers[at]!);
     }
   };
   const column = props.error?.column;
@@ -76,12 +111,12 @@ export function QueryBar(props: { query: string; fields: FieldInfo[]; error: Api
         <input ref={input} data-main-input class="mono" type="text" value={text} spellcheck={false} autocomplete="off" autocapitalize="none"
           aria-label="Query" placeholder="Everything. Try event_type:dns or an address" role="combobox" aria-expanded={offers.length > 0} aria-controls="offers"
           aria-activedescendant={at >= 0 ? `offer${at}` : undefined} aria-invalid={!!props.error} aria-describedby={props.error ? "query-error" : undefined}
-          onInput={(e) => { const el = e.currentTarget; set(el.value); setWord(begun(el.value, el.selectionStart ?? 0)); move(-1); }}
+          onInput={(e) => { const el = e.currentTarget; set(el.value); move(-1); el.value.trim() ? ask(el.value, el.selectionStart ?? 0) : close(); }}
           onKeyDown={keys} onBlur={() => setTimeout(close, 150)} />
         {offers.length > 0 && (
           <ul id="offers" role="listbox" class="offers">{offers.map((one, n) => (
-            <li id={`offer${n}`} role="option" aria-selected={n === at} onMouseDown={(e) => { e.preventDefault(); accept(one.name); }}>
-              <span class="mono">{one.name}</span><span class="muted">{one.doc}</span>
+            <li id={`offer${n}`} role="option" aria-selected={n === at} onMouseDown={(e) => { e.preventDefault(); accept(one); }}>
+              <span class="mono">{plain(one.text)}</span><span class="muted">{plain(one.detail)}{one.events !== null && ` ${short(one.events)} events`}</span>
             </li>
           ))}</ul>
         )}

@@ -2,14 +2,18 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, get, search } from "../api";
 import { go, link } from "../hash";
-import { csv, field, narrow, term } from "../query";
+import { beforeStages, csv, field, narrow, term } from "../query";
 import { number } from "../text";
-import type { Aggregated, Cursor, FieldInfo, Hit, SearchRequest, SearchResponse } from "../types";
+import type { Aggregated, Cursor, FieldInfo, Hit, SearchRequest, SearchResponse, Table } from "../types";
+import type { Rights } from "../app";
 import { attempt, Empty, Failure, Loading, say, useFetched, useKeys } from "../ui";
 import { QueryBar } from "./bar";
 import { Chart, type Histogram } from "./chart";
 import { Detail } from "./detail";
 import { Facets, FACETS } from "./facets";
+import { Complete, Notes } from "./notes";
+import { Result, tableCsv } from "./result";
+import { Saved } from "./saved";
 import { Rows } from "./table";
 import { useTail } from "./tail";
 import { bounds, TimePicker, type Range } from "./time";
@@ -65,34 +69,41 @@ function useSearch(query: string, range: Range, turn: number) {
   return { answer, hits, next, error, busy, more, shown };
 }
 
-async function download(query: string, range: Range) {
-  const got = await search(request(query, range, EXPORTED));
-  const address = URL.createObjectURL(new Blob([csv(got.hits.map((hit) => hit.document))], { type: "text/csv" }));
+/** Where everything the search finds comes from, as lines of JSON that are made while they are taken. */
+function exported(query: string, range: Range): string {
+  const asked = new URLSearchParams({ query });
+  if (range.from) asked.set("from", range.from);
+  if (range.to) asked.set("to", range.to);
+  return `/api/v1/export?${asked}`;
+}
+
+function save(text: string) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   const anchor = document.createElement("a");
   anchor.href = address;
   anchor.download = `pikett-events-${new Date().toISOString().slice(0, 19).replace(/:/g, "")}.csv`;
   anchor.click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  say(got.next ? `The newest ${number(got.hits.length)} of ${number(got.total)} events were exported; narrow the range for the rest.` : `${number(got.hits.length)} events exported`);
 }
 
-function Notes(props: { answer: SearchResponse }) {
-  const { partial, failures } = props.answer;
-  return (
-    <>
-      {partial && <div class="warning" role="status">The search ran out of time: counts are lower bounds. Narrow the time range or the query.</div>}
-      {failures.length > 0 && <div class="warning" role="status">{failures.length} partitions could not be read; events in them are missing here: {failures.map((one) => `${one.partition} (${one.reason})`).join(", ")}</div>}
-    </>
-  );
+async function download(query: string, range: Range, table: Table | undefined) {
+  if (table) {
+    save(tableCsv(table));
+    return say(`${number(table.rows.length)} rows exported`);
+  }
+  const got = await search(request(query, range, EXPORTED));
+  save(csv(got.hits.map((hit) => hit.document)));
+  say(got.next ? `The newest ${number(got.hits.length)} of ${number(got.total)} events were exported; "Export all" has the rest.` : `${number(got.hits.length)} events exported`);
 }
 
-export function SearchPage(props: { params: URLSearchParams }) {
+export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
   const query = props.params.get("q") ?? "";
   const range: Range = { from: props.params.get("from") ?? (props.params.has("all") ? "" : "now-24h"), to: props.params.get("to") ?? "" };
   const tailing = props.params.get("live") === "1";
   const chosen = props.params.get("event") ?? "";
   const [turn, again] = useState(0);
   const [paused, pause] = useState(false);
+  const [saved, showSaved] = useState(false);
   const [, draw] = useState(0);
   const found = useSearch(query, range, turn);
   const live = useTail(tailing, paused, query);
@@ -131,6 +142,7 @@ export function SearchPage(props: { params: URLSearchParams }) {
   });
   const histogram = useMemo(() => found.answer?.aggregations.find((one): one is Histogram => one.type === "histogram"), [found.answer]);
   const groups: Aggregated[] = found.answer?.aggregations ?? [];
+  const table = tailing ? undefined : found.answer?.table;
   const column = found.error && (found.error.code === "bad_request") ? found.error : null;
   return (
     <div class={open ? "search with-detail" : "search"}>
@@ -141,13 +153,18 @@ export function SearchPage(props: { params: URLSearchParams }) {
           <TimePicker range={range} choose={(next) => set({ ...next })} />
           <span class="spacer" />
           <button type="button" aria-pressed={tailing} onClick={() => set({ live: tailing ? "" : "1" })}>Live tail</button>
-          <button type="button" disabled={!found.hits.length} onClick={() => void attempt(() => download(query, range))}>Export CSV</button>
+          <button type="button" onClick={() => showSaved(true)}>Kept searches</button>
+          <button type="button" disabled={!found.hits.length && !table?.rows.length} onClick={() => void attempt(() => download(query, range, table))}>Export CSV</button>
+          <a class="button" href={exported(query, range)} download="pikett-export.ndjson">Export all</a>
         </div>
       </div>
       {found.error && !column && <Failure error={found.error.message} again={() => again((n) => n + 1)} />}
       {!tailing && found.answer && <Notes answer={found.answer} />}
-      {!tailing && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
-      <div class="columns">
+      {saved && <Saved query={query} range={range} may={props.rights.tune} user={props.rights.user} close={() => showSaved(false)} open={(one) => set({ q: one.query, from: one.from ?? "", to: one.to ?? "", live: "" })} />}
+      {table && <Result table={table} narrow={(name, value, not) => set({ q: narrow(beforeStages(query), term(name, value), not) })} />}
+      {table && found.answer && <p class="small muted" role="status">Of {number(found.answer.total)} events. <Complete completeness={found.answer.completeness} /></p>}
+      {!tailing && !table && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
+      {!table && <div class="columns">
         {!tailing && <Facets found={groups} total={found.answer?.total ?? 0} narrow={add} />}
         <section class="results" aria-label="Events">
           {tailing ? (
@@ -155,7 +172,7 @@ export function SearchPage(props: { params: URLSearchParams }) {
               <strong>{live.state}</strong> <span class="muted">{number(live.arrived)} arrived{live.lost > 0 && `, ${number(live.lost)} too fast to show (they are stored)`}</span>
               <button type="button" onClick={() => pause(!paused)}>{paused ? "Go on" : "Pause"}</button>
             </p>
-          ) : found.answer && <p class="small muted" role="status">{number(found.answer.total)}{found.answer.partial ? " or more" : ""} events{found.busy && ", searching…"}</p>}
+          ) : found.answer && <p class="small muted" role="status">{number(found.answer.total)}{found.answer.partial ? " or more" : ""} events{found.busy && ", searching…"}. <Complete completeness={found.answer.completeness} /></p>}
           {!found.answer && found.busy && !tailing && <Loading />}
           {rows.length > 0 && <Rows rows={rows} chosen={chosen} choose={choose} />}
           {tailing && rows.length === 0 && <Empty title="Waiting for the next event that matches.">Events appear here as they are stored.</Empty>}
@@ -167,7 +184,7 @@ export function SearchPage(props: { params: URLSearchParams }) {
           {!tailing && found.next && <button type="button" class="more" onClick={() => void found.more()}>Show {AT_ONCE} more</button>}
         </section>
         {open && <Detail key={field(open.document, "event.id")} document={open.document} close={() => choose(chosen)} narrow={add} />}
-      </div>
+      </div>}
     </div>
   );
 }

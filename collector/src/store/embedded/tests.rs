@@ -18,6 +18,7 @@ mod figures;
 mod newest;
 mod parsed;
 mod queries;
+mod stages;
 mod times;
 
 const NOW: &str = "2026-11-22T15:00:00Z";

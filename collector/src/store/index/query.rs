@@ -1,51 +1,37 @@
 //! A typed query as a tantivy query over the fields of one partition.
 
-use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use event::FieldType;
 use tantivy::query::{
-    AllQuery, AutomatonWeight, BooleanQuery, EmptyQuery, EnableScoring, ExistsQuery, Explanation,
+    AllQuery, BooleanQuery, EmptyQuery, EnableScoring, ExistsQuery, Explanation,
     FastFieldRangeQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, Scorer, TermQuery,
     Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
-use tantivy_fst::Automaton;
 
+use super::collect::Deadline;
 use super::schema::{DYNAMIC, Fields, date, has_column, map_bound, placed};
+use super::terms;
 use crate::search::plan::{FieldRef, Leaf, Node};
+use crate::search::regex::Pattern;
 use crate::search::value::Number;
-use crate::search::wildcard::{MAX_PARTS, Part, Wildcard};
+use crate::search::wildcard::Wildcard;
 
 type Boxed = Box<dyn Query>;
 
 /// Translates a query.
 #[must_use]
 pub fn build(node: &Node, fields: &Fields) -> Boxed {
-    match node {
-        Node::All => Box::new(AllQuery),
-        Node::Nothing => Box::new(EmptyQuery),
-        Node::And(parts) => all_of(parts, fields),
-        Node::Or(parts) => any_of(parts.iter().map(|part| build(part, fields)).collect()),
-        Node::Not(_) => all_of(std::slice::from_ref(node), fields),
-        Node::Leaf(leaf) => Builder { fields }.leaf(leaf),
-    }
+    Builder { fields, deadline: None }.node(node)
 }
 
-fn all_of(parts: &[Node], fields: &Fields) -> Boxed {
-    let mut clauses: Vec<(Occur, Boxed)> = parts
-        .iter()
-        .map(|part| match part {
-            Node::Not(inner) => (Occur::MustNot, build(inner, fields)),
-            other => (Occur::Must, build(other, fields)),
-        })
-        .collect();
-    if clauses.iter().all(|(occur, _)| *occur == Occur::MustNot) {
-        clauses.push((Occur::Must, Box::new(AllQuery)));
-    }
-    Box::new(BooleanQuery::new(clauses))
+/// Translates a query whose searches of the dictionary end at a deadline.
+#[must_use]
+pub fn build_until(node: &Node, fields: &Fields, deadline: &Arc<Deadline>) -> Boxed {
+    Builder { fields, deadline: Some(deadline) }.node(node)
 }
 
 fn any_of(mut parts: Vec<Boxed>) -> Boxed {
@@ -73,9 +59,44 @@ fn term(term: Term) -> Boxed {
 
 struct Builder<'a> {
     fields: &'a Fields,
+    deadline: Option<&'a Arc<Deadline>>,
 }
 
 impl Builder<'_> {
+    fn node(&self, node: &Node) -> Boxed {
+        match node {
+            Node::All => Box::new(AllQuery),
+            Node::Nothing => Box::new(EmptyQuery),
+            Node::And(parts) => self.all_of(parts),
+            Node::Or(parts) => any_of(parts.iter().map(|part| self.node(part)).collect()),
+            Node::Not(_) => self.all_of(std::slice::from_ref(node)),
+            Node::Leaf(leaf) => self.leaf(leaf),
+        }
+    }
+
+    fn all_of(&self, parts: &[Node]) -> Boxed {
+        let mut clauses: Vec<(Occur, Boxed)> = parts
+            .iter()
+            .map(|part| match part {
+                Node::Not(inner) => (Occur::MustNot, self.node(inner)),
+                other => (Occur::Must, self.node(other)),
+            })
+            .collect();
+        if clauses.iter().all(|(occur, _)| *occur == Occur::MustNot) {
+            clauses.push((Occur::Must, Box::new(AllQuery)));
+        }
+        Box::new(BooleanQuery::new(clauses))
+    }
+
+    fn like(&self, field: Field, prefix: &[u8], wild: &Wildcard) -> Boxed {
+        let found = terms::like(field, prefix, wild, self.deadline);
+        found.unwrap_or_else(|| Box::new(EmptyQuery))
+    }
+
+    fn matching(&self, field: Field, prefix: &[u8], pattern: &Pattern) -> Boxed {
+        terms::matching(field, prefix, pattern, self.deadline)
+    }
+
     /// The field's own place in the index for values of type `kind`, if it has one.
     fn own(&self, field: &FieldRef, kind: FieldType) -> Option<Field> {
         let fits = field.kind() == Some(kind) && placed(kind);
@@ -110,16 +131,27 @@ impl Builder<'_> {
                 None => self.dynamic_text(field, text),
             }),
             Leaf::KeywordLike(field, wild) => match self.own(field, FieldType::Keyword) {
-                Some(own) => like(own, &[], wild),
+                Some(own) => self.like(own, &[], wild),
                 None => {
                     let prefix = self.dynamic_text(field, "");
-                    like(self.fields.dynamic, prefix.serialized_value_bytes(), wild)
+                    self.like(self.fields.dynamic, prefix.serialized_value_bytes(), wild)
+                }
+            },
+            Leaf::KeywordRegex(field, pattern) => match self.own(field, FieldType::Keyword) {
+                Some(own) => self.matching(own, &[], pattern),
+                None => {
+                    let prefix = self.dynamic_text(field, "");
+                    self.matching(self.fields.dynamic, prefix.serialized_value_bytes(), pattern)
                 }
             },
             Leaf::KeywordRange(field, low, high) => self.keyword_range(field, low, high),
             Leaf::Words(field, words) => self.words(field, words),
             Leaf::WordLike(field, wild) => match self.own(field, FieldType::Text) {
-                Some(own) => like(own, &[], wild),
+                Some(own) => self.like(own, &[], wild),
+                None => Box::new(EmptyQuery),
+            },
+            Leaf::WordRegex(field, pattern) => match self.own(field, FieldType::Text) {
+                Some(own) => self.matching(own, &[], pattern),
                 None => Box::new(EmptyQuery),
             },
             Leaf::Number(field, number) => term(self.dynamic_number(field, *number)),
@@ -142,7 +174,8 @@ impl Builder<'_> {
                 term(wanted)
             }
             Leaf::Bare(text) => term(Term::from_field_text(self.fields.bare, text)),
-            Leaf::BareLike(wild) => like(self.fields.bare, &[], wild),
+            Leaf::BareLike(wild) => self.like(self.fields.bare, &[], wild),
+            Leaf::BareRegex(pattern) => self.matching(self.fields.bare, &[], pattern),
         }
     }
 
@@ -214,32 +247,6 @@ const fn inner(bound: &Bound<Number>) -> Option<&Number> {
     }
 }
 
-fn like(field: Field, prefix: &[u8], wild: &Wildcard) -> Boxed {
-    Glob::new(prefix, wild).map_or_else(
-        || Box::new(EmptyQuery) as Boxed,
-        |glob| Box::new(GlobQuery { field, glob: Arc::new(glob) }),
-    )
-}
-
-/// Terms of a field fitting a pattern.
-#[derive(Clone, Debug)]
-struct GlobQuery {
-    field: Field,
-    glob: Arc<Glob>,
-}
-
-impl Query for GlobQuery {
-    fn weight(&self, _: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        let glob = Arc::clone(&self.glob);
-        Ok(if glob.prefix.is_empty() {
-            Box::new(AutomatonWeight::<Glob>::new(self.field, glob))
-        } else {
-            let prefix = glob.prefix.clone();
-            Box::new(AutomatonWeight::<Glob>::new_for_json_path(self.field, glob, &prefix))
-        })
-    }
-}
-
 /// A phrase that may be asked about documents before the one it stands at, which the library
 /// does when it excludes a phrase (`NOT "a b"`) although its phrases assert that nobody does.
 #[derive(Clone, Debug)]
@@ -290,152 +297,5 @@ impl DocSet for CarefulScorer {
 impl Scorer for CarefulScorer {
     fn score(&mut self) -> Score {
         self.0.score()
-    }
-}
-
-/// Words of a state set: enough for [`MAX_PARTS`] parts, each two steps, and the end.
-const WORDS: usize = (MAX_PARTS * 4 + 2).div_ceil(64);
-type States = [u64; WORDS];
-
-/// One step over the bytes of a term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Byte(u8),
-    /// First byte of any character.
-    Lead,
-    /// Continuation bytes, any number.
-    Rest,
-    /// Any bytes.
-    Many,
-}
-
-/// A pattern as an automaton over bytes: the set of steps it can stand before.
-struct Glob {
-    prefix: Vec<u8>,
-    steps: Vec<Step>,
-}
-
-impl fmt::Debug for Glob {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Glob({} steps)", self.steps.len())
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Prefix(usize),
-    Body(States),
-    Dead,
-}
-
-impl Glob {
-    fn new(prefix: &[u8], wild: &Wildcard) -> Option<Self> {
-        let mut steps = Vec::new();
-        for part in wild.parts() {
-            match part {
-                Part::Char(c) => {
-                    let mut buffer = [0; 4];
-                    steps.extend(c.encode_utf8(&mut buffer).bytes().map(Step::Byte));
-                }
-                Part::One => steps.extend([Step::Lead, Step::Rest]),
-                Part::Many => steps.push(Step::Many),
-            }
-        }
-        (steps.len() < WORDS * 64).then(|| Self { prefix: prefix.to_vec(), steps })
-    }
-
-    /// Adds a step and those reachable without a byte.
-    fn enter(&self, states: &mut States, mut at: usize) {
-        loop {
-            if let Some(word) = states.get_mut(at / 64) {
-                *word |= 1 << (at % 64);
-            }
-            match self.steps.get(at) {
-                Some(Step::Rest | Step::Many) => at += 1,
-                _ => return,
-            }
-        }
-    }
-
-    fn begin(&self) -> State {
-        let mut states = [0; WORDS];
-        self.enter(&mut states, 0);
-        State::Body(states)
-    }
-
-    fn has(states: &States, at: usize) -> bool {
-        states.get(at / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
-    }
-
-    fn advance(&self, states: &States, byte: u8) -> State {
-        let mut next = [0; WORDS];
-        let continuation = byte & 0xc0 == 0x80;
-        for (at, step) in self.steps.iter().enumerate().filter(|(at, _)| Self::has(states, *at)) {
-            match step {
-                Step::Byte(wanted) if *wanted == byte => self.enter(&mut next, at + 1),
-                Step::Lead if !continuation => self.enter(&mut next, at + 1),
-                Step::Rest if continuation => self.enter(&mut next, at),
-                Step::Many => self.enter(&mut next, at),
-                Step::Byte(_) | Step::Lead | Step::Rest => {}
-            }
-        }
-        if next == [0; WORDS] { State::Dead } else { State::Body(next) }
-    }
-}
-
-impl Automaton for Glob {
-    type State = State;
-
-    fn start(&self) -> State {
-        if self.prefix.is_empty() { self.begin() } else { State::Prefix(0) }
-    }
-
-    fn is_match(&self, state: &State) -> bool {
-        matches!(state, State::Body(states) if Self::has(states, self.steps.len()))
-    }
-
-    fn can_match(&self, state: &State) -> bool {
-        !matches!(state, State::Dead)
-    }
-
-    fn will_always_match(&self, state: &State) -> bool {
-        let last = self.steps.len().wrapping_sub(1);
-        self.steps.last() == Some(&Step::Many)
-            && matches!(state, State::Body(states) if Self::has(states, last))
-    }
-
-    fn accept(&self, state: &State, byte: u8) -> State {
-        match state {
-            State::Prefix(at) if self.prefix.get(*at) == Some(&byte) => {
-                let next = at + 1;
-                if next == self.prefix.len() { self.begin() } else { State::Prefix(next) }
-            }
-            State::Prefix(_) | State::Dead => State::Dead,
-            State::Body(states) => self.advance(states, byte),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::search::wildcard::pattern;
-    use proptest::prelude::*;
-
-    fn run(glob: &Glob, text: &[u8]) -> bool {
-        let end = text.iter().fold(glob.start(), |state, byte| glob.accept(&state, *byte));
-        glob.is_match(&end)
-    }
-
-    proptest! {
-        #[test]
-        fn the_automaton_agrees_with_plain_matching(glob in "[abé*?]{0,8}", text in "[abé€]{0,8}") {
-            let wild = pattern(&glob);
-            let expected = wild.matches(&text);
-            prop_assert_eq!(run(&Glob::new(&[], &wild).unwrap(), text.as_bytes()), expected);
-            let with_prefix = Glob::new(b"p\0s", &wild).unwrap();
-            prop_assert_eq!(run(&with_prefix, &[b"p\0s", text.as_bytes()].concat()), expected);
-            prop_assert!(!run(&with_prefix, &[b"q\0s", text.as_bytes()].concat()));
-        }
     }
 }

@@ -5,6 +5,8 @@
 //! number of hits of a single term is in its dictionary; then only the blocks with the newest hits are
 //! looked at ([`super::newest`]). Everything else goes once through all hits.
 
+use std::sync::Arc;
+
 use tantivy::aggregation::DistributedAggregationCollector;
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
 use tantivy::collector::{Collector, SegmentCollector as _};
@@ -14,7 +16,7 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, Searcher};
 use super::collect::{Counts, Deadline, HistogramSegment, merge_counts};
 use super::newest::{Best, Place};
 use super::partition::Partition;
-use super::query::{build, within};
+use super::query::{build_until, within};
 use super::zones::documents;
 use crate::search::Node;
 use crate::search::plan::Leaf;
@@ -35,7 +37,7 @@ pub(super) struct Ask<'a> {
     /// Further groupings.
     pub grouping: Option<DistributedAggregationCollector>,
     /// When to stop.
-    pub deadline: &'a Deadline,
+    pub deadline: &'a Arc<Deadline>,
 }
 
 /// What a partition gave besides its newest hits.
@@ -76,8 +78,13 @@ pub(super) fn partition(
 ) -> tantivy::Result<Found> {
     let weight = |query: &dyn Query| query.weight(EnableScoring::disabled_from_searcher(searcher));
     let (low, high) = ask.range;
-    let all = weight(&*build(ask.node, &partition.fields))?;
-    let timed = weight(&*within(build(ask.node, &partition.fields), &partition.fields, low, high))?;
+    let all = weight(&*build_until(ask.node, &partition.fields, ask.deadline))?;
+    let timed = weight(&*within(
+        build_until(ask.node, &partition.fields, ask.deadline),
+        &partition.fields,
+        low,
+        high,
+    ))?;
     let mut found = Found::default();
     let mut fruits = Vec::new();
     for (ordinal, reader) in (0..).zip(searcher.segment_readers()) {
@@ -129,6 +136,10 @@ impl Segment<'_> {
     fn pass(&self, ask: &Ask<'_>, gathered: &mut Gathered<'_>) -> tantivy::Result<u64> {
         let reader = self.place.reader;
         let mut scorer = self.weight.scorer(reader, 1.0)?;
+        if ask.deadline.over() {
+            // What a search of the dictionary gave that was cut short would be wrong behind a NOT.
+            return Ok(0);
+        }
         let mut newest = gathered.best.segment(&self.place)?;
         let mut buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
         let mut total = 0_u64;

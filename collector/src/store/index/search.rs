@@ -57,7 +57,7 @@ pub fn search(
         .collect();
     let searchers: Vec<Searcher> = chosen.iter().map(|p| p.reader.searcher()).collect();
     checked.width = width(request, &checked, &searchers);
-    let deadline = Deadline::new(cancel.clone(), request.budget());
+    let deadline = Arc::new(Deadline::new(cancel.clone(), request.budget()));
     let mut best = Best::new(request.limit, request.after);
     let mut merged = Merged::default();
     let ask = checked.ask(&deadline);
@@ -150,7 +150,7 @@ fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> 
 
 impl Checked {
     /// What each partition is asked.
-    fn ask<'a>(&'a self, deadline: &'a Deadline) -> Ask<'a> {
+    fn ask<'a>(&'a self, deadline: &'a Arc<Deadline>) -> Ask<'a> {
         let grouping = (!self.tree.is_empty()).then(|| {
             let context = AggContextParams::new(aggregate::limits(), tokenizers());
             DistributedAggregationCollector::from_aggs(self.tree.clone(), context)

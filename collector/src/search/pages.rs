@@ -1,0 +1,115 @@
+//! All events of a search, newest first, page after page.
+//!
+//! Each page begins behind the last event of the one before, so that what comes in or goes away
+//! meanwhile repeats and shifts nothing.
+
+use event::Timestamp;
+
+use super::answer::{Missing, Reason, fixed, unreadable};
+use super::{Cancel, Cursor, Hit, PartitionFailure, SearchError, SearchRequest};
+use crate::store::Store;
+
+/// A search that is read page by page.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    store: &'a dyn Store,
+    cancel: &'a Cancel,
+    page: SearchRequest,
+    begun: bool,
+    over: bool,
+    /// Events of all pages.
+    pub total: u64,
+    /// Partitions searched by the first page.
+    pub partitions: usize,
+    /// Partitions that could not be read.
+    pub failures: Vec<PartitionFailure>,
+    /// Whether a page ran out of time.
+    pub partial: bool,
+    /// Events given.
+    pub given: u64,
+}
+
+impl<'a> Pages<'a> {
+    /// Begins; `limit` of the request is the size of a page, its budget that of each page.
+    ///
+    /// # Errors
+    /// [`SearchError::Time`].
+    pub fn new(
+        store: &'a dyn Store,
+        request: &SearchRequest,
+        cancel: &'a Cancel,
+        now: Timestamp,
+    ) -> Result<Self, SearchError> {
+        Ok(Self {
+            store,
+            cancel,
+            page: fixed(request, now)?,
+            begun: false,
+            over: false,
+            total: 0,
+            partitions: 0,
+            failures: Vec::new(),
+            partial: false,
+            given: 0,
+        })
+    }
+
+    /// The next page, while there is one. Blocks.
+    ///
+    /// # Errors
+    /// [`SearchError`].
+    pub fn page(&mut self) -> Result<Option<Vec<Hit>>, SearchError> {
+        if self.over {
+            return Ok(None);
+        }
+        let found = self.store.search(&self.page, self.cancel)?;
+        if !self.begun {
+            self.total = found.total;
+            self.partitions = found.partitions;
+            self.begun = true;
+        }
+        self.partial |= found.partial;
+        for failure in found.failures {
+            if !self.failures.iter().any(|one| one.partition == failure.partition) {
+                self.failures.push(failure);
+            }
+        }
+        match found.next.filter(|_| !found.partial) {
+            Some(next) => {
+                self.page.to = Some(until(next, self.page.to.as_deref()));
+                self.page.after = Some(next);
+            }
+            None => self.over = true,
+        }
+        let count = u64::try_from(found.hits.len()).unwrap_or(u64::MAX);
+        self.given = self.given.saturating_add(count);
+        Ok((count > 0).then_some(found.hits))
+    }
+
+    /// Whether there is no further page.
+    #[must_use]
+    pub const fn over(&self) -> bool {
+        self.over
+    }
+
+    /// What the pages until now do not have although it was asked for.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Missing> {
+        let mut out = Vec::new();
+        if self.partial {
+            let left = self.total.saturating_sub(self.given);
+            let words = "the search ran out of time; narrow the time range or the query".to_owned();
+            out.push(Missing { reason: Reason::Time, count: Some(left), words });
+        }
+        out.extend(unreadable(&self.failures));
+        out
+    }
+}
+
+/// The end of a range of which everything behind a cursor lies before: so the store need not look at
+/// what it has given already.
+fn until(cursor: Cursor, before: Option<&str>) -> String {
+    let end = Timestamp::from_micros(cursor.time.saturating_add(1));
+    let earlier = before.and_then(|text| text.parse::<Timestamp>().ok()).filter(|to| *to < end);
+    earlier.unwrap_or(end).to_string()
+}
