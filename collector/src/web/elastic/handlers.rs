@@ -242,7 +242,7 @@ async fn several(app: &App, index: &str, mut parameters: Parameters, request: Re
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
         .collect();
-    if lines.is_empty() || lines.len() % 2 != 0 {
+    if lines.is_empty() || !lines.len().is_multiple_of(2) {
         return Err(Wrong::parsing(
             "each search needs a line of its header and a line of its body",
         ));

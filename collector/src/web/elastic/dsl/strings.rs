@@ -145,8 +145,9 @@ pub(super) fn multi_match(reader: &mut Reader, body: Value) -> Result<Node, Wron
 fn names(keys: &mut Keys, key: &str) -> Result<Vec<String>, Wrong> {
     let Some(list) = keys.take(key) else { return Ok(Vec::new()) };
     let list = texts(key, list, false)?;
-    let bare =
-        |name: String| name.split_once('^').map_or(name.clone(), |(name, _)| name.to_owned());
+    let bare = |name: String| {
+        name.split_once('^').map_or_else(|| name.clone(), |(name, _)| name.to_owned())
+    };
     let list: Vec<String> = list.into_iter().map(bare).collect();
     if list.iter().any(|name| name == "*") {
         return Ok(Vec::new());
