@@ -142,7 +142,9 @@ impl Worker {
         if self.is_behind() && self.dirty < COMMIT_DOCUMENTS {
             return;
         }
-        if let Err(error) = self.settle() {
+        // What waits in the queue need not be read from the log.
+        let done = if self.feed.handed.is_empty() { self.settle() } else { self.finish() };
+        if let Err(error) = done {
             self.fail(&error);
         }
     }
@@ -150,6 +152,11 @@ impl Worker {
     /// Indexes what the log has, repairs what was damaged, commits.
     fn settle(&mut self) -> Work<()> {
         self.catch_up(self.durable())?;
+        self.finish()
+    }
+
+    /// Repairs what was damaged, commits.
+    fn finish(&mut self) -> Work<()> {
         if !self.repair.is_empty() {
             self.repair()?;
         }
