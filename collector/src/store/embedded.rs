@@ -63,7 +63,7 @@ impl Config {
             segment_bytes: 64 << 20,
             keep_log_bytes: 512 << 20,
             commit_every: Duration::from_millis(400),
-            writer_bytes: 160 << 20,
+            writer_bytes: 192 << 20,
             cache_bytes: CACHE_BYTES,
             past_days: 30,
             future_days: 2,

@@ -128,7 +128,7 @@ pub fn schema() -> Schema {
 pub fn settings() -> IndexSettings {
     IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(3) }),
-        docstore_blocksize: 64 << 10,
+        docstore_blocksize: 128 << 10,
         ..IndexSettings::default()
     }
 }

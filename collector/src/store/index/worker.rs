@@ -22,11 +22,16 @@ use crate::store::log::reader::{Reader, Step};
 use crate::store::log::{Entry, Handed, Item, Position};
 use crate::store::{Problem, StoreError};
 
-/// Documents indexed between two commits while catching up.
-const COMMIT_DOCUMENTS: usize = 50_000;
+/// Documents indexed between two commits while the index is behind.
+const COMMIT_DOCUMENTS: usize = 150_000;
 /// Bytes of log not indexed yet from which on commits wait for [`COMMIT_DOCUMENTS`]: nothing is found
 /// in time then, and few large commits are cheaper to make and to merge than many small ones.
 const BEHIND: u64 = 1 << 20;
+/// Ticks after which there is a commit in any case.
+const BEHIND_TICKS: u32 = 25;
+/// Segments of more documents are not merged: merging costs half of indexing, and a search pays for
+/// a segment with some microseconds.
+const MERGED: usize = 100_000;
 /// Ticks to wait after a failure.
 const BACK_OFF: u32 = 10;
 struct Writer {
@@ -48,6 +53,8 @@ pub(super) struct Worker {
     /// Documents added since the last commit.
     dirty: usize,
     turn: u64,
+    /// Ticks since the last commit.
+    held: u32,
     /// Ticks still to wait after a failure.
     waiting: u32,
     repair: BTreeSet<PartitionKey>,
@@ -72,6 +79,7 @@ impl Worker {
             committed: next,
             dirty: 0,
             turn: 0,
+            held: 0,
             waiting: 0,
             repair: BTreeSet::new(),
             partitions: shared.partitions,
@@ -139,7 +147,8 @@ impl Worker {
             self.waiting = self.waiting.saturating_sub(1);
             return;
         }
-        if self.is_behind() && self.dirty < COMMIT_DOCUMENTS {
+        self.held = self.held.saturating_add(1);
+        if self.is_behind() && self.dirty < COMMIT_DOCUMENTS && self.held < BEHIND_TICKS {
             return;
         }
         // What waits in the queue need not be read from the log.
@@ -282,7 +291,7 @@ impl Worker {
         }
         count(&self.counters.committed, self.dirty);
         count(&self.counters.commits, 1);
-        self.dirty = 0;
+        (self.dirty, self.held) = (0, 0);
         self.committed = self.next;
         let text = self.next.to_string();
         checkpoint::write(&self.config.position_file, &self.feed.key, text.as_bytes(), false)?;
@@ -449,12 +458,12 @@ impl Worker {
     }
 }
 
-/// Few large merges: each document is written again once or twice, and a day has some ten segments of
-/// a million. Searches pay for a segment with some microseconds.
+/// Few merges: what comes second by second is written again twice until it is large, what comes in
+/// bulk never.
 fn merge_policy() -> LogMergePolicy {
     let mut policy = LogMergePolicy::default();
     policy.set_min_num_segments(16);
-    policy.set_max_docs_before_merge(400_000);
+    policy.set_max_docs_before_merge(MERGED);
     policy
 }
 
