@@ -110,6 +110,15 @@ pub struct Deletion {
     pub shredded: bool,
 }
 
+/// What is wrong with one copy of the keyring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The copy.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
 /// One key as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
@@ -180,7 +189,7 @@ impl Keyring {
         source: &MasterSource,
         clock: Clock,
         look: bool,
-    ) -> Result<(Self, Vec<String>), KeyringError> {
+    ) -> Result<(Self, Vec<Note>), KeyringError> {
         let (master, content, notes) = load(path, source, look)?;
         if !notes.is_empty() && !look {
             file::write(path, &content, &master)?;
@@ -366,7 +375,7 @@ fn take_over(path: &Path) -> Result<(), KeyringError> {
     std::fs::remove_file(&fresh).map_err(failed)
 }
 
-type Loaded = (MasterKey, Content, Vec<String>);
+type Loaded = (MasterKey, Content, Vec<Note>);
 
 /// Reads master key and keyring; ends a change of the master key that was cut short.
 fn load(path: &Path, source: &MasterSource, look: bool) -> Result<Loaded, KeyringError> {
@@ -390,18 +399,18 @@ fn load(path: &Path, source: &MasterSource, look: bool) -> Result<Loaded, Keyrin
 }
 
 /// The newer of the copies that open, and what is wrong with the other.
-fn best(path: &Path, master: &MasterKey) -> Result<(Content, Vec<String>), KeyringError> {
+fn best(path: &Path, master: &MasterKey) -> Result<(Content, Vec<Note>), KeyringError> {
     let copy = file::copy_of(path);
     let mut notes = Vec::new();
     let mut other = None;
     let (mut best, mut missing): (Option<Content>, _) = (None, 0);
     for place in [path, &copy] {
-        let name = place.display();
+        let note = |what| Note { path: place.to_owned(), what };
         match file::read(place, master)? {
             Found::Content(content) => match &best {
                 Some(first) if first.generation == content.generation => {}
                 Some(first) => {
-                    notes.push(format!("{name} is of another generation than the other copy"));
+                    notes.push(note("is of another generation than the other copy"));
                     if content.generation > first.generation {
                         best = Some(*content);
                     }
@@ -410,13 +419,13 @@ fn best(path: &Path, master: &MasterKey) -> Result<(Content, Vec<String>), Keyri
             },
             Found::Nothing => {
                 missing += 1;
-                notes.push(format!("{name} is missing"));
+                notes.push(note("is missing"));
             }
             Found::OtherKey(id) => {
-                notes.push(format!("{name} is sealed with another master key"));
+                notes.push(note("is sealed with another master key"));
                 other = other.or(Some(id));
             }
-            Found::Damaged => notes.push(format!("{name} is damaged")),
+            Found::Damaged => notes.push(note("is damaged")),
         }
     }
     let path = path.to_owned();

@@ -105,7 +105,8 @@ pub fn keyring(data: &Path, source: &MasterSource, clock: Clock) -> Result<Keyri
     match Keyring::open(&path, source, clock.clone(), false) {
         Ok((keyring, notes)) => {
             for note in notes {
-                tracing::error!(note, "keyring repaired from its other copy");
+                let path = note.path.display();
+                tracing::error!(%path, what = note.what, "keyring repaired from its other copy");
             }
             Ok(keyring)
         }

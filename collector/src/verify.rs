@@ -98,11 +98,7 @@ pub fn verify(
     let mut report = Report::default();
     let ring = vault::keyring_path(&config.data);
     let (keyring, notes) = Keyring::open(&ring, &config.master(), Clock::system(), true)?;
-    for note in notes {
-        // Each begins with the copy that it is about.
-        let place = note.split_once(" is ").map(|(place, _)| place.to_owned());
-        report.find(place.unwrap_or_else(|| ring.display().to_string()), note);
-    }
+    notes.into_iter().for_each(|note| report.find(note.path.display().to_string(), note.what));
     let public_key = Signer::new(&*keyring.get(names::SIGNING)?)?.public();
     let anchor = anchor.map(|path| read_anchor(path, &public_key)).transpose()?;
     report.anchor = anchor.as_ref().map(|anchor| anchor.number);
