@@ -86,6 +86,8 @@ fn partition(
         Ok(read) => read,
         Err(error) => {
             out.findings.push(problem(&list, error));
+            // What it names is not known; each file opens by itself or does not.
+            files(path, directory, (&Table::default(), Head::default()), out, progress);
             return None;
         }
     };
