@@ -161,8 +161,8 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
       {found.error && !column && <Failure error={found.error.message} again={() => again((n) => n + 1)} />}
       {!tailing && found.answer && <Notes answer={found.answer} />}
       {saved && <Saved query={query} range={range} may={props.rights.tune} user={props.rights.user} close={() => showSaved(false)} open={(one) => set({ q: one.query, from: one.from ?? "", to: one.to ?? "", live: "" })} />}
-      {table && <Result table={table} narrow={(name, value, not) => set({ q: narrow(beforeStages(query), term(name, value), not) })} />}
       {table && found.answer && <p class="small muted" role="status">Of {number(found.answer.total)} events. <Complete completeness={found.answer.completeness} /></p>}
+      {table && <Result table={table} narrow={(name, value, not) => set({ q: narrow(beforeStages(query), term(name, value), not) })} />}
       {!tailing && !table && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
       {!table && <div class="columns">
         {!tailing && <Facets found={groups} total={found.answer?.total ?? 0} narrow={add} />}
