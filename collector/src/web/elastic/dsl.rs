@@ -1,7 +1,7 @@
 //! The Query DSL: queries as JSON into our typed queries.
 //!
 //! Supported are `match_all`, `match_none`, `bool`, `constant_score`, `dis_max`, `ids`, `exists`, `term`,
-//! `terms`, `range`, `prefix`, `wildcard`, `match`, `match_phrase`, `match_phrase_prefix`,
+//! `terms`, `range`, `prefix`, `wildcard`, `regexp`, `match`, `match_phrase`, `match_phrase_prefix`,
 //! `multi_match`, `query_string` and `simple_query_string`; every other query, key and type is refused
 //! by name. A value means what it means in our own language: both go through [`crate::search::plan`].
 //! Nothing is scored, so `boost` is read and left. Source: Elasticsearch reference, Query DSL.
@@ -19,6 +19,7 @@ use crate::search::wildcard::{MAX_PARTS, Part, Wildcard};
 use crate::search::words::words;
 use crate::search::{Node, value};
 
+mod regexp;
 mod strings;
 pub(super) mod times;
 
@@ -32,7 +33,7 @@ const MAX_LEAVES: usize = 10_000;
 /// # Errors
 /// [`Wrong`] that names the place.
 pub(super) fn query(json: Value, now: Timestamp) -> Result<Node, Wrong> {
-    Reader { now, leaves: 0, depth: 0 }.query(json)
+    Reader { now, leaves: 0, depth: 0, regexes: 0 }.query(json)
 }
 
 /// Reads query text in our own language, as `query_string` does.
@@ -63,6 +64,7 @@ struct Reader {
     now: Timestamp,
     leaves: usize,
     depth: usize,
+    regexes: usize,
 }
 
 impl Reader {
@@ -120,14 +122,15 @@ impl Reader {
             "multi_match" => strings::multi_match(self, body),
             "query_string" | "simple_query_string" => strings::query_string(self, name, body),
             "term"
+            | "regexp"
             | "range"
             | "prefix"
             | "wildcard"
             | "match"
             | "match_phrase"
             | "match_phrase_prefix" => self.on_field(name, body),
-            "regexp" | "fuzzy" | "nested" | "has_child" | "has_parent" | "parent_id"
-            | "function_score" | "script" | "script_score" | "more_like_this" | "boosting" => {
+            "fuzzy" | "nested" | "has_child" | "has_parent" | "parent_id" | "function_score"
+            | "script" | "script_score" | "more_like_this" | "boosting" => {
                 Err(Wrong::argument(format!("[{name}] queries are not supported")))
             }
             other => {
@@ -263,6 +266,7 @@ impl Reader {
                 self.test(&field, Test::Is(literal(&text)))
             }
             "prefix" | "wildcard" => self.like(name, &field, (&text, keys)),
+            "regexp" => regexp::regexp(self, &field, (&text, keys)),
             "match" => strings::matches(self, &field, (&text, keys)),
             _ => strings::phrase(self, name, &field, (&text, keys)),
         }

@@ -88,6 +88,14 @@ async fn every_supported_query_finds_what_it_should() {
         (json!({"match": {"message": "user1 nothing"}}), "1 3 5 7 9 11"),
         (json!({"match": {"message": {"query": "user1 11", "operator": "AND"}}}), "11"),
         (json!({"match": {"message": "..."}}), ""),
+        (json!({"regexp": {"host.name": "web[1-3]"}}), "1 3 5 7 9 11"),
+        (json!({"regexp": {"host.name": "eb1"}}), ""),
+        (
+            json!({"regexp": {"host.name": {"value": "WEB1", "case_insensitive": true}}}),
+            "1 3 5 7 9 11",
+        ),
+        (json!({"query_string": {"query": "/web1/", "fields": ["host.name"]}}), "1 3 5 7 9 11"),
+        (json!({"query_string": {"query": "/web1/", "fields": ["message"]}}), ""),
         (json!({"match_phrase": {"message": "number 10"}}), "10"),
         (json!({"match_phrase": {"message": {"query": "10 number"}}}), ""),
         (json!({"match_phrase_prefix": {"message": "fail"}}), all),
@@ -170,7 +178,7 @@ fn what_is_not_supported_is_refused_by_name() {
     let queries = [
         json!({}),
         json!({"term": {}, "match": {}}),
-        json!({"regexp": {"a": "b"}}),
+        json!({"regexp": {"a": "~b"}}),
         json!({"no_such": {}}),
         json!({"term": {"a": {"value": 1, "case_insensitive": true}}}),
         json!({"term": {"a": [1]}}),
@@ -206,7 +214,7 @@ fn what_is_not_supported_is_refused_by_name() {
         400 parsing_exception: [timeout] must be a width of time such as 10s
         400 parsing_exception: [query] needs exactly one key, has 0
         400 parsing_exception: [query] needs exactly one key, has 2
-        400 illegal_argument_exception: [regexp] queries are not supported
+        400 parsing_exception: [regexp.a] [~] is not supported; escape it to mean the character
         400 parsing_exception: unknown query [no_such]
         400 parsing_exception: [term.a] supports [case_insensitive] only as false
         400 parsing_exception: [term.a.value] must be a text or a number, not a list

@@ -207,6 +207,14 @@ fn placed(expr: Expr, fields: &[String]) -> Expr {
             };
             Expr::Or(fields.iter().map(one).collect())
         }
+        Expr::BareRegex { pattern, column } if !fields.is_empty() => {
+            let one = |name: &String| Expr::Field {
+                name: field(name),
+                test: Test::Regex(pattern.clone()),
+                column,
+            };
+            Expr::Or(fields.iter().map(one).collect())
+        }
         other => other,
     }
 }
