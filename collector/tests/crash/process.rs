@@ -75,11 +75,6 @@ pub(crate) fn dropped() -> std::ops::RangeInclusive<u64> {
     1..=OLD * EACH
 }
 
-/// How many batches the process meant to append, when it came to its end.
-pub(crate) fn count_of(said: &str) -> u64 {
-    if said.contains("done") { BATCHES } else { u64::MAX }
-}
-
 /// Not a test by itself: what the other one starts under `strace`.
 #[test]
 fn appends() {
