@@ -194,10 +194,6 @@ fn placed(expr: Expr, fields: &[String]) -> Expr {
         Expr::And(parts) => Expr::And(all(parts)),
         Expr::Or(parts) => Expr::Or(all(parts)),
         Expr::Not(part) => Expr::Not(Box::new(placed(*part, fields))),
-        Expr::Field { name, test: Test::Is(term), column } if name == "_exists_" => {
-            let name = field(&term.literal().unwrap_or_default());
-            Expr::Field { name, test: Test::Exists, column }
-        }
         Expr::Field { name, test, column } => Expr::Field { name: field(&name), test, column },
         Expr::Bare { term, column } if !fields.is_empty() => {
             let one = |name: &String| Expr::Field {
