@@ -83,7 +83,8 @@ export function QueryBar(props: { query: string; fields: FieldInfo[]; error: Api
     requestAnimationFrame(() => {
       input.current?.focus();
       input.current?.setSelectionRange(head.length, head.length);
-      if (/[: (]$/.test(one.text)) ask(next, head.length);
+      // A name wants a value; behind a whole term the list would only cover what is below.
+      if (/[:(]$/.test(one.text)) ask(next, head.length);
     });
   };
   const keys = (event: KeyboardEvent) => {
