@@ -29,7 +29,7 @@ const COMMIT_DOCUMENTS: usize = 150_000;
 const BEHIND: u64 = 1 << 20;
 /// Ticks after which there is a commit in any case.
 const BEHIND_TICKS: u32 = 25;
-/// Segments of more documents are not merged: merging costs half of indexing, and a search pays for
+/// Segments of more documents are not merged: that costs a quarter of indexing, and a search pays for
 /// a segment with some microseconds.
 const MERGED: usize = 100_000;
 /// Ticks to wait after a failure.
