@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use pikett_collector::search::{Cancel, SearchRequest};
 use pikett_collector::store::{AppendOutcome, Embedded, Store as _};
 
-use process::{BATCHES, EACH, append, config};
+use process::{BATCHES, EACH, append, open};
 
 /// System calls that change what is on disk, and about how many of each a run makes.
 const CALLS: [(&str, u64); 9] = [
@@ -101,8 +101,8 @@ fn round(random: &mut Random) -> String {
     let folder = tempfile::tempdir().unwrap();
     let said = run(folder.path(), &spec);
     let acknowledged = acknowledged(&said);
-    let store = Embedded::open(config(folder.path()));
-    let store = store.unwrap_or_else(|error| panic!("{spec}: {error}\n{said}"));
+    let store = open(folder.path());
+    let store = store.unwrap_or_else(|error| panic!("{spec}: {error:#}\n{said}"));
     for batch in 1..=BATCHES {
         let outcome = append(&store, batch).unwrap();
         let known = matches!(outcome, AppendOutcome::Duplicate { .. });

@@ -24,22 +24,27 @@ fn now() -> Timestamp {
 }
 
 /// Small segments and quick commits: everything happens often.
-pub(crate) fn config(folder: &Path) -> Config {
-    Config {
+fn config(folder: &Path) -> anyhow::Result<Config> {
+    Ok(Config {
         segment_bytes: 32 << 10,
         keep_log_bytes: 64 << 10,
         writer_bytes: 15_000_000,
         commit_every: Duration::from_millis(15),
-        ..Config::new(folder.join("store"), vault(folder), Arc::new(now))
-    }
+        ..Config::new(folder.join("store"), vault(folder)?, Arc::new(now))
+    })
 }
 
-fn vault(folder: &Path) -> Arc<Vault> {
+fn vault(folder: &Path) -> anyhow::Result<Arc<Vault>> {
     let key = folder.join("master.key");
     if !key.exists() {
-        MasterKey::create(&key).unwrap();
+        MasterKey::create(&key)?;
     }
-    Vault::open(folder, &MasterSource::File(key), service::Clock::system()).unwrap()
+    Ok(Vault::open(folder, &MasterSource::File(key), service::Clock::system())?)
+}
+
+/// Opens the store of a folder.
+pub(crate) fn open(folder: &Path) -> anyhow::Result<Embedded> {
+    Ok(Embedded::open(config(folder)?)?)
 }
 
 fn source() -> SourceKey {
@@ -79,10 +84,10 @@ pub(crate) fn dropped() -> std::ops::RangeInclusive<u64> {
 #[test]
 fn appends() {
     let Some(folder) = std::env::var_os("PIKETT_CRASH_FOLDER") else { return };
-    let store = match Embedded::open(config(Path::new(&folder))) {
+    let store = match open(Path::new(&folder)) {
         Ok(store) => store,
         Err(error) => {
-            println!("refused to open: {error}");
+            println!("refused to open: {error:#}");
             return;
         }
     };
