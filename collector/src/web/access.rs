@@ -171,7 +171,9 @@ fn limit(app: &App, token: &str, scope: Scope) -> Result<(), Failure> {
     if scope == Scope::Ingest {
         return Ok(());
     }
-    app.limits.request(token, app.clock.now_micros()).inspect_err(|_| {
+    // A clock that jumps must not lock anybody out.
+    let now = i64::try_from(app.clock.monotonic().as_micros()).unwrap_or(i64::MAX);
+    app.limits.request(token, now).inspect_err(|_| {
         let labels = [("token", token)];
         app.telemetry.count("pikett_requests_limited", "requests over a token's rate", &labels, 1);
     })

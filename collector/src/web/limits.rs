@@ -29,7 +29,7 @@ const COST: i64 = SECOND / RATE;
 /// Limits of all requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// When the bucket of each token will be full again, microseconds.
+    /// When the bucket of each token will be full again, microseconds of the monotonic clock.
     full_at: Arc<Mutex<HashMap<String, i64>>>,
     searches: Arc<Semaphore>,
     exports: Arc<Semaphore>,
@@ -46,7 +46,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Lets a token send one more request at `now`, microseconds.
+    /// Lets a token send one more request at `now`, microseconds of the monotonic clock.
     ///
     /// # Errors
     /// [`ErrorCode::TooMany`] with the seconds to wait.
