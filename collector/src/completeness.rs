@@ -3,7 +3,7 @@
 //!
 //! Ledgers count since a start, so a loss is told for every window that its time of counting reaches
 //! into: rather once too often than once too little. Not here: what a search itself left out, which
-//! its answer says; alerts about losses, which [`crate::watch`] raises.
+//! its answer says; alerts about losses, which `watch` raises.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! SQLite holds sealed records: in clear is the kind alone, a name of this program's own; the
 //! identity is a keyed hash, the content is under AES-256-GCM with both as associated data, so
 //! that a record cannot be read, changed or moved. A sealed sum over the records of each kind
-//! ([`sums`]) tells when one was removed or put back. Rooms keep their own records in memory and
+//! (`sums`) tells when one was removed or put back. Rooms keep their own records in memory and
 //! write through; this is the only place that names SQLite.
 
 mod older;

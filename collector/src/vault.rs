@@ -1,7 +1,7 @@
 //! What keys and evidence a collector has: keyring, journal, signatures.
 //!
 //! Files in a folder of their own (`vault` in the data folder): `keyring` and `keyring.copy`,
-//! `journal`, `checkpoint`. A collector made before there was a keyring moves over by itself ([`legacy`]).
+//! `journal`, `checkpoint`. A collector made before there was a keyring moves over by itself (`legacy`).
 //! Not here: what is sealed with the keys.
 
 pub mod checkpoint;

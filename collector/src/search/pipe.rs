@@ -4,7 +4,7 @@
 //! `fields a, b` rows are events, newest first; behind it they are rows of a table. [`check`] says what
 //! columns a stage gives and refuses names that nobody gives; [`run`] is the one meaning of every
 //! stage, over rows in memory; [`push`] says what of it a store's groupings answer instead. Not here:
-//! the grammar ([`super::parse`]) and what a query finds.
+//! the grammar ([`mod@super::parse`]) and what a query finds.
 
 pub mod cell;
 pub mod check;
