@@ -235,6 +235,17 @@ impl System {
         self.search(&json!({"query": query, "limit": 0}))?["total"].as_u64()
     }
 
+    /// Asks until there is an answer: programs that ask much are told to wait.
+    fn answer(&self, request: &Value) -> Value {
+        for _ in 0..POLLS {
+            if let Some(answer) = self.search(request) {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("no answer to {request}");
+    }
+
     /// Numbered lines that are searchable; `None` when the collector does not answer.
     pub(crate) fn count(&self) -> Option<u64> {
         self.total("process.name:app*")
@@ -306,11 +317,12 @@ impl System {
         for chunk in 0..=self.written / CHUNK {
             let query = format!("process.name:app{chunk}");
             let wanted = u64::from(CHUNK.min(self.written - chunk * CHUNK));
-            let found = self.total(&query).unwrap_or(0);
+            let found = self.answer(&json!({"query": query, "limit": 0}))["total"].as_u64();
+            let found = found.unwrap_or(0);
             if found > wanted {
                 out.push_str(&format!("\n{query}: {found} of {wanted}"));
                 let request = json!({"query": query, "limit": 10_000});
-                let hits = self.search(&request).unwrap_or_default();
+                let hits = self.answer(&request);
                 let mut seen = std::collections::BTreeMap::<String, Vec<String>>::new();
                 for hit in hits["hits"].as_array().into_iter().flatten() {
                     let document = &hit["document"];
@@ -337,7 +349,7 @@ impl System {
             let terms = json!({"type": "terms", "field": "log.syslog.procid", "size": 10_000});
             let query = format!("process.name:app{}", first / CHUNK);
             let request = json!({"query": query, "limit": 0, "aggregations": [terms]});
-            let answer = self.search(&request).unwrap();
+            let answer = self.answer(&request);
             let buckets = answer["aggregations"][0]["buckets"].as_array().unwrap();
             let odd: Vec<_> = buckets.iter().filter(|bucket| bucket["count"] != 1).collect();
             assert!(odd.is_empty(), "repeated: {odd:?}");
