@@ -6,7 +6,7 @@
 //! by its content: its first bytes and those before the place read so far. All reading happens in [`Tailer::poll`]; [`run`] calls it when
 //! something has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -134,6 +134,15 @@ struct Found {
     id: Id,
     path: PathBuf,
     group: usize,
+    state: State,
+}
+
+/// Size and time of the last change, seconds and nanoseconds: an inode that nobody holds open may be
+/// another file at the next look.
+type State = (u64, i64, i64);
+
+fn state_of(metadata: &Metadata) -> State {
+    (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 impl Found {
@@ -175,7 +184,7 @@ pub struct Tailer {
     /// Copies of files that are still followed, by the id of the copy: read when the file is truncated.
     copies: BTreeMap<Id, Waiting>,
     /// Files that were read to their end and do not grow (compressed ones), or hold nothing new.
-    settled: BTreeSet<Id>,
+    settled: BTreeMap<Id, State>,
     /// Positions of files that are not followed now.
     positions: Positions,
     /// Positions that move with the next event.
@@ -207,7 +216,7 @@ impl Tailer {
             clock,
             followed: BTreeMap::new(),
             copies: BTreeMap::new(),
-            settled: BTreeSet::new(),
+            settled: BTreeMap::new(),
             positions,
             also: Vec::new(),
             told: BTreeMap::new(),
@@ -327,7 +336,8 @@ impl Tailer {
             }
             Ok(Turn::End) => self.quiet(id, sink),
             Ok(Turn::Done) => {
-                self.settled.insert(id);
+                let path = followed.seen_at.clone();
+                self.settle(id, &path);
                 self.close(id, sink)
             }
             Ok(Turn::Replaced) => self.replaced(id, sink),
@@ -398,9 +408,15 @@ impl Tailer {
         let recent = self.is_recent(&path);
         self.leave(id);
         if !recent {
-            self.settled.insert(id);
+            self.settle(id, &path);
             self.tell(path, error.to_string(), sink);
         }
+    }
+
+    /// Leaves a file alone for as long as it stays as it is.
+    fn settle(&mut self, id: Id, path: &Path) {
+        let metadata = std::fs::metadata(path).ok().filter(|metadata| id_of(metadata) == id);
+        self.settled.insert(id, metadata.as_ref().map(state_of).unwrap_or_default());
     }
 
     /// Whether a file was written a short time ago.

@@ -13,6 +13,7 @@ use super::packed::{Packed, Packing};
 use super::rest::{continued, is_lost, is_telling, path_of};
 use super::{
     Found, Id, MAX_FILES, Note, Position, Sink, Tailer, Waiting, glob, id_of, place_of, rotation,
+    state_of,
 };
 
 /// Seconds for which the place in a file that is not there any more is kept.
@@ -48,11 +49,11 @@ impl Tailer {
                 None => followed.gone = true,
             }
         }
-        self.settled.retain(|id| present.contains_key(id));
+        self.settled.retain(|id, state| present.get(id).is_some_and(|found| found.state == *state));
         self.copies.retain(|id, copy| match present.get(id) {
             Some(found) => {
                 copy.found.path.clone_from(&found.path);
-                true
+                copy.found.state == found.state
             }
             None => false,
         });
@@ -97,7 +98,7 @@ impl Tailer {
             let size =
                 copy.found.open().and_then(|file| file.metadata()).map_or(0, |data| data.len());
             if place_of(&end) == size && size <= read_to {
-                self.settled.insert(id);
+                self.settle(id, &copy.found.path);
                 self.also.push((copy.found.key(), Some(end)));
             }
         }
@@ -106,7 +107,7 @@ impl Tailer {
     fn is_known(&self, id: Id) -> bool {
         self.followed.contains_key(&id)
             || self.copies.contains_key(&id)
-            || self.settled.contains(&id)
+            || self.settled.contains_key(&id)
     }
 
     /// The files that match, by id, and the folders in which more may appear.
@@ -128,7 +129,8 @@ impl Tailer {
                     match std::fs::metadata(&path) {
                         Ok(metadata) if metadata.is_file() => {
                             let id = id_of(&metadata);
-                            present.entry(id).or_insert(Found { id, path, group: index });
+                            let state = state_of(&metadata);
+                            present.entry(id).or_insert(Found { id, path, group: index, state });
                         }
                         Ok(_) => {}
                         // It may have been renamed meanwhile, unless it is a link to nowhere.
@@ -364,7 +366,7 @@ impl Tailer {
     }
 
     fn is_settled(&self, key: &str) -> bool {
-        self.settled.iter().any(|(device, inode)| *key == *format!("file:{device}:{inode}"))
+        self.settled.keys().any(|(device, inode)| *key == *format!("file:{device}:{inode}"))
     }
 }
 

@@ -9,7 +9,7 @@ use super::followed::Content;
 use super::meet::Origin;
 use super::packed::{Packed, Packing};
 use super::print::{Print, head_of};
-use super::{Found, Position, Sink, Tailer, glob, id_of, place_of, rotation};
+use super::{Found, Position, Sink, Tailer, glob, id_of, place_of, rotation, state_of};
 
 /// Most files of a folder looked at to find the rest of one.
 const MAX_SIBLINGS: usize = 10_000;
@@ -93,11 +93,12 @@ impl Tailer {
                 moved = true;
                 continue;
             };
-            let found = Found { id: id_of(&metadata), path: sibling, group };
+            let state = state_of(&metadata);
+            let found = Found { id: id_of(&metadata), path: sibling, group, state };
             let same = *found.key() == *key;
             if !metadata.is_file()
                 || self.followed.contains_key(&found.id)
-                || self.settled.contains(&found.id)
+                || self.settled.contains_key(&found.id)
                 || (!same && self.has_own_place(&found))
                 || (!same && found.path == path)
             {

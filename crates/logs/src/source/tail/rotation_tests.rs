@@ -171,6 +171,21 @@ fn a_copy_that_is_there_before_the_truncation_waits_for_it() {
 }
 
 #[test]
+fn an_inode_that_is_another_file_now_is_read() {
+    let mut fixture = any();
+    for text in ["one\n", "of another file\n"] {
+        fixture.append("whole", text);
+        gzip(&fixture.path("whole"));
+        // As when it is removed and its inode given to another file between two looks.
+        let bytes = fs::read(fixture.path("whole.gz")).unwrap();
+        fs::write(fixture.path("app.log.1.gz"), bytes).unwrap();
+        assert_eq!(fixture.poll(), [text.trim_end()]);
+    }
+    fixture.restart();
+    assert_eq!(fixture.poll_long(), [""; 0]);
+}
+
+#[test]
 fn bytes_that_nobody_can_read_any_more_are_counted() {
     let mut fixture = one();
     let line = format!("{}\n", "x".repeat(1023));
