@@ -58,6 +58,12 @@ pub(crate) fn capture(packets: usize, path: &Path) -> Result<()> {
     Ok(traffic::write(packets, std::io::BufWriter::new(file))?)
 }
 
+/// The middle one of some figures.
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
 /// The agent as it is shipped, built when it is not given.
 fn agent(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {

@@ -9,7 +9,7 @@ use clap::Args;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
-use super::{Folder, agent, capture, number, replay_command, stats};
+use super::{Folder, agent, capture, middle, number, replay_command, stats};
 use crate::steps::root;
 
 /// What is replayed, and how often.
@@ -60,11 +60,6 @@ fn once(mut command: Command, out: &Path) -> Result<(f64, u64, u64)> {
     };
     ensure!(matches!(code, Some(0 | 1)), "the agent ended with {code:?}");
     Ok((spent()? - before, peak / 1024, number(&stats(out)?, "/packets")?))
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The captures of a folder by name, or one made here.

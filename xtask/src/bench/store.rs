@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::Folder;
+use super::{Folder, middle};
 use crate::steps::{root, run};
 
 /// What is measured, and how often.
@@ -60,11 +60,6 @@ fn figures(command: &mut Command) -> Result<Value> {
         bail!("{command:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
     Ok(serde_json::from_slice(&done.stdout)?)
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The middle of one figure over rounds.
