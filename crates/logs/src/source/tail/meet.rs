@@ -68,8 +68,11 @@ impl Tailer {
         if first {
             self.find_orphans(sink);
         }
-        // A compressed file may still be in the making beside what it is made of.
-        new.sort_by_key(|found| Packing::of(&found.path).is_some());
+        // What is copied before its copies. A compressed file may still be in the making beside what it
+        // is made of.
+        new.sort_by_key(|found| {
+            (Packing::of(&found.path).is_some(), rotation::is_rotated(&found.path))
+        });
         for found in new {
             if !self.is_known(found.id) {
                 self.meet(found, first, sink);
@@ -99,7 +102,9 @@ impl Tailer {
                 copy.found.open().and_then(|file| file.metadata()).map_or(0, |data| data.len());
             if place_of(&end) == size && size <= read_to {
                 self.settle(id, &copy.found.path);
-                self.also.push((copy.found.key(), Some(end)));
+                if is_telling(&end) {
+                    self.also.push((copy.found.key(), Some(end)));
+                }
             }
         }
     }
@@ -285,9 +290,13 @@ impl Tailer {
         let (now, _) = self.now();
         for (id, followed) in &self.followed {
             let position = followed.position(now);
-            if named(&followed.path)
-                && is_telling(&position)
-                && continued(found.open()?, packing, &position)?.is_some()
+            if !named(&followed.path) {
+                continue;
+            }
+            // One in the making is not as long yet as what was read of the original.
+            if followed.end_of_copy(found)?.is_some()
+                || (is_telling(&position)
+                    && continued(found.open()?, packing, &position)?.is_some())
             {
                 return Ok(Some(Origin::CopyOf(*id)));
             }
@@ -295,7 +304,8 @@ impl Tailer {
         // A plain file that copies one which is over cannot be told from another of the same beginning,
         // unless the other is looked for.
         let sought = |key: &str| packing.is_some() || is_lost(key);
-        let known = self.furthest(found, None, sought)?;
+        let Some((_, sought)) = self.furthest(found, None, sought)? else { return Ok(None) };
+        let known = self.furthest(found, Some(&sought), |_| true)?;
         Ok(known.map(|(content, position)| Origin::Continues(content, position)))
     }
 

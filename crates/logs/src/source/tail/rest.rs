@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::followed::Content;
 use super::meet::Origin;
@@ -22,6 +22,8 @@ const MAX_LOST: usize = 64;
 enum Beside {
     /// Its rest.
     Found(Found, Box<Origin>),
+    /// Its rest, which is read there already.
+    Taken,
     /// Not its rest, and all could be read.
     Nothing,
     /// Not its rest, but something could not be read or went away.
@@ -67,6 +69,10 @@ impl Tailer {
                     self.begin(found, *origin, false, sink);
                     return true;
                 }
+                Beside::Taken => {
+                    self.take_up(position);
+                    return true;
+                }
                 Beside::Nothing => return false,
                 Beside::Moved => {}
             }
@@ -76,46 +82,76 @@ impl Tailer {
 
     fn rest_beside(&self, key: &str, position: &Position, group: usize) -> Beside {
         let path = path_of(position);
-        let Some(Ok(entries)) = path.parent().map(std::fs::read_dir) else {
-            return Beside::Nothing;
+        let Some((siblings, mut moved)) = siblings(&path, group) else { return Beside::Nothing };
+        let (taken, free): (Vec<Found>, Vec<Found>) = siblings
+            .into_iter()
+            .filter(|found| *found.key() == *key || found.path != path)
+            .partition(|found| *found.key() != *key && self.is_taken(found));
+        let (packed, plain): (Vec<Found>, Vec<Found>) =
+            free.into_iter().partition(|found| Packing::of(&found.path).is_some());
+        let mut look = |found: Found| {
+            let beside = self.rest_in(found, key, position);
+            moved |= beside.is_err();
+            beside.ok().flatten()
         };
-        let mut moved = false;
-        let mut siblings: Vec<PathBuf> = entries
-            .flatten()
-            .take(MAX_SIBLINGS)
-            .map(|entry| entry.path())
-            .filter(|sibling| rotation::is_related(sibling, &path))
-            .collect();
-        // A compressed file may still be in the making beside what it is made of.
-        siblings.sort_by_key(|sibling| Packing::of(sibling).is_some());
-        for sibling in siblings {
-            let Ok(metadata) = sibling.metadata() else {
-                moved = true;
-                continue;
-            };
-            let state = state_of(&metadata);
-            let found = Found { id: id_of(&metadata), path: sibling, group, state };
-            let same = *found.key() == *key;
-            if !metadata.is_file()
-                || self.followed.contains_key(&found.id)
-                || self.settled.contains_key(&found.id)
-                || (!same && self.has_own_place(&found))
-                || (!same && found.path == path)
+        if let Some(beside) = plain.into_iter().find_map(&mut look) {
+            return beside;
+        }
+        // One that is being compressed is read on where it is, not in what comes of it.
+        let holds = |found: &Found| {
+            let plain = Packing::of(&found.path).is_none();
+            plain
+                && found
+                    .open()
+                    .and_then(|file| continued(file, None, position))
+                    .is_ok_and(|c| c.is_some())
+        };
+        if taken.iter().any(holds) {
+            return Beside::Taken;
+        }
+        match packed.into_iter().find_map(&mut look) {
+            Some(beside) => beside,
+            None if moved => Beside::Moved,
+            None => Beside::Nothing,
+        }
+    }
+
+    /// Whether a file is read already from a place of its own.
+    fn is_taken(&self, found: &Found) -> bool {
+        self.followed.contains_key(&found.id)
+            || self.settled.get(&found.id) == Some(&found.state)
+            || self.has_own_place(found)
+    }
+
+    /// Whether the rest of what has the place is in a file, and who reads it.
+    fn rest_in(&self, found: Found, key: &str, position: &Position) -> io::Result<Option<Beside>> {
+        let Some((content, place)) = self.furthest(&found, Some(position), |_| true)? else {
+            return Ok(None);
+        };
+        if *found.key() == *key {
+            return Ok(Some(Beside::Found(found, Box::new(Origin::Own(content, place)))));
+        }
+        if self.is_copy_of_another(&found, key, &place)? {
+            return Ok(Some(Beside::Taken));
+        }
+        Ok(Some(Beside::Found(found, Box::new(Origin::Continues(content, place)))))
+    }
+
+    /// Whether another file that is followed now has come as far in the same content.
+    fn is_copy_of_another(&self, found: &Found, key: &str, least: &Position) -> io::Result<bool> {
+        let (now, _) = self.now();
+        for followed in self.followed.values() {
+            let position = followed.position(now);
+            if *followed.key != *key
+                && place_of(&position) >= place_of(least)
+                && is_telling(&position)
+                && rotation::is_related(&found.path, &followed.path)
+                && continued(found.open()?, Packing::of(&found.path), &position)?.is_some()
             {
-                continue;
-            }
-            let known = self.furthest(&found, Some(position), |_| true);
-            moved |= known.is_err();
-            if let Ok(Some((content, position))) = known {
-                let origin = if same {
-                    Origin::Own(content, position)
-                } else {
-                    Origin::Continues(content, position)
-                };
-                return Beside::Found(found, Box::new(origin));
+                return Ok(true);
             }
         }
-        if moved { Beside::Moved } else { Beside::Nothing }
+        Ok(false)
     }
 
     /// The content of a file at the last of the places known in it: one log may have been read on under
@@ -162,7 +198,7 @@ impl Tailer {
         self.positions.get(&*found.key()).is_some_and(|position| {
             let own =
                 found.open().and_then(|file| continued(file, Packing::of(&found.path), position));
-            own.is_ok_and(|content| content.is_some())
+            is_telling(position) && own.is_ok_and(|content| content.is_some())
         })
     }
 
@@ -199,6 +235,24 @@ impl Tailer {
             self.give_up(key.clone());
         }
     }
+}
+
+/// The files beside one that may be what has become of it, and whether one went away meanwhile.
+fn siblings(path: &Path, group: usize) -> Option<(Vec<Found>, bool)> {
+    let entries = std::fs::read_dir(path.parent()?).ok()?;
+    let mut moved = false;
+    let found = entries
+        .flatten()
+        .take(MAX_SIBLINGS)
+        .map(|entry| entry.path())
+        .filter(|sibling| rotation::is_related(sibling, path))
+        .filter_map(|path| {
+            let metadata = path.metadata().inspect_err(|_| moved = true).ok()?;
+            let (id, state) = (id_of(&metadata), state_of(&metadata));
+            metadata.is_file().then_some(Found { id, path, group, state })
+        })
+        .collect();
+    Some((found, moved))
 }
 
 pub(super) fn path_of(position: &Position) -> PathBuf {

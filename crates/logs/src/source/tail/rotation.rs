@@ -8,10 +8,12 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-/// Whether `path` is named as a copy of `original` is: its name with something that a rotation appends.
+/// Whether `path` is named as a copy of `original` is: its name with something that a rotation appends,
+/// or puts before the ending.
 pub(super) fn is_copy_of(path: &Path, original: &Path) -> bool {
-    let rest = unpacked(path).strip_prefix(name(original)).unwrap_or_default();
-    !name(original).is_empty() && is_mark(rest)
+    let (own, original) = (unpacked(path), name(original));
+    let rest = own.strip_prefix(original).unwrap_or_default();
+    !original.is_empty() && (is_mark(rest) || (own != original && base(path) == original))
 }
 
 /// Whether both may be names of one log before and after rotations and compression.
@@ -68,7 +70,8 @@ mod tests {
             ("app.log.2.gz", "app.log", true, true),
             ("app.log-20261130", "app.log", true, true),
             ("app.log_2026-11-30T12:00:00Z.zst", "app.log", true, true),
-            ("app-20261130.log.xz", "app.log", false, true),
+            ("app-20261130.log.xz", "app.log", true, true),
+            ("app-20261130.log", "app-20261129.log", false, true),
             ("app.log.old", "app.log", true, true),
             ("app.log~", "app.log", true, true),
             ("app.log.3.gz", "app.log.2", false, true),

@@ -326,6 +326,8 @@ enum Step {
     Rename { compress: bool },
     /// Copied and truncated.
     Copy { compress: bool },
+    /// Is being copied, to be truncated then: so many percent of the copy are there.
+    Copying { percent: u8 },
     /// The youngest old one is being compressed: so many percent of it are there.
     Compress { percent: u8 },
     /// What is new is read.
@@ -340,6 +342,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(lines, half, long)| Step::Write { lines, half, long }),
         1 => any_bool().prop_map(|compress| Step::Rename { compress }),
         1 => any_bool().prop_map(|compress| Step::Copy { compress }),
+        1 => (0..101_u8).prop_map(|percent| Step::Copying { percent }),
         1 => (0..101_u8).prop_map(|percent| Step::Compress { percent }),
         3 => Just(Step::Poll),
         1 => Just(Step::Kill),
@@ -357,6 +360,8 @@ struct Program {
     half: bool,
     /// What is being compressed, and what comes of it.
     compressing: Option<(PathBuf, Vec<u8>)>,
+    /// The log is being copied.
+    copying: bool,
 }
 
 impl Program {
@@ -381,7 +386,32 @@ impl Program {
         }
     }
 
+    /// Begins to copy, as a program that takes a while for it.
+    fn copy(&mut self, percent: u8) {
+        self.finish();
+        if self.log.exists() {
+            self.shift();
+            let bytes = fs::read(&self.log).unwrap();
+            let part = bytes.len() * usize::from(percent) / 100;
+            fs::write(self.first(), bytes.get(..part).unwrap()).unwrap();
+            self.copying = true;
+        }
+    }
+
+    /// What is written next is not in the copy.
+    fn end_copy(&mut self) {
+        if std::mem::take(&mut self.copying) {
+            let whole = fs::read(&self.log).unwrap();
+            let there = fs::read(self.first()).unwrap().len();
+            let rest = String::from_utf8(whole.get(there..).unwrap().to_vec()).unwrap();
+            append(&self.first(), &rest);
+            fs::write(&self.log, "").unwrap();
+            self.half = false;
+        }
+    }
+
     fn finish(&mut self) {
+        self.end_copy();
         if let Some((plain, bytes)) = self.compressing.take() {
             fs::write(Self::compressed(&plain), bytes).unwrap();
             fs::remove_file(plain).unwrap();
@@ -414,6 +444,7 @@ impl Program {
     fn act(&mut self, step: &Step) {
         match step {
             Step::Write { lines, half, long } => {
+                self.end_copy();
                 for _ in 0..*lines {
                     let noise = "x".repeat(if *long { 70_000 } else { 3 });
                     append(
@@ -432,6 +463,7 @@ impl Program {
                     self.half = false;
                 }
             }
+            Step::Copying { percent } => self.copy(*percent),
             Step::Compress { percent } => self.compress(*percent),
             Step::Rename { compress } if self.log.exists() => {
                 self.finish();
@@ -463,7 +495,7 @@ proptest! {
     fn every_line_once(steps in prop::collection::vec(step(), 1..25)) {
         let mut fixture = any();
         let log = fixture.path("app.log");
-        let mut program = Program { log, written: 0, half: false, compressing: None };
+        let mut program = Program { log, written: 0, half: false, compressing: None, copying: false };
         let mut found: Vec<String> = Vec::new();
         for step in &steps {
             program.act(step);

@@ -47,7 +47,13 @@ impl Program {
             }
         }
         if round % 3 == 2 {
-            fs::copy(&self.log, self.numbered(1)).unwrap();
+            // In steps, as a large one.
+            let bytes = fs::read(&self.log).unwrap();
+            let mut copy = File::create(self.numbered(1)).unwrap();
+            for piece in bytes.chunks(bytes.len() / 20 + 1) {
+                copy.write_all(piece).unwrap();
+                std::thread::sleep(Duration::from_millis(u64::from(round % 30)));
+            }
             self.file.set_len(0).unwrap();
         } else {
             fs::rename(&self.log, self.numbered(1)).unwrap();
