@@ -10,10 +10,10 @@ use std::time::Duration;
 use event::{EventId, Ledger};
 
 use super::figures::{Figures, RetentionPolicy, RetentionReport};
+use super::index::cache::PageCache;
 use super::index::dictionary::{self, Known};
 use super::index::handle::{Feed, IndexConfig, IndexHandle};
 use super::index::partition::{Partitions, Reach};
-use super::index::sealed::PageCache;
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
 use crate::search::{

@@ -5,6 +5,7 @@
 //! indexed exactly once across crashes. Only this module and its children name tantivy.
 
 mod aggregate;
+pub mod cache;
 pub mod collect;
 pub mod dictionary;
 pub mod directory;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use api::client::Client;
+use api::ErrorCode;
+use api::client::{Client, ClientError};
 use serde_json::{Value, json};
 use service::Secret;
 
@@ -227,7 +228,7 @@ impl System {
 
     /// Asks the API; `None` when the collector does not answer.
     pub(crate) fn search(&self, request: &Value) -> Option<Value> {
-        self.client.post("/api/v1/search", request).ok()
+        patient(|| self.client.post("/api/v1/search", request)).ok()
     }
 
     /// Events that match a query; `None` when the collector does not answer.
@@ -235,7 +236,7 @@ impl System {
         self.search(&json!({"query": query, "limit": 0}))?["total"].as_u64()
     }
 
-    /// Asks until there is an answer: programs that ask much are told to wait.
+    /// Asks until there is an answer.
     fn answer(&self, request: &Value) -> Value {
         for _ in 0..POLLS {
             if let Some(answer) = self.search(request) {
@@ -253,13 +254,14 @@ impl System {
 
     /// The live alerts.
     pub(crate) fn alerts(&self) -> Vec<Value> {
-        let alerts = self.client.get::<Value>("/api/v1/alerts?status=live&limit=1000").unwrap();
+        let path = "/api/v1/alerts?status=live&limit=1000";
+        let alerts: Value = patient(|| self.client.get(path)).unwrap();
         alerts.as_array().or_else(|| alerts["alerts"].as_array()).cloned().unwrap_or_default()
     }
 
     /// The agent as the collector knows it.
     pub(crate) fn agent(&self) -> Value {
-        self.client.get::<Value>("/api/v1/agents").unwrap()[0].clone()
+        patient(|| self.client.get::<Value>("/api/v1/agents")).unwrap()[0].clone()
     }
 
     /// Waits until something holds.
@@ -363,6 +365,18 @@ impl System {
             let agent = system.agent();
             agent["residue"] == 0 && agent["agent"]["report"]["pending"] == 0
         });
+    }
+}
+
+/// Asks again for as long as the collector says that this is asked too often.
+fn patient<T>(mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    loop {
+        match ask() {
+            Err(ClientError::Refused { code: ErrorCode::TooMany, .. }) => {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            answer => return answer,
+        }
     }
 }
 

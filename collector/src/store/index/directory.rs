@@ -14,8 +14,9 @@ use tantivy::directory::{
     DirectoryLock, FileHandle, Lock, WatchCallback, WatchCallbackList, WatchHandle, WritePtr,
 };
 
+use super::cache::PageCache;
 use super::manifest::{Manifest, Written};
-use super::sealed::{PageCache, SealedFile, SealedWriter};
+use super::sealed::{SealedFile, SealedWriter};
 use crate::store::Key;
 use crate::vault::Head;
 

@@ -13,9 +13,9 @@ use event::Timestamp;
 use tantivy::index::{SegmentComponent, SegmentMeta};
 use tantivy::{Directory as _, Index, IndexReader, ReloadPolicy, SegmentReader};
 
+use super::cache::PageCache;
 use super::directory::SealedDirectory;
 use super::schema::{Fields, schema, settings, tokenizers};
-use super::sealed::PageCache;
 use super::zones::ZoneCache;
 use crate::keyring::Deletion;
 use crate::store::log::Position;

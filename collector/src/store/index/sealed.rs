@@ -7,7 +7,6 @@
 //! Layout: magic (8), salt (32), then pages of `PAGE + 16` bytes; the last one may be shorter and
 //! an empty file has one empty page.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -20,6 +19,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use tantivy::HasLen;
 use tantivy::directory::{AntiCallToken, FileHandle, OwnedBytes, TerminatingWrite};
 
+use super::cache::PageCache;
 use super::manifest::{Manifest, Written};
 use crate::store::Key;
 use crate::store::key::{SALT, random};
@@ -27,6 +27,10 @@ use crate::vault::Link;
 
 /// Plain bytes of a page.
 pub const PAGE: usize = 16 << 10;
+/// Pages of a stretch that is put together from the cache of pages.
+const FEW: usize = 8;
+/// Pages read at once of a longer one.
+const AT_ONCE: usize = 64;
 const TAG: usize = 16;
 const SEALED_PAGE: u64 = (PAGE + TAG) as u64;
 const MAGIC: [u8; 8] = *b"PKTIDX\0\x01";
@@ -166,56 +170,6 @@ impl TerminatingWrite for SealedWriter {
     }
 }
 
-/// Identity of a page in the cache: a number drawn per opened file, and the page.
-type PageKey = (u64, u64);
-
-/// Opened pages, shared by all partitions: two generations, the older one is dropped when the
-/// younger is full.
-#[derive(Debug)]
-pub struct PageCache {
-    state: Mutex<Generations>,
-    pages: usize,
-}
-
-#[derive(Debug, Default)]
-struct Generations {
-    files: u64,
-    young: HashMap<PageKey, OwnedBytes>,
-    old: HashMap<PageKey, OwnedBytes>,
-}
-
-impl PageCache {
-    /// A cache of about `bytes` bytes.
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
-        Self { state: Mutex::default(), pages: (bytes / PAGE / 2).max(1) }
-    }
-
-    fn file(&self) -> u64 {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.files = state.files.wrapping_add(1);
-        state.files
-    }
-
-    fn get(&self, key: PageKey) -> Option<OwnedBytes> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(page) = state.young.get(&key) {
-            return Some(page.clone());
-        }
-        let page = state.old.remove(&key)?;
-        state.young.insert(key, page.clone());
-        Some(page)
-    }
-
-    fn put(&self, key: PageKey, page: OwnedBytes) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.young.len() >= self.pages {
-            state.old = std::mem::take(&mut state.young);
-        }
-        state.young.insert(key, page);
-    }
-}
-
 /// Reads a sealed file. The file stays readable when it is deleted meanwhile.
 #[derive(Debug)]
 pub struct SealedFile {
@@ -285,34 +239,37 @@ impl SealedFile {
 
     fn open_page(&self, page: u64) -> io::Result<Vec<u8>> {
         let mut bytes = self.sealed_page(page)?;
-        let last = page.saturating_add(1) == self.pages;
-        let aad = Aad::from([u8::from(last)]);
-        let plain = self
-            .key
-            .open_in_place(nonce(page), aad, &mut bytes)
-            .map_err(|_| damaged(&self.name, page))?
-            .len();
+        let plain = self.open_in_place(page, &mut bytes)?.len();
         bytes.truncate(plain);
         Ok(bytes)
     }
 
-    fn sealed_page(&self, page: u64) -> io::Result<Vec<u8>> {
+    fn open_in_place<'a>(&self, page: u64, bytes: &'a mut [u8]) -> io::Result<&'a [u8]> {
         let last = page.saturating_add(1) == self.pages;
-        let length = if last {
-            self.length
-                .saturating_sub(usize::try_from(page).unwrap_or(0).saturating_mul(PAGE))
-                .saturating_add(TAG)
-        } else {
-            PAGE + TAG
-        };
-        let mut bytes = vec![0; length];
-        let offset = HEADER.saturating_add(page.saturating_mul(SEALED_PAGE));
-        self.file.read_exact_at(&mut bytes, offset)?;
+        let aad = Aad::from([u8::from(last)]);
+        let opened = self.key.open_in_place(nonce(page), aad, bytes);
+        opened.map(|plain| &*plain).map_err(|_| damaged(&self.name, page))
+    }
+
+    fn sealed_page(&self, page: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_sealed(page..page.saturating_add(1), &mut bytes)?;
         Ok(bytes)
     }
 
+    /// Reads pages as they are on disk.
+    fn read_sealed(&self, pages: Range<u64>, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let body = self.pages.saturating_mul(TAG as u64).saturating_add(self.length as u64);
+        let start = pages.start.saturating_mul(SEALED_PAGE);
+        let end = pages.end.saturating_mul(SEALED_PAGE).min(body);
+        let length = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+        bytes.resize(length, 0);
+        self.file.read_exact_at(bytes, HEADER.saturating_add(start))
+    }
+
     fn page(&self, page: u64) -> io::Result<OwnedBytes> {
-        let key = (self.identity, page);
+        let start = usize::try_from(page).map_err(io::Error::other)?.saturating_mul(PAGE);
+        let key = (self.identity, start, PAGE);
         if let Some(found) = self.cache.get(key) {
             return Ok(found);
         }
@@ -323,22 +280,53 @@ impl SealedFile {
 
     fn gather(&self, range: &Range<usize>) -> io::Result<OwnedBytes> {
         let (first, last) = (range.start / PAGE, range.end.saturating_sub(1) / PAGE);
-        let cached = last.saturating_sub(first) < 8;
+        if last.saturating_sub(first) >= FEW {
+            let key = (self.identity, range.start, range.len());
+            if let Some(found) = self.cache.get(key) {
+                return Ok(found);
+            }
+            let opened = OwnedBytes::new(self.stretch(range)?);
+            self.cache.put_again(key, &opened);
+            return Ok(opened);
+        }
         let mut out = Vec::with_capacity(range.len());
         for page in first..=last {
-            let number = page as u64;
-            let bytes =
-                if cached { self.page(number)? } else { OwnedBytes::new(self.open_page(number)?) };
-            let base = page.saturating_mul(PAGE);
-            let from = range.start.saturating_sub(base);
-            let to = range.end.saturating_sub(base).min(bytes.len());
-            let part = bytes.get(from..to).ok_or_else(|| damaged(&self.name, number))?;
+            let bytes = self.page(page as u64)?;
+            let part = self.part(&bytes, page, range)?;
             if first == last {
-                return Ok(bytes.slice(from..to));
+                return Ok(bytes.slice(part));
             }
-            out.extend_from_slice(part);
+            out.extend_from_slice(bytes.get(part).unwrap_or_default());
         }
         Ok(OwnedBytes::new(out))
+    }
+
+    /// Where the bytes of a range are in an opened page.
+    fn part(&self, bytes: &[u8], page: usize, range: &Range<usize>) -> io::Result<Range<usize>> {
+        let base = page.saturating_mul(PAGE);
+        let from = range.start.saturating_sub(base);
+        let to = range.end.saturating_sub(base).min(bytes.len());
+        if from > to {
+            return Err(damaged(&self.name, page as u64));
+        }
+        Ok(from..to)
+    }
+
+    /// Many pages, past the cache.
+    fn stretch(&self, range: &Range<usize>) -> io::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(range.len());
+        let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+        let mut sealed = Vec::new();
+        for first in pages.clone().step_by(AT_ONCE) {
+            let end = first.saturating_add(AT_ONCE).min(pages.end);
+            self.read_sealed(first as u64..end as u64, &mut sealed)?;
+            for (page, bytes) in (first..end).zip(sealed.chunks_mut(PAGE + TAG)) {
+                let plain = self.open_in_place(page as u64, bytes)?;
+                let part = self.part(plain, page, range)?;
+                out.extend_from_slice(plain.get(part).unwrap_or_default());
+            }
+        }
+        Ok(out)
     }
 }
 

@@ -6,10 +6,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::cache::PageCache;
 use super::directory::SealedDirectory;
 use super::manifest::{self, Table};
 use super::partition::PartitionKey;
-use super::sealed::PageCache;
 use crate::keyring::Keyring;
 use crate::store::{Problem, StoreError};
 use crate::vault::{Head, partition_key};

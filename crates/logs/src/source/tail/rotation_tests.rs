@@ -171,6 +171,28 @@ fn a_copy_that_is_there_before_the_truncation_waits_for_it() {
 }
 
 #[test]
+fn a_copy_in_the_making_is_nothing_new() {
+    for (name, part) in [("app.log.1", 0), ("app.log.1", 3), ("app-20261130.log", 700)] {
+        let mut fixture = Fixture::of("app*.log*", FileConfig::default());
+        let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
+        fixture.append("app.log", &text);
+        assert_eq!(fixture.poll().len(), 100);
+        fixture.append(name, &text[..part]);
+        assert_eq!(fixture.poll(), [""; 0], "{part} bytes of {name}");
+        fixture.append(name, &text[part..]);
+        fs::write(fixture.path("app.log"), "").unwrap();
+        assert_eq!(fixture.poll_long(), [""; 0], "{name} is whole");
+        fixture.append("app.log", "new\n");
+        assert_eq!(fixture.poll(), ["new"]);
+        // What is no copy after all is read.
+        fixture.append("app.log.9", "ne");
+        assert_eq!(fixture.poll(), [""; 0]);
+        fixture.append("app.log.9", "xt\n");
+        assert_eq!(fixture.poll(), ["next"]);
+    }
+}
+
+#[test]
 fn an_inode_that_is_another_file_now_is_read() {
     let mut fixture = any();
     for text in ["one\n", "of another file\n"] {
