@@ -31,12 +31,33 @@ pub(crate) struct Search {
     /// Most events.
     #[arg(long, default_value_t = 50)]
     limit: usize,
+    /// Which events come first.
+    #[arg(long, value_enum, default_value_t = Order::Newest)]
+    order: Order,
     /// One JSON document or row a line.
     #[arg(long)]
     json: bool,
     /// All events or rows there are, one JSON document a line; exit code 1 when some are missing.
     #[arg(long, conflicts_with = "limit")]
     export: bool,
+}
+
+/// Which events come first.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Order {
+    /// The latest.
+    Newest,
+    /// The earliest.
+    Oldest,
+}
+
+impl From<Order> for api::EventOrder {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::Newest => Self::Newest,
+            Order::Oldest => Self::Oldest,
+        }
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "remarks do not belong to the answer")]
@@ -67,6 +88,7 @@ fn ask(options: &Search) -> Result<ExitCode> {
         from: Some(options.from.clone()),
         to: Some(options.to.clone()),
         limit: Some(options.limit),
+        order: Some(options.order.into()),
         ..api::Search::default()
     };
     let answer: Value = options.remote.client()?.post("/api/v1/search", &request)?;
@@ -177,10 +199,11 @@ fn remarks(answer: &Value) -> Vec<String> {
 
 fn export(options: &Search) -> Result<ExitCode> {
     let path = format!(
-        "/api/v1/export?query={}&from={}&to={}",
+        "/api/v1/export?query={}&from={}&to={}&order={}",
         encode(&options.query),
         encode(&options.from),
-        encode(&options.to)
+        encode(&options.to),
+        api::EventOrder::from(options.order).name()
     );
     // The last line is the summary: whatever an event may look like, it is not the last.
     let mut last: Option<String> = None;

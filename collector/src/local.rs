@@ -1,6 +1,6 @@
 //! What an administrator on this machine may do without the console: the right to read the keys
-//! is the right to do this. Only before the collector runs: it reads tokens when it starts;
-//! enrolment tokens are looked up when they are used and may be made at any time.
+//! is the right to do this. Also while the collector runs: it looks for a token that it does not know
+//! when the state was written to beside it, and enrolment tokens are looked up when they are used.
 
 use std::sync::Arc;
 

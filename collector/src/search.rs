@@ -62,9 +62,12 @@ pub struct SearchRequest {
     /// Latest event time, exclusive; same forms.
     #[serde(default)]
     pub to: Option<String>,
-    /// Most hits to return, newest first; 0 only counts.
+    /// Most hits to return, in the order asked for; 0 only counts.
     #[serde(default = "default_limit")]
     pub limit: usize,
+    /// Which hits come first.
+    #[serde(default)]
+    pub order: HitOrder,
     /// Go on after this hit: `next` of an earlier response.
     #[serde(default)]
     pub after: Option<Cursor>,
@@ -92,6 +95,7 @@ impl Default for SearchRequest {
             from: None,
             to: None,
             limit: default_limit(),
+            order: HitOrder::default(),
             after: None,
             aggregations: Vec::new(),
             budget_ms: default_budget(),
@@ -107,8 +111,38 @@ impl SearchRequest {
     }
 }
 
-/// A position in the order of hits (time descending, then tie descending); stable while the
-/// store changes.
+/// Which hits come first. One order is the other turned round, also among hits of one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HitOrder {
+    /// The latest first.
+    #[default]
+    Newest,
+    /// The earliest first.
+    Oldest,
+}
+
+impl HitOrder {
+    /// A time as it counts in this order: the greater one comes first. Done twice it is the time again.
+    #[must_use]
+    pub const fn time(self, time: i64) -> i64 {
+        match self {
+            Self::Newest => time,
+            Self::Oldest => !time,
+        }
+    }
+
+    /// A place as it counts in this order: the greater one comes first. Done twice it is the place again.
+    #[must_use]
+    pub const fn place(self, place: Cursor) -> Cursor {
+        match self {
+            Self::Newest => place,
+            Self::Oldest => Cursor { time: !place.time, tie: !place.tie },
+        }
+    }
+}
+
+/// A position in the order of hits (by time, then by tie); stable while the store changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cursor {
     /// Event time of the last hit, microseconds since the epoch.
@@ -142,7 +176,7 @@ pub struct PartitionFailure {
 pub struct SearchResponse {
     /// Events that match, whatever the limit and cursor.
     pub total: u64,
-    /// Newest first.
+    /// In the order asked for.
     pub hits: Vec<Hit>,
     /// Where to go on; `None` when these were the last.
     pub next: Option<Cursor>,

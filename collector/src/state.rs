@@ -129,6 +129,17 @@ impl State {
         Ok(sum.map_err(|error| error.at(&self.path))?.head())
     }
 
+    /// A number that differs from the one before when another process has written in between; cheap.
+    /// Source: SQLite, `PRAGMA data_version`.
+    ///
+    /// # Errors
+    /// [`StateError::Database`].
+    pub fn written_elsewhere(&self) -> Result<i64, StateError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+        version.map_err(self.failed("look whether it was written to"))
+    }
+
     /// One record, if it is there.
     ///
     /// # Errors

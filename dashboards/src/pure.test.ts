@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { parse, quoteLongIntegers, writeCursor } from "./json";
 import { lost, residue } from "./ledger";
 import { beforeStages, cell, csv, endpoints, field, flatten, narrow, summary, term } from "./query";
-import { bars, lines, shown, tableCsv } from "./search/result";
+import { bars, ends, lines, shown, tableCsv } from "./search/result";
 import type { Table } from "./types";
 import { bytes, millis, plain, seconds } from "./text";
 
@@ -53,6 +53,7 @@ test("tables become series, bars and files", () => {
   equal([lines(groups), bars({ ...groups, rows: [["a", 1]] })], [null, null]);
   equal(tableCsv(groups).split("\r\n")[1], "\"'=1+1\",3");
   equal(shown(["a", null, 1]), "a, , 1");
+  equal([ends(600, 660), ends(600, 600), ends(null, null)], [[600, 660], [540, 660], [-60, 60]]);
 });
 
 test("fields are found nested or flat, lists line by line", () => {

@@ -16,8 +16,9 @@ export interface TermBucket { value: string; count: number }
 export type Aggregated =
   | { type: "histogram"; interval_seconds: number; buckets: { start: string; count: number }[] }
   | { type: "terms"; field: string; buckets: TermBucket[]; other: number };
+export type Order = "newest" | "oldest";
 export interface SearchRequest {
-  query: string; from?: string; to?: string; limit: number; after?: Cursor;
+  query: string; from?: string; to?: string; limit: number; order?: Order; after?: Cursor;
   aggregations?: Aggregation[];
 }
 export interface SearchResponse {

@@ -58,6 +58,21 @@ def check(client, helpers, refusal, mark):
         pages.extend(hit["_source"]["own"]["n"] for hit in hits)
         after = hits[-1]["sort"]
     same("search_after", sorted(pages), list(range(COUNT)))
+    ascending = {"query": query, "sort": [{"@timestamp": "asc"}, {"_doc": "asc"}]}
+    scanned = helpers.scan(client, query=ascending, size=400, scroll="1m", preserve_order=True)
+    times = [hit["_source"]["@timestamp"] for hit in scanned]
+    same("scan in order", times, sorted(one["@timestamp"] for one in events(mark)))
+    descending = {"query": query, "sort": [{"@timestamp": "desc"}]}
+    scanned = helpers.scan(client, query=descending, size=400, scroll="1m", preserve_order=True)
+    same("scan in the other order", [hit["_source"]["@timestamp"] for hit in scanned], times[::-1])
+    after, pages = None, []
+    while True:
+        hits = client.search(body={**ascending, "size": 700, **({"search_after": after} if after else {})})["hits"]["hits"]
+        if not hits:
+            break
+        pages.extend(hit["_source"]["@timestamp"] for hit in hits)
+        after = hits[-1]["sort"]
+    same("search_after ascending", pages, times)
     aggs = {
         "hosts": {"terms": {"field": "host.name", "order": {"_key": "asc"}}, "aggs": {"most": {"max": {"field": "own.n"}}}},
         "minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}},

@@ -117,6 +117,31 @@ fn tokens_are_found_by_their_text_until_they_expire() {
 const PREFIX_OF_TOKENS: &str = "pkt_";
 
 #[test]
+fn tokens_made_by_another_process_work_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let key = Zeroizing::new([7; 32]);
+        Arc::new(State::open(&folder.path().join("state.db"), &key).unwrap())
+    };
+    let clock = Clock::system();
+    let running = Tokens::load(open(), clock.clone()).unwrap();
+    for name in ["first", "second"] {
+        // Another connection is what another process is to the database.
+        let beside = Tokens::load(open(), clock.clone()).unwrap();
+        let text = beside.create(name, vec![Scope::Read], "local", None).unwrap();
+        assert_eq!(running.find(text.expose()).unwrap().name, name);
+        let own = running.create(&format!("own-{name}"), vec![Scope::Read], "a", None).unwrap();
+        assert_eq!(running.find(own.expose()).unwrap().scopes, [Scope::Read]);
+        assert!(beside.remove(name).unwrap());
+        assert!(running.find("pkt_guessed").is_none());
+        assert!(running.find(text.expose()).is_none(), "read again without the removed one");
+        assert!(running.find(own.expose()).is_some());
+    }
+    let names: Vec<String> = running.list().into_iter().map(|token| token.name).collect();
+    assert_eq!(names, ["own-first", "own-second"]);
+}
+
+#[test]
 fn enrolment_tokens_work_once_and_for_a_while() {
     let (_folder, state, clock, _auth) = fixture();
     let enrolments = Enrolments::new(state, clock.clone());

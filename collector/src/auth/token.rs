@@ -1,14 +1,18 @@
 //! Tokens of programs: shippers, scripts, monitoring. Kept as SHA-256, shown once.
+//!
+//! They are known by heart. An unknown one that has the form of ours is looked for again when another
+//! process, such as `pikett-collector token`, has written to the state: so it works at once, and whoever
+//! guesses tokens makes nobody read them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use event::{AgentId, Timestamp};
 use serde::{Deserialize, Serialize};
 use service::{Clock, Secret};
 
 use super::{AuthError, secret_text, sha256};
-use crate::state::{Record, State};
+use crate::state::{Record, State, StateError};
 
 /// What a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,12 +60,20 @@ pub struct Tokens {
     state: Arc<State>,
     clock: Clock,
     by_hash: Arc<RwLock<BTreeMap<String, Token>>>,
+    /// [`State::written_elsewhere`] when they were read.
+    read_at: Arc<Mutex<i64>>,
 }
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Tokens(..)")
     }
+}
+
+/// All tokens of the state, by their hash.
+fn read(state: &State) -> Result<BTreeMap<String, Token>, StateError> {
+    let tokens = state.list::<Token>()?.into_iter();
+    Ok(tokens.map(|token| (token.hash.clone(), token)).collect())
 }
 
 /// Every token begins so, which lets scanners find leaked ones.
@@ -73,9 +85,23 @@ impl Tokens {
     /// # Errors
     /// [`AuthError::State`].
     pub fn load(state: Arc<State>, clock: Clock) -> Result<Self, AuthError> {
-        let tokens = state.list::<Token>()?.into_iter().map(|token| (token.hash.clone(), token));
-        let by_hash = Arc::new(RwLock::new(tokens.collect()));
-        Ok(Self { state, clock, by_hash })
+        // First: what is written between is read twice rather than never.
+        let read_at = Arc::new(Mutex::new(state.written_elsewhere()?));
+        let by_hash = Arc::new(RwLock::new(read(&state)?));
+        Ok(Self { state, clock, by_hash, read_at })
+    }
+
+    /// Reads the tokens again when another process has written to the state.
+    fn refresh(&self) -> Result<(), StateError> {
+        // Held until they are read, so that nobody else misses them meanwhile.
+        let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.state.written_elsewhere()?;
+        if *read_at != written {
+            let mut known = self.by_hash.write().unwrap_or_else(PoisonError::into_inner);
+            *known = read(&self.state)?;
+            *read_at = written;
+        }
+        Ok(())
     }
 
     /// Makes a token; its text is returned once.
@@ -111,10 +137,22 @@ impl Tokens {
     /// The token with this text, if it is still good.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<Token> {
-        let known = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
+        let hash = sha256(text);
         let now = Timestamp::from_micros(self.clock.now_micros());
-        let token = known.get(&sha256(text))?;
-        token.expires.is_none_or(|until| until > now).then(|| token.clone())
+        let token = self.known(&hash).or_else(|| {
+            if !text.starts_with(PREFIX) {
+                return None;
+            }
+            if let Err(error) = self.refresh() {
+                tracing::error!(error = service::causes(&error), "tokens could not be read again");
+            }
+            self.known(&hash)
+        })?;
+        token.expires.is_none_or(|until| until > now).then_some(token)
+    }
+
+    fn known(&self, hash: &str) -> Option<Token> {
+        self.by_hash.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     /// All tokens, by name.

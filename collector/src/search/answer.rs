@@ -1,7 +1,8 @@
 //! Answering a question as it was typed: a query, or a query with stages.
 //!
-//! A query alone goes to the store as it is. Stages that the store's groupings answer go there too;
-//! others take the events page by page, newest first, within bounds of time and number. Whatever a
+//! A query alone goes to the store as it is, and so does a first stage that orders by time. Stages that
+//! the store's groupings answer go there too; others take the events page by page, in the order of the
+//! request, within bounds of time and number. Whatever a
 //! bound cut off is said in [`Answer::missing`], and then the answer is `partial`.
 
 use event::Timestamp;
@@ -15,7 +16,7 @@ use super::pipe::push::{Pushed, push};
 use super::pipe::run::{LeftOut, Row, Run};
 use super::pipe::{self, MAX_ROWS, Pipeline, Verb};
 use super::{
-    Aggregated, Aggregation, Cancel, Pages, PartitionFailure, SearchError, SearchRequest,
+    Aggregated, Aggregation, Cancel, HitOrder, Pages, PartitionFailure, SearchError, SearchRequest,
     SearchResponse, timespan,
 };
 use crate::store::Store;
@@ -82,6 +83,9 @@ pub struct Answer {
     /// What is missing; nothing when the answer is not partial.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Missing>,
+    /// Whether there are events or rows beyond the number asked for.
+    #[serde(skip)]
+    pub more: bool,
 }
 
 impl Answer {
@@ -143,10 +147,15 @@ pub fn answer(
     cancel: &Cancel,
     now: Timestamp,
 ) -> Result<Answer, SearchError> {
-    let pipeline = pipe::compile(&request.query, now)?;
-    let request = fixed(request, now)?;
+    let mut pipeline = pipe::compile(&request.query, now)?;
+    let mut request = fixed(request, now)?;
+    if let Some(order) = pipeline.take_order() {
+        request.order = order;
+        request.query.clone_from(&pipeline.query);
+    }
     let mut answer = if pipeline.stages.is_empty() {
-        Answer { found: store.search(&request, cancel)?, ..Answer::default() }
+        let found = store.search(&request, cancel)?;
+        Answer { more: found.next.is_some(), found, ..Answer::default() }
     } else {
         // Groupings and places are of queries alone.
         let (query, aggregations) = (pipeline.query.clone(), Vec::new());
@@ -235,6 +244,7 @@ impl Asker<'_> {
         let (rows, mut left_out) = run.finish();
         if !self.table() || !all {
             // More events than were asked for are no loss.
+            answer.more |= left_out.rows > 0;
             left_out.rows = 0;
         }
         answer.left_out(&left_out);
@@ -269,7 +279,7 @@ impl Asker<'_> {
         })
     }
 
-    /// Pushes events through the stages, newest first.
+    /// Pushes events through the stages, in the order of the request.
     fn scan(&self, run: &mut Run, answer: &mut Answer) -> Result<(), SearchError> {
         let timer = crossbeam_channel::after(self.request.budget());
         let wanted = if run.gathers() { PAGE } else { self.request.limit.clamp(1, PAGE) };
@@ -280,6 +290,7 @@ impl Asker<'_> {
             hits.into_iter().for_each(|hit| run.push(Row::Event(Box::new(hit))));
             let enough = !run.gathers() && run.rows() >= self.request.limit;
             if pages.over() || run.done() || enough {
+                answer.more |= enough && !pages.over();
                 break;
             }
             if pages.given >= MAX_SCANNED {
@@ -296,8 +307,12 @@ impl Asker<'_> {
         answer.missing = pages.missing();
         if let Some((reason, why)) = cut {
             let (given, total) = (pages.given, pages.total);
+            let which = match self.request.order {
+                HitOrder::Newest => "newest",
+                HitOrder::Oldest => "oldest",
+            };
             let words = format!(
-                "{why}only the newest {given} of {total} events were looked at; narrow the time range or the query"
+                "{why}only the {which} {given} of {total} events were looked at; narrow the time range or the query"
             );
             answer.miss(reason, Some(total.saturating_sub(given)), &words);
         }

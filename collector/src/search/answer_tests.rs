@@ -68,8 +68,12 @@ impl Store for List {
         )?;
         let matching: Vec<&Hit> =
             self.hits.iter().filter(|hit| matcher.matches(&hit.document)).collect();
-        let behind = |hit: &&&Hit| request.after.is_none_or(|after| hit.cursor < after);
-        let rest: Vec<Hit> = matching.iter().filter(behind).map(|hit| (**hit).clone()).collect();
+        let place = |cursor| request.order.place(cursor);
+        let behind =
+            |hit: &&&Hit| request.after.is_none_or(|after| place(hit.cursor) < place(after));
+        let mut rest: Vec<Hit> =
+            matching.iter().filter(behind).map(|hit| (**hit).clone()).collect();
+        rest.sort_by_key(|hit| std::cmp::Reverse(place(hit.cursor)));
         let hits: Vec<Hit> = rest.iter().take(request.limit).cloned().collect();
         Ok(SearchResponse {
             total: matching.len() as u64,
@@ -142,6 +146,36 @@ fn nothing_is_read_that_cannot_matter() {
 }
 
 #[test]
+fn an_order_by_time_is_the_stores() {
+    let check = |query: &str, order: HitOrder, expected: (&str, u64, bool)| {
+        let store = list(12_001);
+        let request =
+            SearchRequest { query: query.into(), order, limit: 3, ..SearchRequest::default() };
+        let answer = answer(&store, &request, &Cancel::new(), now()).unwrap();
+        let found = match &answer.table {
+            Some(_) => rows(&answer),
+            None => {
+                json!(answer.found.hits.iter().map(|hit| &hit.id).collect::<Vec<_>>()).to_string()
+            }
+        };
+        let asked = store.asked.load(Ordering::Relaxed);
+        assert_eq!((found.as_str(), asked, answer.more), expected, "{query}");
+    };
+    let newest = HitOrder::Newest;
+    check("* | sort timestamp", newest, (r#"["12000","11999","11998"]"#, 1, true));
+    check("* | sort -@timestamp", HitOrder::Oldest, (r#"["0","1","2"]"#, 1, true));
+    check("n:<2 | sort timestamp", newest, (r#"["1","0"]"#, 1, false));
+    check("* | sort timestamp | head 2 | fields n", newest, ("[12000] [11999]", 1, false));
+    check("* | head 2 | fields n", HitOrder::Oldest, ("[12000] [11999]", 1, false));
+    // Pages of events that stages look at go the same way.
+    let pages = "* | sort timestamp | dedup kind | stats max(n)";
+    check(pages, newest, ("[12000]", 3, false));
+    // Another order needs all of them, and keeps so many.
+    check("* | sort timestamp, n | head 2 | fields n", newest, ("[12000] [11998]", 3, false));
+    check("* | sort n", newest, (r#"["0","1","2"]"#, 3, true));
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let check = |store: &List, query: &str, budget_ms: u64| {
         let request = SearchRequest { query: query.into(), budget_ms, ..SearchRequest::default() };
@@ -157,6 +191,8 @@ fn what_is_missing_is_said() {
     assert_eq!(check(&store, "*", 10_000), "");
     let over = check(&store, "* | stats dc(n)", 0);
     assert!(over.starts_with("Time Some(7001)") && over.contains("newest 5000 of 12001"), "{over}");
+    let over = check(&store, "* | sort timestamp | stats dc(n)", 0);
+    assert!(over.contains("oldest 5000 of 12001"), "{over}");
     let groups = check(&store, "* | stats count() by n", 10_000);
     assert!(groups.starts_with("Groups Some(2001)"), "{groups}");
     store.failures.push(PartitionFailure { partition: "p".into(), reason: "damaged".into() });

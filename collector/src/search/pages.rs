@@ -1,4 +1,4 @@
-//! All events of a search, newest first, page after page.
+//! All events of a search, newest or oldest first, page after page.
 //!
 //! Each page begins behind the last event of the one before, so that what comes in or goes away
 //! meanwhile repeats and shifts nothing.
@@ -6,7 +6,7 @@
 use event::Timestamp;
 
 use super::answer::{Missing, Reason, fixed, unreadable};
-use super::{Cancel, Cursor, Hit, PartitionFailure, SearchError, SearchRequest};
+use super::{Cancel, Cursor, Hit, HitOrder, PartitionFailure, SearchError, SearchRequest};
 use crate::store::Store;
 
 /// A search that is read page by page.
@@ -76,7 +76,7 @@ impl<'a> Pages<'a> {
         }
         match found.next.filter(|_| !found.partial) {
             Some(next) => {
-                self.page.to = Some(until(next, self.page.to.as_deref()));
+                narrow(&mut self.page, next);
                 self.page.after = Some(next);
             }
             None => self.over = true,
@@ -106,10 +106,20 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// The end of a range of which everything behind a cursor lies before: so the store need not look at
-/// what it has given already.
-fn until(cursor: Cursor, before: Option<&str>) -> String {
-    let end = Timestamp::from_micros(cursor.time.saturating_add(1));
-    let earlier = before.and_then(|text| text.parse::<Timestamp>().ok()).filter(|to| *to < end);
-    earlier.unwrap_or(end).to_string()
+/// Narrows the range to where everything behind a cursor lies, so that the store need not look at what
+/// it has given already.
+fn narrow(page: &mut SearchRequest, cursor: Cursor) {
+    let given = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+    match page.order {
+        HitOrder::Newest => {
+            let end = Timestamp::from_micros(cursor.time.saturating_add(1));
+            let end = given(&page.to).map_or(end, |to: Timestamp| to.min(end));
+            page.to = Some(end.to_string());
+        }
+        HitOrder::Oldest => {
+            let begin = Timestamp::from_micros(cursor.time);
+            let begin = given(&page.from).map_or(begin, |from: Timestamp| from.max(begin));
+            page.from = Some(begin.to_string());
+        }
+    }
 }

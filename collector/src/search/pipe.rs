@@ -1,7 +1,7 @@
 //! Stages behind a query: `query | stats count() by src_ip | sort -count | head 5`.
 //!
 //! A stage takes rows and gives rows. Before the first of `stats`, `timechart`, `top`, `rare` and
-//! `fields a, b` rows are events, newest first; behind it they are rows of a table. [`check`] says what
+//! `fields a, b` rows are events in the order of the request; behind it they are rows of a table. [`check`] says what
 //! columns a stage gives and refuses names that nobody gives; [`run`] is the one meaning of every
 //! stage, over rows in memory; [`push`] says what of it a store's groupings answer instead. Not here:
 //! the grammar ([`mod@super::parse`]) and what a query finds.
@@ -15,9 +15,9 @@ pub mod run;
 
 use event::Timestamp;
 
-use super::SearchError;
 use super::ast::Expr;
-use super::plan::{Node, plan};
+use super::plan::{FieldRef, Node, plan};
+use super::{HitOrder, SearchError};
 
 /// Most groups of one stage.
 pub const MAX_GROUPS: usize = 10_000;
@@ -140,6 +140,23 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// What rows each stage gives.
     pub shapes: Vec<check::Shape>,
+}
+
+impl Pipeline {
+    /// Takes away a first stage that orders events by their time alone, which a store does by itself.
+    pub fn take_order(&mut self) -> Option<HitOrder> {
+        let Some(Verb::Sort(keys)) = self.stages.first().map(|stage| &stage.verb) else {
+            return None;
+        };
+        let [SortKey { name, descending }] = keys.as_slice() else { return None };
+        if FieldRef::new(&name.text).name != "timestamp" {
+            return None;
+        }
+        let order = if *descending { HitOrder::Newest } else { HitOrder::Oldest };
+        self.stages.remove(0);
+        self.shapes.remove(0);
+        Some(order)
+    }
 }
 
 /// Parses, types and checks a query with its stages.

@@ -8,7 +8,9 @@ use event::{AgentId, Document, EventId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Append, AppendOutcome, RetentionPolicy, SourceKey, Store, StoreError};
-use crate::search::{Aggregated, Cancel, Matcher, SearchError, SearchRequest, SearchResponse};
+use crate::search::{
+    Aggregated, Cancel, HitOrder, Matcher, SearchError, SearchRequest, SearchResponse,
+};
 
 /// Present time of the stores under test.
 pub(crate) const NOW: &str = "2026-11-22T15:00:00Z";
@@ -31,6 +33,7 @@ macro_rules! contract {
             what_is_no_batch_of_its_source_is_refused_whole,
             answers_agree_with_the_matcher,
             pages_are_newest_first_and_whole,
+            pages_are_oldest_first_and_whole,
             ranges_of_time_are_half_open,
             groupings_count_every_hit,
             fields_and_values_are_there_to_be_suggested,
@@ -222,6 +225,7 @@ pub(crate) fn pages_are_newest_first_and_whole(engine: &mut dyn Engine) {
         let mut found = Vec::new();
         loop {
             let response = ask(engine.store(), &request).unwrap();
+            assert!(response.hits.is_sorted_by(|a, b| a.cursor > b.cursor), "limit {limit}");
             found.extend(ids(&response));
             let Some(next) = response.next else { break };
             request.after = Some(next);
@@ -235,6 +239,36 @@ pub(crate) fn pages_are_newest_first_and_whole(engine: &mut dyn Engine) {
         assert_eq!(newest, 50, "limit {limit}");
         found.retain(|id| whole.contains(id));
         assert_eq!(found, whole, "limit {limit}");
+    }
+}
+
+/// The other order is the same turned round, and what comes meanwhile comes last.
+pub(crate) fn pages_are_oldest_first_and_whole(engine: &mut dyn Engine) {
+    let source = source("a");
+    let one = |seq: u64| document(&source, seq, 90 - i64::try_from(seq / 3).unwrap(), json!({}));
+    append(engine.store(), &source, (1, 50), (1..=50).map(one).collect()).unwrap();
+    let mut whole = ids(&find(engine.store(), ""));
+    whole.reverse();
+    for limit in [1, 7, 50] {
+        let order = HitOrder::Oldest;
+        let mut request = SearchRequest { limit, order, ..SearchRequest::default() };
+        let mut found = Vec::new();
+        loop {
+            let response = ask(engine.store(), &request).unwrap();
+            assert!(response.hits.is_sorted_by(|a, b| a.cursor < b.cursor), "limit {limit}");
+            found.extend(ids(&response));
+            let Some(next) = response.next else { break };
+            request.after = Some(next);
+            if limit == 7 && found.len() == 14 {
+                let newer = document(&source, 51, 0, json!({}));
+                append(engine.store(), &source, (51, 51), vec![newer]).unwrap();
+            }
+        }
+        assert_eq!(found.get(..50), Some(whole.as_slice()), "limit {limit}");
+        assert_eq!(found.len(), if limit == 1 { 50 } else { 51 }, "limit {limit}");
+        // A page wholly before the range of time is none.
+        request.to = Some(now().plus_seconds(-89).to_string());
+        assert_eq!(ask(engine.store(), &request).unwrap().hits, [], "limit {limit}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything a search finds, as lines of JSON, for as long as whoever asked takes them.
 //!
-//! Events come newest first in pages that the store gives one after the other; a slow reader makes the
+//! Events come newest first, or oldest first when asked so, in pages that the store gives one after the other; a slow reader makes the
 //! store wait, one who goes away ends it. The last line is a summary that says whether all of it came:
 //! an export without one is torn.
 
@@ -20,8 +20,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::search::{Gone, window};
 use super::{App, Failure};
 use crate::completeness::Window;
+use crate::search::answer::Reason;
 use crate::search::{
-    Cancel, MAX_LIMIT, Missing, Pages, SearchError, SearchRequest, Table, answer, pipe,
+    Cancel, HitOrder, MAX_LIMIT, Missing, Pages, SearchError, SearchRequest, Table, answer, pipe,
 };
 
 /// Events of one page, and of one piece of the body.
@@ -41,18 +42,24 @@ pub(super) struct Asked {
     from: Option<String>,
     #[serde(default)]
     to: Option<String>,
+    #[serde(default)]
+    order: HitOrder,
 }
 
 pub(super) async fn export(
     State(app): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    let Asked { query, from, to } = asked;
+    let Asked { query, from, to, order } = asked;
     // Events that arrive meanwhile are no part of it, so that it comes to an end.
     let to = to.or_else(|| Some("now".to_owned()));
-    let request =
-        SearchRequest { query, from, to, budget_ms: PAGE_BUDGET, ..SearchRequest::default() };
-    let pipeline = pipe::compile(&request.query, app.now())?;
+    let budget_ms = PAGE_BUDGET;
+    let mut request =
+        SearchRequest { query, from, to, order, budget_ms, ..SearchRequest::default() };
+    let mut pipeline = pipe::compile(&request.query, app.now())?;
+    if let Some(order) = pipeline.take_order().filter(|_| pipeline.stages.is_empty()) {
+        (request.order, request.query) = (order, pipeline.query);
+    }
     let window = window(&app, &request)?;
     let permit = app.limits.export()?;
     let (sender, pieces) = tokio::sync::mpsc::channel(AHEAD);
@@ -148,7 +155,12 @@ impl Exporter {
             self.send(piece.to_vec())?;
             self.count(piece.len());
         }
-        Ok(found.missing)
+        let mut missing = found.missing;
+        if found.more {
+            let words = format!("there are more than {MAX_LIMIT} events behind these stages");
+            missing.push(Missing { reason: Reason::Rows, count: None, words });
+        }
+        Ok(missing)
     }
 }
 

@@ -139,11 +139,13 @@ mod tests {
             query: "a | head".to_owned(),
             from: Some("now-1h".to_owned()),
             limit: Some(1),
+            order: Some(api::EventOrder::Oldest),
             after: Some(api::Place { time: 1, tie: u64::MAX }),
             aggregations: vec![json!({"type": "histogram"})],
             budget_ms: Some(5),
             ..api::Search::default()
         };
+        assert_eq!(json!(search)["order"], api::EventOrder::Oldest.name());
         for search in [search, api::Search::default()] {
             let taken = serde_json::from_value::<crate::search::SearchRequest>(json!(search));
             assert!(taken.is_ok(), "{taken:?}");

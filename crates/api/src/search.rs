@@ -16,9 +16,12 @@ pub struct Search {
     /// Latest time, exclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Most events to return, newest first; 50 when absent, at most 10,000.
+    /// Most events to return; 50 when absent, at most 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Which events come first; the newest when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<EventOrder>,
     /// Go on behind this place: `next` of an earlier answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Place>,
@@ -28,6 +31,27 @@ pub struct Search {
     /// Longest time to spend, milliseconds; 10,000 when absent, at most 120,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_ms: Option<u64>,
+}
+
+/// Which events come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EventOrder {
+    /// The latest first.
+    Newest,
+    /// The earliest first.
+    Oldest,
+}
+
+impl EventOrder {
+    /// As requests name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+        }
+    }
 }
 
 /// A place in the order of events.

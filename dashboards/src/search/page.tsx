@@ -4,7 +4,7 @@ import { ApiError, get, search } from "../api";
 import { go, link } from "../hash";
 import { beforeStages, csv, field, narrow, term } from "../query";
 import { number } from "../text";
-import type { Aggregated, Cursor, FieldInfo, Hit, SearchRequest, SearchResponse, Table } from "../types";
+import type { Aggregated, Cursor, FieldInfo, Hit, Order, SearchRequest, SearchResponse, Table } from "../types";
 import type { Rights } from "../app";
 import { attempt, Empty, Failure, Loading, say, useFetched, useKeys } from "../ui";
 import { QueryBar } from "./bar";
@@ -21,14 +21,14 @@ import { bounds, TimePicker, type Range } from "./time";
 const AT_ONCE = 100;
 const EXPORTED = 10_000;
 
-function request(query: string, range: Range, limit: number): SearchRequest {
-  const made: SearchRequest = { query, limit };
+function request(query: string, range: Range, order: Order, limit: number): SearchRequest {
+  const made: SearchRequest = { query, limit, order };
   if (range.from) made.from = range.from;
   if (range.to) made.to = range.to;
   return made;
 }
 
-function useSearch(query: string, range: Range, turn: number) {
+function useSearch(query: string, range: Range, order: Order, turn: number) {
   const [answer, setAnswer] = useState<SearchResponse | null>(null);
   const [hits, setHits] = useState<Hit[]>([]);
   const [next, setNext] = useState<Cursor | null>(null);
@@ -40,7 +40,7 @@ function useSearch(query: string, range: Range, turn: number) {
     work(true);
     const groups: SearchRequest["aggregations"] = [{ type: "histogram" }, ...FACETS.map((field) => ({ type: "terms" as const, field, size: 8 }))];
     const limits = bounds(range);
-    search({ ...request(query, range, AT_ONCE), aggregations: groups }, abort.signal).then((got) => {
+    search({ ...request(query, range, order, AT_ONCE), aggregations: groups }, abort.signal).then((got) => {
       setAnswer(got);
       setHits(got.hits);
       setNext(got.next);
@@ -57,11 +57,11 @@ function useSearch(query: string, range: Range, turn: number) {
       work(false);
     });
     return () => abort.abort();
-  }, [query, range.from, range.to, turn]);
+  }, [query, range.from, range.to, order, turn]);
   const more = async () => {
     if (!next) return;
     await attempt(async () => {
-      const got = await search({ ...request(query, range, AT_ONCE), after: next });
+      const got = await search({ ...request(query, range, order, AT_ONCE), after: next });
       setHits((old) => [...old, ...got.hits]);
       setNext(got.next);
     });
@@ -70,8 +70,8 @@ function useSearch(query: string, range: Range, turn: number) {
 }
 
 /** Where everything the search finds comes from, as lines of JSON that are made while they are taken. */
-function exported(query: string, range: Range): string {
-  const asked = new URLSearchParams({ query });
+function exported(query: string, range: Range, order: Order): string {
+  const asked = new URLSearchParams({ query, order });
   if (range.from) asked.set("from", range.from);
   if (range.to) asked.set("to", range.to);
   return `/api/v1/export?${asked}`;
@@ -86,33 +86,34 @@ function save(text: string) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-async function download(query: string, range: Range, table: Table | undefined) {
+async function download(query: string, range: Range, order: Order, table: Table | undefined) {
   if (table) {
     save(tableCsv(table));
     return say(`${number(table.rows.length)} rows exported`);
   }
-  const got = await search(request(query, range, EXPORTED));
+  const got = await search(request(query, range, order, EXPORTED));
   save(csv(got.hits.map((hit) => hit.document)));
-  say(got.next ? `The newest ${number(got.hits.length)} of ${number(got.total)} events were exported; "Export all" has the rest.` : `${number(got.hits.length)} events exported`);
+  say(got.next ? `The ${order} ${number(got.hits.length)} of ${number(got.total)} events were exported; "Export all" has the rest.` : `${number(got.hits.length)} events exported`);
 }
 
 export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
   const query = props.params.get("q") ?? "";
   const range: Range = { from: props.params.get("from") ?? (props.params.has("all") ? "" : "now-24h"), to: props.params.get("to") ?? "" };
+  const order: Order = props.params.get("order") === "oldest" ? "oldest" : "newest";
   const tailing = props.params.get("live") === "1";
   const chosen = props.params.get("event") ?? "";
   const [turn, again] = useState(0);
   const [paused, pause] = useState(false);
   const [saved, showSaved] = useState(false);
   const [, draw] = useState(0);
-  const found = useSearch(query, range, turn);
+  const found = useSearch(query, range, order, turn);
   const live = useTail(tailing, paused, query);
   const fields = useFetched((signal) => get<FieldInfo[]>("/api/v1/fields", signal), []);
   const kept = useRef<{ id: string; document: Hit["document"] } | null>(null);
 
   const address = (change: Record<string, string | undefined>) => {
-    const base = { q: query, from: range.from, to: range.to, live: tailing ? "1" : "", event: chosen, ...change };
-    return link("search", { ...base, all: base.from || base.to ? "" : "1" });
+    const base = { q: query, from: range.from, to: range.to, order, live: tailing ? "1" : "", event: chosen, ...change };
+    return link("search", { ...base, order: base.order === "oldest" ? "oldest" : "", all: base.from || base.to ? "" : "1" });
   };
   const set = (change: Record<string, string | undefined>) => go(address({ event: "", ...change }));
   const choose = (id: string) => go(address({ event: id === chosen ? "" : id }), true);
@@ -154,8 +155,8 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
           <span class="spacer" />
           <button type="button" aria-pressed={tailing} onClick={() => set({ live: tailing ? "" : "1" })}>Live tail</button>
           <button type="button" onClick={() => showSaved(true)}>Kept searches</button>
-          <button type="button" disabled={!found.hits.length && !table?.rows.length} onClick={() => void attempt(() => download(query, range, table))}>Export CSV</button>
-          <a class="button" href={exported(query, range)} download="pikett-export.ndjson">Export all</a>
+          <button type="button" disabled={!found.hits.length && !table?.rows.length} onClick={() => void attempt(() => download(query, range, order, table))}>Export CSV</button>
+          <a class="button" href={exported(query, range, order)} download="pikett-export.ndjson">Export all</a>
         </div>
       </div>
       {found.error && !column && <Failure error={found.error.message} again={() => again((n) => n + 1)} />}
@@ -174,7 +175,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
             </p>
           ) : found.answer && <p class="small muted" role="status">{number(found.answer.total)}{found.answer.partial ? " or more" : ""} events{found.busy && ", searching…"}. <Complete completeness={found.answer.completeness} /></p>}
           {!found.answer && found.busy && !tailing && <Loading />}
-          {rows.length > 0 && <Rows rows={rows} chosen={chosen} choose={choose} />}
+          {rows.length > 0 && <Rows rows={rows} chosen={chosen} choose={choose} {...(tailing ? {} : { order, turn: (next: Order) => set({ order: next }) })} />}
           {tailing && rows.length === 0 && <Empty title="Waiting for the next event that matches.">Events appear here as they are stored.</Empty>}
           {!tailing && found.answer && rows.length === 0 && (
             <Empty title="No event matches.">

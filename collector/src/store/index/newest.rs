@@ -1,5 +1,7 @@
-//! The newest hits of a query and the number of all: blocks of documents ([`super::zones`]) are looked
-//! at latest first, until no other can hold a newer hit than those found.
+//! The first hits of a query, newest or oldest first: blocks of documents ([`super::zones`]) are looked
+//! at in that order, until no other can hold a hit that comes before those found.
+//!
+//! Oldest first is newest first with times turned round ([`HitOrder`]): there is one way to look.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,12 +14,14 @@ use tantivy::{
 
 use super::collect::{Deadline, micros, time_column};
 use super::schema::TIE;
-use super::zones::{BLOCK, Zones, documents};
-use crate::search::Cursor;
+use super::zones::{BLOCK, Times, Zones, documents};
+use crate::search::{Cursor, HitOrder};
 
 /// The best hits so far, over segments and partitions.
 pub(super) struct Best {
     limit: usize,
+    order: HitOrder,
+    // Places here are turned: the greatest comes first.
     after: Option<Cursor>,
     heap: BinaryHeap<Reverse<(Cursor, usize, DocAddress)>>,
 }
@@ -35,32 +39,42 @@ pub(super) struct Place<'a> {
 }
 
 impl Best {
-    pub(super) const fn new(limit: usize, after: Option<Cursor>) -> Self {
-        Self { limit, after, heap: BinaryHeap::new() }
+    pub(super) fn new(limit: usize, order: HitOrder, after: Option<Cursor>) -> Self {
+        let after = after.map(|after| order.place(after));
+        Self { limit, order, after, heap: BinaryHeap::new() }
     }
 
-    /// Whether a hit of this time could be among the best.
-    pub(super) fn wants(&self, time: i64) -> bool {
+    /// Whether a hit of this turned time could be among the best.
+    fn wants(&self, time: i64) -> bool {
         if self.limit == 0 || self.after.is_some_and(|after| time > after.time) {
             return false;
         }
-        let oldest = self.heap.peek().map(|Reverse((cursor, ..))| cursor.time);
-        self.heap.len() < self.limit || oldest.is_none_or(|oldest| time >= oldest)
+        let worst = self.heap.peek().map(|Reverse((cursor, ..))| cursor.time);
+        self.heap.len() < self.limit || worst.is_none_or(|worst| time >= worst)
     }
 
     /// Whether a run of documents could hold a hit that is among the best.
-    fn wants_some(&self, first: i64, last: i64) -> bool {
-        let newest = self.after.map_or(last, |after| last.min(after.time));
-        newest >= first && self.wants(newest)
+    fn wants_some(&self, times: Times) -> bool {
+        let Times { first, last } = times.in_order(self.order);
+        let best = self.after.map_or(last, |after| last.min(after.time));
+        best >= first && self.wants(best)
+    }
+
+    /// Whether a run that is looked at in order, or one behind it, could hold such a hit: behind a
+    /// cursor the first ones may lie before it.
+    fn wants_behind(&self, times: Times) -> bool {
+        let last = times.in_order(self.order).last;
+        self.wants(self.after.map_or(last, |after| last.min(after.time)))
     }
 
     /// Takes a hit when it is among the best.
     fn consider(&mut self, doc: DocId, place: &Place<'_>, columns: &Columns) {
         let time = micros(&columns.time, doc);
-        if !self.wants(time) {
+        if !self.wants(self.order.time(time)) {
             return;
         }
-        let cursor = Cursor { time, tie: columns.tie.first(doc).unwrap_or(0) };
+        let tie = columns.tie.first(doc).unwrap_or(0);
+        let cursor = self.order.place(Cursor { time, tie });
         if self.after.is_some_and(|after| cursor >= after) {
             return;
         }
@@ -71,11 +85,12 @@ impl Best {
         }
     }
 
-    /// Newest first.
+    /// The hits in their order.
     pub(super) fn into_hits(self) -> Vec<(Cursor, usize, DocAddress)> {
         let mut hits: Vec<_> = self.heap.into_iter().map(|Reverse(hit)| hit).collect();
         hits.sort_unstable_by(|a, b| b.cmp(a));
-        hits
+        let order = self.order;
+        hits.into_iter().map(|(cursor, part, doc)| (order.place(cursor), part, doc)).collect()
     }
 
     /// Prepares to be offered hits of a segment.
@@ -102,24 +117,19 @@ impl Best {
         }
         let columns = Columns::of(place)?;
         let mut step = first_step(place.reader.max_doc(), count, self.limit);
-        let mut rest = place.zones.newest.as_slice();
+        let mut rest = place.zones.in_order(self.order);
         while !rest.is_empty() && !deadline.over() {
             let (now, later) = rest.split_at(step.min(rest.len()));
             let mut blocks: Vec<u32> = now
                 .iter()
                 .copied()
-                .filter(|block| {
-                    let times = place.zones.block(*block);
-                    self.wants_some(times.first, times.last)
-                })
+                .filter(|block| self.wants_some(place.zones.block(*block)))
                 .collect();
             blocks.sort_unstable();
             self.pass(weight, (place, &columns), &blocks, deadline)?;
             rest = later;
-            let newest = rest.first().map(|block| place.zones.block(*block));
-            // Blocks come latest first: when the next one cannot help, none can. Behind a cursor the
-            // first ones may lie before it.
-            if newest.is_none_or(|times| !self.wants_some(i64::MIN, times.last)) {
+            // When the next block cannot help, none can.
+            if rest.first().is_none_or(|block| !self.wants_behind(place.zones.block(*block))) {
                 break;
             }
             step = step.saturating_mul(4);
@@ -174,8 +184,7 @@ impl Offers<'_> {
             return;
         }
         for doc in docs {
-            let times = self.place.zones.block(doc / BLOCK);
-            if self.best.wants_some(times.first, times.last) {
+            if self.best.wants_some(self.place.zones.block(doc / BLOCK)) {
                 self.best.consider(*doc, self.place, &self.columns);
             }
         }

@@ -17,8 +17,8 @@ use super::schema::{source_of, tokenizers};
 use crate::search::aggregate::TimeBucket;
 use crate::search::plan::compile;
 use crate::search::{
-    Aggregated, Aggregation, Cancel, Cursor, Hit, MAX_BUCKETS, MAX_LIMIT, Node, PartitionFailure,
-    SearchError, SearchRequest, SearchResponse, timespan, value,
+    Aggregated, Aggregation, Cancel, Cursor, Hit, HitOrder, MAX_BUCKETS, MAX_LIMIT, Node,
+    PartitionFailure, SearchError, SearchRequest, SearchResponse, timespan, value,
 };
 
 /// Buckets a histogram has when its width is not given, about.
@@ -46,19 +46,22 @@ pub fn search(
     suspect: &mut dyn FnMut(&Partition),
 ) -> Result<SearchResponse, SearchError> {
     let mut checked = check(request, now)?;
-    let chosen: Vec<Arc<Partition>> = partitions
+    let mut chosen: Vec<Arc<Partition>> = partitions
         .iter()
-        .rev()
         .filter(|partition| {
             let (first, last) = partition.key.bounds();
             first <= checked.high && last >= checked.low
         })
         .map(Arc::clone)
         .collect();
+    // Where the first hits are is looked first: a deadline then cuts off the last ones.
+    if request.order == HitOrder::Newest {
+        chosen.reverse();
+    }
     let searchers: Vec<Searcher> = chosen.iter().map(|p| p.reader.searcher()).collect();
     checked.width = width(request, &checked, &searchers);
     let deadline = Arc::new(Deadline::new(cancel.clone(), request.budget()));
-    let mut best = Best::new(request.limit, request.after);
+    let mut best = Best::new(request.limit, request.order, request.after);
     let mut merged = Merged::default();
     let ask = checked.ask(&deadline);
     let mut response = SearchResponse { partitions: chosen.len(), ..SearchResponse::default() };
@@ -179,7 +182,7 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// Reads the newest hits and puts them into the response.
+    /// Reads the first hits and puts them into the response.
     fn hits(
         &self,
         best: Best,

@@ -1,4 +1,5 @@
-//! What times the blocks of a segment hold, so that the newest hits are found without looking at all.
+//! What times the blocks of a segment hold, so that the newest or the oldest hits are found without
+//! looking at all.
 //!
 //! Documents lie in the order of arrival, which is nearly that of time: a few blocks hold the newest
 //! ones. Sorting them at indexing would give the same and costs a tenth of its speed; blocks are exact
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tantivy::columnar::Column;
 use tantivy::index::SegmentId;
 use tantivy::{DateTime, DocId, SegmentReader};
+
+use crate::search::HitOrder;
 
 /// Documents of a block; few in tests, so that theirs have many.
 pub(super) const BLOCK: u32 = if cfg!(test) { 16 } else { 1024 };
@@ -32,6 +35,14 @@ impl Times {
         }
     }
 
+    /// The same as it counts in an order: what comes first is the greatest.
+    pub(super) const fn in_order(self, order: HitOrder) -> Self {
+        match order {
+            HitOrder::Newest => self,
+            HitOrder::Oldest => Self { first: order.time(self.last), last: order.time(self.first) },
+        }
+    }
+
     /// Whether some of it may lie in `low..=high`.
     pub(super) const fn touches(self, low: i64, high: i64) -> bool {
         self.first <= high && self.last >= low
@@ -49,7 +60,9 @@ pub(super) struct Zones {
     /// By number of the block.
     pub blocks: Vec<Times>,
     /// Numbers of the blocks, the one with the latest time first.
-    pub newest: Vec<u32>,
+    newest: Vec<u32>,
+    /// Numbers of the blocks, the one with the earliest time first.
+    oldest: Vec<u32>,
     /// Of all.
     pub whole: Times,
 }
@@ -71,17 +84,33 @@ impl Zones {
             blocks.push(times);
             from = from.saturating_add(count);
         }
-        let mut newest: Vec<u32> = (0..).take(blocks.len()).collect();
-        let last = |block: &u32| blocks.get(*block as usize).map_or(i64::MIN, |times| times.last);
-        newest.sort_by_key(|block| std::cmp::Reverse((last(block), *block)));
         let whole = blocks.iter().fold(Times::NONE, |all, times| all.with(*times));
-        Self { blocks, newest, whole }
+        let (newest, oldest) =
+            (sorted(&blocks, HitOrder::Newest), sorted(&blocks, HitOrder::Oldest));
+        Self { blocks, newest, oldest, whole }
+    }
+
+    /// Numbers of the blocks, the one first that can hold the first hit.
+    pub(super) fn in_order(&self, order: HitOrder) -> &[u32] {
+        match order {
+            HitOrder::Newest => &self.newest,
+            HitOrder::Oldest => &self.oldest,
+        }
     }
 
     /// Times of a block; none for one that is not there.
     pub(super) fn block(&self, block: u32) -> Times {
         self.blocks.get(block as usize).copied().unwrap_or(Times::NONE)
     }
+}
+
+fn sorted(blocks: &[Times], order: HitOrder) -> Vec<u32> {
+    let mut numbers: Vec<u32> = (0..).take(blocks.len()).collect();
+    let first = |block: &u32| {
+        blocks.get(*block as usize).map_or(i64::MIN, |times| times.in_order(order).last)
+    };
+    numbers.sort_by_key(|block| std::cmp::Reverse((first(block), *block)));
+    numbers
 }
 
 /// First document of a block, and the one behind its last.

@@ -13,7 +13,7 @@ use super::read::{Keys, scalar, texts};
 use super::request::{Asked, Parameters, filtered};
 use super::scroll::Scroll;
 use super::{Wrong, answered};
-use crate::search::{Cancel, SearchRequest, SearchResponse};
+use crate::search::{Cancel, HitOrder, SearchRequest, SearchResponse};
 use crate::web::App;
 use crate::web::body::Packing;
 
@@ -94,7 +94,8 @@ async fn found(app: &App, index: &str, mut parameters: Parameters, request: Requ
     let now = app.now();
     let answer = if scrolls {
         let (index, now) = (index.to_owned(), now.micros());
-        page(app, Scroll { index, body, parameters, now, after: None, done: false }).await?
+        page(app, Scroll { index, body, parameters, now, after: None, until: None, done: false })
+            .await?
     } else {
         one(app, index, (body, parameters), now).await?
     };
@@ -119,6 +120,11 @@ async fn page(app: &App, mut scroll: Scroll) -> Result<Value, Wrong> {
     if asked.request.limit == 0 {
         return Err(Wrong::argument("[size] cannot be [0] in a scroll context"));
     }
+    if scroll.until.is_none() && asked.request.order == HitOrder::Oldest {
+        scroll.until = Some(newest(app, &asked.request).await?.unwrap_or(scroll.now));
+    }
+    let end = scroll.until.map(|until| Timestamp::from_micros(until.saturating_add(1)));
+    asked.request.to = end.map(|end| end.to_string());
     if scroll.after.is_some() {
         asked.request.after = scroll.after;
         asked = asked.further();
@@ -128,12 +134,23 @@ async fn page(app: &App, mut scroll: Scroll) -> Result<Value, Wrong> {
     } else {
         run(app, asked.request.clone()).await?
     };
+    // Newest first, the first hit of all is the newest.
+    scroll.until = scroll.until.or_else(|| response.hits.first().map(|hit| hit.cursor.time));
     scroll.done = scroll.done || response.next.is_none();
     scroll.after = response.next.take().or(scroll.after);
     let id = scroll.id()?;
     let mut answer = asked.answer(response, took);
     answer["_scroll_id"] = Value::String(id);
     Ok(answer)
+}
+
+/// Time of the newest event that a search finds, microseconds.
+async fn newest(app: &App, request: &SearchRequest) -> Result<Option<i64>, Wrong> {
+    let order = HitOrder::Newest;
+    let mut asked = SearchRequest { limit: 1, order, after: None, ..request.clone() };
+    asked.aggregations.clear();
+    let (found, _) = run(app, asked).await?;
+    Ok(found.hits.first().map(|hit| hit.cursor.time))
 }
 
 /// The ids of a body or of parameters.

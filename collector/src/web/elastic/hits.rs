@@ -14,7 +14,7 @@ use super::indices::{ALL, FIELD, pattern};
 use super::read::{Keys, texts};
 use crate::search::plan::FieldRef;
 use crate::search::wildcard::Wildcard;
-use crate::search::{Cursor, Hit};
+use crate::search::{Cursor, Hit, HitOrder};
 
 /// Which parts of the document are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -264,11 +264,12 @@ fn millis(micros: i64) -> Value {
     json!(millis)
 }
 
-/// The place to go on from that a client gives back; with the time alone, behind all of that moment.
+/// The place to go on from that a client gives back; with the time alone, behind all of that moment in
+/// the order of the search.
 ///
 /// # Errors
 /// [`Wrong`] when it is none of ours.
-pub(super) fn cursor(json: Value) -> Result<Cursor, Wrong> {
+pub(super) fn cursor(json: Value, order: HitOrder) -> Result<Cursor, Wrong> {
     let wrong = || Wrong::parsing("[search_after] must be the [sort] of a hit");
     let Value::Array(list) = json else { return Err(wrong()) };
     let (time, tie) = match list.as_slice() {
@@ -285,7 +286,7 @@ pub(super) fn cursor(json: Value) -> Result<Cursor, Wrong> {
     #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
     let time = (time * 1000.0).round() as i64;
     let tie = match tie {
-        None => Some(0),
+        None => Some(order.place(Cursor { time, tie: 0 }).tie),
         Some(Value::String(text)) => text.parse().ok(),
         Some(Value::Number(number)) => number.as_u64(),
         Some(_) => None,

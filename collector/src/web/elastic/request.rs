@@ -16,7 +16,7 @@ use super::dsl::{field, query, text};
 use super::hits::{Show, Source, cursor, patterns, wanted};
 use super::indices::restrict;
 use super::read::{Keys, scalar, texts};
-use crate::search::{MAX_LIMIT, Node, SearchRequest, SearchResponse};
+use crate::search::{HitOrder, MAX_LIMIT, Node, SearchRequest, SearchResponse};
 
 /// Parameters of a URL, by name.
 pub(super) type Parameters = BTreeMap<String, String>;
@@ -112,7 +112,6 @@ impl Asked {
             let asked = size.saturating_add(skip);
             return Err(Wrong::argument(format!("{words} [{MAX_LIMIT}] but was [{asked}]")));
         }
-        let after = keys.take("search_after").map(cursor).transpose()?;
         let (aggregations, shapes) = match (keys.take("aggs"), keys.take("aggregations")) {
             (None, None) => Default::default(),
             (Some(json), None) | (None, Some(json)) => aggregations::read(json, now)?,
@@ -120,6 +119,8 @@ impl Asked {
         };
         let show = shown(&mut keys)?;
         let sorted = sorted(&mut keys)?;
+        let order = sorted.unwrap_or_default();
+        let after = keys.take("search_after").map(|json| cursor(json, order)).transpose()?;
         let total = total(&mut keys)?;
         let budget_ms = timeout(&mut keys)?;
         plain(&mut keys)?;
@@ -128,12 +129,13 @@ impl Asked {
         let request = SearchRequest {
             node: (!nodes.is_empty()).then_some(Node::And(nodes)),
             limit: size.saturating_add(skip),
+            order,
             after,
             aggregations,
             budget_ms,
             ..SearchRequest::default()
         };
-        let show = Show { sort: sorted || after.is_some(), ..show };
+        let show = Show { sort: sorted.is_some() || after.is_some(), ..show };
         Ok(Self { request, show, names, shapes, skip, total, total_as_number })
     }
 
@@ -256,9 +258,10 @@ fn shown(keys: &mut Keys) -> Result<Show, Wrong> {
     Ok(Show { source, fields, sort: false })
 }
 
-/// Whether a sort was asked for, which must be the one that is done: newest first.
-fn sorted(keys: &mut Keys) -> Result<bool, Wrong> {
-    let Some(json) = keys.take("sort") else { return Ok(false) };
+/// The order that was asked for, which must be one by time.
+fn sorted(keys: &mut Keys) -> Result<Option<HitOrder>, Wrong> {
+    let Some(json) = keys.take("sort") else { return Ok(None) };
+    let mut found = None;
     let list = match json {
         Value::Array(list) => list,
         // Grafana sends one object with several keys.
@@ -291,13 +294,20 @@ fn sorted(keys: &mut Keys) -> Result<bool, Wrong> {
             }
         };
         let time = crate::search::plan::FieldRef::new(&field(&name)).name == "timestamp";
-        if !time || order != "desc" {
-            let name: String = name.chars().take(64).collect();
-            let words = "hits are sorted by @timestamp, newest first, only";
-            return Err(Wrong::argument(format!("cannot sort by [{name}] [{order}]: {words}")));
-        }
+        let order = match order.as_str() {
+            "desc" if time => HitOrder::Newest,
+            "asc" if time => HitOrder::Oldest,
+            _ => {
+                let short = |text: &str| text.chars().take(64).collect::<String>();
+                let (name, order) = (short(&name), short(&order));
+                let words = "hits are sorted by @timestamp, asc or desc, only";
+                return Err(Wrong::argument(format!("cannot sort by [{name}] [{order}]: {words}")));
+            }
+        };
+        // Events of one time have an order of their own, which no further key changes.
+        found.get_or_insert(order);
     }
-    Ok(true)
+    Ok(Some(found.unwrap_or_default()))
 }
 
 fn total(keys: &mut Keys) -> Result<bool, Wrong> {

@@ -3,7 +3,8 @@
 //!
 //! An id is the search itself with the place to go on from, packed. It gives no right: it is read as any
 //! search of who sends it. Hits come newest first, so events that arrive meanwhile do not appear among
-//! later pages, but for those that come late.
+//! later pages, but for those that come late; oldest first pages end with what was the newest event at
+//! the beginning, which the id holds, too.
 
 use std::io::{Read as _, Write as _};
 
@@ -35,6 +36,9 @@ pub(super) struct Scroll {
     pub now: i64,
     /// Last hit given.
     pub after: Option<Cursor>,
+    /// Time of the newest event there was at the beginning, microseconds: later ones are no part of it.
+    #[serde(default)]
+    pub until: Option<i64>,
     /// Whether there are no more.
     pub done: bool,
 }

@@ -10,6 +10,7 @@ use crate::testing::{START, Site, Who};
 use event::Timestamp;
 
 mod grafana;
+mod paging;
 
 /// A site with events that a shipper sent to two indices, and a reader.
 struct Door {
@@ -178,7 +179,7 @@ fn what_is_not_supported_is_refused_by_name() {
         json!({"size": -1}),
         json!({"size": 9_000, "from": 1_001}),
         json!({"sort": [{"host.name": "asc"}]}),
-        json!({"sort": {"@timestamp": "asc"}}),
+        json!({"sort": [{"@timestamp": "up"}]}),
         json!({"search_after": ["x"]}),
         json!({"explain": true}),
         json!({"script_fields": {"a": {}}}),
@@ -215,8 +216,8 @@ fn what_is_not_supported_is_refused_by_name() {
         400 parsing_exception: [request] does not support [querry]
         400 parsing_exception: [request.size] must be a whole number, not a number
         400 illegal_argument_exception: Result window is too large, from + size must be less than or equal to: [10000] but was [10001]
-        400 illegal_argument_exception: cannot sort by [host.name] [asc]: hits are sorted by @timestamp, newest first, only
-        400 illegal_argument_exception: cannot sort by [@timestamp] [asc]: hits are sorted by @timestamp, newest first, only
+        400 illegal_argument_exception: cannot sort by [host.name] [asc]: hits are sorted by @timestamp, asc or desc, only
+        400 illegal_argument_exception: cannot sort by [@timestamp] [up]: hits are sorted by @timestamp, asc or desc, only
         400 parsing_exception: [search_after] must be the [sort] of a hit
         400 parsing_exception: [request] supports [explain] only as false
         400 parsing_exception: [script_fields] does not support [a]
@@ -301,45 +302,6 @@ fn hostile_bodies_end_with_an_error() {
         let said = refused(&body);
         assert!(said == "fine" || said.starts_with("400 "), "{said}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_by_scroll_by_search_after_and_by_from() {
-    let door = Door::open().await;
-    let number = |hit: &Value| hit["_source"]["own"]["list"][0]["a"].as_u64().unwrap();
-    let numbers = |answer: &Value| -> Vec<u64> {
-        answer["hits"]["hits"].as_array().unwrap().iter().map(number).collect()
-    };
-    let expected: Vec<u64> = (0..12).rev().collect();
-    let body = json!({"query": {"match_all": {}}, "size": 5, "sort": ["_doc"]});
-    let (_, mut answer) = door.ask("POST", "/_search?scroll=1m", &body).await;
-    let mut found = Vec::new();
-    while !numbers(&answer).is_empty() {
-        found.extend(numbers(&answer));
-        assert_eq!(answer["hits"]["total"]["value"], 12);
-        let next = json!({"scroll_id": answer["_scroll_id"], "scroll": "1m"});
-        answer = door.ask("POST", "/_search/scroll", &next).await.1;
-    }
-    assert_eq!(found, expected);
-    let (_, freed) =
-        door.ask("DELETE", "/_search/scroll", &json!({"scroll_id": [answer["_scroll_id"]]})).await;
-    assert_eq!(freed, json!({"succeeded": true, "num_freed": 1}));
-    for id in ["", "x", "////", "AAAA"] {
-        let (status, _) = door.ask("POST", "/_search/scroll", &json!({"scroll_id": id})).await;
-        assert!([400, 404].contains(&status), "{id}");
-    }
-    let mut body = json!({"size": 5, "sort": [{"@timestamp": {"order": "desc"}}]});
-    let mut found = Vec::new();
-    loop {
-        let answer = door.search(body.clone()).await;
-        let Some(last) = answer["hits"]["hits"].as_array().unwrap().last() else { break };
-        body["search_after"] = last["sort"].clone();
-        found.extend(numbers(&answer));
-    }
-    assert_eq!(found, expected);
-    assert_eq!(numbers(&door.search(json!({"size": 3, "from": 10})).await), [1, 0]);
-    let first = door.search(json!({"size": 1, "search_after": [1_795_356_003_003_i64]})).await;
-    assert_eq!(numbers(&first), [2], "behind all of that moment");
 }
 
 #[tokio::test(flavor = "multi_thread")]

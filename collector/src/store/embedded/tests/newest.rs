@@ -1,9 +1,9 @@
-//! The newest hits of any query, over blocks, segments and partitions, whatever the order of arrival:
+//! The newest and the oldest hits of any query, over blocks, segments and partitions, whatever the order of arrival:
 //! the same pages, counts and histograms as by sorting everything.
 
 use super::*;
-use crate::search::Cursor;
 use crate::search::aggregate::TimeBucket;
+use crate::search::{Cursor, HitOrder};
 
 /// What of the events is asked.
 fn queries() -> impl Strategy<Value = (&'static str, fn(u64) -> bool)> {
@@ -67,7 +67,7 @@ impl Made {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn pages_are_those_of_sorting_everything(
         ages in prop_oneof![
@@ -79,13 +79,17 @@ proptest! {
         flush_every in 20..400_usize,
         (query, matches) in queries(),
         limit in 1..60_usize,
+        order in prop_oneof![Just(HitOrder::Newest), Just(HitOrder::Oldest)],
         range in prop_oneof![
             Just((i64::MIN, i64::MAX)),
             (0..100_000_i64, 0..100_000_i64).prop_map(|(from, more)| (from, from + more)),
         ],
     ) {
         let made = made(ages, flush_every);
-        let expected = made.expected(matches, range);
+        let mut expected = made.expected(matches, range);
+        if order == HitOrder::Oldest {
+            expected.reverse();
+        }
         let timed = range.1 < i64::MAX;
         let time = |age: i64| timed.then(|| now().plus_seconds(-age).to_string());
         let mut request = SearchRequest {
@@ -94,6 +98,7 @@ proptest! {
             // Exclusive.
             to: time(range.0.saturating_sub(1)),
             limit,
+            order,
             aggregations: vec![Aggregation::Histogram { interval_seconds: Some(3600) }],
             ..SearchRequest::default()
         };
