@@ -177,9 +177,10 @@ fn a_copy_in_the_making_is_nothing_new() {
         let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
         fixture.append("app.log", &text);
         assert_eq!(fixture.poll().len(), 100);
-        fixture.append(name, &text[..part]);
+        let (made, rest) = text.split_at(part);
+        fixture.append(name, made);
         assert_eq!(fixture.poll(), [""; 0], "{part} bytes of {name}");
-        fixture.append(name, &text[part..]);
+        fixture.append(name, rest);
         fs::write(fixture.path("app.log"), "").unwrap();
         assert_eq!(fixture.poll_long(), [""; 0], "{name} is whole");
         fixture.append("app.log", "new\n");
