@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod alert;
+pub mod allocator;
 pub mod auth;
 pub mod completeness;
 pub mod config;

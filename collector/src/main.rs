@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pikett_collector::config::Config;
 use pikett_collector::keys::MasterSource;
-use pikett_collector::{custody, init, local, run, verify};
+use pikett_collector::{allocator, custody, init, local, run, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -209,7 +209,10 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Anchor { config } => {
             println!("{}", verify::anchor(&service::config::load::<Config>(&config)?)?);
         }
-        Command::Run { config } => run::run(&service::config::load::<Config>(&config)?)?,
+        Command::Run { config } => {
+            allocator::keep_memory();
+            run::run(&service::config::load::<Config>(&config)?)?;
+        }
         Command::Check { config } => {
             run::check(&service::config::load::<Config>(&config)?)?;
             println!("{} is good", config.display());
