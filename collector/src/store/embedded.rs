@@ -63,7 +63,7 @@ impl Config {
             segment_bytes: 64 << 20,
             keep_log_bytes: 512 << 20,
             commit_every: Duration::from_millis(400),
-            writer_bytes: 192 << 20,
+            writer_bytes: 208 << 20,
             cache_bytes: CACHE_BYTES,
             past_days: 30,
             future_days: 2,
@@ -95,6 +95,8 @@ impl std::fmt::Debug for NowFn {
 
 /// Memory for opened pages of the index unless said otherwise, bytes.
 pub const CACHE_BYTES: usize = 64 << 20;
+/// Bytes that most documents take as JSON.
+const USUAL: usize = 1024;
 /// Entries on their way from the log to the index; their bytes are bounded too.
 const HANDED: usize = 128;
 /// Appends waiting for the log; their bytes are bounded too.
@@ -184,7 +186,8 @@ impl Embedded {
         if first_seq > last_seq || first_seq == 0 {
             return Err(batch("is no range of sequences from 1 on"));
         }
-        let (mut json, mut items, mut least) = (Vec::new(), Vec::new(), first_seq);
+        let mut json = Vec::with_capacity(documents.len().saturating_mul(USUAL));
+        let (mut items, mut least) = (Vec::with_capacity(documents.len()), first_seq);
         for (index, document) in documents.iter().enumerate() {
             let wrong = |problem| StoreError::Document { index, problem };
             let id = event::get(document, "event.id").and_then(|id| id.as_str());

@@ -38,7 +38,7 @@ const MODES: [&str; 4] = ["bare", "sealed", "store", "behind"];
 /// The mode of the measuring program, and how many events may wait for the index.
 fn mode_of(mode: &str) -> (&str, Option<&'static str>) {
     match mode {
-        "store" => ("store", Some("20000")),
+        "store" => ("store", Some("10000")),
         "behind" => ("store", None),
         other => (other, None),
     }

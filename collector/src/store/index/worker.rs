@@ -23,12 +23,12 @@ use crate::store::log::{Entry, Handed, Item, Position};
 use crate::store::{Problem, StoreError};
 
 /// Documents indexed between two commits while the index is behind.
-const COMMIT_DOCUMENTS: usize = 150_000;
+const COMMIT_DOCUMENTS: usize = 200_000;
 /// Bytes of log not indexed yet from which on commits wait for [`COMMIT_DOCUMENTS`]: nothing is found
 /// in time then, and few large commits are cheaper to make and to merge than many small ones.
-const BEHIND: u64 = 1 << 20;
+const BEHIND: u64 = 384 << 10;
 /// Ticks after which there is a commit in any case.
-const BEHIND_TICKS: u32 = 25;
+const BEHIND_TICKS: u32 = 40;
 /// Segments of more documents are not merged: that costs a quarter of indexing, and a search pays for
 /// a segment with some microseconds.
 const MERGED: usize = 100_000;

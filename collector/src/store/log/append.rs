@@ -86,7 +86,7 @@ pub struct Appender {
 /// Kibibytes of documents, as JSON, that wait for the log at most; parsed they take about four times as much.
 pub(super) const APPEND_ROOM: u32 = 16 << 10;
 /// Kibibytes of documents on their way from the log to the index at most.
-pub(super) const HANDED_ROOM: u32 = 24 << 10;
+pub(super) const HANDED_ROOM: u32 = 8 << 10;
 
 /// The room that an entry takes of one of these.
 pub(super) fn room_of(entry: &Entry, all: u32) -> u32 {

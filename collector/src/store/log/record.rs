@@ -11,6 +11,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -136,7 +137,11 @@ pub fn pack(entry: &Entry) -> Result<Vec<u8>, StoreError> {
         last_seq: entry.last_seq,
         problem: "is larger than 64 MiB",
     };
-    let mut raw = Vec::new();
+    let length: usize = entry.items.iter().map(|item| item.json.len()).sum();
+    if length > MAX_RAW {
+        return Err(too_large());
+    }
+    let mut raw = Vec::with_capacity(length);
     let mut out = vec![KIND_BATCH];
     let agent = entry.source.agent.as_str().as_bytes();
     out.push(u8::try_from(agent.len()).map_err(|_| too_large())?);
@@ -154,13 +159,23 @@ pub fn pack(entry: &Entry) -> Result<Vec<u8>, StoreError> {
         out.extend_from_slice(&u32::try_from(bytes.len()).map_err(|_| too_large())?.to_le_bytes());
         raw.extend_from_slice(bytes);
     }
-    if raw.len() > MAX_RAW {
-        return Err(too_large());
-    }
     out.extend_from_slice(&u32::try_from(raw.len()).map_err(|_| too_large())?.to_le_bytes());
-    let packed = zstd::bulk::compress(&raw, 1).map_err(|_| too_large())?;
-    out.extend_from_slice(&packed);
+    out.extend_from_slice(&compressed(&raw).map_err(|_| too_large())?);
     Ok(out)
+}
+
+/// Compressed at level 1; what compressing works with is kept by each thread.
+fn compressed(raw: &[u8]) -> std::io::Result<Vec<u8>> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(zstd::bulk::Compressor::new(1)?),
+        };
+        compressor.compress(raw)
+    })
 }
 
 /// The body that ends a segment.
