@@ -20,6 +20,8 @@ use crate::store::log::writer::length;
 pub const SILENT_AFTER: i64 = 30;
 /// Boots whose books are kept per agent.
 const MAX_BOOTS: usize = 16;
+/// Announcements whose time is kept per boot.
+const MAX_GAPS: usize = 16;
 /// Longest report kept, bytes.
 const MAX_REPORT: usize = 256 * 1024;
 
@@ -38,6 +40,13 @@ pub struct Book {
     pub skipped: BTreeMap<String, u64>,
     /// Events refused for good.
     pub rejected: u64,
+    /// Time of the newest event stored.
+    #[serde(default)]
+    pub reached: Timestamp,
+    /// The latest announcements of events that will never come: they happened after the first time, and
+    /// were told at the second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<(Timestamp, Timestamp)>,
     /// Sequences that were announced as skipped, so that an announcement sent again counts once.
     #[serde(default)]
     pub(crate) announced: Seen,
@@ -145,6 +154,8 @@ pub enum Booking {
     Batch {
         /// Last sequence.
         last_seq: u64,
+        /// Time of its last event.
+        reached: Timestamp,
         /// Stored now.
         stored: u64,
         /// There already.
@@ -304,7 +315,8 @@ impl Agents {
             agent.seen = now;
             let book = agent.book(boot);
             match booking {
-                Booking::Batch { last_seq, stored, duplicates } => {
+                Booking::Batch { last_seq, reached, stored, duplicates } => {
+                    book.reached = book.reached.max(reached);
                     book.given_out = book.given_out.max(last_seq);
                     book.stored = book.stored.saturating_add(stored);
                     book.duplicates = book.duplicates.saturating_add(duplicates);
@@ -314,6 +326,11 @@ impl Agents {
                     let known = length(&book.announced.overlap(first_seq, last_seq));
                     let count = length(&[first_seq..=last_seq]).saturating_sub(known);
                     book.announced.mark(first_seq, last_seq);
+                    if count > 0 && book.reached > Timestamp::EPOCH {
+                        let surplus = (book.gaps.len() + 1).saturating_sub(MAX_GAPS);
+                        book.gaps.drain(..surplus);
+                        book.gaps.push((book.reached.min(now), now));
+                    }
                     let slot = book.skipped.entry(reason).or_default();
                     *slot = slot.saturating_add(count);
                     // Acknowledged after this: nobody will say it again.

@@ -1,23 +1,30 @@
 //! How complete the events of a window of time are, told with every answer: from the loss ledger of
 //! the agents, of the collector's own inputs and of the store.
 //!
-//! Ledgers count since a start, so a loss is told for every window that its time of counting reaches
-//! into: rather once too often than once too little. Not here: what a search itself left out, which
-//! its answer says; alerts about losses, which `watch` raises.
+//! What agents and inputs lost and when they were silent is kept over time ([`history`]), so that a window
+//! of the past is told what happened in it; what may have happened in it or outside is told: rather once
+//! too often than once too little. Not here: what a search itself left out, which its answer says; alerts
+//! about losses, which `watch` raises.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use event::{Ledger, Report, SourceReport, Timestamp};
+use event::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::agents::{Agent, Book, Health};
-use crate::receive::ReceiveFigures;
+use crate::state::{State as Database, StateError};
 use crate::store::Figures;
 use crate::web::App;
 
-/// Most reasons listed; the others are counted.
-const MAX_REASONS: usize = 20;
+mod history;
+mod judge;
+mod series;
+
+use history::History;
+
+/// Most reasons listed with an answer; the others are counted.
+pub const MAX_REASONS: usize = 20;
+/// Most reasons listed when they are asked for.
+pub const MAX_ASKED: usize = 1_000;
 /// How long figures of the store are used, microseconds.
 const FRESH: i64 = 1_000_000;
 /// Where the console shows agents, inputs and ledgers.
@@ -42,6 +49,8 @@ pub enum Kind {
     /// Events that are still on their way, or that nobody accounts for yet; those that stay away raise
     /// an alert.
     Late,
+    /// An agent was not connected, ran all the same, and has sent since what it saw.
+    Delayed,
 }
 
 /// How complete a window is, in one word.
@@ -66,6 +75,8 @@ pub struct Reason {
     pub subject: String,
     /// Since when; not known when absent.
     pub since: Option<Timestamp>,
+    /// Until when; not over, or not known, when absent.
+    pub until: Option<Timestamp>,
     /// How many events, packets or lines, as far as known.
     pub count: Option<u64>,
     /// In words.
@@ -96,165 +107,77 @@ pub struct Window {
     pub now: Timestamp,
 }
 
-/// The figures of the store, which are asked for at most once a second: they are counted from the disk.
-/// Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Ledgers(Arc<Mutex<Option<(Timestamp, Figures)>>>);
+/// What is known of losses: their history, and the figures of the store, which are asked for at most once a
+/// second because they are counted from the disk. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ledgers {
+    state: Arc<Database>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    history: History,
+    figures: Option<(Timestamp, Figures)>,
+    /// When this collector started.
+    started: Timestamp,
+}
 
 impl Ledgers {
-    /// Judges a window by everything the collector knows. Blocks.
+    /// Reads the history from the state.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn load(state: Arc<Database>, started: Timestamp) -> Result<Self, StateError> {
+        let known = Known { history: History::load(&state)?, figures: None, started };
+        Ok(Self { state, known: Arc::new(Mutex::new(known)) })
+    }
+
+    /// Looks at agents and inputs, and notes what has happened since the last look.
+    pub fn look(&self, app: &App) {
+        self.lock().look(app);
+    }
+
+    /// Keeps the history. Blocks.
+    pub fn keep(&self, now: Timestamp) {
+        if let Err(error) = self.lock().history.keep(&self.state, now) {
+            tracing::error!(error = service::causes(&error), "history of losses is not kept yet");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges a window by everything the collector knows, with at most `most` reasons. Blocks.
     #[must_use]
-    pub fn judge(&self, app: &App, window: Window) -> Completeness {
+    pub fn judge(&self, app: &App, window: Window, most: usize) -> Completeness {
         let now = app.now();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = known.take().filter(|(at, _)| now.micros_since(*at).abs() < FRESH);
-        let (_, figures) =
-            known.insert(fresh.unwrap_or_else(|| (now, app.pipeline.store().figures())));
-        judge(window, &app.agents.list(), &app.receiving.figures(), figures)
-    }
-}
-
-fn judge(
-    window: Window,
-    agents: &[Agent],
-    received: &ReceiveFigures,
-    figures: &Figures,
-) -> Completeness {
-    let mut judge = Judge { window, reasons: Vec::new() };
-    agents.iter().filter(|agent| !agent.revoked).for_each(|agent| judge.agent(agent));
-    judge.inputs(received);
-    judge.store(figures);
-    let mut reasons = judge.reasons;
-    reasons.sort_by(|a, b| (a.kind, &a.subject).cmp(&(b.kind, &b.subject)));
-    let state = match reasons.first() {
-        None => State::Complete,
-        Some(first) if first.kind == Kind::Late => State::Arriving,
-        Some(_) => State::Incomplete,
-    };
-    let more = reasons.len().saturating_sub(MAX_REASONS);
-    reasons.truncate(MAX_REASONS);
-    Completeness { state, reasons, more }
-}
-
-struct Judge {
-    window: Window,
-    reasons: Vec<Reason>,
-}
-
-impl Judge {
-    /// Adds a reason when what happened from `since` to `until` reaches into the window.
-    fn add(
-        &mut self,
-        (kind, subject): (Kind, &str),
-        (since, until): (Option<Timestamp>, Option<Timestamp>),
-        count: Option<u64>,
-        words: String,
-    ) {
-        let begun = since.is_none_or(|since| since.micros() <= self.window.high);
-        let ended = until.is_some_and(|until| until.micros() < self.window.low);
-        if begun && !ended && count != Some(0) {
-            let (subject, link) = (subject.to_owned(), AGENTS.to_owned());
-            self.reasons.push(Reason { kind, subject, since, count, words, link });
+        let mut known = self.lock();
+        let fresh = known.figures.take().filter(|(at, _)| now.micros_since(*at).abs() < FRESH);
+        if fresh.is_none() {
+            known.look(app);
         }
-    }
-
-    fn agent(&mut self, agent: &Agent) {
-        let (id, now) = (agent.id.as_str(), self.window.now);
-        if agent.health(now) == Health::Silent {
-            let words =
-                format!("{id} was last heard of at {}; what it saw since is missing", agent.seen);
-            self.add((Kind::AgentSilent, id), (Some(agent.seen), None), None, words);
-        }
-        let Some(report) = &agent.report else { return };
-        let boot = format!("{:016x}", report.boot);
-        for book in &agent.books {
-            // The time of earlier boots is not kept: some time between enrolment and this start.
-            let span = match book.boot == boot {
-                true => (Some(report.started), None),
-                false => (Some(agent.enrolled), Some(report.started)),
-            };
-            self.book(id, book, span);
-        }
-        self.report(id, report);
-        let residue = u64::try_from(agent.residue()).unwrap_or(0);
-        let late = report.pending.saturating_add(residue);
-        let words = format!("{late} events of {id} are on their way");
-        self.add((Kind::Late, id), (None, None), Some(late), words);
-        self.sources(id, &report.sources);
-    }
-
-    fn book(&mut self, id: &str, book: &Book, span: (Option<Timestamp>, Option<Timestamp>)) {
-        let lost = total(&book.skipped);
-        let words = format!("{id} has lost {lost} events for good: {}", each(&book.skipped));
-        self.add((Kind::Lost, id), span, Some(lost), words);
-        let rejected = book.rejected;
-        let words = format!("{rejected} events of {id} were refused by the collector");
-        self.add((Kind::Rejected, id), span, Some(rejected), words);
-    }
-
-    fn report(&mut self, id: &str, report: &Report) {
-        let span = (Some(report.started), None);
-        for (hop, ledger) in &report.ledgers {
-            let (count, why) = unseen(ledger);
-            let words = format!("{id} did not look at {count} at {hop:?}: {why}");
-            self.add((Kind::Unseen, id), span, Some(count), words);
-        }
-    }
-
-    fn sources(&mut self, reader: &str, sources: &[SourceReport]) {
-        for source in sources {
-            if let Some(since) = source.silent_since {
-                let words = format!("{reader} has read nothing of {} since {since}", source.name);
-                self.add((Kind::SourceSilent, reader), (Some(since), None), None, words);
-            }
-        }
-    }
-
-    fn inputs(&mut self, received: &ReceiveFigures) {
-        let (count, why) = unseen(&received.ledger);
-        let words = format!("the collector's inputs did not take {count} messages: {why}");
-        self.add((Kind::Unseen, "collector"), (None, None), Some(count), words);
-        self.sources("collector", &received.sources);
-    }
-
-    fn store(&mut self, figures: &Figures) {
-        let any = (None, None);
-        let mut store = |kind, count: u64, words: &str| {
-            self.add((kind, "store"), any, Some(count), format!("{count} {words}"));
-        };
-        // What intake refuses is not acknowledged and comes again; duplicates are there already.
-        let (unindexed, why) = unseen(&figures.index);
-        store(Kind::Damaged, unindexed, &format!("stored events cannot be searched: {why}"));
-        store(Kind::Damaged, figures.log_records_lost, "records of the log are damaged");
-        store(
-            Kind::Damaged,
-            figures.index_quarantined,
-            "damaged parts of the index were set aside",
-        );
-        store(
-            Kind::Lost,
-            figures.gaps_closed,
-            "events were declared lost because too many gaps were open",
-        );
-        store(Kind::Late, figures.index.pending, "stored events are not searchable yet");
+        let figures = fresh.unwrap_or_else(|| (now, app.pipeline.store().figures()));
+        let known = &mut *known;
+        let (_, figures) = known.figures.insert(figures);
+        judge::judge(
+            window,
+            (&app.agents.list(), &app.receiving.figures(), figures),
+            &known.history,
+            most,
+        )
     }
 }
 
-fn total(counts: &BTreeMap<String, u64>) -> u64 {
-    counts.values().fold(0, |sum, count| sum.saturating_add(*count))
-}
-
-fn each(counts: &BTreeMap<String, u64>) -> String {
-    let each = counts.iter().map(|(reason, count)| format!("{count} ({reason})"));
-    each.collect::<Vec<_>>().join(", ")
-}
-
-/// What a hop did not let through, and why.
-fn unseen(ledger: &Ledger) -> (u64, String) {
-    let mut counts = ledger.shed.clone();
-    counts.insert("dropped by the kernel".to_owned(), ledger.dropped);
-    counts.retain(|_, count| *count > 0);
-    (total(&counts), each(&counts))
+impl Known {
+    fn look(&mut self, app: &App) {
+        let now = app.now();
+        for agent in app.agents.list().iter().filter(|agent| !agent.revoked) {
+            self.history.agent(agent, now);
+        }
+        self.history.inputs(&app.receiving.figures(), self.started, now);
+    }
 }
 
 #[cfg(test)]

@@ -91,10 +91,11 @@ impl Handler for Intake {
 
     async fn batch(&self, peer: &Peer, boot: u64, events: Vec<Event>) -> Verdict {
         let last_seq = events.last().map_or(0, |event| event.seq);
+        let reached = events.last().map_or(Timestamp::EPOCH, |event| event.seen);
         match self.pipeline.take(&peer.origin(), boot, events).await {
             Ok(taken) => {
                 let (stored, duplicates) = (taken.stored, taken.duplicates);
-                let booking = Booking::Batch { last_seq, stored, duplicates };
+                let booking = Booking::Batch { last_seq, reached, stored, duplicates };
                 self.agents.book(peer.agent.as_str(), boot, booking);
                 Verdict::Stored
             }

@@ -8,6 +8,7 @@
 pub mod aggregate;
 pub mod answer;
 pub mod ast;
+pub mod calendar;
 pub mod complete;
 pub mod matches;
 pub mod notes;

@@ -301,6 +301,7 @@ impl Watch {
     }
 
     async fn look(&mut self) {
+        self.app.ledgers.look(&self.app);
         let agents = self.app.agents.list();
         let figures = self.app.pipeline.store().figures();
         let now = self.app.now();
@@ -412,7 +413,12 @@ async fn flush(app: &App) {
 pub(crate) async fn keep(app: &App, memory: &Memory) {
     flush(app).await;
     let (memories, memory) = (app.pipeline.memories().await, memory.clone());
-    let kept = tokio::task::spawn_blocking(move || memory.save(&memories)).await;
+    let (ledgers, now) = (app.ledgers.clone(), app.now());
+    let kept = tokio::task::spawn_blocking(move || {
+        ledgers.keep(now);
+        memory.save(&memories);
+    });
+    let kept = kept.await;
     if let Err(error) = kept {
         tracing::error!(%error, "what detectors remember was not kept");
     }

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { connect, get, keep, post, words } from "./api";
 import { AgentsPage } from "./agents";
 import { AlertsPage } from "./alerts/page";
+import { CompletePage } from "./complete";
 import { ExceptionsPage } from "./exceptions/page";
 import { go, link, usePlace } from "./hash";
 import { Login, PasswordForm } from "./login";
@@ -90,6 +91,7 @@ function Page(props: { name: string; id: string; params: URLSearchParams; rights
   if (name === "exceptions") return <ExceptionsPage rights={rights} />;
   if (name === "rules") return rights.tune ? <RulesPage /> : <Empty title="Trying rules needs the role analyst.">Ask an administrator.</Empty>;
   if (name === "agents") return <AgentsPage rights={rights} />;
+  if (name === "complete") return <CompletePage params={props.params} />;
   if (name === "oncall") return <OnCallPage rights={rights} />;
   if (name === "settings") return <SettingsPage rights={rights} session={props.session} />;
   return <Empty title="There is no such page."><a href="#/alerts">Go to the alerts</a></Empty>;

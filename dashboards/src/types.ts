@@ -31,7 +31,7 @@ export interface Column { name: string; role: "time" | "group" | "value" }
 export interface Table { columns: Column[]; rows: Json[][] }
 export interface Completeness {
   state: "complete" | "arriving" | "incomplete"; more: number;
-  reasons: { kind: string; subject: string; since: string | null; count: number | null; words: string; link: string }[];
+  reasons: { kind: string; subject: string; since: string | null; until: string | null; count: number | null; words: string; link: string }[];
 }
 export interface FieldInfo { name: string; alias: string; type: string; doc: string; events: number }
 export interface Suggestion { text: string; kind: string; detail: string; events: number | null }

@@ -85,13 +85,30 @@ def check(client, helpers, refusal, mark):
     same("histogram", sum(one["doc_count"] for one in found["minutes"]["buckets"]), COUNT)
     same("cardinality", found["ports"]["value"], 10)
     same("sum", found["sum"]["value"], COUNT * (COUNT - 1) / 2)
+    month = {"date_histogram": {"field": "@timestamp", "calendar_interval": "month", "time_zone": "Europe/Zurich"}}
+    spread = {"extended_stats": {"field": "destination.port"}}
+    found = client.search(body={"size": 0, "query": query, "aggs": {"month": month, "spread": spread}})["aggregations"]
+    months = [(one["key_as_string"], one["doc_count"]) for one in found["month"]["buckets"]]
+    same("calendar", months, [("2026-01-01T00:00:00.000+01:00", COUNT)])
+    same("extended_stats", (found["spread"]["variance"], found["spread"]["std_deviation_bounds"]["lower"] < 1000), (8.25, True))
+    local = {"range": {"@timestamp": {"gte": "2026-01-02T04:10:00", "lt": "2026-01-02T04:11:00", "time_zone": "Europe/Zurich"}}}
+    same("time_zone", client.count(body={"query": {"bool": {"filter": [query, local]}}})["count"], 60)
+    words = {"query_string": {"query": f"_exists_:own.mark AND own.mark:{mark} AND (own.n:1 own.n:2)"}}
+    same("query_string", client.count(body={"query": words})["count"], 2)
+    words = {"query_string": {"query": f"own.mark:{mark} own.n:1", "default_operator": "AND"}}
+    same("default_operator", client.count(body={"query": words})["count"], 1)
+    same("q", client.count(q=f"own.mark:{mark} own.n:1", default_operator="AND")["count"], 1)
+    begun = {"match_phrase_prefix": {"message": f"{mark} number 249"}}
+    same("match_phrase_prefix", client.count(body={"query": begun})["count"], 11)
     several = client.msearch(body=[{"index": f"{INDEX}-0"}, {"query": query, "size": 0}, {}, {"query": {"nested": {}}}])
     same("msearch", several["responses"][0]["hits"]["total"]["value"], COUNT // 2)
     same("msearch refusal", several["responses"][1]["status"], 400)
     caps = client.field_caps(index="*", fields="host.*")["fields"]
     same("field_caps", list(caps["host.name"]), ["keyword"])
     mapping = client.indices.get_mapping(index=f"{INDEX}-0")
-    same("mapping", mapping[f"{INDEX}-0"]["mappings"]["properties"]["src_ip"], {"type": "ip"})
+    properties = mapping[f"{INDEX}-0"]["mappings"]["properties"]
+    same("mapping", properties["own"]["properties"], {"mark": {"type": "keyword"}, "n": {"type": "double"}})
+    same("what nobody sent", "dns" in properties, False)
     same("exists", (bool(client.indices.exists(index=f"{INDEX}-0")), bool(client.indices.exists(index="none"))), (True, False))
     rows = {row["index"] for row in client.cat.indices(format="json")}
     same("cat", {"pikett", f"{INDEX}-0", f"{INDEX}-1"} <= rows, True)

@@ -1,7 +1,8 @@
 //! `cargo xtask run`: collector and agent on this machine, attacks played, results shown.
 //!
 //! Everything lives in `data/` of the checkout: a second start goes on with it. What is started
-//! here is stopped here, by its own process id, when Ctrl-C is pressed.
+//! here is stopped here, by its own process id, when Ctrl-C is pressed, and by the kernel when this
+//! process ends in any other way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -271,7 +272,7 @@ fn start(place: &Place, name: &'static str, config: &Path) -> Result<Daemon> {
         .open(place.data.join(format!("{name}.log")))?;
     // A child inherits which signals are blocked; the daemons must hear theirs.
     signals().thread_unblock()?;
-    let child = Command::new(place.binary(name))
+    let child = bound(&place.binary(name))
         .args(["run", "--config"])
         .arg(config)
         .stdin(Stdio::null())
@@ -280,6 +281,17 @@ fn start(place: &Place, name: &'static str, config: &Path) -> Result<Daemon> {
         .spawn();
     signals().thread_block()?;
     Ok(Daemon { name, child: child.with_context(|| format!("cannot start {name}"))? })
+}
+
+/// A command whose process is asked to end when this one is no more, even when it was killed. Needs
+/// `setpriv` (util-linux); without it only an orderly end stops the children.
+fn bound(program: &Path) -> Command {
+    if !setup::in_path("setpriv") {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
 }
 
 fn wait_ready(place: &Place) -> Result<()> {
@@ -314,4 +326,22 @@ fn enrol(place: &Place) -> Result<()> {
         .arg(&data)
         .status()?;
     if status.success() { Ok(()) } else { bail!("the agent could not be enrolled") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not by a test's own thread: what a thread starts is asked to end with it.
+    #[test]
+    fn what_is_started_ends_with_whoever_started_it() {
+        if !setup::in_path("setpriv") {
+            return println!("skipped: setpriv is missing");
+        }
+        let started = std::thread::spawn(|| bound(Path::new("sleep")).arg("60").spawn());
+        let mut child = started.join().unwrap().unwrap();
+        let status = child.wait().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(signal, Some(Signal::SIGTERM as i32));
+    }
 }

@@ -22,7 +22,7 @@ fn report(agents: &Agents, boot: u64, last_seq: u64, pending: u64) {
 }
 
 fn batch(last_seq: u64, stored: u64) -> Booking {
-    Booking::Batch { last_seq, stored, duplicates: 0 }
+    Booking::Batch { last_seq, reached: Timestamp::EPOCH, stored, duplicates: 0 }
 }
 
 fn skip(first_seq: u64, last_seq: u64) -> Booking {
@@ -37,7 +37,11 @@ fn residue(agents: &Agents) -> i64 {
 fn the_books_balance_or_show_what_is_missing() {
     let (_folder, _state, _clock, agents) = fixture();
     enrol(&agents, "web1");
-    agents.book("web1", 1, Booking::Batch { last_seq: 10, stored: 10, duplicates: 3 });
+    agents.book(
+        "web1",
+        1,
+        Booking::Batch { last_seq: 10, reached: Timestamp::EPOCH, stored: 10, duplicates: 3 },
+    );
     agents.book("web1", 1, skip(11, 15));
     report(&agents, 1, 20, 5);
     assert_eq!(residue(&agents), 0);

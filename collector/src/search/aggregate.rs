@@ -10,8 +10,10 @@ use event::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Node;
+use super::calendar::{Unit, Zone};
 
 mod check;
+mod zone_name;
 
 pub use check::check;
 
@@ -19,6 +21,9 @@ pub use check::check;
 pub const MAX_AGGREGATIONS: usize = 64;
 /// Deepest level of an aggregation; one that stands alone is at level 1.
 pub const MAX_DEPTH: usize = 8;
+/// Relative standard error of a number of different values: 1.04 / sqrt(2^11), that of HyperLogLog with
+/// 2,048 registers. Source: Flajolet and others, "HyperLogLog", 2007. One answer in three is further off.
+pub const DISTINCT_ERROR: f64 = 0.023;
 /// Longest width of a bucket of time, milliseconds (100 years).
 pub const MAX_INTERVAL_MS: u64 = 3_155_760_000_000;
 
@@ -55,14 +60,21 @@ pub enum Aggregation {
         #[serde(default)]
         aggregations: Named,
     },
-    /// Spans of time of one width.
+    /// Spans of time of one width, or as the calendar has them.
     DateHistogram {
         /// Field of times.
         #[serde(default = "timestamp")]
         field: String,
-        /// Width of a bucket, milliseconds.
+        /// Width of a bucket, milliseconds; 0 with `calendar`.
+        #[serde(default)]
         interval_ms: u64,
-        /// Where buckets begin, milliseconds after whole multiples of the width since the epoch.
+        /// Span of the calendar, instead of a width.
+        #[serde(default)]
+        calendar: Option<Unit>,
+        /// Zone whose midnight buckets are counted from.
+        #[serde(default, with = "zone_name")]
+        time_zone: Zone,
+        /// By how much later buckets begin, milliseconds.
         #[serde(default)]
         offset_ms: i64,
         /// Buckets of fewer events are left out; with 0 empty ones between others are listed.
@@ -71,6 +83,9 @@ pub enum Aggregation {
         /// First and last time, milliseconds since the epoch, that have buckets even when empty.
         #[serde(default)]
         bounds: Option<(i64, i64)>,
+        /// Where spans begin and the last one ends, microseconds, once a store has worked it out.
+        #[serde(skip)]
+        borders: Vec<i64>,
         /// Below each span.
         #[serde(default)]
         aggregations: Named,
@@ -140,6 +155,35 @@ impl Aggregation {
             missing: None,
             min_count: 1,
             aggregations: Named::new(),
+        }
+    }
+
+    /// Spans of time of one width, counted from midnight UTC, all of them listed.
+    #[must_use]
+    pub fn spans(field: &str, interval_ms: u64) -> Self {
+        Self::DateHistogram {
+            field: field.to_owned(),
+            interval_ms,
+            calendar: None,
+            time_zone: Zone::utc(),
+            offset_ms: 0,
+            min_count: 0,
+            bounds: None,
+            borders: Vec::new(),
+            aggregations: Named::new(),
+        }
+    }
+
+    /// What stands below each of its buckets, to be changed.
+    #[must_use]
+    pub const fn below_mut(&mut self) -> Option<&mut Named> {
+        match self {
+            Self::Terms { aggregations, .. }
+            | Self::DateHistogram { aggregations, .. }
+            | Self::NumberHistogram { aggregations, .. }
+            | Self::Ranges { aggregations, .. }
+            | Self::Filters { aggregations, .. } => Some(aggregations),
+            Self::Histogram { .. } | Self::Metric { .. } => None,
         }
     }
 
@@ -235,11 +279,13 @@ pub enum Metric {
     Min,
     /// Largest number or latest time.
     Max,
-    /// Number of different values, an estimate (HyperLogLog, about 2 %). A whole number may count
+    /// Number of different values, an estimate ([`DISTINCT_ERROR`]). A whole number may count
     /// twice in a field that has fractions, too, as parts of the index keep it in another form.
     Distinct,
     /// Number of values, sum, smallest, largest and mean of numbers, at once.
     Stats,
+    /// The same with sum of squares and variance.
+    ExtendedStats,
     /// Values below which these percentages of all lie, estimates (DDSketch, about 1 %).
     Percentiles(Vec<f64>),
 }
@@ -254,6 +300,7 @@ impl Metric {
             Self::Max => "max",
             Self::Distinct => "distinct",
             Self::Stats => "stats",
+            Self::ExtendedStats => "extended_stats",
             Self::Percentiles(_) => "percentiles",
         }
     }
@@ -355,6 +402,17 @@ pub struct Percentile {
     pub value: Option<f64>,
 }
 
+/// What squares of numbers tell of them; none of the figures without any number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Squares {
+    /// Sum of the squares.
+    pub sum: Option<f64>,
+    /// Mean square distance from the mean.
+    pub variance: Option<f64>,
+    /// The same of the whole from which the numbers are a sample; none of a single number.
+    pub variance_sampling: Option<f64>,
+}
+
 /// Result of one aggregation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -383,7 +441,7 @@ pub enum Aggregated {
     DateHistogram {
         /// Field as stored.
         field: String,
-        /// Width of a bucket, milliseconds.
+        /// Width of a bucket, milliseconds; 0 when the calendar says it.
         interval_ms: u64,
         /// Ascending.
         buckets: Vec<DateBucket>,
@@ -418,6 +476,9 @@ pub enum Aggregated {
         /// The figure as a time, of fields of times.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         time: Option<Timestamp>,
+        /// Relative standard error of a figure that is an estimate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<f64>,
     },
     /// Of [`Metric::Stats`]; of times in milliseconds since the epoch.
     Stats {
@@ -433,6 +494,9 @@ pub enum Aggregated {
         max: Option<f64>,
         /// Their mean.
         average: Option<f64>,
+        /// Of [`Metric::ExtendedStats`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        squares: Option<Squares>,
     },
     /// Of [`Metric::Percentiles`].
     Percentiles {

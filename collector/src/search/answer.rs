@@ -170,7 +170,7 @@ pub fn answer(
     answer.found.partial = !answer.missing.is_empty();
     let names = if wants_names(&pipeline.expr) { store.fields()? } else { Vec::new() };
     let names: Vec<&str> = names.iter().map(|seen| seen.name.as_str()).collect();
-    answer.notes = notes(&pipeline.expr, &names);
+    answer.notes.extend(notes(&pipeline.expr, &names));
     Ok(answer)
 }
 
@@ -229,6 +229,7 @@ impl Asker<'_> {
         found.aggregations.clear();
         let mut answer = Answer { found, ..Answer::default() };
         answer.left_out(&left_out);
+        answer.notes = pushed.notes();
         let mut run = Run::new(self.pipeline, 1, span, MAX_ROWS);
         rows.into_iter().for_each(|row| run.push(row));
         Ok(self.finish(run, answer, true))

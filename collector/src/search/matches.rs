@@ -122,6 +122,9 @@ impl<'a> Gathered<'a> {
             Leaf::Words(field, phrase) => {
                 self.any(field, |value| matches!(value, Value::Text(text) if has_phrase(text, phrase)))
             }
+            Leaf::WordsBegun(field, phrase) => {
+                self.any(field, |value| matches!(value, Value::Text(text) if has_begun(text, phrase)))
+            }
             Leaf::WordLike(field, wild) => {
                 self.any(field, |value| matches!(value, Value::Text(text) if has_like(text, wild)))
             }
@@ -167,6 +170,16 @@ fn within<T: PartialOrd>(low: &Bound<T>, high: &Bound<T>, value: &T) -> bool {
 fn has_phrase(text: &str, phrase: &[String]) -> bool {
     let found: Vec<String> = words(text).collect();
     !phrase.is_empty() && found.windows(phrase.len()).any(|window| window == phrase)
+}
+
+fn has_begun(text: &str, phrase: &[String]) -> bool {
+    let Some((begun, whole)) = phrase.split_last() else { return false };
+    let found: Vec<String> = words(text).collect();
+    let fits = |window: &[String]| {
+        let last = window.last();
+        window.starts_with(whole) && last.is_some_and(|last| last.starts_with(begun.as_str()))
+    };
+    found.windows(phrase.len()).any(fits)
 }
 
 fn has_like(text: &str, wild: &Wildcard) -> bool {

@@ -293,8 +293,8 @@ fn times_as_people_write_them() {
     check("now/d", "2026-11-22T00:00:00.000000+0000");
     check("now/d+8h", "2026-11-22T08:00:00.000000+0000");
     check("now-0s", "2026-11-22T15:00:00.000000+0000");
-    // Weeks begin as the epoch did, on a Thursday.
-    check("now/w", "2026-11-19T00:00:00.000000+0000");
+    // Weeks begin on Mondays.
+    check("now/w", "2026-11-16T00:00:00.000000+0000");
     check("2024-02-29", "2024-02-29T00:00:00.000000+0000");
     check("2026-03-29T02:30:00+01:00", "2026-03-29T01:30:00.000000+0000");
     check("1969-12-31", "1969-12-31T00:00:00.000000+0000");
@@ -410,6 +410,8 @@ proptest! {
     fn rounding_goes_down_to_a_whole_unit(at in -4_000_000_000_i64..8_000_000_000, unit in 0..5_usize) {
         let (letter, width) = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 604_800)][unit];
         let rounded = point(&format!("now/{letter}"), Timestamp::from_seconds(at)).unwrap() / 1_000_000;
-        prop_assert!(rounded <= at && at - rounded < width && rounded % width == 0);
+        // The first Monday came 4 days after the epoch.
+        let begins = if letter == 'w' { 4 * 86_400 } else { 0 };
+        prop_assert!(rounded <= at && at - rounded < width && (rounded - begins) % width == 0);
     }
 }

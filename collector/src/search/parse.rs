@@ -53,6 +53,21 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     }
 }
 
+/// Parses a query of Lucene's language, of which ours has all but weights and likeness: `_exists_:field` is
+/// taken, and with `any` one of the terms side by side is enough; those behind `-` or `NOT` must not hold all
+/// the same. Source: Lucene, classic query parser.
+///
+/// # Errors
+/// [`ParseError`] for wrong syntax and exceeded limits.
+pub fn parse_lucene(text: &str, any: bool) -> Result<Expr, ParseError> {
+    let mut parser = Parser { lucene: true, any, ..Parser::new(text)? };
+    let expr = parser.query()?;
+    match parser.peek() {
+        None => Ok(expr),
+        Some(c) => Err(parser.unexpected(c)),
+    }
+}
+
 /// Parses a query and the stages behind it.
 ///
 /// # Errors
@@ -74,6 +89,10 @@ struct Parser {
     depth: usize,
     terms: usize,
     regexes: usize,
+    /// Reads what Lucene has of its own.
+    lucene: bool,
+    /// Of terms side by side one is enough.
+    any: bool,
 }
 
 type Leaf<'a> = &'a mut dyn FnMut(&mut Parser) -> Result<Expr, ParseError>;
@@ -87,7 +106,8 @@ impl Parser {
                 hint: "at most 16384 bytes are allowed".into(),
             });
         }
-        Ok(Self { chars: text.chars().collect(), at: 0, depth: 0, terms: 0, regexes: 0 })
+        let chars = text.chars().collect();
+        Ok(Self { chars, at: 0, depth: 0, terms: 0, regexes: 0, lucene: false, any: false })
     }
 
     /// The query up to the first stage; nothing at all finds everything.
@@ -154,10 +174,31 @@ impl Parser {
 
     fn any_of(&mut self, leaf: Leaf<'_>) -> Result<Expr, ParseError> {
         let mut parts = vec![self.all_of(leaf)?];
-        while self.operator("OR", "||") {
-            parts.push(self.all_of(leaf)?);
+        let mut never = Vec::new();
+        loop {
+            if self.operator("OR", "||") {
+                parts.push(self.all_of(leaf)?);
+            } else if self.any && self.peek().is_some_and(|c| !matches!(c, ')' | '|')) {
+                match self.all_of(leaf)? {
+                    not @ Expr::Not(_) => never.push(not),
+                    part => parts.push(part),
+                }
+            } else {
+                break;
+            }
         }
-        Ok(if parts.len() == 1 { parts.remove(0) } else { Expr::Or(parts) })
+        if !never.is_empty() && parts.iter().all(|part| matches!(part, Expr::Not(_))) {
+            never.append(&mut parts);
+        }
+        let any = match parts.len() {
+            0 => None,
+            1 => Some(parts.remove(0)),
+            _ => Some(Expr::Or(parts)),
+        };
+        Ok(match (any, never.is_empty()) {
+            (Some(any), true) => any,
+            (any, _) => Expr::And(any.into_iter().chain(never).collect()),
+        })
     }
 
     fn all_of(&mut self, leaf: Leaf<'_>) -> Result<Expr, ParseError> {
@@ -168,7 +209,7 @@ impl Parser {
             let or_follows = self.operator("OR", "||");
             self.at = here;
             match self.peek() {
-                Some(c) if explicit || (!matches!(c, ')' | '|') && !or_follows) => {
+                Some(c) if explicit || (!self.any && !matches!(c, ')' | '|') && !or_follows) => {
                     parts.push(self.unary(leaf)?);
                 }
                 None if explicit => return Err(self.missing()),
@@ -249,6 +290,11 @@ pub fn fuzz_query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     drop(parse(text));
     let length = text.chars().count();
+    for any in [false, true] {
+        if let Err(error) = parse_lucene(text, any) {
+            assert!((1..=length.saturating_add(1)).contains(&error.column), "{error}");
+        }
+    }
     match super::pipe::compile(text, event::Timestamp::EPOCH) {
         Ok(pipeline) => {
             let mut run = Run::new(&pipeline, 0, 60, 100);

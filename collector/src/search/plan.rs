@@ -72,6 +72,8 @@ pub enum Leaf {
     KeywordRange(FieldRef, Bound<String>, Bound<String>),
     /// A text has these words one after the other.
     Words(FieldRef, Vec<String>),
+    /// A text has these words one after the other, of the last only its beginning; two words at least.
+    WordsBegun(FieldRef, Vec<String>),
     /// A text has a word fitting this pattern.
     WordLike(FieldRef, Wildcard),
     /// A text has a word fitting this regular expression, which disregards case.

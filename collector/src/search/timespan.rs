@@ -1,10 +1,12 @@
 //! Times as people write them in searches: RFC 3339, a day, or relative to now.
 //!
-//! `now`, `now-15m`, `now-1d/d` (rounded down to the day); units s, m, h, d, w. Source of the
-//! notation: Elasticsearch date math, of which months and years are left out because their
+//! `now`, `now-15m`, `now-1d/d` (rounded down to the day, with `/w` to Monday); units s, m, h, d, w. Source
+//! of the notation: Elasticsearch date math, of which months and years are left out because their
 //! length varies.
 
 use event::Timestamp;
+
+use super::calendar::{Step, Unit, Zone, begins};
 
 const SECOND: i64 = 1_000_000;
 
@@ -23,16 +25,21 @@ pub struct TimeSpanError {
 /// # Errors
 /// [`TimeSpanError`].
 pub fn span(text: &str, now: Timestamp) -> Result<(i64, i64), TimeSpanError> {
+    span_in(text, now, &Zone::utc())
+}
+
+/// The same, where days and times without a zone are those of `zone`.
+///
+/// # Errors
+/// [`TimeSpanError`].
+pub fn span_in(text: &str, now: Timestamp, zone: &Zone) -> Result<(i64, i64), TimeSpanError> {
     let wrong = || TimeSpanError { text: text.chars().take(64).collect() };
     let trimmed = text.trim();
     if let Some(rest) = trimmed.strip_prefix("now") {
-        return relative(rest, now.micros()).map(|micros| (micros, micros)).ok_or_else(wrong);
+        return relative(rest, now.micros(), zone).map(|at| (at, at)).ok_or_else(wrong);
     }
-    if trimmed.len() == "2026-11-22".len()
-        && let Ok(day) = format!("{trimmed}T00:00:00Z").parse::<Timestamp>()
-    {
-        let start = day.micros();
-        return Ok((start, start.saturating_add(86_400 * SECOND - 1)));
+    if let Some(local) = zone.local(trimmed) {
+        return Ok(local);
     }
     let point = trimmed.parse::<Timestamp>().map_err(|_| wrong())?;
     Ok((point.micros(), point.micros()))
@@ -58,7 +65,7 @@ fn unit(letter: char) -> Option<i64> {
     Some(seconds * SECOND)
 }
 
-fn relative(mut rest: &str, now: i64) -> Option<i64> {
+fn relative(mut rest: &str, now: i64, zone: &Zone) -> Option<i64> {
     let mut micros = now;
     while !rest.is_empty() {
         let (operator, tail) = (rest.chars().next()?, rest.get(1..)?);
@@ -76,7 +83,11 @@ fn relative(mut rest: &str, now: i64) -> Option<i64> {
                     micros.checked_sub(delta)?
                 };
             }
-            '/' if number.is_empty() => micros -= micros.rem_euclid(width),
+            '/' if number.is_empty() => match letter {
+                'd' => micros = zone.span(Unit::Day, micros).0,
+                'w' => micros = zone.span(Unit::Week, micros).0,
+                _ => micros = begins(Step::Width(width), zone, micros),
+            },
             _ => return None,
         }
         rest = tail.get(letter.len_utf8()..)?;
@@ -100,11 +111,30 @@ mod tests {
         check("now", "2026-11-22T15:04:05.000000+0000");
         check("now-15m", "2026-11-22T14:49:05.000000+0000");
         check("now-1d/d", "2026-11-21T00:00:00.000000+0000");
+        check("now/w", "2026-11-16T00:00:00.000000+0000");
         check("now/h+30s", "2026-11-22T15:00:30.000000+0000");
         check("now-1w", "2026-11-15T15:04:05.000000+0000");
         check("2026-11-22", "2026-11-22T00:00:00.000000+0000");
         check("2026-11-22T15:04:05+01:00", "2026-11-22T14:04:05.000000+0000");
         assert_eq!(span("2026-11-22", now).map(|(a, b)| b - a), Ok(86_400_000_000 - 1));
+    }
+
+    #[test]
+    fn days_of_a_zone() {
+        let now: Timestamp = NOW.parse().unwrap();
+        let zone = Zone::named("America/New_York").unwrap();
+        let check = |text: &str, expected: &str| {
+            let (micros, _) = span_in(text, now, &zone).unwrap();
+            assert_eq!(Timestamp::from_micros(micros).to_string(), expected, "{text}");
+        };
+        check("now", "2026-11-22T15:04:05.000000+0000");
+        check("now/d", "2026-11-22T05:00:00.000000+0000");
+        check("2026-07-01", "2026-07-01T04:00:00.000000+0000");
+        check("2026-07-01T12:00:00", "2026-07-01T16:00:00.000000+0000");
+        check("2026-07-01T12:00:00Z", "2026-07-01T12:00:00.000000+0000");
+        // A day on which clocks are set back has 25 hours.
+        let day = span_in("2026-11-01", now, &zone).map(|(a, b)| b - a);
+        assert_eq!(day, Ok(25 * 3_600 * SECOND - 1));
     }
 
     #[test]

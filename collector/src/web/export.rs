@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::search::{Gone, window};
 use super::{App, Failure};
-use crate::completeness::Window;
+use crate::completeness::{MAX_REASONS, Window};
 use crate::search::answer::Reason;
 use crate::search::{
     Cancel, HitOrder, MAX_LIMIT, Missing, Pages, SearchError, SearchRequest, Table, answer, pipe,
@@ -102,7 +102,7 @@ impl Exporter {
         };
         let missing = done.unwrap_or_default();
         let complete = error.is_none() && missing.is_empty();
-        let completeness = self.app.ledgers.judge(&self.app, window);
+        let completeness = self.app.ledgers.judge(&self.app, window, MAX_REASONS);
         let summary = json!({ "_summary": {
             "sent": self.sent, "complete": complete, "missing": missing, "error": error,
             "completeness": completeness,

@@ -74,6 +74,22 @@ fn body(method: &str, path: &str) -> Option<&'static str> {
     })
 }
 
+/// Parameters of the URL behind `?`, by method and path: name and what it is.
+fn asked(method: &str, path: &str) -> &'static [(&'static str, &'static str)] {
+    const FROM: (&str, &str) =
+        ("from", "Earliest time, inclusive: RFC 3339, a day, or relative such as now-15m");
+    const TO: (&str, &str) = ("to", "Latest time, exclusive");
+    const QUERY: (&str, &str) = ("query", "Query");
+    match (method, path) {
+        ("GET", "/api/v1/export") => {
+            &[QUERY, FROM, TO, ("order", "Which events come first: newest or oldest")]
+        }
+        ("GET", "/api/v1/completeness") => &[FROM, TO],
+        ("GET", "/api/v1/tail") => &[QUERY],
+        _ => &[],
+    }
+}
+
 fn security(need: Need) -> Value {
     match need {
         Need::Public => json!([]),
@@ -88,6 +104,9 @@ fn operation(method: &str, path: &str, need: Need, summary: &str) -> Value {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .chain(asked(method, path).iter().map(|(name, what)| {
+            json!({ "name": name, "in": "query", "description": what, "schema": { "type": "string" } })
+        }))
         .collect();
     let failed = json!({
         "description": "failed",

@@ -61,6 +61,7 @@ pub const ROUTES: &[Route] = routes! {
     "POST" "/api/v1/search" VIEW, post(search::search), "Find, count and group events";
     "GET" "/api/v1/tail" VIEW, get(search::tail), "Events as they arrive (server-sent events)";
     "GET" "/api/v1/export" VIEW, get(export::export), "All events or rows of a search as NDJSON, a summary last";
+    "GET" "/api/v1/completeness" VIEW, get(search::completeness), "How complete a window of time is, and every reason why not";
     "GET" "/api/v1/fields" VIEW, get(search::fields), "Fields: the dictionary and those that events have, with their numbers";
     "POST" "/api/v1/complete" VIEW, post(search::suggest), "What could stand at a place of a query";
     "GET" "/api/v1/searches" VIEW, get(searches::list), "Kept searches: one's own and shared ones";

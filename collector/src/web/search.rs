@@ -7,6 +7,7 @@ use api::Complete;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
+use event::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -14,7 +15,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{App, Failure};
-use crate::completeness::{Completeness, Window};
+use crate::completeness::{Completeness, MAX_ASKED, MAX_REASONS, Window};
 use crate::search::complete::{Completion, complete};
 use crate::search::{
     Answer, Cancel, FieldSeen, Matcher, SearchError, SearchRequest, answer, timespan, value,
@@ -70,7 +71,7 @@ pub(super) async fn search(
     let searched = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let found = answer(work.pipeline.store().as_ref(), &request, &cancel, now)?;
-        Ok::<_, SearchError>((found, work.ledgers.judge(&work, window)))
+        Ok::<_, SearchError>((found, work.ledgers.judge(&work, window, MAX_REASONS)))
     });
     let (answer, completeness) = searched.await.map_err(|error| Failure::internal(&error))??;
     drop(gone);
@@ -87,6 +88,39 @@ pub(super) async fn search(
         }
     }
     Ok(Json(Answered { answer, completeness }))
+}
+
+/// Which window is asked about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedWindow {
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
+}
+
+/// How complete a window is.
+#[derive(Debug, Serialize)]
+pub(super) struct Judged {
+    from: Option<Timestamp>,
+    to: Timestamp,
+    #[serde(flatten)]
+    completeness: Completeness,
+}
+
+pub(super) async fn completeness(
+    State(app): State<App>,
+    Query(AskedWindow { from, to }): Query<AskedWindow>,
+) -> Result<Json<Judged>, Failure> {
+    let request = SearchRequest { from, to, ..SearchRequest::default() };
+    let window = window(&app, &request)?;
+    let judged =
+        tokio::task::spawn_blocking(move || app.ledgers.judge(&app, window, MAX_ASKED)).await;
+    let completeness = judged.map_err(|error| Failure::internal(&error))?;
+    let from = (window.low > value::TIME_BOUNDS.0).then(|| Timestamp::from_micros(window.low));
+    let to = Timestamp::from_micros(window.high.saturating_add(1));
+    Ok(Json(Judged { from, to, completeness }))
 }
 
 /// A field of the dictionary, or one that events have.

@@ -19,7 +19,7 @@ const WORDS: Record<Completeness["state"], string> = {
   incomplete: "Incomplete: events of this time may be missing.",
 };
 
-export function Complete(props: { completeness: Completeness }) {
+export function Complete(props: { completeness: Completeness; all?: string }) {
   const { state, reasons, more } = props.completeness;
   const [open, show] = useState(false);
   return (
@@ -29,7 +29,7 @@ export function Complete(props: { completeness: Completeness }) {
       {open && (
         <ul>
           {reasons.map((one) => <li>{plain(one.words)} <a href={one.link.startsWith("#/") ? one.link : "#/agents"}>more</a></li>)}
-          {more > 0 && <li>and {more} further reasons: <a href="#/agents">agents</a></li>}
+          {(more > 0 || props.all) && <li><a href={props.all ?? "#/agents"}>{more > 0 ? `and ${more} further reasons` : "All of this time"}</a></li>}
         </ul>
       )}
     </span>

@@ -143,6 +143,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
   });
   const histogram = useMemo(() => found.answer?.aggregations.find((one): one is Histogram => one.type === "histogram"), [found.answer]);
   const groups: Aggregated[] = found.answer?.aggregations ?? [];
+  const reasons = link("complete", { from: range.from || "1970-01-01", to: range.to || "now" });
   const table = tailing ? undefined : found.answer?.table;
   const column = found.error && (found.error.code === "bad_request") ? found.error : null;
   return (
@@ -162,7 +163,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
       {found.error && !column && <Failure error={found.error.message} again={() => again((n) => n + 1)} />}
       {!tailing && found.answer && <Notes answer={found.answer} />}
       {saved && <Saved query={query} range={range} may={props.rights.tune} user={props.rights.user} close={() => showSaved(false)} open={(one) => set({ q: one.query, from: one.from ?? "", to: one.to ?? "", live: "" })} />}
-      {table && found.answer && <p class="small muted" role="status">Of {number(found.answer.total)} events. <Complete completeness={found.answer.completeness} /></p>}
+      {table && found.answer && <p class="small muted" role="status">Of {number(found.answer.total)} events. <Complete completeness={found.answer.completeness} all={reasons} /></p>}
       {table && <Result table={table} narrow={(name, value, not) => set({ q: narrow(beforeStages(query), term(name, value), not) })} />}
       {!tailing && !table && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
       {!table && <div class="columns">
@@ -173,7 +174,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
               <strong>{live.state}</strong> <span class="muted">{number(live.arrived)} arrived{live.lost > 0 && `, ${number(live.lost)} too fast to show (they are stored)`}</span>
               <button type="button" onClick={() => pause(!paused)}>{paused ? "Go on" : "Pause"}</button>
             </p>
-          ) : found.answer && <p class="small muted" role="status">{number(found.answer.total)}{found.answer.partial ? " or more" : ""} events{found.busy && ", searching…"}. <Complete completeness={found.answer.completeness} /></p>}
+          ) : found.answer && <p class="small muted" role="status">{number(found.answer.total)}{found.answer.partial ? " or more" : ""} events{found.busy && ", searching…"}. <Complete completeness={found.answer.completeness} all={reasons} /></p>}
           {!found.answer && found.busy && !tailing && <Loading />}
           {rows.length > 0 && <Rows rows={rows} chosen={chosen} choose={choose} {...(tailing ? {} : { order, turn: (next: Order) => set({ order: next }) })} />}
           {tailing && rows.length === 0 && <Empty title="Waiting for the next event that matches.">Events appear here as they are stored.</Empty>}

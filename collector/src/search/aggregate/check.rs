@@ -9,6 +9,9 @@ use super::{
 use crate::search::plan::FieldRef;
 use crate::search::{MAX_BUCKETS, SearchError};
 
+/// Spans of the calendar may begin so much later or earlier, milliseconds.
+const MAX_OFFSET_MS: u64 = 86_400_000;
+
 /// Checks the aggregations of a request.
 ///
 /// # Errors
@@ -57,25 +60,7 @@ impl Checker {
                 self.need(*min_count >= 1, "min_count of values must be at least 1")?;
                 self.order(order, aggregations)?;
             }
-            Aggregation::DateHistogram {
-                field, interval_ms, offset_ms, min_count, bounds, ..
-            } => {
-                let kind = FieldRef::new(field).kind();
-                self.need(kind == Some(FieldType::Date), "needs a field of times")?;
-                self.need(
-                    (1..=MAX_INTERVAL_MS).contains(interval_ms),
-                    "interval_ms must be from 1 to 100 years",
-                )?;
-                self.need(
-                    offset_ms.unsigned_abs() < *interval_ms,
-                    "offset_ms must be shorter than interval_ms",
-                )?;
-                self.bounds(
-                    *min_count,
-                    bounds.is_none_or(|(low, high)| low <= high),
-                    bounds.is_some(),
-                )?;
-            }
+            Aggregation::DateHistogram { .. } => self.dates(aggregation)?,
             Aggregation::NumberHistogram { field, interval, offset, min_count, bounds, .. } => {
                 let kind = FieldRef::new(field).kind();
                 self.need(
@@ -114,6 +99,34 @@ impl Checker {
         Ok(())
     }
 
+    fn dates(&self, aggregation: &Aggregation) -> Result<(), SearchError> {
+        let Aggregation::DateHistogram {
+            field,
+            interval_ms,
+            calendar,
+            offset_ms,
+            min_count,
+            bounds,
+            ..
+        } = aggregation
+        else {
+            return Ok(());
+        };
+        let kind = FieldRef::new(field).kind();
+        self.need(kind == Some(FieldType::Date), "needs a field of times")?;
+        let shift = offset_ms.unsigned_abs();
+        if calendar.is_some() {
+            self.need(*interval_ms == 0, "has both interval_ms and calendar")?;
+            self.need(shift < MAX_OFFSET_MS, "offset_ms must be shorter than a day")?;
+        } else {
+            let sound = (1..=MAX_INTERVAL_MS).contains(interval_ms);
+            self.need(sound, "interval_ms must be from 1 to 100 years")?;
+            self.need(shift < *interval_ms, "offset_ms must be shorter than interval_ms")?;
+        }
+        let sound = bounds.is_none_or(|(low, high)| low <= high);
+        self.bounds(*min_count, sound, bounds.is_some())
+    }
+
     fn bounds(&self, min_count: u64, sound: bool, given: bool) -> Result<(), SearchError> {
         self.need(sound, "bounds must be two numbers, the first not above the second")?;
         self.need(!given || min_count == 0, "bounds list empty buckets, so min_count must be 0")
@@ -132,13 +145,15 @@ impl Checker {
         let field = FieldRef::new(field);
         let fits = match metric {
             Metric::Count | Metric::Distinct => true,
-            Metric::Sum | Metric::Stats => matches!(field.kind(), None | Some(FieldType::Number)),
+            Metric::Sum | Metric::Stats | Metric::ExtendedStats => {
+                matches!(field.kind(), None | Some(FieldType::Number))
+            }
             Metric::Average | Metric::Min | Metric::Max | Metric::Percentiles(_) => {
                 matches!(field.kind(), None | Some(FieldType::Number | FieldType::Date))
             }
         };
         if !fits {
-            let needs = if matches!(metric, Metric::Sum | Metric::Stats) {
+            let needs = if matches!(metric, Metric::Sum | Metric::Stats | Metric::ExtendedStats) {
                 "numbers"
             } else {
                 "numbers or times"

@@ -20,6 +20,25 @@ impl Parser {
         })
     }
 
+    /// Takes `_exists_:field` where Lucene's language is read.
+    pub(super) fn lucene_exists(&mut self) -> Option<String> {
+        const WORD: &str = "_exists_:";
+        if !self.lucene || !self.begins(WORD) {
+            return None;
+        }
+        let rest = self.rest().get(WORD.len()..)?;
+        let stop = |c: &char| c.is_whitespace() || "()\"[]{}<>=*?:|".contains(*c);
+        let length = rest.iter().position(stop).unwrap_or(rest.len());
+        // A backslash takes the next character as it is.
+        let name: String = rest.get(..length)?.iter().filter(|c| **c != '\\').collect();
+        let ends = rest.get(length).is_none_or(|c| c.is_whitespace() || *c == ')');
+        if name.is_empty() || !ends {
+            return None;
+        }
+        self.step(WORD.len().saturating_add(length));
+        Some(name)
+    }
+
     /// Refuses `field=value`, `_exists_:field` and their like at this place.
     pub(super) fn refuse_foreign(&self) -> Result<(), ParseError> {
         if let Some(operator) = self.foreign_operator() {

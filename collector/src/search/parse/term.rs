@@ -32,6 +32,9 @@ impl Parser {
             self.at = here;
             return Err(self.missing());
         }
+        if let Some(name) = self.lucene_exists() {
+            return Ok(Expr::Field { name, test: Test::Exists, column });
+        }
         self.refuse_foreign()?;
         if self.peek() == Some('"') {
             return Ok(Expr::Bare { term: self.quoted()?, column });

@@ -10,8 +10,10 @@ use super::groups::ranked;
 use super::run::{LeftOut, Row};
 use super::{Function, MAX_GROUPS, Measure, Name, Stage, Verb};
 use crate::search::aggregate::{
-    Aggregated, Aggregation, DateBucket, Metric, Named, Order, Results, TermBucket, ValueKind,
+    Aggregated, Aggregation, DISTINCT_ERROR, DateBucket, Metric, Named, Order, Results, TermBucket,
+    ValueKind,
 };
+use crate::search::notes::Note;
 use crate::search::plan::FieldRef;
 use crate::search::value::{Number, mapped};
 use crate::search::{MAX_BUCKETS, SearchResponse};
@@ -62,14 +64,10 @@ pub fn push(stage: &Stage, span: u64) -> Option<Pushed<'_>> {
         below = Named::from([(GROUPS.to_owned(), terms)]);
     }
     if let (Shape::Time, Verb::Timechart { span: own, .. }) = (&shape, &stage.verb) {
-        let spans = Aggregation::DateHistogram {
-            field: "timestamp".to_owned(),
-            interval_ms: own.unwrap_or(span).checked_mul(1_000)?,
-            offset_ms: 0,
-            min_count: u64::from(!by.is_empty()),
-            bounds: None,
-            aggregations: below,
-        };
+        let mut spans = Aggregation::spans("timestamp", own.unwrap_or(span).checked_mul(1_000)?);
+        if let Aggregation::DateHistogram { min_count, aggregations, .. } = &mut spans {
+            (*min_count, *aggregations) = (u64::from(!by.is_empty()), below);
+        }
         below = Named::from([(GROUPS.to_owned(), spans)]);
     }
     Some(Pushed { aggregations: below.into_values().collect(), by, measures, shape })
@@ -110,6 +108,19 @@ fn name_of(at: usize) -> String {
 }
 
 impl Pushed<'_> {
+    /// What is to be known of the figures: which of them are estimates.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        let estimated = self.measures.iter().filter(|one| one.function == Function::Distinct);
+        let note = |measure: &Measure| {
+            let percent = DISTINCT_ERROR * 100.0;
+            let title = &measure.title;
+            let words = format!("{title} is an estimate, with a standard error of {percent:.1} %");
+            Note { column: measure.column, words }
+        };
+        estimated.map(note).collect()
+    }
+
     /// The rows of an answer, in the order of the stage, and what it left out.
     #[must_use]
     pub fn rows(&self, found: &SearchResponse) -> (Vec<Row>, LeftOut) {

@@ -14,18 +14,19 @@ use tantivy::aggregation::agg_req::{
 };
 use tantivy::aggregation::bucket::{
     CustomOrder, FilterAggregation, HistogramAggregation, Order as Direction, OrderTarget,
-    QueryBuilder, TermsAggregation,
+    QueryBuilder, RangeAggregation, RangeAggregationRange, TermsAggregation,
 };
 use tantivy::aggregation::metric::{
-    AverageAggregation, CardinalityAggregationReq, MaxAggregation, MinAggregation,
-    PercentilesAggregationReq, StatsAggregation, SumAggregation,
+    AverageAggregation, CardinalityAggregationReq, ExtendedStatsAggregation, MaxAggregation,
+    MinAggregation, PercentilesAggregationReq, StatsAggregation, SumAggregation,
 };
 use tantivy::aggregation::{AggregationLimitsGuard, Key};
 use tantivy::query::Query;
 use tantivy::schema::Schema;
 use tantivy::tokenizer::TokenizerManager;
 
-use super::query::build;
+use super::collect::Deadline;
+use super::query::{TOO_MANY_WORDS, build_until};
 use super::schema::{DYNAMIC, Fields, has_column, placed};
 use super::search::both;
 use crate::search::aggregate::{Filter, MAX_AGGREGATIONS, Metric, Named, Order, OrderBy, Range};
@@ -33,8 +34,10 @@ use crate::search::plan::{FieldRef, Leaf, compile as compile_text, range};
 use crate::search::{Aggregation, MAX_BUCKETS, Node, SearchError, value};
 
 mod answer;
+mod calendar;
 
 pub(super) use answer::Answers;
+pub(super) use calendar::{resolve, times};
 
 /// Most memory of the groupings of one search, bytes.
 const MEMORY: u64 = 256 << 20;
@@ -55,13 +58,22 @@ pub(super) fn limits() -> AggregationLimitsGuard {
 }
 
 /// Whether a search failed because of what was asked and not because of the data.
-pub(super) const fn is_limit(error: &tantivy::TantivyError) -> bool {
-    matches!(error, tantivy::TantivyError::AggregationError(_))
+pub(super) fn is_limit(error: &tantivy::TantivyError) -> bool {
+    matches!(error, tantivy::TantivyError::AggregationError(_)) || too_many_words(error)
+}
+
+fn too_many_words(error: &tantivy::TantivyError) -> bool {
+    matches!(error, tantivy::TantivyError::InvalidArgument(words) if words.starts_with(TOO_MANY_WORDS))
 }
 
 /// Why aggregations could not be answered.
 pub(super) fn failed(error: &tantivy::TantivyError) -> SearchError {
     use tantivy::aggregation::AggregationError as Why;
+    if too_many_words(error) {
+        return SearchError::TooCostly {
+            what: "the words of the phrase stand for over 65,536 others",
+        };
+    }
     let tantivy::TantivyError::AggregationError(why) = error else {
         return SearchError::Failed { reason: error.to_string() };
     };
@@ -79,9 +91,13 @@ pub(super) fn failed(error: &tantivy::TantivyError) -> SearchError {
 }
 
 /// The library's request for all aggregations but timelines, which have a collector of their own.
-pub(super) fn compile(list: &[Aggregation], now: Timestamp) -> Result<Aggregations, SearchError> {
-    crate::search::aggregate::check(list)?;
-    let mut compiler = Compiler { now, out: Aggregations::default() };
+/// Filters end at the deadline, also within a dictionary.
+pub(super) fn compile(
+    list: &[Aggregation],
+    now: Timestamp,
+    deadline: &Arc<Deadline>,
+) -> Result<Aggregations, SearchError> {
+    let mut compiler = Compiler { now, deadline, out: Aggregations::default() };
     for (index, aggregation) in list.iter().enumerate() {
         compiler.add(index.to_string(), aggregation)?;
     }
@@ -98,14 +114,15 @@ fn name_of_filter(aggregation: &str, position: usize) -> String {
     format!("{aggregation}f{position}")
 }
 
-struct Compiler {
+struct Compiler<'a> {
     now: Timestamp,
+    deadline: &'a Arc<Deadline>,
     out: Aggregations,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn below(&self, named: &Named) -> Result<Aggregations, SearchError> {
-        let mut compiler = Self { now: self.now, out: Aggregations::default() };
+        let mut compiler = Self { out: Aggregations::default(), ..*self };
         for (position, aggregation) in named.values().enumerate() {
             compiler.add(name(position), aggregation)?;
         }
@@ -124,6 +141,9 @@ impl Compiler {
         let variant = match aggregation {
             Aggregation::Histogram { .. } => return Ok(()),
             Aggregation::Terms { .. } => terms(aggregation)?,
+            Aggregation::DateHistogram { field, borders, .. } if !borders.is_empty() => {
+                between(field, borders)?
+            }
             Aggregation::DateHistogram { field, interval_ms, offset_ms, min_count, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "both are below 2^53")]
                 let (width, offset) = (*interval_ms as f64, *offset_ms as f64);
@@ -135,21 +155,33 @@ impl Compiler {
             Aggregation::Ranges { field, ranges, .. } => {
                 for (position, range) in ranges.iter().enumerate() {
                     let node = self.range(field, range)?;
-                    self.put(name_of_filter(&name, position), filter(node), below.clone());
+                    self.put(name_of_filter(&name, position), self.found(node), below.clone());
                 }
                 return Ok(());
             }
             Aggregation::Filters { filters, .. } => {
                 for (position, one) in filters.iter().enumerate() {
                     let node = self.filter(one)?;
-                    self.put(name_of_filter(&name, position), filter(node), below.clone());
+                    self.put(name_of_filter(&name, position), self.found(node), below.clone());
                 }
                 return Ok(());
             }
-            Aggregation::Metric { field, metric } => figure(field, metric)?,
+            Aggregation::Metric { field, metric } => self.figure(field, metric)?,
         };
         self.put(name, variant, below);
         Ok(())
+    }
+
+    fn found(&self, node: Node) -> Variant {
+        let compiled = Compiled(Arc::new(node), Arc::clone(self.deadline));
+        Variant::Filter(FilterAggregation::new_with_builder(Box::new(compiled)))
+    }
+
+    fn figure(&self, field: &str, metric: &Metric) -> Result<Variant, SearchError> {
+        if *metric == Metric::Count {
+            return Ok(self.found(Node::Leaf(Leaf::Exists(FieldRef::new(field)))));
+        }
+        figure(field, metric)
     }
 
     fn filter(&self, one: &Filter) -> Result<Node, SearchError> {
@@ -221,10 +253,22 @@ fn spans(field: &str, interval: f64, offset: f64, min_count: u64) -> Result<Vari
     }))
 }
 
+/// Spans of times between borders, microseconds; each has its number as its name.
+fn between(field: &str, borders: &[i64]) -> Result<Variant, SearchError> {
+    // Borders are whole milliseconds at least, which floats of nanoseconds keep exactly.
+    #[expect(clippy::cast_precision_loss, reason = "whole seconds are exact, others nearly so")]
+    let nanos = |micros: i64| micros as f64 * 1000.0;
+    let pairs = borders.iter().zip(borders.iter().skip(1)).enumerate();
+    let ranges = pairs.map(|(number, (from, to))| RangeAggregationRange {
+        key: Some(number.to_string()),
+        from: Some(nanos(*from)),
+        to: Some(nanos(*to)),
+    });
+    let (field, ranges) = (column(field)?.1, ranges.collect());
+    Ok(Variant::Range(RangeAggregation { field, ranges, keyed: false }))
+}
+
 fn figure(field: &str, metric: &Metric) -> Result<Variant, SearchError> {
-    if *metric == Metric::Count {
-        return Ok(filter(Node::Leaf(Leaf::Exists(FieldRef::new(field)))));
-    }
     let field = column(field)?.1;
     let missing = None;
     Ok(match metric {
@@ -233,6 +277,9 @@ fn figure(field: &str, metric: &Metric) -> Result<Variant, SearchError> {
         Metric::Min => Variant::Min(MinAggregation { field, missing }),
         Metric::Max => Variant::Max(MaxAggregation { field, missing }),
         Metric::Stats => Variant::Stats(StatsAggregation { field, missing }),
+        Metric::ExtendedStats => {
+            Variant::ExtendedStats(ExtendedStatsAggregation { field, missing, sigma: None })
+        }
         Metric::Percentiles(percents) => {
             let percents = Some(percents.clone());
             Variant::Percentiles(PercentilesAggregationReq {
@@ -248,13 +295,9 @@ fn figure(field: &str, metric: &Metric) -> Result<Variant, SearchError> {
     })
 }
 
-fn filter(node: Node) -> Variant {
-    Variant::Filter(FilterAggregation::new_with_builder(Box::new(Compiled(Arc::new(node)))))
-}
-
 /// A query of ours for the library's aggregation by filter.
 #[derive(Clone, Debug)]
-struct Compiled(Arc<Node>);
+struct Compiled(Arc<Node>, Arc<Deadline>);
 
 #[typetag::serde]
 impl QueryBuilder for Compiled {
@@ -263,7 +306,7 @@ impl QueryBuilder for Compiled {
         schema: &Schema,
         _: &TokenizerManager,
     ) -> tantivy::Result<Box<dyn Query>> {
-        Ok(build(&self.0, &Fields::of(schema)?))
+        Ok(build_until(&self.0, &Fields::of(schema)?, &self.1))
     }
 
     fn box_clone(&self) -> Box<dyn QueryBuilder> {

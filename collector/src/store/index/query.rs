@@ -6,8 +6,8 @@ use std::sync::Arc;
 use event::FieldType;
 use tantivy::query::{
     AllQuery, BooleanQuery, EmptyQuery, EnableScoring, ExistsQuery, Explanation,
-    FastFieldRangeQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, Scorer, TermQuery,
-    Weight,
+    FastFieldRangeQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, RegexPhraseQuery,
+    Scorer, TermQuery, Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
@@ -21,6 +21,11 @@ use crate::search::value::Number;
 use crate::search::wildcard::Wildcard;
 
 type Boxed = Box<dyn Query>;
+
+/// Most words of one segment that the words of a phrase may stand for.
+pub(super) const MAX_WORDS: u32 = 65_536;
+/// How the library begins to say that there are more.
+pub(super) const TOO_MANY_WORDS: &str = "Phrase query exceeded max expansions";
 
 /// Translates a query.
 #[must_use]
@@ -146,6 +151,7 @@ impl Builder<'_> {
             },
             Leaf::KeywordRange(field, low, high) => self.keyword_range(field, low, high),
             Leaf::Words(field, words) => self.words(field, words),
+            Leaf::WordsBegun(field, words) => self.words_begun(field, words),
             Leaf::WordLike(field, wild) => match self.own(field, FieldType::Text) {
                 Some(own) => self.like(own, &[], wild),
                 None => Box::new(EmptyQuery),
@@ -218,10 +224,22 @@ impl Builder<'_> {
         match words {
             [] => Box::new(EmptyQuery),
             [word] => term(Term::from_field_text(own, word)),
-            many => Box::new(Careful(PhraseQuery::new(
+            many => Box::new(Careful(Box::new(PhraseQuery::new(
                 many.iter().map(|word| Term::from_field_text(own, word)).collect(),
-            ))),
+            )))),
         }
+    }
+
+    fn words_begun(&self, field: &FieldRef, words: &[String]) -> Boxed {
+        let own = self.own(field, FieldType::Text);
+        let (Some(own), Some((begun, whole @ [_, ..]))) = (own, words.split_last()) else {
+            return Box::new(EmptyQuery);
+        };
+        let mut parts: Vec<String> = whole.iter().map(|word| regex_syntax::escape(word)).collect();
+        parts.push(format!("{}.*", regex_syntax::escape(begun)));
+        let mut query = RegexPhraseQuery::new(own, parts);
+        query.set_max_expansions(MAX_WORDS);
+        Box::new(Careful(Box::new(query)))
     }
 
     fn number_range(&self, field: &FieldRef, low: Bound<Number>, high: Bound<Number>) -> Boxed {
@@ -249,8 +267,14 @@ const fn inner(bound: &Bound<Number>) -> Option<&Number> {
 
 /// A phrase that may be asked about documents before the one it stands at, which the library
 /// does when it excludes a phrase (`NOT "a b"`) although its phrases assert that nobody does.
-#[derive(Clone, Debug)]
-struct Careful(PhraseQuery);
+#[derive(Debug)]
+struct Careful(Boxed);
+
+impl Clone for Careful {
+    fn clone(&self) -> Self {
+        Self(self.0.box_clone())
+    }
+}
 
 struct CarefulWeight(Box<dyn Weight>);
 struct CarefulScorer(Box<dyn Scorer>);

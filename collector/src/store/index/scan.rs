@@ -97,8 +97,12 @@ pub(super) fn partition(
         let segment = Segment { place, weight: if inside { &*all } else { &*timed }, inside };
         let histogram = ask.width.map(|width| HistogramSegment::new(reader, width)).transpose()?;
         let grouping = ask.grouping.as_ref().map(|all| all.for_segment(ordinal, reader));
-        let mut gathered =
-            Gathered { best: &mut *best, histogram, grouping: grouping.transpose()? };
+        let grouping = grouping.transpose()?;
+        if ask.deadline.over() {
+            // A filter whose search of the dictionary was cut short would be wrong behind a NOT.
+            break;
+        }
+        let mut gathered = Gathered { best: &mut *best, histogram, grouping };
         let total = segment.gather(ask, &mut gathered)?;
         found.total = found.total.saturating_add(total);
         let Gathered { histogram, grouping, .. } = gathered;

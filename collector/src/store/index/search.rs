@@ -31,6 +31,7 @@ struct Checked {
     low: i64,
     high: i64,
     width: Option<i64>,
+    aggregations: Vec<Aggregation>,
     tree: Aggregations,
 }
 
@@ -61,6 +62,8 @@ pub fn search(
     let searchers: Vec<Searcher> = chosen.iter().map(|p| p.reader.searcher()).collect();
     checked.width = width(request, &checked, &searchers);
     let deadline = Arc::new(Deadline::new(cancel.clone(), request.budget()));
+    checked.resolve(&searchers)?;
+    checked.tree = aggregate::compile(&checked.aggregations, now, &deadline)?;
     let mut best = Best::new(request.limit, request.order, request.after);
     let mut merged = Merged::default();
     let ask = checked.ask(&deadline);
@@ -83,7 +86,7 @@ pub fn search(
     }
     response.partial = deadline.over();
     response.total = merged.total;
-    response.aggregations = merged.aggregations(request, &checked)?;
+    response.aggregations = merged.aggregations(&checked)?;
     let sources = Sources { partitions: &chosen, searchers: &searchers };
     sources.hits(best, request.limit, suspect, &mut response);
     let nothing = response.hits.is_empty() && response.total == 0;
@@ -109,12 +112,14 @@ fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError
     };
     let (from, to) = (time("from", &request.from)?, time("to", &request.to)?);
     let node = both(compile(&request.query, now)?, request.node.as_ref());
+    crate::search::aggregate::check(&request.aggregations)?;
     Ok(Checked {
         node,
         low: from.unwrap_or(value::TIME_BOUNDS.0),
         high: to.map_or(value::TIME_BOUNDS.1, |to| to.saturating_sub(1)),
         width: None,
-        tree: aggregate::compile(&request.aggregations, now)?,
+        aggregations: request.aggregations.clone(),
+        tree: Aggregations::default(),
     })
 }
 
@@ -152,6 +157,30 @@ fn width(request: &SearchRequest, checked: &Checked, searchers: &[Searcher]) -> 
 }
 
 impl Checked {
+    /// Works out the spans that a time zone or the calendar has a say in.
+    fn resolve(&mut self, searchers: &[Searcher]) -> Result<(), SearchError> {
+        let extent = |field: &str| {
+            let readers = searchers.iter().flat_map(Searcher::segment_readers);
+            let columns = readers.filter_map(|reader| reader.fast_fields().date(field).ok());
+            let columns = columns.filter(|column| column.values.num_vals() > 0);
+            let there = columns.fold(None, |all: Option<(i64, i64)>, column| {
+                let first = column.min_value().into_timestamp_micros();
+                let last = column.max_value().into_timestamp_micros();
+                let (low, high) = all.unwrap_or((first, last));
+                Some((low.min(first), high.max(last)))
+            })?;
+            let (low, high) = aggregate::times(&self.node, field);
+            let own = field == "timestamp";
+            let (from, to) = if own { (self.low, self.high) } else { (i64::MIN, i64::MAX) };
+            let (low, high) = (there.0.max(low).max(from), there.1.min(high).min(to));
+            (low <= high).then_some((low, high))
+        };
+        let mut list = std::mem::take(&mut self.aggregations);
+        let resolved = aggregate::resolve(&mut list, &extent);
+        self.aggregations = list;
+        resolved
+    }
+
     /// What each partition is asked.
     fn ask<'a>(&'a self, deadline: &'a Arc<Deadline>) -> Ask<'a> {
         let grouping = (!self.tree.is_empty()).then(|| {
@@ -229,13 +258,9 @@ impl Merged {
         Ok(())
     }
 
-    fn aggregations(
-        &mut self,
-        request: &SearchRequest,
-        checked: &Checked,
-    ) -> Result<Vec<Aggregated>, SearchError> {
+    fn aggregations(&mut self, checked: &Checked) -> Result<Vec<Aggregated>, SearchError> {
         let mut answers = Answers::of(self.tree.take(), &checked.tree)?;
-        let all = request.aggregations.iter().enumerate();
+        let all = checked.aggregations.iter().enumerate();
         all.map(|(index, aggregation)| match aggregation {
             Aggregation::Histogram { .. } => {
                 histogram(&self.counts, checked.width.unwrap_or(SECOND))

@@ -108,7 +108,12 @@ async fn a_residue_is_an_alarm_when_it_stays_for_half_a_minute() {
     let site = Site::new();
     let mut watch = watch(&site);
     enrol(&site, "web1");
-    let batch = |last_seq, stored| Booking::Batch { last_seq, stored, duplicates: 0 };
+    let batch = |last_seq, stored| Booking::Batch {
+        last_seq,
+        reached: Timestamp::EPOCH,
+        stored,
+        duplicates: 0,
+    };
     site.app.agents.book("web1", 1, batch(10, 10));
     report(&site, "web1", 13, 0);
     for _ in 1..RESIDUE_LOOKS {

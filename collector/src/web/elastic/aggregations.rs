@@ -1,8 +1,8 @@
 //! Aggregations as clients of Elasticsearch ask for them, into ours and back.
 //!
 //! Supported are `terms`, `date_histogram`, `histogram`, `range`, `date_range`, `filters`, `filter`,
-//! `missing` and the metrics `avg`, `sum`, `min`, `max`, `stats`, `value_count`, `cardinality` and
-//! `percentiles`; every other type and key is refused by name. `value_count` counts events that have a
+//! `missing` and the metrics `avg`, `sum`, `min`, `max`, `stats`, `extended_stats`, `value_count`,
+//! `cardinality` and `percentiles`; every other type and key is refused by name. `value_count` counts events that have a
 //! value. Source: Elasticsearch reference, Aggregations.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,11 @@ use event::Timestamp;
 use serde_json::Value;
 
 use super::Wrong;
-use super::dsl::times::{Format, width};
+use super::dsl::times::{Times, width};
 use super::dsl::{field, query};
 use super::read::{Keys, scalar};
 use crate::search::aggregate::{Filter, Metric, Named, Order, OrderBy, Range};
+use crate::search::calendar::Unit;
 use crate::search::{Aggregation, Node};
 
 mod answer;
@@ -23,8 +24,6 @@ pub(super) use answer::answer;
 
 /// Deepest nesting; the search has its own limit, this one keeps reading shallow.
 const MAX_DEPTH: usize = 16;
-/// Week days begin on Monday, 4 days after the epoch.
-const MONDAY_MS: i64 = 4 * 86_400_000;
 
 /// How the answer of an aggregation is written, besides what it holds.
 #[derive(Clone, Debug)]
@@ -32,13 +31,15 @@ pub(super) enum Form {
     /// Values, buckets of numbers, metrics: nothing to know.
     Plain,
     /// Spans of time, and how their keys are written as text.
-    Dates(Format),
+    Dates(Times),
     /// Ranges: their ends as given, as numbers where they are, and whether by name.
     Ranges { ends: Vec<(Option<f64>, Option<f64>)>, keyed: bool, dates: bool },
     /// Filters by name, or one after the other.
     Filters { keyed: bool },
     /// A single filter.
     Filter,
+    /// Bounds of so many standard deviations.
+    Deviations { sigma: f64 },
     /// Percentiles by name, or one after the other.
     Percentiles { keyed: bool },
 }
@@ -137,6 +138,7 @@ impl Reader {
                 Ok((Aggregation::Metric { field, metric }, Form::Plain))
             }
             (None, "percentiles") => percentiles(&mut keys),
+            (None, "extended_stats") => extended(&mut keys),
             (None, "terms") => terms(&mut keys),
             (None, "date_histogram") => self.dates(&mut keys),
             (None, "histogram") => numbers(&mut keys),
@@ -163,7 +165,7 @@ impl Reader {
         let offset_ms = signed(&offset).ok_or_else(|| {
             Wrong::parsing(format!("[{}.offset] must be a width such as -6h", keys.at()))
         })?;
-        let format = Format::read(keys)?;
+        let format = Times::read(keys)?;
         let min_count = keys.number("min_doc_count")?.unwrap_or(0);
         keys.only_flag("keyed", false)?;
         ascending(keys)?;
@@ -180,17 +182,22 @@ impl Reader {
                 low.zip(high).map(|(low, high)| (low.div_euclid(1000), high.div_euclid(1000)))
             }
         };
-        let width = i64::try_from(interval_ms).unwrap_or(i64::MAX).max(1);
-        let offset_ms = offset_ms.saturating_add(calendar).rem_euclid(width);
+        let offset_ms = match calendar {
+            Some(_) => offset_ms,
+            None => offset_ms.rem_euclid(i64::try_from(interval_ms).unwrap_or(i64::MAX).max(1)),
+        };
         // Empty buckets are not listed then, so no bounds can want them.
         let bounds = bounds.filter(|_| min_count == 0);
         let aggregations = Named::new();
         let read = Aggregation::DateHistogram {
             field,
             interval_ms,
+            calendar,
+            time_zone: format.zone.clone(),
             offset_ms,
             min_count,
             bounds,
+            borders: Vec::new(),
             aggregations,
         };
         Ok((read, Form::Dates(format)))
@@ -198,7 +205,7 @@ impl Reader {
 
     fn ranges(&self, keys: &mut Keys, dates: bool) -> Result<Read, Wrong> {
         let field = named_field(keys)?;
-        let format = if dates { Format::read(keys)? } else { Format::default() };
+        let format = if dates { Times::read(keys)? } else { Times::default() };
         let keyed = keys.flag("keyed")?.unwrap_or(false);
         let list = keys.take("ranges");
         let Value::Array(list) = keys.must("ranges", list)? else {
@@ -275,6 +282,17 @@ fn percentiles(keys: &mut Keys) -> Result<Read, Wrong> {
     };
     let metric = Metric::Percentiles(percents);
     Ok((Aggregation::Metric { field, metric }, Form::Percentiles { keyed }))
+}
+
+fn extended(keys: &mut Keys) -> Result<Read, Wrong> {
+    let field = named_field(keys)?;
+    keys.text("format")?;
+    let sigma = keys.float("sigma")?.unwrap_or(2.0);
+    if sigma < 0.0 {
+        return Err(Wrong::parsing(format!("[{}.sigma] must not be below 0", keys.at())));
+    }
+    let metric = Metric::ExtendedStats;
+    Ok((Aggregation::Metric { field, metric }, Form::Deviations { sigma }))
 }
 
 fn terms(keys: &mut Keys) -> Result<Read, Wrong> {
@@ -357,8 +375,8 @@ fn numbers(keys: &mut Keys) -> Result<Read, Wrong> {
     Ok((read, Form::Plain))
 }
 
-/// Width of spans of time, milliseconds, and where calendar ones begin.
-fn interval(keys: &mut Keys) -> Result<(u64, i64), Wrong> {
+/// Width of spans of time, milliseconds, or what the calendar calls them.
+fn interval(keys: &mut Keys) -> Result<(u64, Option<Unit>), Wrong> {
     let fixed = keys.scalar("fixed_interval")?;
     let calendar = keys.text("calendar_interval")?;
     let old = keys.scalar("interval")?;
@@ -370,20 +388,29 @@ fn interval(keys: &mut Keys) -> Result<(u64, i64), Wrong> {
             return Err(Wrong::parsing(format!("[{}] {words}", keys.at())));
         }
     };
-    let named = match text.as_str() {
-        "second" if by_calendar => Some("1s"),
-        "minute" if by_calendar => Some("1m"),
-        "hour" if by_calendar => Some("1h"),
-        "day" if by_calendar => Some("1d"),
-        "week" if by_calendar => Some("1w"),
+    let unit = match text.as_str() {
+        "day" | "1d" => Some(Unit::Day),
+        "week" | "1w" => Some(Unit::Week),
+        "month" | "1M" => Some(Unit::Month),
+        "quarter" | "1q" => Some(Unit::Quarter),
+        "year" | "1y" => Some(Unit::Year),
         _ => None,
     };
-    let week = by_calendar && matches!(text.as_str(), "1w" | "week");
-    let width = width(named.unwrap_or(&text)).ok_or_else(|| {
-        let words = "supports widths of ms, s, m, h, d and w, not";
+    if let Some(unit) = unit.filter(|_| by_calendar) {
+        return Ok((0, Some(unit)));
+    }
+    let text = match text.as_str() {
+        "second" if by_calendar => "1s",
+        "minute" if by_calendar => "1m",
+        "hour" if by_calendar => "1h",
+        other => other,
+    };
+    let width = width(text).ok_or_else(|| {
+        let words = "supports widths of ms, s, m, h, d and w, and 1d, 1w, 1M, 1q and 1y of the calendar, not";
+        let text: String = text.chars().take(64).collect();
         Wrong::argument(format!("[{}] {words} [{text}]", keys.at()))
     })?;
-    Ok((width, if week { MONDAY_MS } else { 0 }))
+    Ok((width, None))
 }
 
 /// A width with a sign; none is 0.

@@ -55,6 +55,7 @@ pub(in crate::web) async fn index(app: &App, name: &str, request: Request) -> Re
     if let Err(failure) = crate::web::access::program(app, request.headers(), scopes) {
         return failure.into_response();
     }
+    let reads = crate::web::access::program(app, request.headers(), &[Scope::Read]).is_ok();
     let media = request.headers().get(header::ACCEPT).cloned();
     if making {
         let body = json!({"acknowledged": true, "shards_acknowledged": true, "index": name});
@@ -62,7 +63,16 @@ pub(in crate::web) async fn index(app: &App, name: &str, request: Request) -> Re
     }
     match holds(app, name).await {
         Ok(true) => {
-            let body = json!({name: {"aliases": {}, "mappings": super::fields::mappings(), "settings": {
+            // Who only sends is told nothing of what others have sent.
+            let mappings = match reads {
+                true => super::fields::mappings(app).await,
+                false => Ok(json!({"dynamic": "true", "properties": {}})),
+            };
+            let mappings = match mappings {
+                Ok(mappings) => mappings,
+                Err(wrong) => return wrong.into_response(),
+            };
+            let body = json!({name: {"aliases": {}, "mappings": mappings, "settings": {
                 "index": {"number_of_shards": "1", "number_of_replicas": "0", "provided_name": name}
             }}});
             answered(&body, media.as_ref())

@@ -36,12 +36,12 @@ pub(super) fn query(json: Value, now: Timestamp) -> Result<Node, Wrong> {
     Reader { now, leaves: 0, depth: 0, regexes: 0 }.query(json)
 }
 
-/// Reads query text in our own language, as `query_string` does.
+/// Reads query text as `query_string` does; with `every`, terms side by side must all hold.
 ///
 /// # Errors
 /// [`Wrong`] with the column.
-pub(super) fn text(query: &str, now: Timestamp) -> Result<Node, Wrong> {
-    strings::plain(query, &[], now)
+pub(super) fn text(query: &str, every: bool, now: Timestamp) -> Result<Node, Wrong> {
+    strings::plain(query, (&[], every), now)
 }
 
 /// The name of a field as we have it: `.keyword` is the whole value, which all our fields have.
@@ -302,7 +302,7 @@ impl Reader {
 
     fn range(&mut self, name: &str, mut keys: Keys) -> Result<Node, Wrong> {
         let date = FieldRef::new(&field(name)).kind() == Some(FieldType::Date);
-        let format = times::Format::read(&mut keys)?;
+        let format = times::Times::read(&mut keys)?;
         keys.only_text("relation", &["INTERSECTS", "WITHIN"])?;
         let (mut low, mut high) = (Bound::Unbounded, Bound::Unbounded);
         for (key, upper, excluded) in

@@ -1,7 +1,7 @@
 //! What clients ask about fields and indices: `_field_caps`, `_mapping`, `_cat/indices`.
 //!
-//! Told are the fields of the dictionary under both of their names. Events may have any others, too,
-//! which can be searched and grouped by their names.
+//! Told are the fields that events have: those of the dictionary under both of their names with its types,
+//! others with the kinds of their values. With an empty store these are the names of the time alone.
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, header};
@@ -16,7 +16,10 @@ use super::request::{Parameters, finish, without_working};
 use super::{PRODUCT, Wrong, answered};
 use crate::search::aggregate::TermBucket;
 use crate::search::wildcard::Wildcard;
-use crate::search::{Aggregated, Aggregation, Cancel, SearchRequest};
+use crate::search::{
+    Aggregated, Aggregation, Cancel, FieldSeen, SearchError, SearchRequest, value,
+};
+use crate::store::Store;
 use crate::web::App;
 
 type Answer = Result<Response, Wrong>;
@@ -41,27 +44,79 @@ fn groups(name: &str) -> bool {
     !matches!(name, "message" | "event.original" | "detection.explanation" | "event.id")
 }
 
-/// Every name of the dictionary with its type and whether it can be grouped.
-fn names() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-    event::FIELDS.iter().flat_map(|field| {
-        let both = [field.name, field.alias].into_iter().filter(|name| !name.is_empty());
-        both.map(|name| (name, kind(field.kind), groups(field.name)))
-    })
+/// The type of the values of a field that is not in the dictionary.
+fn kind_of(seen: &str) -> &'static str {
+    match seen {
+        "number" => "double",
+        "bool" => "boolean",
+        "ip" => "ip",
+        "date" => "date",
+        _ => "keyword",
+    }
 }
 
-pub(in crate::web) async fn caps(Query(parameters): Query<Parameters>, request: Request) -> Answer {
-    told(parameters, request).await
+/// A name that can be asked for.
+struct Told {
+    name: String,
+    /// The types of its values, the widest first: texts can hold everything.
+    kinds: Vec<&'static str>,
+    groups: bool,
+}
+
+/// The names that events have; those of the time always. Blocks.
+fn names(store: &dyn Store) -> Result<Vec<Told>, SearchError> {
+    let seen = store.fields()?;
+    let time = std::iter::once("timestamp").filter(|time| !seen.iter().any(|s| s.name == *time));
+    let time = time.map(|name| FieldSeen { name: name.to_owned(), kinds: Vec::new(), events: 0 });
+    let mut out = Vec::new();
+    for FieldSeen { name, kinds, .. } in time.chain(seen.iter().cloned()) {
+        let groups = groups(&name);
+        match value::field(&name) {
+            Some(field) => {
+                let both = [field.name, field.alias].into_iter().filter(|name| !name.is_empty());
+                let kinds = vec![kind(field.kind)];
+                out.extend(both.map(|name| Told {
+                    name: name.to_owned(),
+                    kinds: kinds.clone(),
+                    groups,
+                }));
+            }
+            None => {
+                let mut kinds: Vec<&str> = kinds.iter().map(|seen| kind_of(seen)).collect();
+                kinds.sort_by_key(|kind| *kind != "keyword");
+                kinds.dedup();
+                out.push(Told { name, kinds, groups });
+            }
+        }
+    }
+    out.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
+}
+
+async fn told_names(app: &App) -> Result<Vec<Told>, Wrong> {
+    let store = std::sync::Arc::clone(app.pipeline.store());
+    let names = tokio::task::spawn_blocking(move || names(store.as_ref())).await;
+    Ok(names.map_err(|error| Wrong::from(crate::web::Failure::internal(&error)))??)
+}
+
+pub(in crate::web) async fn caps(
+    State(app): State<App>,
+    Query(parameters): Query<Parameters>,
+    request: Request,
+) -> Answer {
+    told(&app, parameters, request).await
 }
 
 pub(in crate::web) async fn caps_of(
+    State(app): State<App>,
     Path(_): Path<String>,
     Query(parameters): Query<Parameters>,
     request: Request,
 ) -> Answer {
-    told(parameters, request).await
+    told(&app, parameters, request).await
 }
 
-async fn told(mut parameters: Parameters, request: Request) -> Answer {
+async fn told(app: &App, mut parameters: Parameters, request: Request) -> Answer {
     let media = request.headers().get(header::ACCEPT).cloned();
     without_working(&mut parameters);
     for name in ["include_unmapped", "include_empty_fields", "filters", "types"] {
@@ -81,42 +136,48 @@ async fn told(mut parameters: Parameters, request: Request) -> Answer {
     let wanted = texts("fields", wanted.unwrap_or_else(|| json!("*")), true)?;
     let wanted: Vec<Wildcard> = wanted.iter().filter_map(|name| pattern(name)).collect();
     let mut fields = Map::new();
-    for (name, kind, groups) in names() {
-        if wanted.iter().any(|pattern| pattern.matches(name)) {
-            let one = json!({
-                "type": kind, "metadata_field": false, "searchable": true, "aggregatable": groups,
-            });
-            fields.insert(name.to_owned(), json!({kind: one}));
+    for Told { name, kinds, groups } in told_names(app).await? {
+        if wanted.iter().any(|pattern| pattern.matches(&name)) {
+            let one = |kind: &str| {
+                let one = json!({
+                    "type": kind, "metadata_field": false, "searchable": true, "aggregatable": groups,
+                });
+                (kind.to_owned(), one)
+            };
+            fields.insert(name, Value::Object(kinds.into_iter().map(one).collect()));
         }
     }
     Ok(answered(&json!({"indices": [ALL], "fields": fields}), media.as_ref()))
 }
 
-pub(in crate::web) async fn mapping(request: Request) -> Response {
-    mapped(ALL, request.headers().get(header::ACCEPT))
+pub(in crate::web) async fn mapping(State(app): State<App>, request: Request) -> Answer {
+    let accept = request.headers().get(header::ACCEPT).cloned();
+    Ok(answered(&json!({ALL: {"mappings": mappings(&app).await?}}), accept.as_ref()))
 }
 
-pub(in crate::web) async fn mapping_of(Path(index): Path<String>, request: Request) -> Response {
+pub(in crate::web) async fn mapping_of(
+    State(app): State<App>,
+    Path(index): Path<String>,
+    request: Request,
+) -> Answer {
     let index: String = index.chars().take(255).collect();
     let name = if super::indices::covers(&index) { ALL } else { &index };
-    mapped(name, request.headers().get(header::ACCEPT))
-}
-
-fn mapped(index: &str, accept: Option<&HeaderValue>) -> Response {
-    answered(&json!({index: {"mappings": mappings()}}), accept)
+    let accept = request.headers().get(header::ACCEPT).cloned();
+    Ok(answered(&json!({name: {"mappings": mappings(&app).await?}}), accept.as_ref()))
 }
 
 /// The fields as nested properties.
-pub(super) fn mappings() -> Value {
+pub(super) async fn mappings(app: &App) -> Result<Value, Wrong> {
     let mut properties = Map::new();
-    for (name, kind, groups) in names() {
+    for Told { name, kinds, groups } in told_names(app).await? {
+        let kind = kinds.first().copied().unwrap_or("keyword");
         let mut one = json!({"type": kind});
         if kind == "text" && groups {
             one["fields"] = json!({"keyword": {"type": "keyword"}});
         }
-        place(&mut properties, name, one);
+        place(&mut properties, &name, one);
     }
-    json!({"dynamic": "true", "properties": properties})
+    Ok(json!({"dynamic": "true", "properties": properties}))
 }
 
 fn place(properties: &mut Map<String, Value>, name: &str, one: Value) {

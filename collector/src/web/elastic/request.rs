@@ -89,8 +89,9 @@ impl Asked {
     ) -> Result<Self, Wrong> {
         without_working(&mut parameters);
         let mut body = if body.is_null() { json!({}) } else { body };
+        let mut every = false;
         if let Value::Object(map) = &mut body {
-            from_parameters(map, &mut parameters)?;
+            every = from_parameters(map, &mut parameters)?;
         }
         let total_as_number = parameters
             .remove("rest_total_hits_as_int")
@@ -103,7 +104,7 @@ impl Asked {
             nodes.push(query(json, now)?);
         }
         if let Some(words) = keys.text("q")? {
-            nodes.push(text(&words, now)?);
+            nodes.push(text(&words, every, now)?);
         }
         let size = count(&mut keys, "size", 10)?;
         let skip = count(&mut keys, "from", 0)?;
@@ -188,8 +189,8 @@ impl Asked {
     }
 }
 
-/// What may stand in the URL as well as in the body; the URL wins.
-fn from_parameters(body: &mut Map<String, Value>, from: &mut Parameters) -> Result<(), Wrong> {
+/// What may stand in the URL as well as in the body; the URL wins. Tells whether all terms of `q` must hold.
+fn from_parameters(body: &mut Map<String, Value>, from: &mut Parameters) -> Result<bool, Wrong> {
     for name in ["q", "size", "from", "track_total_hits", "timeout", "search_type"] {
         if let Some(text) = from.remove(name) {
             body.insert(name.to_owned(), Value::String(text));
@@ -201,9 +202,11 @@ fn from_parameters(body: &mut Map<String, Value>, from: &mut Parameters) -> Resu
             Some(_) => return Err(Wrong::argument(format!("[{name}] is not supported"))),
         }
     }
-    if from.remove("default_operator").is_some_and(|text| !text.eq_ignore_ascii_case("and")) {
-        return Err(Wrong::argument("[default_operator] is supported only as AND"));
-    }
+    let every = match from.remove("default_operator").map(|t| t.to_ascii_lowercase()).as_deref() {
+        None | Some("or") => false,
+        Some("and") => true,
+        Some(_) => return Err(Wrong::argument("[default_operator] must be and or or")),
+    };
     if let Some(text) = from.remove("sort") {
         let one = |part: &str| match part.split_once(':') {
             Some((name, order)) => json!({name: {"order": order}}),
@@ -231,7 +234,7 @@ fn from_parameters(body: &mut Map<String, Value>, from: &mut Parameters) -> Resu
             body.insert(name.to_owned(), json!(list(text)?));
         }
     }
-    Ok(())
+    Ok(every)
 }
 
 /// Answers whose names carry types are not given.

@@ -11,6 +11,7 @@ use event::Timestamp;
 
 mod grafana;
 mod paging;
+mod zones;
 
 /// A site with events that a shipper sent to two indices, and a reader.
 struct Door {
@@ -100,6 +101,44 @@ async fn every_supported_query_finds_what_it_should() {
         (json!({"match_phrase": {"message": "number 10"}}), "10"),
         (json!({"match_phrase": {"message": {"query": "10 number"}}}), ""),
         (json!({"match_phrase_prefix": {"message": "fail"}}), all),
+        (json!({"match_phrase_prefix": {"message": "user1 numb"}}), "1 3 5 7 9 11"),
+        (
+            json!({"match_phrase_prefix": {"message": {"query": "user1 NUMBER 1", "max_expansions": 5}}}),
+            "1 11",
+        ),
+        (json!({"match_phrase_prefix": {"message": "numb user1"}}), ""),
+        (
+            json!({"bool": {"must_not": {"match_phrase_prefix": {"message": "number 1"}}}}),
+            "0 2 3 4 5 6 7 8 9",
+        ),
+        (json!({"query_string": {"query": "_exists_:own.name AND own.list.a:3"}}), "3"),
+        (json!({"query_string": {"query": "NOT _exists_:own.name"}}), ""),
+        (json!({"query_string": {"query": "own.list.a:3 own.list.a:4"}}), "3 4"),
+        (
+            json!({"query_string": {"query": "own.list.a:3 host.name:web1", "default_operator": "and"}}),
+            "3",
+        ),
+        (
+            json!({"query_string": {"query": "own.list.a:3 host.name:web1 -source.ip:10.0.0.1"}}),
+            "3 7 11",
+        ),
+        (json!({"query_string": {"query": "own.list.a:3 own.list.a:4 AND host.name:web1"}}), "3"),
+        (json!({"query_string": {"query": "(own.list.a:3 own.list.a:4) AND host.name:web1"}}), "3"),
+        (json!({"query_string": {"query": "-host.name:web1 -own.list.a:4"}}), "0 2 6 8 10"),
+        (
+            json!({"simple_query_string": {"query": "user1 11", "fields": ["message"], "default_operator": "AND"}}),
+            "11",
+        ),
+        (
+            json!({"range": {"@timestamp": {"gte": "2026-11-22T15:00:10", "time_zone": "+01:00"}}}),
+            "10 11",
+        ),
+        (
+            json!({"range": {"@timestamp": {"lt": "2026-11-22T09:00:01", "time_zone": "America/New_York"}}}),
+            "0",
+        ),
+        (json!({"range": {"@timestamp": {"lte": "2026-11-21", "time_zone": "-12:00"}}}), ""),
+        (json!({"range": {"@timestamp": {"gte": "2026-11-23", "time_zone": "+14:00"}}}), all),
         (
             json!({"multi_match": {"query": "web1 user0", "fields": ["message^3", "host.name"]}}),
             "0 2 4 6 8 10",
@@ -197,13 +236,13 @@ fn what_is_not_supported_is_refused_by_name() {
         json!({"range": {"src_ip": {"gte": "x"}}}),
         json!({"range": {"src_port": {"gte": 1, "gt": 2}}}),
         json!({"range": {"@timestamp": {"gte": "soon"}}}),
-        json!({"range": {"@timestamp": {"gte": 1, "time_zone": "+02:00"}}}),
+        json!({"range": {"@timestamp": {"gte": 1, "time_zone": "Mars/Olympus"}}}),
         json!({"range": {"@timestamp": {"gte": 1, "format": "basic_week_date"}}}),
         json!({"match": {"message": {"query": "a", "fuzziness": 2}}}),
         json!({"match_phrase": {"message": {"query": "a", "slop": 2}}}),
-        json!({"match_phrase_prefix": {"message": "a b"}}),
         json!({"query_string": {"query": "a:("}}),
-        json!({"query_string": {"query": "a b", "default_operator": "OR"}}),
+        json!({"query_string": {"query": "a b", "default_operator": "XOR"}}),
+        json!({"query_string": {"query": "_exists_:"}}),
         json!({"bool": {"should": [], "minimum_should_match": "x"}}),
         json!({"bool": {"mast": {}}}),
         json!({"nested": {"path": "a", "query": {}}}),
@@ -233,13 +272,13 @@ fn what_is_not_supported_is_refused_by_name() {
         400 parsing_exception: src_ip: "x" is no address; write 10.0.0.1, 10.0.0.0/8, 10.0.*, fe80::/10 or [10.0.0.1 TO 10.0.0.9]
         400 parsing_exception: [range.src_port] has two bounds on one side
         400 parsing_exception: [range.@timestamp] not a time: "soon"; write 2026-11-22T15:04:05Z, 2026-11-22, now, now-15m or now-1d/d (units s m h d w)
-        400 parsing_exception: [range.@timestamp] supports [time_zone] only as UTC, utc, Z, +00:00, Etc/UTC, GMT
+        400 parsing_exception: [range.@timestamp.time_zone] not a time zone: "Mars/Olympus"; write UTC, +02:00 or a name such as Europe/Zurich
         400 parsing_exception: [range.@timestamp] does not support the format [basic_week_date]
         400 parsing_exception: [match.message] does not support [fuzziness]
         400 illegal_argument_exception: [match_phrase.message] supports [slop] only as 0
-        400 illegal_argument_exception: [match_phrase_prefix] supports one word; use [match_phrase] and [prefix]
         400 parsing_exception: [query] column 4: a has no value; write field:value, field:* or field:"some text"
-        400 illegal_argument_exception: [query_string] supports [default_operator] only as AND; write OR between terms
+        400 parsing_exception: [query_string.default_operator] must be and or or
+        400 parsing_exception: [query] column 1: existence is written with a star; write :*
         400 parsing_exception: [minimum_should_match] cannot be [x]
         400 parsing_exception: [bool] does not support [mast]
         400 illegal_argument_exception: [nested] queries are not supported
@@ -254,7 +293,7 @@ fn aggregations_that_are_not_supported_are_refused_by_name() {
         json!({"x": {"terms": {"field": "a", "order": {"_count": "up"}}}}),
         json!({"x": {"geohash_grid": {"field": "a"}}}),
         json!({"x": {"avg": {"field": "a"}, "aggs": {"y": {"avg": {"field": "a"}}}}}),
-        json!({"x": {"date_histogram": {"field": "@timestamp", "calendar_interval": "1M"}}}),
+        json!({"x": {"date_histogram": {"field": "@timestamp", "calendar_interval": "2M"}}}),
         json!({"x": {"date_histogram": {"field": "@timestamp"}}}),
         json!({"x": {"histogram": {"field": "a", "interval": "wide"}}}),
         json!({"x": {"percentiles": {"field": "a", "percents": ["x"]}}}),
@@ -268,7 +307,7 @@ fn aggregations_that_are_not_supported_are_refused_by_name() {
         400 parsing_exception: [aggs.x.terms.order._count] must be asc or desc
         400 illegal_argument_exception: [aggs.x.geohash_grid]: aggregation [geohash_grid] is not supported
         400 parsing_exception: [aggs.x] cannot have aggregations below it
-        400 illegal_argument_exception: [aggs.x.date_histogram] supports widths of ms, s, m, h, d and w, not [1M]
+        400 illegal_argument_exception: [aggs.x.date_histogram] supports widths of ms, s, m, h, d and w, and 1d, 1w, 1M, 1q and 1y of the calendar, not [2M]
         400 parsing_exception: [aggs.x.date_histogram] needs one of [fixed_interval] and [calendar_interval]
         400 parsing_exception: [aggs.x.histogram.interval] must be a number, not a text
         400 parsing_exception: [aggs.x.percentiles.percents] must be numbers
@@ -445,7 +484,11 @@ async fn aggregations_answer_in_the_forms_clients_read() {
         ask(json!({"st": {"stats": {"field": "dest_port"}}, "c": {"cardinality": {"field": "source.ip"}},
             "pk": {"percentiles": {"field": "dest_port", "percents": [0]}}, "pl": {"percentiles": {"field": "dest_port", "percents": [100], "keyed": false}},
             "h": {"histogram": {"field": "dest_port", "interval": 2}}})).await,
-        expect![[r#"{"c":{"value":4.0},"h":{"buckets":[{"key":22.0,"doc_count":12}]},"pk":{"values":{"0.0":22.0}},"pl":{"values":[{"key":100.0,"value":23.0}]},"st":{"count":12,"min":22.0,"max":23.0,"avg":22.5,"sum":270.0}}"#]],
+        expect![[r#"{"c":{"value":4.0,"relative_standard_error":0.023},"h":{"buckets":[{"key":22.0,"doc_count":12}]},"pk":{"values":{"0.0":22.0}},"pl":{"values":[{"key":100.0,"value":23.0}]},"st":{"count":12,"min":22.0,"max":23.0,"avg":22.5,"sum":270.0}}"#]],
+    );
+    check(
+        ask(json!({"e": {"extended_stats": {"field": "dest_port", "sigma": 3}}, "n": {"extended_stats": {"field": "own.none"}}})).await,
+        expect![[r#"{"e":{"count":12,"min":22.0,"max":23.0,"avg":22.5,"sum":270.0,"sum_of_squares":6078.0,"variance":0.2500000000000003,"variance_population":0.2500000000000003,"variance_sampling":0.27272727272727304,"std_deviation":0.5000000000000002,"std_deviation_population":0.5000000000000002,"std_deviation_sampling":0.5222329678670938,"std_deviation_bounds":{"upper":24.0,"lower":21.0,"upper_population":24.0,"lower_population":21.0,"upper_sampling":24.06669890360128,"lower_sampling":20.93330109639872}},"n":{"count":0,"min":null,"max":null,"avg":null,"sum":0.0,"sum_of_squares":null,"variance":null,"variance_population":null,"variance_sampling":null,"std_deviation":null,"std_deviation_population":null,"std_deviation_sampling":null,"std_deviation_bounds":{"upper":null,"lower":null,"upper_population":null,"lower_population":null,"upper_sampling":null,"lower_sampling":null}}}"#]],
     );
     check(
         ask(json!({"w": {"date_histogram": {"field": "@timestamp", "calendar_interval": "week"}},

@@ -4,6 +4,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 
+use std::sync::Arc;
+
 use crate::auth::Role;
 use crate::auth::token::Scope;
 use crate::testing::{Site, Who};
@@ -23,7 +25,7 @@ async fn site(count: usize) -> (Site, Who) {
         .collect();
     let (status, answer) = site.ask(&shipper, "POST", "/_bulk", &lines).await;
     assert_eq!((status, &answer["errors"]), (StatusCode::OK, &json!(false)), "{answer}");
-    let store = std::sync::Arc::clone(site.app.pipeline.store());
+    let store = Arc::clone(site.app.pipeline.store());
     tokio::task::spawn_blocking(move || store.flush()).await.unwrap().unwrap();
     let reader = site.program(&[Scope::Read]);
     (site, reader)
@@ -51,6 +53,49 @@ async fn stages_give_a_table_and_every_answer_says_how_complete_it_is() {
     assert_eq!(answer["completeness"], json!({"state": "complete", "reasons": [], "more": 0}));
     let (_, answer) = search(&site, &reader, "event").await;
     assert_eq!((answer["hits"].as_array().unwrap().len(), &answer["table"]), (7, &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_judged_without_a_search() {
+    let site = Site::new();
+    let reader = site.program(&[Scope::Read]);
+    let now = site.app.now();
+    let id = site.app.agents.enrol::<crate::state::StateError>("web1", |_| Ok(now)).unwrap();
+    let report = |seconds: i64, dropped: u64| {
+        let report = json!({
+            "time": now.plus_seconds(seconds), "boot": 1, "started": now, "version": "0.1.0",
+            "ledgers": {"capture": {"seen": 9, "processed": 9 - dropped, "dropped": dropped}},
+            "last_seq": 0, "pending": 0, "spool_bytes": 0, "acknowledged": 0, "rejected": 0, "skipped": 0,
+        });
+        site.app.agents.report(&id, report.to_string().as_bytes());
+        site.app.ledgers.look(&site.app);
+    };
+    report(0, 0);
+    site.app.clock.advance(600_000_000);
+    report(600, 0);
+    site.app.clock.advance(5_000_000);
+    report(605, 4);
+    let ask = async |from: i64, to: i64| {
+        let time = |seconds: i64| now.plus_seconds(seconds).to_string().replace('+', "%2B");
+        let path = format!("/api/v1/completeness?from={}&to={}", time(from), time(to));
+        site.ask(&reader, "GET", &path, "").await
+    };
+    let (status, answer) = ask(0, 500).await;
+    assert_eq!((status, &answer["state"]), (StatusCode::OK, &json!("complete")), "{answer}");
+    let (_, answer) = ask(590, 700).await;
+    assert_eq!(answer["state"], "incomplete");
+    let reason = &answer["reasons"][0];
+    assert_eq!(
+        (&reason["kind"], &reason["subject"], &reason["count"]),
+        (&json!("unseen"), &json!(id), &json!(4))
+    );
+    let link = reason["link"].as_str().unwrap();
+    assert!(link.starts_with("#/complete?subject=web1&from=2026-"), "{link}");
+    for query in ["from=soon", "since=now"] {
+        let path = format!("/api/v1/completeness?{query}");
+        let (status, answer) = site.ask(&reader, "GET", &path, "").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,6 +75,10 @@ struct Task {
 #[derive(Debug, Default)]
 struct Figures {
     replaced: u64,
+    /// Records that were gone before they were read, as far as ids tell.
+    gone_unread: u64,
+    /// Logs that were replaced by ones whose ids began anew: how many records went is not told.
+    gone_unknown: u64,
     damaged_chunks: u64,
     damaged_records: u64,
     unsure_records: u64,
@@ -253,8 +257,7 @@ impl Reader {
         let taken_over = !self.logs.contains_key(&key) && self.logs.iter().any(other);
         if before.as_ref().map_or(taken_over, |before| *before != key) {
             known.told.clear();
-            self.figures.replaced = self.figures.replaced.saturating_add(1);
-            tracing::warn!(path = %path.display(), record = first.id, "event log was replaced, read from its start");
+            self.replaced(path, before.as_ref(), &first);
         }
         if self.begins && !self.config.from_start && !self.logs.contains_key(&key) {
             self.skip(&log, &key, path);
@@ -268,6 +271,22 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Counts and tells that a log was replaced by one that begins with `first`, and what of the old one
+    /// nobody read: its ids go on when Windows clears a log or writes over it.
+    fn replaced(&mut self, path: &Path, before: Option<&Arc<str>>, first: &Mark) {
+        let name = path.display().to_string();
+        let by_path = || self.logs.values().find(|place| place.path == name);
+        let last = before.and_then(|key| self.logs.get(key)).or_else(by_path).map(|p| p.last);
+        let follows = last.filter(|last| first.id > last.id && first.time >= last.time);
+        let gone = follows.map(|last| first.id.saturating_sub(last.id).saturating_sub(1));
+        let add = |slot: &mut u64, more: u64| *slot = slot.saturating_add(more);
+        add(&mut self.figures.replaced, 1);
+        add(&mut self.figures.gone_unread, gone.unwrap_or(0));
+        add(&mut self.figures.gone_unknown, u64::from(gone.is_none()));
+        let unread = gone.map_or_else(|| "unknown".to_owned(), |gone| gone.to_string());
+        tracing::warn!(path = %path.display(), record = first.id, unread, "event log was replaced, read from its start");
     }
 
     /// The key of the log that a file belongs to.
@@ -478,6 +497,8 @@ impl Reader {
         source.set_further("files", files);
         for (name, count) in [
             ("replaced", figures.replaced),
+            ("gone_unread", figures.gone_unread),
+            ("gone_unknown", figures.gone_unknown),
             ("damaged_chunks", figures.damaged_chunks),
             ("damaged_records", figures.damaged_records),
             ("unsure_records", figures.unsure_records),
@@ -489,6 +510,8 @@ impl Reader {
                 source.set_further(name, count);
             }
         }
+        // Lost before anybody saw them, as what the kernel drops is.
+        source.set_dropped(figures.gone_unread);
         let behind = self.files.values().map(|known| known.rest).fold(0, u64::saturating_add);
         let newest = self.logs.values().max_by_key(|place| place.time);
         let place = newest.map(|place| format!("{} record {}", place.path, place.last.id));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::search::SearchError;
 use crate::search::aggregate::{Filter, Metric, Named, Order, OrderBy, Range};
+use crate::search::calendar::{Unit, Zone};
 
 mod model;
 
@@ -268,9 +269,10 @@ fn metrics() -> impl Strategy<Value = Aggregation> {
     let all = |field: &'static str, list: &[Metric]| -> Vec<(String, Metric)> {
         list.iter().map(|metric| (field.to_owned(), metric.clone())).collect()
     };
-    use Metric::{Average, Count, Distinct, Max, Min, Percentiles, Stats, Sum};
+    use Metric::{Average, Count, Distinct, ExtendedStats, Max, Min, Percentiles, Stats, Sum};
     let numbers =
         [Count, Sum, Average, Min, Max, Distinct, Stats, Percentiles(vec![0.0, 50.0, 99.0])];
+    let squares = ["dest_port", "own.n", "no.such"].map(|name| (name.to_owned(), ExtendedStats));
     let mut list = Vec::new();
     for field in ["dest_port", "own.n", "own.big", "no.such"] {
         list.extend(all(field, &numbers));
@@ -285,6 +287,7 @@ fn metrics() -> impl Strategy<Value = Aggregation> {
         list.extend(all(field, &[Count, Distinct]));
     }
     list.extend(all("message", &[Count]));
+    list.extend(squares);
     proptest::sample::select(list).prop_map(|(field, metric)| Aggregation::Metric { field, metric })
 }
 
@@ -326,12 +329,23 @@ fn buckets_of(below: Named) -> impl Strategy<Value = Aggregation> {
         proptest::sample::select(vec![3_600_000, DAY_MS, 7_200_001]),
         0..2_u64,
         -5000..5000_i64,
+        proptest::sample::select(vec![
+            None,
+            None,
+            Some(Unit::Day),
+            Some(Unit::Week),
+            Some(Unit::Month),
+        ]),
+        proptest::sample::select(vec!["UTC", "Europe/Zurich", "+05:30", "America/St_Johns"]),
     );
-    let dates = dates.prop_map(move |(field, interval_ms, min_count, offset_ms)| {
+    let dates = dates.prop_map(move |(field, interval, min_count, offset_ms, calendar, zone)| {
         Aggregation::DateHistogram {
             field: field.to_owned(),
-            interval_ms,
+            interval_ms: if calendar.is_some() { 0 } else { interval },
             offset_ms,
+            calendar,
+            time_zone: Zone::named(zone).unwrap(),
+            borders: Vec::new(),
             min_count,
             bounds: (min_count == 0).then_some((
                 1_763_000_000_000 + 31_536_000_000,

@@ -6,14 +6,15 @@ use tantivy::aggregation::Key;
 use tantivy::aggregation::agg_req::Aggregations;
 use tantivy::aggregation::agg_result::{
     AggregationResult, AggregationResults, BucketEntry, BucketResult, MetricResult,
+    RangeBucketEntry,
 };
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
 use tantivy::aggregation::metric::PercentileValues;
 
-use super::{EARLIER_MS, MAX_ALL_BUCKETS, MISSING, failed, limits, name, name_of_filter};
+use super::{EARLIER_MS, MAX_ALL_BUCKETS, MISSING, calendar, failed, limits, name, name_of_filter};
 use crate::search::aggregate::{
-    DateBucket, Metric, Named, NamedBucket, NumberBucket, Percentile, Results, TermBucket,
-    ValueKind,
+    DISTINCT_ERROR, DateBucket, Metric, Named, NamedBucket, NumberBucket, Percentile, Results,
+    Squares, TermBucket, ValueKind,
 };
 use crate::search::plan::FieldRef;
 use crate::search::{Aggregated, Aggregation, MAX_BUCKETS, SearchError};
@@ -86,11 +87,11 @@ impl Answers {
             Aggregation::Terms { field, aggregations, .. } => {
                 self.terms(field, aggregations, results.0.remove(name))?
             }
-            Aggregation::DateHistogram { field, interval_ms, aggregations, .. } => {
+            Aggregation::DateHistogram { field, interval_ms, calendar, aggregations, .. } => {
                 let found = buckets(results.0.remove(name));
                 Aggregated::DateHistogram {
                     field: FieldRef::new(field).name,
-                    interval_ms: *interval_ms,
+                    interval_ms: if calendar.is_some() { 0 } else { *interval_ms },
                     buckets: self.dates(aggregation, aggregations, found)?,
                 }
             }
@@ -173,11 +174,15 @@ impl Answers {
         below: &Named,
         found: Vec<BucketEntry>,
     ) -> Result<Vec<DateBucket>, SearchError> {
-        let Aggregation::DateHistogram { interval_ms, offset_ms, min_count, bounds, .. } =
-            aggregation
+        let Aggregation::DateHistogram {
+            interval_ms, offset_ms, min_count, bounds, borders, ..
+        } = aggregation
         else {
             return Ok(Vec::new());
         };
+        if !borders.is_empty() {
+            return self.between(borders, (*min_count, *bounds), below, found);
+        }
         let width = i64::try_from(*interval_ms).unwrap_or(i64::MAX);
         let spans = found.into_iter().map(|entry| {
             // A segment without the column makes the library forget that its keys are times, and
@@ -198,6 +203,34 @@ impl Answers {
                 let start = span.saturating_mul(width).saturating_add(*offset_ms);
                 let start = Timestamp::from_micros(start.saturating_mul(MICROS_PER_MS));
                 let (count, found) = entry.map_or_else(Default::default, counted);
+                Ok(DateBucket { start, count, aggregations: self.below(below, found)? })
+            })
+            .collect()
+    }
+
+    /// Spans between borders, whose entries are named by their numbers.
+    fn between(
+        &mut self,
+        borders: &[i64],
+        (min_count, bounds): (u64, Option<(i64, i64)>),
+        below: &Named,
+        found: Vec<BucketEntry>,
+    ) -> Result<Vec<DateBucket>, SearchError> {
+        let spans = found.into_iter().filter(|entry| entry.doc_count >= min_count.max(1));
+        let spans = spans.filter_map(|entry| match &entry.key {
+            // What lies before the first and behind the last border has another name.
+            Key::Str(name) => Some((name.parse().ok()?, entry)),
+            _ => None,
+        });
+        let end = |ms: i64| calendar::span(borders, ms.saturating_mul(MICROS_PER_MS));
+        let ends = bounds.map(|(low, high)| (end(low), end(high)));
+        let mut spans: Vec<(i64, BucketEntry)> = spans.collect();
+        spans.sort_by_key(|(span, _)| *span);
+        let all = self.fill(spans, min_count, ends)?;
+        all.into_iter()
+            .map(|(span, entry)| {
+                let (count, found) = entry.map_or_else(Default::default, counted);
+                let start = calendar::start(borders, span);
                 Ok(DateBucket { start, count, aggregations: self.below(below, found)? })
             })
             .collect()
@@ -282,6 +315,17 @@ fn buckets(result: Option<AggregationResult>) -> Vec<BucketEntry> {
         Some(AggregationResult::BucketResult(BucketResult::Histogram {
             buckets: BucketEntries::Vec(buckets),
         })) => buckets,
+        Some(AggregationResult::BucketResult(BucketResult::Range {
+            buckets: BucketEntries::Vec(buckets),
+        })) => {
+            let plain = |one: RangeBucketEntry| BucketEntry {
+                key_as_string: None,
+                key: one.key,
+                doc_count: one.doc_count,
+                sub_aggregation: one.sub_aggregation,
+            };
+            buckets.into_iter().map(plain).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -324,7 +368,7 @@ fn figure(field: &str, metric: &Metric, result: Option<AggregationResult>) -> Ag
     if *metric == Metric::Count {
         #[expect(clippy::cast_precision_loss, reason = "a float is what figures are")]
         let value = Some(filtered(result).0 as f64);
-        return Aggregated::Value { field, value, time: None };
+        return Aggregated::Value { field, value, time: None, error: None };
     }
     let result = match result {
         Some(AggregationResult::MetricResult(result)) => Some(result),
@@ -338,9 +382,25 @@ fn figure(field: &str, metric: &Metric, result: Option<AggregationResult>) -> Ag
             min: all.min,
             max: all.max,
             average: all.avg,
+            squares: None,
         },
-        (Metric::Stats, _) => {
-            Aggregated::Stats { field, count: 0, sum: 0.0, min: None, max: None, average: None }
+        (Metric::ExtendedStats, Some(MetricResult::ExtendedStats(all))) => {
+            let squares = Squares {
+                sum: all.sum_of_squares,
+                variance: all.variance_population,
+                // A single number is a sample of anything.
+                variance_sampling: all
+                    .variance_sampling
+                    .filter(|one| one.is_finite() && all.count > 1),
+            };
+            let (count, sum) = (all.count, all.sum);
+            let (min, max, average, squares) = (all.min, all.max, all.avg, Some(squares));
+            Aggregated::Stats { field, count, sum, min, max, average, squares }
+        }
+        (Metric::Stats | Metric::ExtendedStats, _) => {
+            let squares = (*metric == Metric::ExtendedStats).then(Squares::default);
+            let (count, sum) = (0, 0.0);
+            Aggregated::Stats { field, count, sum, min: None, max: None, average: None, squares }
         }
         (Metric::Percentiles(percents), result) => {
             let found = match result {
@@ -366,7 +426,8 @@ fn figure(field: &str, metric: &Metric, result: Option<AggregationResult>) -> Ag
             } else {
                 (value, None)
             };
-            Aggregated::Value { field, value, time }
+            let error = (*metric == Metric::Distinct).then_some(DISTINCT_ERROR);
+            Aggregated::Value { field, value, time, error }
         }
     }
 }

@@ -3,11 +3,12 @@
 use event::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::dsl::times::Format;
+use super::super::dsl::times::{Format, Times};
 use super::super::hits::iso;
 use super::{Form, Shape, Shapes};
 use crate::search::Aggregated;
-use crate::search::aggregate::{NamedBucket, Results, TermBucket, ValueKind};
+use crate::search::aggregate::{NamedBucket, Results, Squares, TermBucket, ValueKind};
+use crate::search::calendar::{self, Zone};
 
 /// Writes the results of aggregations that were read with these shapes.
 pub(in crate::web::elastic) fn answer(results: &Results, shapes: &Shapes) -> Map<String, Value> {
@@ -38,10 +39,11 @@ fn written(result: &Aggregated, shape: &Shape) -> Value {
             })
         }
         Aggregated::DateHistogram { buckets, .. } => {
-            let format = if let Form::Dates(format) = shape.form { format } else { Format::Text };
+            let times =
+                if let Form::Dates(times) = &shape.form { times.clone() } else { Times::default() };
             let one = |start: Timestamp, count: u64, below: &Results| {
                 let millis = start.micros().div_euclid(1000);
-                let text = written_time(start, format);
+                let text = written_time(start, &times);
                 let head = json!({"key_as_string": text, "key": millis, "doc_count": count});
                 bucket(head, below, shape)
             };
@@ -57,12 +59,19 @@ fn written(result: &Aggregated, shape: &Shape) -> Value {
         }
         Aggregated::Ranges { buckets, .. } => ranges(buckets, shape),
         Aggregated::Filters { buckets } => filters(buckets, shape),
-        Aggregated::Value { value, time, .. } => match time {
-            Some(time) => json!({"value": value, "value_as_string": iso(*time, 3)}),
-            None => json!({"value": value}),
+        Aggregated::Value { value, time, error, .. } => match (time, error) {
+            (Some(time), _) => json!({"value": value, "value_as_string": iso(*time, 3)}),
+            // Not a key of Elasticsearch, whose number is an estimate as well.
+            (None, Some(error)) => json!({"value": value, "relative_standard_error": error}),
+            (None, None) => json!({"value": value}),
         },
-        Aggregated::Stats { count, sum, min, max, average, .. } => {
-            json!({"count": count, "min": min, "max": max, "avg": average, "sum": sum})
+        Aggregated::Stats { count, sum, min, max, average, squares, .. } => {
+            let mut out =
+                json!({"count": count, "min": min, "max": max, "avg": average, "sum": sum});
+            if let (Some(squares), Form::Deviations { sigma }) = (squares, &shape.form) {
+                deviations(&mut out, (*average, squares), *sigma);
+            }
+            out
         }
         Aggregated::Percentiles { values, .. } => {
             if matches!(shape.form, Form::Percentiles { keyed: false }) {
@@ -76,9 +85,46 @@ fn written(result: &Aggregated, shape: &Shape) -> Value {
     }
 }
 
-fn written_time(time: Timestamp, format: Format) -> String {
-    match format {
-        Format::Text => iso(time, 3),
+/// What `extended_stats` has beside `stats`.
+fn deviations(out: &mut Value, (average, squares): (Option<f64>, &Squares), sigma: f64) {
+    let root = |variance: Option<f64>| variance.map(|one| one.max(0.0).sqrt());
+    let (whole, sample) = (root(squares.variance), root(squares.variance_sampling));
+    let bound = |deviation: Option<f64>, sign: f64| {
+        average.zip(deviation).map(|(average, deviation)| average + sign * sigma * deviation)
+    };
+    out["sum_of_squares"] = json!(squares.sum);
+    for (name, value) in [
+        ("variance", squares.variance),
+        ("variance_population", squares.variance),
+        ("variance_sampling", squares.variance_sampling),
+        ("std_deviation", whole),
+        ("std_deviation_population", whole),
+        ("std_deviation_sampling", sample),
+    ] {
+        out[name] = json!(value);
+    }
+    out["std_deviation_bounds"] = json!({
+        "upper": bound(whole, 1.0), "lower": bound(whole, -1.0),
+        "upper_population": bound(whole, 1.0), "lower_population": bound(whole, -1.0),
+        "upper_sampling": bound(sample, 1.0), "lower_sampling": bound(sample, -1.0),
+    });
+}
+
+/// A time with the offset of a zone; in UTC with a `Z`.
+fn local(time: Timestamp, zone: &Zone) -> String {
+    let (shown, ahead) = calendar::written(zone, time);
+    let text = iso(shown, 3);
+    if ahead == 0 {
+        return text;
+    }
+    let sign = if ahead < 0 { '-' } else { '+' };
+    let minutes = ahead.unsigned_abs() / 60;
+    format!("{}{sign}{:02}:{:02}", text.trim_end_matches('Z'), minutes / 60, minutes % 60)
+}
+
+fn written_time(time: Timestamp, times: &Times) -> String {
+    match times.format {
+        Format::Text => local(time, &times.zone),
         Format::Millis => time.micros().div_euclid(1000).to_string(),
         Format::Seconds => time.seconds().to_string(),
     }

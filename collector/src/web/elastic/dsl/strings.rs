@@ -8,8 +8,8 @@ use super::super::read::{Keys, texts};
 use super::{Reader, field, literal, word_list};
 use crate::search::Node;
 use crate::search::ast::{Expr, Scalar, Test};
-use crate::search::parse;
-use crate::search::plan::{FieldRef, plan};
+use crate::search::parse::parse_lucene;
+use crate::search::plan::{FieldRef, Leaf, plan};
 use crate::search::wildcard::{Part, Wildcard};
 use event::Timestamp;
 
@@ -70,6 +70,9 @@ fn one_phrase(reader: &mut Reader, name: &str, text: &str) -> Result<Node, Wrong
     reader.test(name, Test::Is(literal(text)))
 }
 
+/// Most words of a phrase whose last word is only begun.
+const MAX_WORDS: usize = 64;
+
 /// A phrase whose last word may be only the beginning of one.
 fn begun_phrase(reader: &mut Reader, name: &str, text: &str) -> Result<Node, Wrong> {
     let is_text = FieldRef::new(&field(name)).kind() == Some(FieldType::Text);
@@ -77,10 +80,13 @@ fn begun_phrase(reader: &mut Reader, name: &str, text: &str) -> Result<Node, Wro
         match word_list(text).as_slice() {
             [] => return Ok(Node::Nothing),
             [word] => word.clone(),
-            _ => {
-                let words =
-                    "[match_phrase_prefix] supports one word; use [match_phrase] and [prefix]";
-                return Err(Wrong::argument(words));
+            many => {
+                reader.leaf()?;
+                if many.len() > MAX_WORDS {
+                    return Err(Wrong::argument("[match_phrase_prefix] has too many words"));
+                }
+                let leaf = Leaf::WordsBegun(FieldRef::new(&field(name)), many.to_vec());
+                return Ok(Node::Leaf(leaf));
             }
         }
     } else {
@@ -159,7 +165,8 @@ fn names(keys: &mut Keys, key: &str) -> Result<Vec<String>, Wrong> {
 }
 
 /// `query_string` and `simple_query_string`: text in our own language, which has what Lucene's has
-/// but its operators without words (`~`, `^`). Terms side by side must all hold.
+/// but its operators without words (`~`, `^`). Of terms side by side one is enough unless
+/// `default_operator` says otherwise.
 pub(super) fn query_string(reader: &mut Reader, name: &str, body: Value) -> Result<Node, Wrong> {
     let mut keys = Keys::of(name, body)?;
     let text = keys.scalar("query")?;
@@ -168,23 +175,24 @@ pub(super) fn query_string(reader: &mut Reader, name: &str, body: Value) -> Resu
     if let Some(one) = keys.text("default_field")?.filter(|one| one != "*") {
         fields.push(one);
     }
-    if keys.text("default_operator")?.is_some_and(|text| !text.eq_ignore_ascii_case("and")) {
-        let words = "supports [default_operator] only as AND; write OR between terms";
-        return Err(Wrong::argument(format!("[{name}] {words}")));
-    }
+    let every = operator(&mut keys, "default_operator")?;
     keys.flag("analyze_wildcard")?;
     keys.flag("lenient")?;
     keys.only_flag("allow_leading_wildcard", true)?;
     keys.weight()?;
     keys.finish()?;
     reader.leaf()?;
-    plain(&text, &fields, reader.now)
+    plain(&text, (&fields, every), reader.now)
 }
 
-/// Text in our own language; terms without a field are looked for in these, in any when none are named.
-pub(super) fn plain(text: &str, fields: &[String], now: Timestamp) -> Result<Node, Wrong> {
+/// Text in a query language; terms without a field are looked for in these, in any when none are named.
+pub(super) fn plain(
+    text: &str,
+    (fields, every): (&[String], bool),
+    now: Timestamp,
+) -> Result<Node, Wrong> {
     let wrong = |error: &dyn std::fmt::Display| Wrong::parsing(format!("[query] {error}"));
-    let expr = parse(text).map_err(|error| wrong(&error))?;
+    let expr = parse_lucene(text, !every).map_err(|error| wrong(&error))?;
     plan(&placed(expr, fields), now).map_err(|error| wrong(&error))
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::Wrong;
 use super::super::read::{Keys, scalar};
+use crate::search::calendar::{Unit, Zone};
 use crate::search::{timespan, value};
 
 /// How a number or a text that is only digits is meant.
@@ -23,9 +24,8 @@ impl Format {
     /// The format keys name; several may be named, and dates are read in every usual form.
     ///
     /// # Errors
-    /// [`Wrong`] for formats and time zones that are not known.
+    /// [`Wrong`] for formats that are not known.
     pub(in crate::web::elastic) fn read(keys: &mut Keys) -> Result<Self, Wrong> {
-        keys.only_text("time_zone", &["UTC", "utc", "Z", "+00:00", "Etc/UTC", "GMT"])?;
         let format = keys.text("format")?.unwrap_or_default();
         let mut found = Self::Text;
         for one in format.split("||").filter(|one| !one.is_empty()) {
@@ -49,13 +49,37 @@ impl Format {
         }
         Ok(found)
     }
+}
+
+/// How times are meant: in which format, and in which zone those that name none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::web::elastic) struct Times {
+    /// The format.
+    pub format: Format,
+    /// The zone.
+    pub zone: Zone,
+}
+
+impl Times {
+    /// Format and zone that keys name.
+    ///
+    /// # Errors
+    /// [`Wrong`] for formats and time zones that are not known.
+    pub(in crate::web::elastic) fn read(keys: &mut Keys) -> Result<Self, Wrong> {
+        let zone = match keys.text("time_zone")? {
+            None => Zone::utc(),
+            Some(name) => Zone::named(&name)
+                .map_err(|error| Wrong::parsing(format!("[{}.time_zone] {error}", keys.at())))?,
+        };
+        Ok(Self { format: Format::read(keys)?, zone })
+    }
 
     /// A time as text: its first moment, or its `last`, as of a day or of `now/d`.
     ///
     /// # Errors
     /// [`Wrong`] when it is none.
     pub(in crate::web::elastic) fn point(
-        self,
+        &self,
         at: &str,
         value: &Value,
         (last, now): (bool, Timestamp),
@@ -69,7 +93,7 @@ impl Format {
     /// # Errors
     /// [`Wrong`] when it is none.
     pub(in crate::web::elastic) fn micros(
-        self,
+        &self,
         at: &str,
         given: &Value,
         (last, now): (bool, Timestamp),
@@ -77,13 +101,13 @@ impl Format {
         let wrong = || Wrong::parsing(format!("[{at}] must be a time"));
         let text = scalar(given).filter(|_| !given.is_boolean()).ok_or_else(wrong)?;
         let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-        let scale = match self {
-            Self::Seconds => 1e6,
-            Self::Text | Self::Millis => 1e3,
+        let scale = match self.format {
+            Format::Seconds => 1e6,
+            Format::Text | Format::Millis => 1e3,
         };
         // Four digits are a year in a text and nothing we read; other numbers are meant as numbers.
         match number {
-            Some(number) if given.is_number() || self != Self::Text => {
+            Some(number) if given.is_number() || self.format != Format::Text => {
                 #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
                 let micros = (number * scale).round() as i64;
                 return Ok(micros);
@@ -91,7 +115,8 @@ impl Format {
             _ => {}
         }
         let read = |text: &str| {
-            timespan::span(text, now).map_err(|error| Wrong::parsing(error.to_string()).at(at))
+            timespan::span_in(text, now, &self.zone)
+                .map_err(|error| Wrong::parsing(error.to_string()).at(at))
         };
         let (low, high) = read(&text)?;
         if !last {
@@ -99,7 +124,12 @@ impl Format {
         }
         match text.rsplit_once('/') {
             Some((_, unit)) if text.starts_with("now") => {
-                Ok(read(&format!("{text}+1{unit}"))?.0.saturating_sub(1))
+                let next = match unit {
+                    "d" => self.zone.span(Unit::Day, low).1,
+                    "w" => self.zone.span(Unit::Week, low).1,
+                    _ => read(&format!("{text}+1{unit}"))?.0,
+                };
+                Ok(next.saturating_sub(1))
             }
             _ => Ok(high),
         }

@@ -84,6 +84,12 @@ impl Place {
 }
 
 impl Run {
+    /// Records that were gone before they were read, and logs of which nobody knows how many.
+    fn gone(&self) -> (u64, u64) {
+        assert_eq!(self.reader.intake.source().report().dropped, self.further("gone_unread"));
+        (self.further("gone_unread"), self.further("gone_unknown"))
+    }
+
     fn further(&self, name: &str) -> u64 {
         self.reader.intake.source().report().further.get(name).copied().unwrap_or(0)
     }
@@ -204,7 +210,9 @@ fn the_oldest_chunks_are_written_over() {
     assert_eq!(place.read(), names("a", 41..=43));
     // What was taken last is gone too: all that is there is new.
     place.write("a.evtx", &file(&[chunk(&[83, 84], "a"), chunk(&ids(63), "a")]));
-    assert_eq!(place.read(), names("a", 63..=84));
+    let mut run = place.start();
+    assert_eq!(place.look(&mut run, usize::MAX), names("a", 63..=84));
+    assert_eq!(run.gone(), (63 - 43 - 1, 0));
 }
 
 #[test]
@@ -219,7 +227,7 @@ fn copies_and_archives_are_not_read_twice() {
     place.write("archive.evtx", &log(1..=33, "a"));
     place.write("live.evtx", &log(34..=36, "a"));
     assert_eq!(place.look(&mut run, usize::MAX), names("a", 31..=36));
-    assert_eq!(run.further("replaced"), 1);
+    assert_eq!((run.further("replaced"), run.gone()), (1, (0, 0)));
     place.write("copy.evtx", &log(34..=36, "a"));
     assert_eq!(place.look(&mut run, usize::MAX), [""; 0]);
     assert_eq!(place.read(), [""; 0]);
@@ -235,12 +243,22 @@ fn a_cleared_log_is_another() {
     assert_eq!(place.look(&mut run, usize::MAX), names("b", 1..=3));
     place.write("a.evtx", &log(1..=40, "b"));
     assert_eq!(place.look(&mut run, usize::MAX), names("b", 4..=40));
-    assert_eq!(run.further("replaced"), 1);
+    assert_eq!((run.further("replaced"), run.gone()), (1, (0, 1)), "ids began anew");
+    // Ids go on: 41 to 49 were cleared before anybody read them.
+    place.write("a.evtx", &log(50..=51, "b"));
+    assert_eq!(place.look(&mut run, usize::MAX), names("b", 50..=51));
+    assert_eq!((run.further("replaced"), run.gone()), (2, (9, 1)));
+    let ledger = run.reader.intake.counters().ledger();
+    assert_eq!((ledger.dropped, ledger.residue()), (9, 0));
     // During a stop too.
     place.write("a.evtx", &log(1..=2, "c"));
     let mut run = place.start();
     assert_eq!(place.look(&mut run, usize::MAX), names("c", 1..=2));
-    assert_eq!(run.further("replaced"), 1);
+    assert_eq!((run.further("replaced"), run.gone()), (1, (0, 1)));
+    place.write("a.evtx", &log(5..=6, "d"));
+    let mut run = place.start();
+    assert_eq!(place.look(&mut run, usize::MAX), names("d", 5..=6));
+    assert_eq!((run.further("replaced"), run.gone()), (1, (2, 0)));
 }
 
 #[test]

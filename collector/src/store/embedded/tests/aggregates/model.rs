@@ -3,8 +3,9 @@
 use super::*;
 use crate::search::Matcher;
 use crate::search::aggregate::{
-    DateBucket, NamedBucket, NumberBucket, Percentile, Results, TermBucket, ValueKind,
+    DateBucket, NamedBucket, NumberBucket, Percentile, Results, Squares, TermBucket, ValueKind,
 };
+use crate::search::calendar::{Step, begins, borders};
 use crate::search::plan::FieldRef;
 use crate::search::value::{self, Number, Value as Typed};
 use event::FieldType;
@@ -65,21 +66,36 @@ pub(super) fn one(aggregation: &Aggregation, documents: &[&Document]) -> Aggrega
         Aggregation::DateHistogram {
             field,
             interval_ms,
+            calendar,
+            time_zone,
             offset_ms,
             min_count,
             bounds,
             aggregations,
+            ..
         } => {
-            let width = i64::try_from(*interval_ms).unwrap() * 1000;
-            let span = |micros: i64| (micros - offset_ms * 1000).div_euclid(width);
-            let spans = spans(documents, field, |number| span(whole(number)));
-            let ends = bounds.map(|(low, high)| (span(low * 1000), span(high * 1000)));
-            let buckets =
-                fill(spans, *min_count, ends).into_iter().map(|(span, inside)| DateBucket {
-                    start: Timestamp::from_micros(span * width + offset_ms * 1000),
-                    count: inside.len() as u64,
-                    aggregations: below(aggregations, &inside),
-                });
+            let step = calendar.map_or_else(
+                || Step::Width(i64::try_from(*interval_ms).unwrap() * 1000),
+                Step::Unit,
+            );
+            let shift = offset_ms * 1000;
+            let start = |micros: i64| begins(step, time_zone, micros - shift) + shift;
+            let mut spans = spans(documents, field, |number| start(whole(number)));
+            if *min_count == 0 {
+                let mut ends: Vec<i64> = spans.keys().copied().collect();
+                ends.extend(bounds.iter().flat_map(|(low, high)| [low * 1000, high * 1000]));
+                if let (Some(low), Some(high)) = (ends.iter().min(), ends.iter().max()) {
+                    let all = borders(step, time_zone, (*low, *high), (shift, 10_000)).unwrap();
+                    all[..all.len() - 1].iter().for_each(|start| {
+                        spans.entry(*start).or_default();
+                    });
+                }
+            }
+            let buckets = spans.into_iter().map(|(start, inside)| DateBucket {
+                start: Timestamp::from_micros(start),
+                count: inside.len() as u64,
+                aggregations: below(aggregations, &inside),
+            });
             Aggregated::DateHistogram {
                 field: FieldRef::new(field).name,
                 interval_ms: *interval_ms,
@@ -91,12 +107,11 @@ pub(super) fn one(aggregation: &Aggregation, documents: &[&Document]) -> Aggrega
         } => {
             let spans =
                 spans(documents, field, |number| whole(((number - offset) / interval).floor()));
-            let buckets =
-                fill(spans, *min_count, None).into_iter().map(|(span, inside)| NumberBucket {
-                    start: span as f64 * interval + offset,
-                    count: inside.len() as u64,
-                    aggregations: below(aggregations, &inside),
-                });
+            let buckets = fill(spans, *min_count).into_iter().map(|(span, inside)| NumberBucket {
+                start: span as f64 * interval + offset,
+                count: inside.len() as u64,
+                aggregations: below(aggregations, &inside),
+            });
             Aggregated::NumberHistogram {
                 field: FieldRef::new(field).name,
                 interval: *interval,
@@ -137,17 +152,11 @@ fn spans<'a>(documents: &[&'a Document], field: &str, span: impl Fn(f64) -> i64)
     out
 }
 
-fn fill(spans: Spans<'_>, min_count: u64, ends: Option<(i64, i64)>) -> Spans<'_> {
+fn fill(spans: Spans<'_>, min_count: u64) -> Spans<'_> {
     let mut out = spans;
     if min_count > 0 {
         out.retain(|_, inside| inside.len() as u64 >= min_count);
         return out;
-    }
-    let own = out.first_key_value().zip(out.last_key_value()).map(|(a, b)| (*a.0, *b.0));
-    for (first, last) in own.into_iter().chain(ends) {
-        (first..=last).for_each(|span| {
-            out.entry(span).or_default();
-        });
     }
     if let Some((first, last)) =
         out.first_key_value().zip(out.last_key_value()).map(|(a, b)| (*a.0, *b.0))
@@ -234,6 +243,18 @@ fn terms(aggregation: &Aggregation, documents: &[&Document]) -> Aggregated {
     }
 }
 
+fn squares(all: &[f64]) -> Squares {
+    let count = all.len() as f64;
+    let some = |value: f64, least: usize| (all.len() >= least).then_some(value);
+    let mean = all.iter().sum::<f64>() / count;
+    let apart: f64 = all.iter().map(|one| (one - mean).powi(2)).sum();
+    Squares {
+        sum: some(all.iter().map(|one| one * one).sum(), 1),
+        variance: some(apart / count, 1),
+        variance_sampling: some(apart / (count - 1.0), 2),
+    }
+}
+
 fn figure(name: &str, metric: &Metric, documents: &[&Document]) -> Aggregated {
     let field = FieldRef::new(name).name;
     let times = FieldRef::new(name).kind() == Some(FieldType::Date);
@@ -255,7 +276,8 @@ fn figure(name: &str, metric: &Metric, documents: &[&Document]) -> Aggregated {
                 all.map(|(kind, text, _)| (kind == ValueKind::Text, text)).collect();
             Some(all.len() as f64)
         }
-        Metric::Stats => {
+        Metric::Stats | Metric::ExtendedStats => {
+            let squares = (*metric == Metric::ExtendedStats).then(|| squares(&all));
             return Aggregated::Stats {
                 field,
                 count: all.len() as u64,
@@ -263,6 +285,7 @@ fn figure(name: &str, metric: &Metric, documents: &[&Document]) -> Aggregated {
                 min: least,
                 max: most,
                 average,
+                squares,
             };
         }
         Metric::Percentiles(percents) => {
@@ -279,9 +302,15 @@ fn figure(name: &str, metric: &Metric, documents: &[&Document]) -> Aggregated {
     };
     if times && !matches!(metric, Metric::Count | Metric::Distinct) {
         let time = value.map(|micros| Timestamp::from_micros(whole(micros)));
-        return Aggregated::Value { field, value: value.map(|micros| micros / 1000.0), time };
+        return Aggregated::Value {
+            field,
+            value: value.map(|micros| micros / 1000.0),
+            time,
+            error: None,
+        };
     }
-    Aggregated::Value { field, value, time: None }
+    let error = (*metric == Metric::Distinct).then_some(crate::search::aggregate::DISTINCT_ERROR);
+    Aggregated::Value { field, value, time: None, error }
 }
 
 /// Compares answers, estimates with their tolerance.

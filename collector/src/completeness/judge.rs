@@ -1,0 +1,192 @@
+//! Judging a window of time: what is known to have happened in it, and what is still missing now.
+
+use event::{SourceReport, Timestamp};
+
+use super::history::{COLLECTOR, History, Silence, Subject};
+use super::series::{begins, minute};
+use super::{AGENTS, Completeness, Kind, Reason, State, Window};
+use crate::agents::{Agent, Health, SILENT_AFTER};
+use crate::receive::ReceiveFigures;
+use crate::store::Figures;
+
+/// What is known now: agents, inputs, the store.
+pub(super) type Present<'a> = (&'a [Agent], &'a ReceiveFigures, &'a Figures);
+
+/// Judges a window; at most `most` reasons are listed.
+pub(super) fn judge(
+    window: Window,
+    (agents, received, figures): Present<'_>,
+    history: &History,
+    most: usize,
+) -> Completeness {
+    let mut judge = Judge { window, reasons: Vec::new() };
+    let agents: Vec<&Agent> = agents.iter().filter(|agent| !agent.revoked).collect();
+    agents.iter().for_each(|agent| judge.agent(agent));
+    judge.sources(COLLECTOR, &received.sources);
+    // What a revoked agent lost before is as lost as it was.
+    history.subjects.values().for_each(|subject| judge.subject(subject));
+    judge.store(figures);
+    let mut reasons = judge.reasons;
+    reasons.sort_by(|a, b| (a.kind, &a.subject, a.since).cmp(&(b.kind, &b.subject, b.since)));
+    let state = match reasons.first().map(|first| first.kind) {
+        None | Some(Kind::Delayed) => State::Complete,
+        Some(Kind::Late) => State::Arriving,
+        Some(_) => State::Incomplete,
+    };
+    let more = reasons.len().saturating_sub(most);
+    reasons.truncate(most);
+    Completeness { state, reasons, more }
+}
+
+struct Judge {
+    window: Window,
+    reasons: Vec<Reason>,
+}
+
+/// When something happened, as far as known.
+type Span = (Option<Timestamp>, Option<Timestamp>);
+
+impl Judge {
+    /// Adds a reason when what happened from `since` to `until` reaches into the window.
+    fn add(
+        &mut self,
+        (kind, subject): (Kind, &str),
+        (since, until): Span,
+        count: Option<u64>,
+        words: String,
+    ) {
+        let begun = since.is_none_or(|since| since.micros() <= self.window.high);
+        let ended = until.is_some_and(|until| until.micros() < self.window.low);
+        if begun && !ended && count != Some(0) {
+            self.push((kind, subject), (since, until), count, words);
+        }
+    }
+
+    fn push(
+        &mut self,
+        (kind, subject): (Kind, &str),
+        (since, until): Span,
+        count: Option<u64>,
+        words: String,
+    ) {
+        let link = match (since, until) {
+            (Some(since), Some(until)) => place(subject, since, until),
+            _ => AGENTS.to_owned(),
+        };
+        let subject = subject.to_owned();
+        self.reasons.push(Reason { kind, subject, since, until, count, words, link });
+    }
+
+    fn agent(&mut self, agent: &Agent) {
+        let (id, now) = (agent.id.as_str(), self.window.now);
+        if agent.health(now) == Health::Silent {
+            let words =
+                format!("{id} was last heard of at {}; what it saw since is missing", agent.seen);
+            self.add((Kind::AgentSilent, id), (Some(agent.seen), None), None, words);
+        }
+        let Some(report) = &agent.report else { return };
+        let residue = u64::try_from(agent.residue()).unwrap_or(0);
+        let late = report.pending.saturating_add(residue);
+        let words = format!("{late} events of {id} are on their way");
+        self.add((Kind::Late, id), (None, None), Some(late), words);
+        self.sources(id, &report.sources);
+    }
+
+    fn sources(&mut self, reader: &str, sources: &[SourceReport]) {
+        for source in sources {
+            if let Some(since) = source.silent_since {
+                let words = format!("{reader} has read nothing of {} since {since}", source.name);
+                self.add((Kind::SourceSilent, reader), (Some(since), None), None, words);
+            }
+        }
+    }
+
+    /// What the history has of an agent or the inputs.
+    fn subject(&mut self, subject: &Subject) {
+        let id = subject.id.as_str();
+        let point = |micros: i64| minute(Timestamp::from_micros(micros));
+        // A loss of the last seconds of a minute may be heard of in the next one.
+        let window = (point(self.window.low), point(self.window.high).saturating_add(1));
+        for (kind, reason, series) in &subject.counts {
+            let found = series.found(window);
+            let Some((first, last)) = found.span else { continue };
+            let count = found.within.saturating_add(found.reaching);
+            let (since, until) = (begins(first), begins(last.saturating_add(1)));
+            let what = match (kind, id) {
+                (Kind::Lost, _) => format!("{id} has lost {count} events for good"),
+                (Kind::Rejected, _) => format!("{count} events of {id} were refused"),
+                (_, COLLECTOR) => format!("the collector did not take {count} messages"),
+                _ => format!("{id} did not look at {count} packets, lines or events"),
+            };
+            let outside = match found.reaching {
+                0 => String::new(),
+                some => format!("; {some} of them perhaps outside of this time"),
+            };
+            let words = format!("{what} between {since} and {until}: {reason}{outside}");
+            self.push((*kind, id), (Some(since), Some(until)), Some(count), words);
+        }
+        subject.silences.iter().for_each(|silence| self.silence(id, silence));
+    }
+
+    /// A silence that is over.
+    fn silence(&mut self, id: &str, silence: &Silence) {
+        let Silence { source, from, to, down_to, .. } = silence;
+        let Some(to) = to else { return };
+        if let Some(source) = source {
+            let words = format!("{id} has read nothing of {source} from {from} to {to}");
+            return self.add((Kind::SourceSilent, id), (Some(*from), Some(*to)), None, words);
+        }
+        if let Some(down) = down_to.filter(|down| down > from) {
+            let words = format!(
+                "{id} did not run from {from} to {down}; what happened then it has not seen"
+            );
+            self.add((Kind::AgentSilent, id), (Some(*from), Some(down)), None, words);
+        }
+        let away = down_to.unwrap_or(*from).max(*from);
+        // The first report comes some seconds after an agent has begun.
+        if to.micros_since(away) > SILENT_AFTER * 1_000_000 {
+            let words =
+                format!("{id} was not connected from {away} to {to}; what it saw then came later");
+            self.add((Kind::Delayed, id), (Some(away), Some(*to)), None, words);
+        }
+    }
+
+    fn store(&mut self, figures: &Figures) {
+        let any = (None, None);
+        let mut store = |kind, count: u64, words: &str| {
+            self.add((kind, "store"), any, Some(count), format!("{count} {words}"));
+        };
+        // What intake refuses is not acknowledged and comes again; duplicates are there already.
+        let (unindexed, why) = unseen(&figures.index);
+        store(Kind::Damaged, unindexed, &format!("stored events cannot be searched: {why}"));
+        store(Kind::Damaged, figures.log_records_lost, "records of the log are damaged");
+        store(
+            Kind::Damaged,
+            figures.index_quarantined,
+            "damaged parts of the index were set aside",
+        );
+        store(
+            Kind::Lost,
+            figures.gaps_closed,
+            "events were declared lost because too many gaps were open",
+        );
+        store(Kind::Late, figures.index.pending, "stored events are not searchable yet");
+    }
+}
+
+/// Where the console tells what happened to a subject in a time.
+fn place(subject: &str, since: Timestamp, until: Timestamp) -> String {
+    // Identities of agents are letters, digits and `-`; times have a `+` that must be written so.
+    let time = |time: Timestamp| time.to_string().replace('+', "%2B");
+    format!("#/complete?subject={subject}&from={}&to={}", time(since), time(until))
+}
+
+/// What a hop did not let through, and why.
+fn unseen(ledger: &event::Ledger) -> (u64, String) {
+    let mut counts = ledger.shed.clone();
+    counts.insert("dropped by the kernel".to_owned(), ledger.dropped);
+    counts.retain(|_, count| *count > 0);
+    let total = counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
+    let each = counts.iter().map(|(reason, count)| format!("{count} ({reason})"));
+    (total, each.collect::<Vec<_>>().join(", "))
+}
