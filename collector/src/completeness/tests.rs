@@ -317,7 +317,6 @@ fn silences_are_over_and_still_told() {
         expect![[r#"
         Incomplete
         AgentSilent web1: web1 did not run from 2026-11-22T14:30:45.000000+0000 to 2026-11-22T14:47:25.000000+0000; what happened then it has not seen
-        Delayed web1: web1 was not connected from 2026-11-22T14:47:25.000000+0000 to 2026-11-22T14:47:30.000000+0000; what it saw then came later
     "#]],
     );
     let mut history = History::default();

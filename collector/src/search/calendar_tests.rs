@@ -46,25 +46,26 @@ fn zones_as_they_are_written() {
     }
 }
 
+/// The borders of the spans that hold some times, in the zone's own time.
+fn check(step: Step, name: &str, (from, to): (&str, &str), expected: &Expect) {
+    let zone = zone(name);
+    let found = borders(step, &zone, (micros(from), micros(to)), (0, 100)).unwrap();
+    let shown = |border: &i64| {
+        let (local, ahead) = written(&zone, Timestamp::from_micros(*border));
+        format!("{} {:+}\n", local.to_string().get(..16).unwrap(), ahead / 3600)
+    };
+    expected.assert_eq(&found.iter().map(shown).collect::<String>());
+}
+
 #[test]
 fn spans_where_clocks_are_set() {
-    let check = |step: Step, name: &str, from: &str, to: &str, expected: Expect| {
-        let zone = zone(name);
-        let found = borders(step, &zone, (micros(from), micros(to)), (0, 100)).unwrap();
-        let shown = |border: &i64| {
-            let (local, ahead) = written(&zone, Timestamp::from_micros(*border));
-            format!("{} {:+}\n", local.to_string().get(..16).unwrap(), ahead / 3600)
-        };
-        expected.assert_eq(&found.iter().map(shown).collect::<String>());
-    };
     let (day, hours) = (Step::Unit(Unit::Day), |hours: i64| Step::Width(hours * 3_600 * SECOND));
     let (from, to) = ("2026-10-24T12:00:00Z", "2026-10-26T00:00:00Z");
     check(
         day,
         "Europe/Zurich",
-        from,
-        to,
-        expect![[r#"
+        (from, to),
+        &expect![[r#"
         2026-10-24T00:00 +2
         2026-10-25T00:00 +2
         2026-10-26T00:00 +1
@@ -75,9 +76,8 @@ fn spans_where_clocks_are_set() {
     check(
         hours(1),
         "Europe/Zurich",
-        "2026-10-24T23:30:00Z",
-        "2026-10-25T01:30:00Z",
-        expect![[r#"
+        ("2026-10-24T23:30:00Z", "2026-10-25T01:30:00Z"),
+        &expect![[r#"
         2026-10-25T01:00 +2
         2026-10-25T02:00 +2
         2026-10-25T02:00 +1
@@ -87,9 +87,8 @@ fn spans_where_clocks_are_set() {
     check(
         hours(6),
         "Europe/Zurich",
-        "2026-03-28T22:00:00Z",
-        "2026-03-29T12:00:00Z",
-        expect![[r#"
+        ("2026-03-28T22:00:00Z", "2026-03-29T12:00:00Z"),
+        &expect![[r#"
         2026-03-28T18:00 +1
         2026-03-29T00:00 +1
         2026-03-29T06:00 +2
@@ -97,12 +96,15 @@ fn spans_where_clocks_are_set() {
         2026-03-29T18:00 +2
     "#]],
     );
+}
+
+#[test]
+fn spans_of_other_lengths() {
     check(
         Step::Unit(Unit::Week),
         "+05:30",
-        "2026-11-22T15:00:00Z",
-        "2026-11-22T20:00:00Z",
-        expect![[r#"
+        ("2026-11-22T15:00:00Z", "2026-11-22T20:00:00Z"),
+        &expect![[r#"
         2026-11-16T00:00 +5
         2026-11-23T00:00 +5
         2026-11-30T00:00 +5
@@ -111,9 +113,8 @@ fn spans_where_clocks_are_set() {
     check(
         Step::Unit(Unit::Quarter),
         "UTC",
-        "2026-02-01T00:00:00Z",
-        "2026-07-01T00:00:00Z",
-        expect![[r#"
+        ("2026-02-01T00:00:00Z", "2026-07-01T00:00:00Z"),
+        &expect![[r#"
         2026-01-01T00:00 +0
         2026-04-01T00:00 +0
         2026-07-01T00:00 +0
@@ -122,11 +123,10 @@ fn spans_where_clocks_are_set() {
     );
     // Where clocks go from 23:59 to 01:00 a day begins at one.
     check(
-        day,
+        Step::Unit(Unit::Day),
         "Africa/Cairo",
-        "2026-04-23T12:00:00Z",
-        "2026-04-24T12:00:00Z",
-        expect![[r#"
+        ("2026-04-23T12:00:00Z", "2026-04-24T12:00:00Z"),
+        &expect![[r#"
         2026-04-23T00:00 +2
         2026-04-24T01:00 +3
         2026-04-25T00:00 +3
