@@ -42,6 +42,8 @@ pub enum Kind {
     Rejected,
     /// Stored events that cannot be read any more.
     Damaged,
+    /// Events that were redacted.
+    Redacted,
     /// An agent that is not heard of.
     AgentSilent,
     /// A log source that is not heard of.
@@ -164,6 +166,7 @@ impl Ledgers {
         judge::judge(
             window,
             (&app.agents.list(), &app.receiving.figures(), figures),
+            app.vault.redactions.count(window.low, window.high),
             &known.history,
             most,
         )

@@ -102,11 +102,23 @@ pub struct RetentionConfig {
     /// whichever is less, unless said otherwise.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub keep_free_megabytes: Option<u64>,
+    /// Days of audit records.
+    #[schemars(range(min = 1))]
+    pub audit_days: u32,
+    /// Mebibytes of audit records.
+    #[schemars(range(min = 8))]
+    pub audit_megabytes: u64,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { days: 90, gigabytes: 100, keep_free_megabytes: None }
+        Self {
+            days: 90,
+            gigabytes: 100,
+            keep_free_megabytes: None,
+            audit_days: 400,
+            audit_megabytes: 1024,
+        }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::init::Folder;
 use crate::journal::{self, Journal, What};
 use crate::keyring::{Deletion, Keyring, Listed};
 use crate::keys::MasterSource;
+use crate::local;
+use crate::redaction::Tombstone;
 use crate::vault::{self, Signed, Signer, names};
 
 fn keyring(config: &Config) -> Result<Keyring> {
@@ -30,6 +32,8 @@ pub struct Keys {
     pub master: String,
     /// Public key that checks signatures of this collector, hexadecimal.
     pub public_key: String,
+    /// Since when everything is to be sealed anew, microseconds; `None` when that is done.
+    pub reseal: Option<i64>,
     /// The keys.
     pub keys: Vec<Listed>,
 }
@@ -41,7 +45,8 @@ pub struct Keys {
 pub fn keys(config: &Config) -> Result<Keys> {
     let keyring = keyring(config)?;
     let signer = Signer::new(&*keyring.get(names::SIGNING)?)?;
-    Ok(Keys { master: keyring.master()?, public_key: signer.public(), keys: keyring.list() })
+    let (master, reseal) = (keyring.master()?, keyring.reseal());
+    Ok(Keys { master, public_key: signer.public(), reseal, keys: keyring.list() })
 }
 
 /// A deletion as it is listed.
@@ -69,6 +74,33 @@ pub fn deletions(path: &Path, keyring: &Keyring) -> Result<Vec<Proven>> {
         proof: proof.clone(),
     };
     Ok(vault::deletions(&found.entries).map(proven).collect())
+}
+
+/// A redaction as it is listed.
+#[derive(Debug, Serialize)]
+pub struct Redacted {
+    /// The tombstone.
+    #[serde(flatten)]
+    pub stone: Tombstone,
+    /// When it was ordered, in words.
+    pub when: String,
+    /// The signed statement of it.
+    pub proof: Signed,
+}
+
+/// Every redaction, oldest first, with its proof, as the journal at `path` has it.
+///
+/// # Errors
+/// When keyring or journal cannot be read.
+pub fn redactions(path: &Path, keyring: &Keyring) -> Result<Vec<Redacted>> {
+    let found = journal::scan(path, &keyring.file_key(names::JOURNAL)?)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let redacted = |(stone, proof): (&Tombstone, &Signed)| Redacted {
+        when: Timestamp::from_micros(stone.time).to_string(),
+        stone: stone.clone(),
+        proof: proof.clone(),
+    };
+    Ok(vault::tombstones(&found.entries).map(redacted).collect())
 }
 
 /// [`deletions`] of a configured collector.
@@ -100,6 +132,18 @@ pub(crate) fn alone(data: &Path) -> Result<File> {
     }
 }
 
+/// Asks that partitions and log be sealed under new keys: a collector that runs does it within seconds, one
+/// after the other, else the next one that is started. Gives how many partitions there are to do.
+///
+/// # Errors
+/// When the keyring cannot be opened or changed, or the audit log cannot be written.
+pub fn reseal(config: &Config) -> Result<usize> {
+    let keyring = keyring(config)?;
+    local::note(config, &keyring, "key reseal", &[])?;
+    keyring.ask_reseal()?;
+    Ok(keyring.list().iter().filter(|key| key.name.starts_with("partition/")).count())
+}
+
 /// Seals the keyring with a new master key: a random one in place of the present file, or the one
 /// that `next` names. Gives the identity of the new one.
 ///
@@ -109,6 +153,8 @@ pub(crate) fn alone(data: &Path) -> Result<File> {
 pub fn rotate(config: &Config, next: Option<&MasterSource>) -> Result<String> {
     let _alone = next.map(|_| alone(&config.data)).transpose()?;
     let keyring = keyring(config)?;
+    let to = next.map_or_else(|| "a new file".to_owned(), ToString::to_string);
+    local::note(config, &keyring, "key rotate", &[("to", to)])?;
     keyring.rotate(next)?;
     let master = keyring.master()?;
     let path = vault::journal_path(&config.data);

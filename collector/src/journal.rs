@@ -1,31 +1,38 @@
 //! The journal: what was destroyed, changed or found, and who did what; written once, never
 //! changed, kept for ever.
 //!
-//! One sealed entry a line (base64 of nonce and AES-256-GCM). Each entry names the digest of
-//! everything before it, so that an entry that was changed, removed or moved breaks the chain at
-//! its line; that the last entries are gone is seen from the checkpoint ([`crate::vault`]). A line
-//! torn by a crash was never answered and breaks nothing. Not here: events.
+//! One file of sealed lines that follow from each other ([`crate::lines`]). Not here: events, and
+//! what people ask of the collector day by day ([`crate::audit`]).
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::path::Path;
 
-use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
-use aws_lc_rs::digest::{Context, SHA256};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::keyring::Deletion;
-use crate::keys::random;
+use crate::lines::{self, Lines, Links, Seal};
+use crate::redaction::Tombstone;
 use crate::store::key::{Key, SALT};
-use crate::vault::{Head, Link, Signed};
+use crate::vault::{Head, Signed};
 
-/// Longest line read, bytes.
-const MAX_LINE: u64 = 256 << 10;
+/// That the oldest audit records are gone, because they were too old or too many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// When, microseconds since the epoch.
+    pub time: i64,
+    /// Number of the first record that was removed with this cut.
+    pub from: u64,
+    /// Records from the very first one up to the last that is removed, and the digest over them:
+    /// the first record that stays follows from it.
+    pub upto: Head,
+    /// Time of the last record that is removed, microseconds.
+    pub newest: i64,
+    /// Number of the first file that stays.
+    pub first_kept: u64,
+    /// `age` or `size`.
+    pub reason: String,
+}
 
 /// What an entry tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +44,27 @@ pub enum What {
         deletion: Deletion,
         /// It again, signed.
         proof: Signed,
+    },
+    /// The oldest audit records were removed; the rest goes on behind them.
+    Cut {
+        /// What was removed.
+        cut: Cut,
+        /// It again, signed.
+        proof: Signed,
+    },
+    /// Events, or fields of them, were redacted.
+    Redacted {
+        /// What stays of it.
+        stone: Tombstone,
+        /// It again, signed.
+        proof: Signed,
+    },
+    /// Partitions and log are sealed under new keys; the old ones are destroyed.
+    Resealed {
+        /// When it was asked for, microseconds since the epoch: the keys made before are gone.
+        asked: i64,
+        /// How far the log had come when what it held before was let go.
+        log: Head,
     },
     /// The keyring is sealed with another master key.
     MasterChanged {
@@ -62,96 +90,17 @@ pub enum What {
 }
 
 /// One entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its number, from 0.
-    pub number: u64,
-    /// Digest of everything before it, as hexadecimal digits.
-    pub previous: Link,
-    /// When, microseconds since the epoch.
-    pub time: i64,
-    /// What.
-    #[serde(flatten)]
-    pub what: What,
-}
-
-/// A line that is no entry or does not follow from the one before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Number of the line, from 1.
-    pub line: u64,
-    /// What is wrong.
-    pub what: String,
-}
-
+pub type Entry = lines::Entry<What>;
 /// What reading a journal found.
-#[derive(Clone, Debug, Default)]
-pub struct Scan {
-    /// Entries, with the digest up to and with each.
-    pub entries: Vec<(Entry, Link)>,
-    /// Lines that break the chain.
-    pub broken: Vec<Broken>,
-    /// Lines that a crash tore; the chain goes on behind them.
-    pub torn: Vec<u64>,
-    /// Whether the last line has an end.
-    ended: bool,
-    /// Bytes read.
-    length: u64,
-}
-
-impl Scan {
-    /// Number of entries that there should be, and digest of the last.
-    #[must_use]
-    pub fn head(&self) -> Head {
-        self.entries.last().map_or_else(Head::default, |(entry, link)| Head {
-            count: entry.number.saturating_add(1),
-            digest: *link,
-        })
-    }
-}
+pub type Scan = lines::Scan<What>;
 
 /// The journal, open for further entries. Several processes may write to it.
 #[derive(Debug)]
-pub struct Journal {
-    path: PathBuf,
-    key: LessSafeKey,
-    end: Mutex<End>,
-}
+pub struct Journal(Lines);
 
-#[derive(Debug)]
-struct End {
-    head: Head,
-    /// Whether the next entry must end a line first.
-    torn: bool,
-    /// Bytes of the file.
-    length: u64,
-}
-
-impl End {
-    fn of(found: &Scan) -> Self {
-        Self { head: found.head(), torn: !found.ended, length: found.length }
-    }
-}
-
-fn cipher(key: &Key) -> io::Result<LessSafeKey> {
-    key.derive(&[0; SALT], "pikett journal 1", "journal").map_err(io::Error::other)
-}
-
-fn link(previous: &Link, line: &[u8]) -> Link {
-    let mut context = Context::new(&SHA256);
-    context.update(b"pikett journal 1");
-    context.update(&previous.0);
-    context.update(line);
-    Link::of(&context.finish())
-}
-
-fn open_line(key: &LessSafeKey, line: &[u8]) -> Option<Entry> {
-    let bytes = STANDARD.decode(line).ok()?;
-    let (nonce, sealed) = bytes.split_first_chunk::<12>()?;
-    let mut sealed = sealed.to_vec();
-    let nonce = Nonce::assume_unique_for_key(*nonce);
-    let plain = key.open_in_place(nonce, Aad::empty(), &mut sealed).ok()?;
-    serde_json::from_slice(plain).ok()
+fn seal(key: &Key) -> io::Result<Seal> {
+    let key = key.derive(&[0; SALT], "pikett journal 1", "journal").map_err(io::Error::other)?;
+    Ok(Seal { key, links: Links::Plain(b"pikett journal 1") })
 }
 
 /// Reads a whole journal; one that is not there has no entries.
@@ -159,53 +108,7 @@ fn open_line(key: &LessSafeKey, line: &[u8]) -> Option<Entry> {
 /// # Errors
 /// As the file system.
 pub fn scan(path: &Path, key: &Key) -> io::Result<Scan> {
-    scan_with(path, &cipher(key)?)
-}
-
-fn scan_with(path: &Path, key: &LessSafeKey) -> io::Result<Scan> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Scan { ended: true, ..Scan::default() });
-        }
-        Err(error) => return Err(error),
-    };
-    let mut reader = BufReader::new(file);
-    let mut out = Scan { ended: true, ..Scan::default() };
-    let (mut head, mut waiting) = (Head::default(), Vec::new());
-    for number in 1_u64.. {
-        let mut line = Vec::new();
-        reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-        if line.is_empty() {
-            break;
-        }
-        out.length = out.length.saturating_add(u64::try_from(line.len()).unwrap_or(0));
-        out.ended = line.pop_if(|last| *last == b'\n').is_some();
-        let Some(entry) = open_line(key, &line) else {
-            if !line.is_empty() {
-                waiting.push(number);
-            }
-            continue;
-        };
-        if entry.number == head.count && entry.previous == head.digest {
-            // Nothing is missing here: what did not open before it was torn.
-            out.torn.append(&mut waiting);
-        } else {
-            let what = format!(
-                "entry {} does not follow from entry {}: changed, removed or moved",
-                entry.number,
-                i128::from(head.count).saturating_sub(1)
-            );
-            let line = waiting.first().copied().unwrap_or(number);
-            out.broken.push(Broken { line, what });
-            waiting.clear();
-        }
-        head = Head { count: entry.number.saturating_add(1), digest: link(&entry.previous, &line) };
-        out.entries.push((entry, head.digest));
-    }
-    // At the end only the checkpoint can tell a torn line from a changed one.
-    out.torn.append(&mut waiting);
-    Ok(out)
+    lines::scan(path, &seal(key)?, Some(Head::default()))
 }
 
 impl Journal {
@@ -214,22 +117,20 @@ impl Journal {
     /// # Errors
     /// As the file system.
     pub fn open(path: &Path, key: &Key) -> io::Result<(Self, Scan)> {
-        let key = cipher(key)?;
-        let found = scan_with(path, &key)?;
-        let end = Mutex::new(End::of(&found));
-        Ok((Self { path: path.to_owned(), key, end }, found))
+        let (lines, found) = Lines::open(path, seal(key)?, Some(Head::default()))?;
+        Ok((Self(lines), found))
     }
 
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Number of entries and digest of the last.
     #[must_use]
     pub fn head(&self) -> Head {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).head
+        self.0.head()
     }
 
     /// Adds an entry, durably.
@@ -237,45 +138,15 @@ impl Journal {
     /// # Errors
     /// As the file system.
     pub fn append(&self, time: i64, what: What) -> io::Result<()> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut options = OpenOptions::new();
-        let mut file = options.append(true).create(true).mode(0o600).open(&self.path)?;
-        file.lock()?;
-        if file.metadata()?.len() != end.length {
-            *end = End::of(&scan_with(&self.path, &self.key)?);
-        }
-        let entry = Entry { number: end.head.count, previous: end.head.digest, time, what };
-        let mut sealed = serde_json::to_vec(&entry)?;
-        let nonce = random::<12>().map_err(io::Error::other)?;
-        self.key
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::empty(),
-                &mut sealed,
-            )
-            .map_err(|_| io::Error::other("sealing failed"))?;
-        let line = STANDARD.encode([&nonce[..], &sealed].concat());
-        if u64::try_from(line.len()).unwrap_or(u64::MAX) >= MAX_LINE {
-            return Err(io::Error::other("an entry is larger than 192 KiB"));
-        }
-        let start = if end.torn { "\n" } else { "" };
-        file.write_all(format!("{start}{line}\n").as_bytes())?;
-        file.sync_data()?;
-        if let (0, Some(folder)) = (end.length, self.path.parent()) {
-            File::open(folder)?.sync_all()?;
-        }
-        let digest = link(&entry.previous, line.as_bytes());
-        let head = Head { count: entry.number.saturating_add(1), digest };
-        *end = End { head, torn: false, length: file.metadata()?.len() };
-        Ok(())
+        self.0.append(time, what, true).map(drop)
     }
 }
 
 /// Reads hostile bytes as a journal's line.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn fuzz_line(bytes: &[u8]) {
-    if let Ok(key) = cipher(&Key::new([0; 32])) {
-        drop(open_line(&key, bytes));
+    if let Ok(seal) = seal(&Key::new([0; 32])) {
+        drop(seal.open::<What>(bytes));
     }
 }
 
@@ -283,6 +154,7 @@ pub(crate) fn fuzz_line(bytes: &[u8]) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::path::PathBuf;
 
     fn did(action: &str) -> What {
         What::Did { who: "ada".into(), action: action.into(), about: BTreeMap::new() }

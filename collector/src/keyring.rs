@@ -17,7 +17,9 @@ use service::Clock;
 use zeroize::Zeroizing;
 
 use crate::keys::{KeyBytes, KeyError, MasterKey, MasterSource, random};
+use crate::redaction::Order;
 use crate::store::Key;
+use crate::vault::Head;
 use file::{Content, Entry, Found};
 pub(crate) use file::{hex, replace};
 
@@ -173,7 +175,7 @@ impl Keyring {
         let made = clock.now_micros();
         let entry = |(name, secret, shared)| (name, Entry { secret, made, shared });
         let keys = keys.into_iter().map(entry).collect();
-        let content = Content { generation: 1, keys, pending: Vec::new() };
+        let content = Content { generation: 1, keys, ..Content::default() };
         file::write(path, &content, &master)?;
         let opened = Arc::new(RwLock::new(Opened { content, master }));
         Ok(Self { path: path.to_owned(), source: source.clone(), clock, opened })
@@ -282,6 +284,102 @@ impl Keyring {
     pub fn settled(&self, done: &[Deletion]) {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         opened.content.pending.retain(|pending| !done.contains(pending));
+    }
+
+    /// Puts the key `fresh` in the place of the key `name`, which is destroyed. Of the order `order`, if it
+    /// is for one, the partition that `name` is of is noted as done with `after`; all in one step.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; then nothing is changed.
+    pub(crate) fn exchange(
+        &self,
+        (fresh, name): (&str, &str),
+        order: Option<&str>,
+        after: Head,
+    ) -> Result<(), KeyringError> {
+        self.change(|content| {
+            let Some(key) = content.keys.remove(fresh) else { return };
+            content.keys.insert(name.to_owned(), key);
+            let partition = name.split_once('/').map_or("", |(_, partition)| partition);
+            let orders = content.orders.iter_mut().filter(|one| order == Some(one.id.as_str()));
+            for part in orders.filter_map(|one| one.partitions.get_mut(partition)) {
+                part.after = Some(after);
+            }
+        })
+    }
+
+    /// Notes that a redaction is begun.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; then it is not begun.
+    pub(crate) fn order(&self, order: Order) -> Result<(), KeyringError> {
+        self.change(|content| content.orders.push(order))
+    }
+
+    /// Redactions that are begun and not done.
+    #[must_use]
+    pub fn orders(&self) -> Vec<Order> {
+        self.with(|content| content.orders.clone())
+    }
+
+    /// Notes that a redaction is done: its order is overwritten.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub(crate) fn done(&self, order: &str) -> Result<(), KeyringError> {
+        self.change(|content| content.orders.retain(|one| one.id != order))
+    }
+
+    /// Asks that partitions and log be sealed anew, whose keys were made before now. Gives when, microseconds
+    /// since the epoch.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub fn ask_reseal(&self) -> Result<i64, KeyringError> {
+        let now = self.clock.now_micros();
+        self.change(|content| content.reseal = Some(now))?;
+        Ok(now)
+    }
+
+    /// When it was asked that everything be sealed anew, if that is not done yet.
+    #[must_use]
+    pub fn reseal(&self) -> Option<i64> {
+        self.with(|content| content.reseal)
+    }
+
+    /// Notes that everything is sealed anew that was asked for at `asked`.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub(crate) fn resealed(&self, asked: i64) -> Result<(), KeyringError> {
+        self.change(|content| {
+            if content.reseal == Some(asked) {
+                content.reseal = None;
+            }
+        })
+    }
+
+    /// When the key of a name was made, microseconds since the epoch.
+    #[must_use]
+    pub fn made(&self, name: &str) -> Option<i64> {
+        self.with(|content| content.keys.get(name).map(|entry| entry.made))
+    }
+
+    /// Takes notice of what another process has changed meanwhile.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub(crate) fn refresh(&self) -> Result<(), KeyringError> {
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let _lock = self.lock()?;
+        // Another master key is met when the keyring is changed.
+        if let Found::Content(mut content) = file::read(&self.path, &opened.master)?
+            && content.generation > opened.content.generation
+        {
+            content.pending.retain(|pending| opened.content.pending.contains(pending));
+            opened.content = *content;
+        }
+        Ok(())
     }
 
     /// All keys by name, without what is secret.

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pikett_collector::config::Config;
+use pikett_collector::keyring::Listed;
 use pikett_collector::keys::MasterSource;
 use pikett_collector::{allocator, custody, init, local, run, verify};
 
@@ -57,7 +58,7 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         minutes: i64,
     },
-    /// Look after keys: `key list`, `key rotate`.
+    /// Look after keys: `key list`, `key rotate`, `key reseal`.
     Key {
         #[command(subcommand)]
         command: KeyCommand,
@@ -125,6 +126,18 @@ enum KeyCommand {
         #[arg(long)]
         to: Option<MasterSource>,
     },
+    /// Have partitions and log sealed under new keys, while the collector runs or at its next start; the old
+    /// keys are destroyed. `key list` shows when it is done.
+    Reseal {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+/// Whether a key is of a partition that is to be sealed anew.
+fn is_due(key: &Listed, asked: i64) -> bool {
+    key.name.starts_with("partition/") && key.made < asked
 }
 
 #[expect(clippy::print_stdout, reason = "a command answers on standard output")]
@@ -137,10 +150,19 @@ fn key(command: KeyCommand) -> Result<()> {
                 return Ok(());
             }
             println!("master key {}\npublic key {}", keys.master, keys.public_key);
+            if let Some(asked) = keys.reseal {
+                let left = keys.keys.iter().filter(|key| is_due(key, asked)).count();
+                println!("being sealed anew: {left} partitions are left, then the log");
+            }
             for key in keys.keys {
                 let made = event::Timestamp::from_micros(key.made);
                 println!("{made} {}{}", key.name, if key.shared { " (shared)" } else { "" });
             }
+            Ok(())
+        }
+        KeyCommand::Reseal { config } => {
+            let count = custody::reseal(&service::config::load::<Config>(&config)?)?;
+            println!("asked for: {count} partitions, then the log; key list shows how far it is");
             Ok(())
         }
         KeyCommand::Rotate { config, to } => {
@@ -190,11 +212,12 @@ fn verify(config: &Path, anchor: Option<&Path>, json: bool) -> Result<ExitCode> 
         }
         report.notes.iter().for_each(|note| println!("note: {note}"));
         println!(
-            "{} findings in {} log records, {} index files, {} journal entries",
+            "{} findings in {} log records, {} index files, {} journal entries, {} audit records",
             report.findings.len(),
             report.records,
             report.files,
-            report.entries
+            report.entries,
+            report.audit.records
         );
     }
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -14,6 +14,7 @@ use service::{Clock, Shutdown, Telemetry};
 
 use crate::agents::Agents;
 use crate::alert::Alerts;
+use crate::audit;
 use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
@@ -130,6 +131,15 @@ impl Daemon {
         let store = Embedded::open(store::Config::new(folder.events(), Arc::clone(&vault), now))
             .context("cannot open the event store")?;
         let store = Arc::new(store);
+        let now = Timestamp::from_micros(clock.now_micros());
+        match audit::older::take_over(&vault.audit, store.as_ref(), now) {
+            Ok(0) => {}
+            Ok(records) => tracing::info!(records, "earlier audit records taken over"),
+            Err(error) => {
+                let error = service::causes(&error);
+                tracing::error!(error, "earlier audit records are not taken over yet");
+            }
+        }
         let memory = Memory::new(config.data.clone(), keyring.file_key(names::MEMORY)?);
         let boot = u64::from_le_bytes(keys::random::<8>()?);
         let inputs = (!config.receive.is_empty())
@@ -153,6 +163,7 @@ impl Daemon {
             hunts: Hunts::default(),
             ledgers: Ledgers::load(state, Timestamp::from_micros(clock.now_micros()))?,
             limits: web::Limits::default(),
+            refused: web::Refused::default(),
             rules: Arc::new(config.rules.clone()),
             pager,
             pipeline,

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use event::{AgentId, Document, Timestamp};
 
+use crate::redaction::{Order, Tombstone};
 use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen};
 
 pub use embedded::{Config, Embedded};
@@ -98,7 +99,7 @@ impl AppendOutcome {
 
 /// A place that keeps events durably and finds them again.
 ///
-/// `search`, `retain` and `flush` block: call them from a blocking pool.
+/// `search`, `retain`, `redact` and `flush` block: call them from a blocking pool.
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Stores documents; the answer comes after they are on disk. Waits while the store is busy.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<AppendOutcome, StoreError>>;
@@ -140,6 +141,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StoreError::Stopped`] when the store has been shut down.
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError>;
+
+    /// Takes events, or fields of them, out for good, and leaves a tombstone. Once begun it is carried out
+    /// whatever happens.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when none of the events is there; else why it is not done yet.
+    fn redact(&self, order: Order) -> Result<Tombstone, StoreError>;
 
     /// Waits until everything appended before is searchable.
     ///

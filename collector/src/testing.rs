@@ -28,6 +28,7 @@ use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::{Detector, Pipeline};
 use crate::receive::Receiving;
+use crate::redaction::{Order, Tombstone};
 use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen};
 use crate::searches::Searches;
 use crate::state::State;
@@ -37,7 +38,7 @@ use crate::store::{
 };
 use crate::vault::Vault;
 use crate::web::access::{COOKIE, CSRF};
-use crate::web::{App, Limits, router};
+use crate::web::{App, Limits, Refused, router};
 
 /// 2026-11-22T15:04:05Z, a Sunday.
 pub(crate) const START: i64 = 1_795_359_845_000_000;
@@ -137,6 +138,10 @@ impl Store for Flaky {
         self.inner.retain(policy)
     }
 
+    fn redact(&self, order: Order) -> Result<Tombstone, StoreError> {
+        self.inner.redact(order)
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         self.inner.flush()
     }
@@ -162,10 +167,10 @@ pub(crate) fn vault_of(folder: &Path, byte: u8) -> Arc<Vault> {
 }
 
 /// A small store in `folder`.
-pub(crate) fn flaky(folder: &Path, clock: &Clock) -> Arc<Flaky> {
+fn flaky(folder: &Path, clock: &Clock, vault: Arc<Vault>) -> Arc<Flaky> {
     let clock = clock.clone();
     let now: store::Now = Arc::new(move || Timestamp::from_micros(clock.now_micros()));
-    let mut config = store::Config::new(folder.join("events"), vault(&folder.join("keys")), now);
+    let mut config = store::Config::new(folder.join("events"), vault, now);
     config.segment_bytes = 1024 * 1024;
     config.writer_bytes = 15_000_000;
     let inner = Embedded::open(config).unwrap();
@@ -244,7 +249,8 @@ impl Site {
             console: "https://c".into(),
         })
         .unwrap();
-        let store = flaky(folder.path(), &clock);
+        let vault = vault(&folder.path().join("keys"));
+        let store = flaky(folder.path(), &clock, Arc::clone(&vault));
         let pipeline = Pipeline::new(
             Arc::clone(&store) as Arc<dyn Store>,
             (alerts.clone(), exceptions.clone()),
@@ -263,10 +269,11 @@ impl Site {
             hunts: Hunts::default(),
             ledgers: Ledgers::load(state, Timestamp::from_micros(clock.now_micros())).unwrap(),
             limits: Limits::default(),
+            refused: Refused::default(),
             rules: Arc::new(RulesConfig::default()),
             pager,
             pipeline,
-            vault: vault(&folder.path().join("keys")),
+            vault,
             bulk_ids: Arc::default(),
             receiving: Receiving::default(),
             clock,

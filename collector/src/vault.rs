@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 mod legacy;
+mod redact;
 mod sign;
 
 use std::collections::BTreeMap;
@@ -16,11 +17,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use service::Clock;
 
 use checkpoint::Statement;
+pub(crate) use redact::fresh_key;
+pub use redact::tombstones;
 pub use sign::{Head, Link, Signed, Signer};
 
-use crate::journal::{self, Entry, Journal, What};
+use crate::audit::{self, Act, Audit};
+use crate::journal::{self, Cut, Entry, Journal, What};
 use crate::keyring::{Deletion, Keyring, KeyringError};
 use crate::keys::{KeyBytes, KeyError, MasterSource, random};
+use crate::redaction::Redactions;
 use crate::state::State;
 use crate::store::Problem;
 
@@ -36,6 +41,8 @@ pub mod names {
     pub const LINKS: &str = "page links";
     /// Entries of the journal.
     pub const JOURNAL: &str = "journal";
+    /// The chain of the audit log; its files have keys of their own.
+    pub const AUDIT: &str = "audit";
     /// Seed of the signing key.
     pub const SIGNING: &str = "signing";
 }
@@ -60,7 +67,7 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
 }
@@ -129,8 +136,8 @@ pub fn keyring(data: &Path, source: &MasterSource, clock: Clock) -> Result<Keyri
 
 /// Random keys of a new collector.
 fn first_keys() -> Result<Vec<(String, KeyBytes, bool)>, KeyError> {
-    use names::{JOURNAL, LINKS, MEMORY, SIGNING, STATE, STORE};
-    let names = [STATE, STORE, MEMORY, LINKS, JOURNAL, SIGNING];
+    use names::{AUDIT, JOURNAL, LINKS, MEMORY, SIGNING, STATE, STORE};
+    let names = [STATE, STORE, MEMORY, LINKS, JOURNAL, AUDIT, SIGNING];
     names.iter().map(|name| Ok(((*name).to_owned(), random::<32>()?.into(), false))).collect()
 }
 
@@ -141,6 +148,10 @@ pub struct Vault {
     pub keyring: Keyring,
     /// The journal.
     pub journal: Arc<Journal>,
+    /// The audit log.
+    pub audit: Audit,
+    /// What is redacted.
+    pub redactions: Redactions,
     signer: Signer,
     clock: Clock,
     /// When partitions were deleted last.
@@ -184,9 +195,17 @@ impl Vault {
         let (checkpoint, problems) = (path, Mutex::default());
         let state = OnceLock::new();
         let journal = Arc::new(journal);
+        let cut = last_cut(&found.entries);
+        let audit = Audit::open(&folder(data), (keyring.clone(), clock.clone()), cut, false)
+            .map_err(|source| VaultError::io("open", &audit::folder(&folder(data)), source))?;
+        let redactions = Redactions::new(&keyring.get(names::JOURNAL)?);
+        tombstones(&found.entries).for_each(|(stone, _)| redactions.remember(stone));
+        keyring.orders().iter().for_each(|order| redactions.begin(order));
         let vault = Self {
             keyring,
             journal,
+            audit,
+            redactions,
             signer,
             clock,
             deleted,
@@ -202,6 +221,8 @@ impl Vault {
         let generation = Head { count: vault.keyring.generation(), digest: Link::default() };
         vault.begin(checkpoint::KEYRING, vault.keyring.path(), Some(generation));
         vault.begin(checkpoint::JOURNAL, vault.journal.path(), Some(found.head()));
+        let head = vault.audit_head()?;
+        vault.begin(checkpoint::AUDIT, vault.audit.folder(), Some(head));
         vault.settle()?;
         Ok(Arc::new(vault))
     }
@@ -252,6 +273,13 @@ impl Vault {
         let generation = Head { count: self.keyring.generation(), digest: Link::default() };
         self.heads.set(checkpoint::KEYRING, generation);
         self.heads.set(checkpoint::JOURNAL, self.journal.head());
+        match self.audit_head() {
+            Ok(head) => self.heads.set(checkpoint::AUDIT, head),
+            Err(error) => tracing::warn!(
+                error = service::causes(&error),
+                "the audit log is not in the checkpoint"
+            ),
+        }
         if let Some(state) = self.state.get() {
             match state.head() {
                 Ok(head) => self.heads.set(checkpoint::STATE, head),
@@ -265,7 +293,27 @@ impl Vault {
     /// Problems found since it was opened.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let found = self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        [found, self.audit.problems()].concat()
+    }
+
+    fn audit_head(&self) -> Result<Head, VaultError> {
+        self.audit.head().map_err(|source| VaultError::io("sync", self.audit.folder(), source))
+    }
+
+    /// Removes audit records older than a time (microseconds), and the oldest while they take more than
+    /// `most` bytes, whole files at a time. What is removed is signed for before it is.
+    ///
+    /// # Errors
+    /// [`VaultError`]; a cut that is signed for is ended at the next start.
+    pub fn retain_audit(&self, older_than: i64, most: u64) -> Result<Option<Cut>, VaultError> {
+        let failed = |source| VaultError::io("shorten", self.audit.folder(), source);
+        let Some(cut) = self.audit.due(older_than, most).map_err(failed)? else { return Ok(None) };
+        let proof = self.signer.sign(&cut)?;
+        self.note(What::Cut { cut: cut.clone(), proof })?;
+        self.checkpoint(true)?;
+        self.audit.carry_out(cut.clone()).map_err(failed)?;
+        Ok(Some(cut))
     }
 
     /// Tells, and notes for ever, that something is not as it was left.
@@ -344,10 +392,35 @@ impl Vault {
     }
 }
 
+/// Keeps an audit record from a command beside a collector, or without one.
+///
+/// # Errors
+/// [`VaultError`].
+pub fn note_beside(data: &Path, keyring: &Keyring, act: Act) -> Result<(), VaultError> {
+    let path = journal_path(data);
+    let found = journal::scan(&path, &keyring.file_key(names::JOURNAL)?)
+        .map_err(|source| VaultError::io("read", &path, source))?;
+    let (cut, folder) = (last_cut(&found.entries), folder(data));
+    let failed = |source| VaultError::io("write", &audit::folder(&folder), source);
+    keyring.ensure(names::AUDIT)?;
+    let audit = Audit::open(&folder, (keyring.clone(), Clock::system()), cut, true);
+    audit.and_then(|audit| audit.append(act, true)).map(drop).map_err(failed)
+}
+
 /// Name of a partition's key.
 #[must_use]
 pub fn partition_key(partition: &str) -> String {
     format!("partition/{partition}")
+}
+
+/// The last cut of the audit log among entries.
+#[must_use]
+pub fn last_cut(entries: &[(Entry, Link)]) -> Cut {
+    let cuts = entries.iter().rev().filter_map(|(entry, _)| match &entry.what {
+        What::Cut { cut, .. } => Some(cut.clone()),
+        _ => None,
+    });
+    cuts.take(1).next().unwrap_or_default()
 }
 
 /// The deletions among entries, with their proofs.

@@ -11,11 +11,13 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use service::Clock;
 
+use crate::audit;
 use crate::config::Config;
 use crate::custody;
 use crate::init::Folder;
-use crate::journal::{self, What};
+use crate::journal::{self, Cut, What};
 use crate::keyring::Keyring;
+use crate::redaction::Tombstone;
 use crate::state;
 use crate::store::log::checkpoint::{self as sealed, Found};
 use crate::store::{Problem, index, log};
@@ -53,6 +55,21 @@ pub struct Report {
     pub files: u64,
     /// Journal entries looked at.
     pub entries: u64,
+    /// Audit records.
+    pub audit: AuditLooked,
+    /// What was redacted.
+    pub redactions: Vec<Tombstone>,
+}
+
+/// What is known of the audit log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AuditLooked {
+    /// Records looked at.
+    pub records: u64,
+    /// Number of the first record that is kept; those before it were cut, which is signed for.
+    pub from: u64,
+    /// Records from the very first one up to the last.
+    pub upto: u64,
 }
 
 impl Report {
@@ -112,6 +129,7 @@ pub fn verify(
     };
     let mut looker = Looker {
         data: config.data.clone(),
+        public_key,
         wanted: anchor
             .iter()
             .filter_map(|a| a.heads.get(checkpoint::LOG))
@@ -121,9 +139,12 @@ pub fn verify(
         report,
         heads: BTreeMap::new(),
         deleted: BTreeMap::new(),
+        cut: Cut::default(),
         links: Links::default(),
     };
-    looker.look(noted.as_ref(), progress)?;
+    let audited = anchor.iter().filter_map(|a| a.heads.get(checkpoint::AUDIT)).map(|h| h.count);
+    let audited = audited.collect();
+    looker.look(noted.as_ref(), &audited, progress)?;
     if noted.is_none() && looker.heads.get(checkpoint::LOG).is_some_and(|head| head.count > 0) {
         looker.report.find(path.display().to_string(), "the signed checkpoint is gone");
     }
@@ -159,10 +180,12 @@ struct Links {
     log: BTreeMap<u64, Link>,
     log_begin: u64,
     journal: BTreeMap<u64, Link>,
+    audit: BTreeMap<u64, Link>,
 }
 
 struct Looker {
     data: PathBuf,
+    public_key: String,
     keyring: Keyring,
     /// Numbers of log records whose digests an anchor asks for.
     wanted: BTreeSet<u64>,
@@ -171,14 +194,22 @@ struct Looker {
     heads: BTreeMap<String, Head>,
     /// When partitions were deleted last.
     deleted: BTreeMap<String, i64>,
+    /// What was cut off the beginning of the audit log.
+    cut: Cut,
     links: Links,
 }
 
 impl Looker {
-    fn look(&mut self, noted: Option<&Statement>, progress: &mut dyn FnMut(u64)) -> Result<()> {
+    fn look(
+        &mut self,
+        noted: Option<&Statement>,
+        audited: &BTreeSet<u64>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let generation = Head { count: self.keyring.generation(), digest: Link::default() };
         self.heads.insert(checkpoint::KEYRING.to_owned(), generation);
         self.journal()?;
+        self.audit(audited)?;
         self.state();
         self.log(noted, progress)?;
         let events = Folder::new(&self.data).events();
@@ -211,6 +242,18 @@ impl Looker {
                     let name = vault::partition_key(&deletion.partition);
                     self.deleted.insert(name, deletion.time);
                 }
+                What::Redacted { stone, proof } => self.redaction(stone, proof),
+                What::Cut { cut, proof }
+                    if proof.check::<Cut>(&self.public_key).as_ref() != Some(cut) =>
+                {
+                    self.report.find(
+                        name.clone(),
+                        format!(
+                            "the cut before record {} is not signed by this collector",
+                            cut.upto.count
+                        ),
+                    );
+                }
                 What::Found { path, what } => {
                     let when = event::Timestamp::from_micros(entry.time);
                     self.report.notes.push(format!("found at {when}: {path} {what}"));
@@ -218,9 +261,41 @@ impl Looker {
                 _ => {}
             }
         }
+        self.cut = vault::last_cut(&found.entries);
+        for order in self.keyring.orders() {
+            let note = format!("redaction {} is begun; it is ended at the next start", order.id);
+            self.report.notes.push(note);
+        }
         let pending = self.keyring.pending();
         let pending = pending.iter().map(|one| (vault::partition_key(&one.partition), one.time));
         self.deleted.extend(pending);
+        Ok(())
+    }
+
+    fn redaction(&mut self, stone: &Tombstone, proof: &Signed) {
+        let (id, events) = (&stone.id, stone.events.len());
+        if proof.check::<Tombstone>(&self.public_key).as_ref() != Some(stone) {
+            let place = vault::journal_path(&self.data).display().to_string();
+            self.report.find(place, format!("redaction {id} is not signed by this collector"));
+        }
+        let when = event::Timestamp::from_micros(stone.time);
+        let Tombstone { who, reason, .. } = stone;
+        let note =
+            format!("redacted by {who} at {when}: {events} events, redaction {id}: {reason}");
+        self.report.notes.push(note);
+        self.report.redactions.push(stone.clone());
+    }
+
+    fn audit(&mut self, wanted: &BTreeSet<u64>) -> Result<()> {
+        let folder = audit::folder(&vault::folder(&self.data));
+        let found = audit::look(&folder, &self.keyring, &self.cut, wanted)
+            .with_context(|| format!("cannot read {}", folder.display()))?;
+        self.report.take(found.findings);
+        self.report.notes.extend(found.notes);
+        let (records, from, upto) = (found.records, self.cut.upto.count, found.end.count);
+        self.report.audit = AuditLooked { records, from, upto };
+        self.links.audit = found.links;
+        self.heads.insert(checkpoint::AUDIT.to_owned(), found.end);
         Ok(())
     }
 
@@ -308,6 +383,7 @@ impl Looker {
                 checkpoint::LOG | checkpoint::LOG_BEGIN => events.join("log"),
                 checkpoint::STATE => Folder::new(&self.data).state(),
                 checkpoint::JOURNAL => vault::journal_path(&self.data),
+                checkpoint::AUDIT => audit::folder(&vault::folder(&self.data)),
                 _ => vault::keyring_path(&self.data),
             },
         };
@@ -346,6 +422,7 @@ impl Looker {
         for (name, links, begin) in [
             (checkpoint::LOG, &self.links.log, self.links.log_begin),
             (checkpoint::JOURNAL, &self.links.journal, 0),
+            (checkpoint::AUDIT, &self.links.audit, self.cut.upto.count),
         ] {
             let Some(head) = anchor.heads.get(name).filter(|head| head.count > 0) else { continue };
             if head.count < begin {
@@ -380,6 +457,7 @@ pub fn anchor(config: &Config) -> Result<String> {
 pub fn fuzz_files(bytes: &[u8]) {
     crate::keyring::fuzz_open(bytes);
     journal::fuzz_line(bytes);
+    audit::fuzz_line(bytes);
     drop(index::manifest::read(bytes));
     drop(serde_json::from_slice::<Signed>(bytes).map(|signed| signed.check::<Statement>("00")));
     if let Ok(key) = crate::store::Key::new([0; 32]).derive(&[0; 32], "fuzz", "") {

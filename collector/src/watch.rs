@@ -12,11 +12,13 @@ use event::{Detection, Engine, Entity, Ledger, Report, Severity, SourceReport, T
 use service::causes;
 
 use crate::agents::{Agent, Health};
+use crate::audit::Checked;
 use crate::config::RetentionConfig;
 use crate::correlate::Memory;
 use crate::receive::ReceiveFigures;
 use crate::room::{Level, Room};
 use crate::store::{Figures, RetentionPolicy};
+use crate::vault::VaultError;
 use crate::web::App;
 
 /// Time between two looks at the disk.
@@ -27,6 +29,8 @@ const LOOK: u32 = 5;
 const KEEP: u32 = 60;
 /// Ticks between two looks at what is too old.
 const RETAIN: u32 = 600;
+/// Time between two looks through the whole audit log, microseconds.
+const AUDIT_CHECK: i64 = 3_600_000_000;
 /// What the collector is called where agents are named.
 const COLLECTOR: &str = "collector";
 /// Rule of log sources that have fallen silent.
@@ -395,6 +399,35 @@ impl Watch {
             }
             Ok(Err(error)) => tracing::error!(%error, "retention failed"),
             Err(error) => tracing::error!(%error, "retention failed"),
+        }
+        self.retain_audit().await;
+    }
+
+    /// Lets old audit records go, and looks from time to time whether those that stay are whole.
+    async fn retain_audit(&self) {
+        let days = i64::from(self.retention.audit_days);
+        let older_than = self.app.now().plus_seconds(-days * 86_400).micros();
+        let most = self.retention.audit_megabytes.saturating_mul(1024 * 1024);
+        let (vault, now) = (Arc::clone(&self.app.vault), self.app.clock.now_micros());
+        let look = move || {
+            let cut = vault.retain_audit(older_than, most)?;
+            let due = |last: &Checked| now.saturating_sub(last.time) >= AUDIT_CHECK;
+            if vault.audit.checked().as_ref().is_none_or(due) {
+                let folder = vault.audit.folder();
+                vault.audit.check().map_err(|e| VaultError::io("read", folder, e))?;
+            }
+            Ok::<_, VaultError>(cut)
+        };
+        match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(cut))) => {
+                let (upto, reason) = (cut.upto.count, cut.reason);
+                tracing::info!(upto, reason, "old audit records removed");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(error = causes(&error), "the audit log was not looked at");
+            }
+            Err(error) => tracing::error!(%error, "the audit log was not looked at"),
         }
     }
 }

@@ -34,6 +34,7 @@ mod acknowledge;
 mod admin;
 mod agents;
 mod alerts;
+mod audit;
 mod body;
 mod console;
 mod elastic;
@@ -48,6 +49,7 @@ mod oncall;
 mod openapi;
 mod otlp;
 mod probes;
+mod redactions;
 mod routes;
 mod search;
 mod searches;
@@ -55,6 +57,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use audit::Refused;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use elastic::fuzz_elastic;
 pub use elastic::ids::Window as BulkIds;
@@ -88,6 +91,8 @@ pub struct App {
     pub ledgers: Ledgers,
     /// How much programs may ask.
     pub limits: Limits,
+    /// Refused requests that were kept lately.
+    pub refused: Refused,
     /// Where rules, names of fields and placeholders come from.
     pub rules: Arc<RulesConfig>,
     /// Pager.
@@ -124,8 +129,9 @@ impl App {
 pub fn router(app: &App) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let guarded = (route.handler)()
-            .layer(middleware::from_fn_with_state((app.clone(), route.need), access::guard));
+        let of_route = (app.clone(), route.path, route.need);
+        let guarded =
+            (route.handler)().layer(middleware::from_fn_with_state(of_route, access::guard));
         router = router.route(route.path, guarded);
     }
     router

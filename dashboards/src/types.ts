@@ -116,3 +116,10 @@ export interface UserInfo {
 export interface TokenInfo {
   name: string; scopes: string[]; created: string; by: string; expires: string | null;
 }
+
+export interface AuditRecord {
+  number: number; time: number; by: "nobody" | "person" | "program" | "command" | "collector"; who: string; from: string;
+  action: string; object: string; outcome: string; about: Record<string, string>;
+}
+export interface AuditChecked { time: number; upto: number; from: number; findings: { path: string; offset: number; what: string; advice: string }[] }
+export interface AuditPage { records: AuditRecord[]; next: number | null; upto: number; checked: AuditChecked | null }

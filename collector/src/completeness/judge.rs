@@ -12,10 +12,11 @@ use crate::store::Figures;
 /// What is known now: agents, inputs, the store.
 pub(super) type Present<'a> = (&'a [Agent], &'a ReceiveFigures, &'a Figures);
 
-/// Judges a window; at most `most` reasons are listed.
+/// Judges a window in which so many events were redacted; at most `most` reasons are listed.
 pub(super) fn judge(
     window: Window,
     (agents, received, figures): Present<'_>,
+    redacted: u64,
     history: &History,
     most: usize,
 ) -> Completeness {
@@ -26,6 +27,8 @@ pub(super) fn judge(
     // What a revoked agent lost before is as lost as it was.
     history.subjects.values().for_each(|subject| judge.subject(subject));
     judge.store(figures);
+    let words = format!("{redacted} events of this time were redacted, whole or in fields");
+    judge.add((Kind::Redacted, "store"), (None, None), Some(redacted), words);
     let mut reasons = judge.reasons;
     reasons.sort_by(|a, b| (a.kind, &a.subject, a.since).cmp(&(b.kind, &b.subject, b.since)));
     let state = match reasons.first().map(|first| first.kind) {

@@ -41,21 +41,21 @@ fn told(window: Window, agent: Agent, figures: &Figures) -> String {
     let mut history = History::default();
     history.agent(&agent, window.now);
     let received = ReceiveFigures::default();
-    shown(&judge(window, (&[agent], &received, figures), &history, MAX_REASONS))
+    shown(&judge(window, (&[agent], &received, figures), 0, &history, MAX_REASONS))
 }
 
 /// What is told of a window later, when all is well again.
 fn later(history: &History, window: Window, agent: &Agent) -> String {
     let (agents, received, figures) =
         ([agent.clone()], ReceiveFigures::default(), Figures::default());
-    shown(&judge(window, (&agents, &received, &figures), history, MAX_REASONS))
+    shown(&judge(window, (&agents, &received, &figures), 0, history, MAX_REASONS))
 }
 
 #[test]
 fn a_quiet_house_is_complete() {
     assert_eq!(told(window(60, 0), agent(), &Figures::default()), "Complete\n");
     let nobody = (&[][..], &ReceiveFigures::default(), &Figures::default());
-    assert_eq!(judge(window(60, 0), nobody, &History::default(), MAX_REASONS).reasons, []);
+    assert_eq!(judge(window(60, 0), nobody, 0, &History::default(), MAX_REASONS).reasons, []);
     let revoked = Agent { seen: time(600), revoked: true, ..agent() };
     assert_eq!(told(window(60, 0), revoked, &Figures::default()), "Complete\n");
 }
@@ -144,8 +144,8 @@ fn the_store_and_the_inputs_have_their_say() {
     expect![[r#"
         Incomplete
         Unseen collector: the collector did not take 8 messages between 2026-11-22T14:54:00.000000+0000 and 2026-11-22T15:05:00.000000+0000: inputs: dropped by the kernel; 8 of them perhaps outside of this time
-    "#]].assert_eq(&shown(&judge(window(60, 0), present, &history, MAX_REASONS)));
-    let before = judge(window(900, 700), present, &history, MAX_REASONS);
+    "#]].assert_eq(&shown(&judge(window(60, 0), present, 0, &history, MAX_REASONS)));
+    let before = judge(window(900, 700), present, 0, &history, MAX_REASONS);
     assert_eq!(before.state, State::Complete, "{before:?}");
 }
 
@@ -154,7 +154,7 @@ fn many_reasons_are_counted_not_listed() {
     let agents: Vec<Agent> =
         (0..30).map(|n| Agent { id: format!("a{n}"), seen: time(600), ..agent() }).collect();
     let present = (&agents[..], &ReceiveFigures::default(), &Figures::default());
-    let found = judge(window(60, 0), present, &History::default(), MAX_REASONS);
+    let found = judge(window(60, 0), present, 0, &History::default(), MAX_REASONS);
     assert_eq!((found.reasons.len(), found.more), (MAX_REASONS, 10));
 }
 
@@ -350,7 +350,7 @@ mod sums {
     fn lost(history: &History, (low, high): (i64, i64), agent: &Agent) -> u64 {
         let window = Window { low, high, now: time(0) };
         let present = (&[agent.clone()][..], &ReceiveFigures::default(), &Figures::default());
-        let found = judge(window, present, history, MAX_ASKED);
+        let found = judge(window, present, 0, history, MAX_ASKED);
         found
             .reasons
             .iter()

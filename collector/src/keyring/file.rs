@@ -58,6 +58,12 @@ pub(super) struct Content {
     /// Deletions whose keys are destroyed and whose record is not in the journal for sure.
     #[serde(default)]
     pub(super) pending: Vec<super::Deletion>,
+    /// Redactions that are begun and not done.
+    #[serde(default)]
+    pub(super) orders: Vec<crate::redaction::Order>,
+    /// Since when everything is to be sealed anew, microseconds; `None` when that is done.
+    #[serde(default)]
+    pub(super) reseal: Option<i64>,
 }
 
 /// What one copy turned out to be.

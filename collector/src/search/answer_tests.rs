@@ -98,6 +98,13 @@ impl Store for List {
         Err(StoreError::Stopped)
     }
 
+    fn redact(
+        &self,
+        _: crate::redaction::Order,
+    ) -> Result<crate::redaction::Tombstone, StoreError> {
+        Err(StoreError::Stopped)
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         Ok(())
     }

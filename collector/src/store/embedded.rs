@@ -16,6 +16,7 @@ use super::index::handle::{Feed, IndexConfig, IndexHandle};
 use super::index::partition::{Partitions, Reach};
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
+use crate::redaction::{Order, Tombstone};
 use crate::search::{
     Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen, plan::FieldRef,
 };
@@ -188,6 +189,7 @@ impl Embedded {
         }
         let mut json = Vec::with_capacity(documents.len().saturating_mul(USUAL));
         let (mut items, mut least) = (Vec::with_capacity(documents.len()), first_seq);
+        let screened = self.vault.redactions.screen_all(documents);
         for (index, document) in documents.iter().enumerate() {
             let wrong = |problem| StoreError::Document { index, problem };
             let id = event::get(document, "event.id").and_then(|id| id.as_str());
@@ -200,6 +202,10 @@ impl Embedded {
                 return Err(wrong("is out of sequence"));
             }
             least = id.seq.saturating_add(1);
+            // What is redacted does not come back.
+            let Some(document) = screened.get(index).filter(|left| !left.is_empty()) else {
+                continue;
+            };
             let start = json.len();
             serde_json::to_writer(&mut json, document)
                 .map_err(|_| wrong("cannot be serialised"))?;
@@ -210,7 +216,7 @@ impl Embedded {
             first_seq,
             last_seq,
             received: (self.now.0)(),
-            documents: Arc::clone(documents),
+            documents: screened,
             items,
             json: Arc::new(json),
         })
@@ -247,7 +253,12 @@ impl Store for Embedded {
         let mut suspect = |partition: &super::index::partition::Partition| {
             self.index.suspect(partition.key);
         };
-        super::index::search::search(&partitions, request, (cancel, (self.now.0)()), &mut suspect)
+        let now = (self.now.0)();
+        let mut response =
+            super::index::search::search(&partitions, request, (cancel, now), &mut suspect)?;
+        let (low, high) = super::index::search::window(request, now)?;
+        response.failures.extend(self.index.partitions.lacking(low, high));
+        Ok(response)
     }
 
     fn fields(&self) -> Result<Vec<FieldSeen>, SearchError> {
@@ -266,6 +277,10 @@ impl Store for Embedded {
 
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
         self.index.retain(policy)
+    }
+
+    fn redact(&self, order: Order) -> Result<Tombstone, StoreError> {
+        self.index.redact(order)
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -305,7 +320,12 @@ impl Store for Embedded {
             gaps_closed: get(&log.gaps_closed),
             sources_evicted: get(&log.evicted),
             values_capped: get(&index.values_capped),
-            problems: [self.index.problems.list(), self.vault.problems()].concat(),
+            problems: [
+                self.index.problems.list(),
+                self.index.partitions.problems(),
+                self.vault.problems(),
+            ]
+            .concat(),
         }
     }
 }

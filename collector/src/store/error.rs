@@ -62,6 +62,9 @@ pub enum StoreError {
         /// What the index said.
         reason: String,
     },
+    /// None of the events asked for is stored.
+    #[error("none of these events is stored")]
+    Absent,
     /// Sealing or random numbers failed, which only a broken machine does.
     #[error("cryptographic operation failed: {action}")]
     Crypto {

@@ -22,6 +22,8 @@ pub const LOG: &str = "log";
 pub const LOG_BEGIN: &str = "log begin";
 /// Name of the journal's head.
 pub const JOURNAL: &str = "journal";
+/// Name of the audit log's head: records ever kept.
+pub const AUDIT: &str = "audit";
 /// Name of the state's head.
 pub const STATE: &str = "state";
 /// Name of the keyring's generation.
@@ -36,7 +38,7 @@ pub struct Statement {
     pub previous: Link,
     /// When, microseconds since the epoch.
     pub time: i64,
-    /// Heads by name: `log`, `log begin`, `journal`, `state`, `keyring`, `partition/NAME`.
+    /// Heads by name: `log`, `log begin`, `journal`, `audit`, `state`, `keyring`, `partition/NAME`.
     pub heads: BTreeMap<String, Head>,
 }
 

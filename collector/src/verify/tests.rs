@@ -2,10 +2,12 @@
 //! with its place. `PIKETT_VERIFY_ROUNDS=1000` looks longer.
 
 use super::*;
+use crate::audit::Act;
 use crate::custody;
 use crate::init::init;
 use crate::journal::What;
 use crate::keys::{MasterKey, MasterSource};
+use crate::redaction::{Order, Target};
 use crate::state::{Record, State};
 use crate::store::{Append, Embedded, RetentionPolicy, SourceKey, Store as _};
 use crate::vault::Vault;
@@ -76,30 +78,15 @@ impl Site {
     /// Stores `count` documents on each of two days from `first` on, a record and a journal entry.
     fn write(&self, first: u64, count: u64, crash: bool) {
         let (vault, state, store) = self.open();
-        let source =
-            SourceKey { agent: AgentId::new(&format!("{CANARY}-agent")).unwrap(), boot: 1 };
-        let document = |seq: u64| -> Document {
-            let mut out = Document::new();
-            let day = 20 + seq % 2;
-            out.insert("timestamp".into(), json!(format!("2026-11-{day}T10:00:00Z")));
-            let id = EventId { agent: source.agent.clone(), boot: 1, seq };
-            event::set(&mut out, "event.id", json!(id.to_string()));
-            event::set(&mut out, "host.name", json!(format!("{CANARY}-host{}", seq % 7)));
-            let noise = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            event::set(&mut out, "message", json!(format!("{CANARY} saw {noise:x}")));
-            out
-        };
-        for first_seq in (first..first + count).step_by(20) {
-            let documents = Arc::new((first_seq..first_seq + 20).map(document).collect());
-            let last_seq = first_seq + 19;
-            let append = Append { source: source.clone(), first_seq, last_seq, documents };
-            store.append_blocking(&append).unwrap();
-            store.flush().unwrap();
-        }
+        append(&store, first, count);
         let id = format!("{CANARY}-{first}");
         state.put(&Thing { id: id.clone(), text: CANARY.into() }).unwrap();
         let about = [("text".to_owned(), CANARY.to_owned())].into();
-        vault.note(What::Did { who: id, action: "wrote".into(), about }).unwrap();
+        vault.note(What::Did { who: id.clone(), action: "wrote".into(), about }).unwrap();
+        for n in 0..3 {
+            let act = Act { who: id.clone(), action: format!("{CANARY} {n}"), ..Act::default() };
+            vault.audit.append(act, n == 2).unwrap();
+        }
         if crash {
             // As a kill leaves it: no last commit, no last checkpoint.
             drop(store);
@@ -116,6 +103,29 @@ impl Site {
     fn good(&self, what: &str) {
         let report = self.look();
         assert_eq!(report.findings, [], "{what}: {:?}", report.notes);
+    }
+}
+
+/// Stores documents alone.
+fn append(store: &Embedded, first: u64, count: u64) {
+    let source = SourceKey { agent: AgentId::new(&format!("{CANARY}-agent")).unwrap(), boot: 1 };
+    let document = |seq: u64| -> Document {
+        let mut out = Document::new();
+        let day = 20 + seq % 2;
+        out.insert("timestamp".into(), json!(format!("2026-11-{day}T10:00:00Z")));
+        let id = EventId { agent: source.agent.clone(), boot: 1, seq };
+        event::set(&mut out, "event.id", json!(id.to_string()));
+        event::set(&mut out, "host.name", json!(format!("{CANARY}-host{}", seq % 7)));
+        let noise = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        event::set(&mut out, "message", json!(format!("{CANARY} saw {noise:x}")));
+        out
+    };
+    for first_seq in (first..first + count).step_by(20) {
+        let documents = Arc::new((first_seq..first_seq + 20).map(document).collect());
+        let last_seq = first_seq + 19;
+        let append = Append { source: source.clone(), first_seq, last_seq, documents };
+        store.append_blocking(&append).unwrap();
+        store.flush().unwrap();
     }
 }
 
@@ -284,6 +294,7 @@ fn a_part_that_is_put_back_as_a_whole_is_found() {
         ("events/log", "has been put back or cut"),
         ("state.db", "has been put back or cut"),
         ("vault/journal", "has been put back or cut"),
+        ("vault/audit", "has been put back or cut"),
     ] {
         let target = site.data().join(part);
         if target.is_dir() {
@@ -364,6 +375,32 @@ fn a_crash_is_no_tampering() {
     let deleted: Vec<_> = deletions.iter().map(|one| &*one.deletion.partition).collect();
     assert_eq!(deleted, ["2026-11-20"]);
     assert!(deletions[0].deletion.shredded && deletions[0].deletion.documents == 120);
+}
+
+#[test]
+fn a_redaction_is_no_tampering_and_is_listed() {
+    let site = Site::new();
+    site.write(1, 60, false);
+    let (vault, _, store) = site.open();
+    let target = |seq: u64| {
+        let agent = AgentId::new(&format!("{CANARY}-agent")).unwrap();
+        Target { id: EventId { agent, boot: 1, seq }.to_string(), time: 0 }
+    };
+    let (who, reason) = ("ada".to_owned(), "because".to_owned());
+    let events = [3, 4].map(target).to_vec();
+    let order = Order { id: "x1".into(), who, reason, events, ..Order::default() };
+    let stone = store.redact(order).unwrap();
+    assert_eq!(stone.partitions.len(), 2);
+    append(&store, 61, 20);
+    store.close();
+    vault.checkpoint(true).unwrap();
+    drop(vault);
+    let report = site.look();
+    assert_eq!((report.findings, report.redactions), (vec![], vec![stone]));
+    let told = |note: &&String| note.starts_with("redacted by ada at") && note.ends_with("because");
+    assert_eq!(report.notes.iter().filter(told).count(), 1, "{:?}", report.notes);
+    site.write(1_001, 60, true);
+    site.good("after a crash behind it");
 }
 
 #[test]

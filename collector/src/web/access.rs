@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 
-use super::{App, Failure};
+use super::{App, Failure, audit};
 use crate::auth::token::{Scope, Token};
 use crate::auth::{Role, Session, User};
 
@@ -98,16 +98,17 @@ fn token(headers: &HeaderMap) -> Option<String> {
 
 /// Stands in front of every route.
 pub async fn guard(
-    State((app, need)): State<(App, Need)>,
+    State((app, path, need)): State<(App, &'static str, Need)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     match admit(&app, need, &request) {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            audit::watched(&app, (path, need, &caller), request, next).await
         }
         Err(failure) => {
+            audit::refused(&app, path, &request, &failure);
             let path = request.uri().path().to_owned();
             let address = address(&request);
             tracing::warn!(path, address, reason = %failure, "request refused");
@@ -115,6 +116,15 @@ pub async fn guard(
             failure.into_response()
         }
     }
+}
+
+/// Whose session or token a request carries, whether or not it may do what it wants.
+pub(super) fn claimed(app: &App, headers: &HeaderMap) -> Caller {
+    if let Some(token) = token(headers).and_then(|text| app.tokens.find(&text)) {
+        return Caller::Program(Box::new(token));
+    }
+    let person = cookie(headers).and_then(|cookie| app.auth.session(cookie));
+    person.map_or(Caller::Anonymous, |person| Caller::Person(Box::new(person)))
 }
 
 /// Where a request comes from.

@@ -5,8 +5,8 @@ use axum::routing::{MethodRouter, any, get, post, put};
 
 use super::access::Need;
 use super::{
-    App, acknowledge, admin, agents, alerts, elastic, exceptions, export, hec, hunts, oncall,
-    openapi, otlp, probes, search, searches, session,
+    App, acknowledge, admin, agents, alerts, audit, elastic, exceptions, export, hec, hunts,
+    oncall, openapi, otlp, probes, redactions, search, searches, session,
 };
 use crate::auth::Role;
 use crate::auth::token::Scope;
@@ -93,6 +93,10 @@ pub const ROUTES: &[Route] = routes! {
     "POST" "/api/v1/tokens/add" ADMIN, post(admin::add_token), "Make a token; shown once";
     "DELETE" "/api/v1/tokens/{name}" ADMIN, axum::routing::delete(admin::remove_token), "Remove a token";
     "GET" "/api/v1/deletions" ADMIN, get(admin::deletions), "Partitions whose keys were destroyed, with signed proof";
+    "GET" "/api/v1/redactions" ADMIN, get(redactions::list), "What was redacted, with signed proof, and what is not done yet";
+    "POST" "/api/v1/redactions" ADMIN, post(redactions::redact), "Redact events or fields of them: without `confirm` says what it would do";
+    "GET" "/api/v1/audit" ADMIN, get(audit::list), "What people and programs did and asked for, newest first, and whether the chain is whole";
+    "POST" "/api/v1/audit/check" ADMIN, post(audit::check), "Look through the whole audit log now";
     "GET" "/api/v1/openapi.json" VIEW, get(openapi::document), "This document";
     "GET" "/ack/{token}" Need::Public, get(acknowledge::ask).post(acknowledge::take), "Acknowledge through a page's link";
     "POST" "/_bulk" INGEST, post(elastic::bulk).put(elastic::bulk), "Elasticsearch bulk ingest";

@@ -56,11 +56,16 @@ fn setting(name: &str, usual: u64) -> u64 {
 
 /// Runs the appending process with one fault; gives what it said.
 fn run(folder: &Path, fault: &str) -> String {
+    start("process::appends", ("PIKETT_CRASH_FOLDER", folder), fault)
+}
+
+/// Runs a part of this test in a process of its own with one fault; gives what it said.
+fn start(part: &str, (setting, folder): (&str, &Path), fault: &str) -> String {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", fault]);
     command.arg(std::env::current_exe().unwrap());
-    command.args(["--exact", "process::appends", "--nocapture", "--test-threads=1"]);
-    command.env("PIKETT_CRASH_FOLDER", folder);
+    command.args(["--exact", part, "--nocapture", "--test-threads=1"]);
+    command.env(setting, folder);
     let done = command.stderr(Stdio::piped()).output().unwrap();
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
@@ -112,7 +117,12 @@ fn round(random: &mut Random) -> String {
     let found = found(&store);
     // What retention took is either there whole or gone whole; it was asked for once.
     let dropped = process::dropped();
-    for seq in 1..=BATCHES * EACH {
+    // A redaction is not begun, or carried out whole, also when it was cut short.
+    let redacted = process::redacted();
+    let left = found.keys().filter(|seq| redacted.contains(seq)).count() as u64;
+    let done = said.contains("redaction Ok");
+    assert!(left == 0 || (left == EACH && !done), "{spec}: {left} are left\n{said}");
+    for seq in (1..=BATCHES * EACH).filter(|seq| left > 0 || !redacted.contains(seq)) {
         let times = found.get(&seq).copied().unwrap_or(0);
         let allowed = if dropped.contains(&seq) { 0..=1 } else { 1..=1 };
         assert!(allowed.contains(&times), "{spec}: event {seq} is found {times} times\n{said}");
@@ -126,6 +136,80 @@ fn round(random: &mut Random) -> String {
         assert!(told || !ended, "{spec}: an error was not told\n{said}");
     }
     format!("{spec}: {} acknowledged", acknowledged.len())
+}
+
+/// Calls that read, and about how many of each looking for everything takes.
+const READS: [(&str, u64); 3] = [("pread64", 700), ("read", 120), ("openat", 260)];
+
+/// One round of looking while reading fails: whatever is not found is told, nothing is moved or given up, and
+/// all is found when the disk reads again.
+fn reading(random: &mut Random, whole: &Path) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    copy(whole, folder.path());
+    let (call, most) = random.of(&READS);
+    let when = random.below(most) + 1;
+    let when = if call == "openat" { when + 150 } else { when };
+    let until = ["", "+", "..+3"][usize::try_from(random.below(3)).unwrap()];
+    let until = if until == "..+3" { format!("..{}", when + 20) } else { until.to_owned() };
+    let spec = format!("inject={call}:error=EIO:when={when}{until}");
+    let said = start("process::reads", ("PIKETT_CRASH_READS", folder.path()), &spec);
+    // The test runner itself may fail to start, or to read its own files.
+    let all = BATCHES * EACH;
+    let found = said.lines().filter_map(|line| line.strip_prefix("found ")?.split_once(" of "));
+    for (total, query) in found {
+        let total: u64 = total.parse().unwrap();
+        let whole = query != "*" || total >= all;
+        assert!(
+            whole || said.contains("told: "),
+            "{spec}: {total} of {all} and nothing told\n{said}"
+        );
+    }
+    assert!(
+        !folder.path().join("store/quarantine").exists(),
+        "{spec}: something was moved\n{said}"
+    );
+    let store = open(folder.path()).unwrap_or_else(|error| panic!("{spec}: {error:#}\n{said}"));
+    store.flush().unwrap();
+    let found = self::found(&store);
+    for seq in 1..=all {
+        assert_eq!(found.get(&seq), Some(&1), "{spec}: event {seq}\n{said}");
+    }
+    let problems = store.figures().problems;
+    assert!(problems.is_empty(), "{spec}: {problems:?}\n{said}");
+    store.close();
+    let told = said.matches("told: ").count();
+    format!("{spec}: {told} told")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let (path, item) = (item.as_ref().unwrap().path(), item.as_ref().unwrap());
+        let target = to.join(item.file_name());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_read_for_a_while_loses_nothing() {
+    let probe = tempfile::tempdir().unwrap();
+    process::fill(probe.path());
+    let tried = Command::new("strace").arg("-V").stdout(Stdio::null()).status();
+    let part = ("PIKETT_CRASH_READS", probe.path());
+    if tried.is_err() || !start("process::reads", part, "trace=none").contains("done") {
+        println!("skipped: strace is not installed or may not trace here");
+        return;
+    }
+    let whole = tempfile::tempdir().unwrap();
+    process::fill(whole.path());
+    let mut random = Random(setting("PIKETT_CRASH_SEED", 1));
+    for _ in 0..setting("PIKETT_CRASH_ROUNDS", 8) {
+        println!("{}", reading(&mut random, whole.path()));
+    }
 }
 
 #[test]

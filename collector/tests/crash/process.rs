@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use event::{AgentId, Document, EventId, Timestamp};
 use pikett_collector::keys::{MasterKey, MasterSource};
+use pikett_collector::redaction::{Order, Target};
+use pikett_collector::search::{Cancel, SearchRequest};
 use pikett_collector::store::{
     Append, AppendOutcome, Config, Embedded, RetentionPolicy, SourceKey, Store as _, StoreError,
 };
@@ -80,6 +82,72 @@ pub(crate) fn dropped() -> std::ops::RangeInclusive<u64> {
     1..=OLD * EACH
 }
 
+/// The batch that is redacted.
+const REDACTED: u64 = 40;
+
+/// Sequences of events that are redacted.
+pub(crate) fn redacted() -> std::ops::RangeInclusive<u64> {
+    (REDACTED - 1) * EACH + 1..=REDACTED * EACH
+}
+
+fn order() -> Order {
+    let id = |seq| EventId { agent: source().agent, boot: 1, seq }.to_string();
+    Order {
+        id: "0123".to_owned(),
+        who: "ada".to_owned(),
+        reason: "a test".to_owned(),
+        events: redacted().map(|seq| Target { id: id(seq), time: 0 }).collect(),
+        ..Order::default()
+    }
+}
+
+/// Stores all batches, without any fault.
+pub(crate) fn fill(folder: &Path) {
+    let store = open(folder).unwrap();
+    for batch in 1..=BATCHES {
+        append(&store, batch).unwrap();
+        if batch.is_multiple_of(30) {
+            store.flush().unwrap();
+        }
+    }
+    store.flush().unwrap();
+    store.close();
+}
+
+/// Not a test by itself: what looks for everything under `strace`, while reading fails.
+#[test]
+fn reads() {
+    let Some(folder) = std::env::var_os("PIKETT_CRASH_READS") else { return };
+    for _ in 0..3 {
+        let store = match open(Path::new(&folder)) {
+            Ok(store) => store,
+            Err(error) => {
+                println!("told: refused to open: {error:#}");
+                continue;
+            }
+        };
+        for query in ["*", "event AND batch", "message:7*"] {
+            let request =
+                SearchRequest { query: query.to_owned(), limit: 1_000, ..SearchRequest::default() };
+            match store.search(&request, &Cancel::new()) {
+                Ok(found) if found.failures.is_empty() => {
+                    println!("found {} of {query}", found.total);
+                }
+                Ok(found) => println!("told: {:?}", found.failures),
+                Err(error) => println!("told: {error}"),
+            }
+        }
+        if let Err(error) = append(&store, BATCHES + 1) {
+            println!("told: {error}");
+        }
+        for problem in store.figures().problems {
+            println!("told: {}", problem.what);
+        }
+        store.close();
+    }
+    println!("done");
+}
+
 /// Not a test by itself: what the other one starts under `strace`.
 #[test]
 fn appends() {
@@ -108,6 +176,9 @@ fn appends() {
         }
         if batch % 8 == 0 {
             std::thread::sleep(Duration::from_millis(20));
+        }
+        if batch == BATCHES * 3 / 4 {
+            println!("redaction {:?}", store.redact(order()).map(|stone| stone.events.len()));
         }
         if batch == BATCHES / 2 {
             let older_than = Some(now().plus_seconds(-2 * 86_400));

@@ -6,11 +6,13 @@
 
 pub mod client;
 mod exceptions;
+mod redactions;
 mod rules;
 mod search;
 mod types;
 
 pub use exceptions::*;
+pub use redactions::*;
 pub use rules::*;
 pub use search::*;
 pub use types::*;

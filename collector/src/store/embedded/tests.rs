@@ -18,8 +18,10 @@ mod figures;
 mod newest;
 mod parsed;
 mod queries;
+mod redact;
 mod stages;
 mod times;
+mod unreadable;
 
 const NOW: &str = "2026-11-22T15:00:00Z";
 

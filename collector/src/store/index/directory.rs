@@ -16,7 +16,7 @@ use tantivy::directory::{
 
 use super::cache::PageCache;
 use super::manifest::{Manifest, Written};
-use super::sealed::{SealedFile, SealedWriter};
+use super::sealed::{SealedFile, SealedWriter, Trouble};
 use crate::store::Key;
 use crate::vault::Head;
 
@@ -31,6 +31,7 @@ pub struct SealedDirectory {
     segments: Arc<SegmentsLock>,
     /// What is known of its files; read with the first need.
     manifest: Arc<OnceLock<Arc<Mutex<Manifest>>>>,
+    trouble: Trouble,
 }
 
 /// The list of segments, replaced with each commit and merge.
@@ -75,7 +76,36 @@ impl SealedDirectory {
     pub fn new(root: PathBuf, partition: &str, key: Key, cache: Arc<PageCache>) -> Self {
         let partition = partition.to_owned();
         let (watchers, segments) = (Arc::default(), Arc::default());
-        Self { root, partition, key, cache, watchers, segments, manifest: Arc::default() }
+        let (manifest, trouble) = (Arc::default(), Trouble::default());
+        Self { root, partition, key, cache, watchers, segments, manifest, trouble }
+    }
+
+    /// The same, new, with lists of segments that follow from `head`.
+    #[must_use]
+    pub(super) fn following(self, head: Head) -> Self {
+        let manifest = Manifest { head, ..Manifest::default() };
+        let manifest = OnceLock::from(Arc::new(Mutex::new(manifest)));
+        Self { manifest: Arc::new(manifest), ..self }
+    }
+
+    /// Names of all files that the present list of segments needs, the list itself apart.
+    ///
+    /// # Errors
+    /// As the file system; `InvalidData` when the list does not open.
+    pub(super) fn files(&self) -> io::Result<Vec<String>> {
+        let list = self.read_all(Path::new(LIST))?;
+        let (table, head) = super::manifest::read(&list)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "is no list of segments"))?;
+        if head.count > 0 {
+            return Ok(table.files.into_keys().collect());
+        }
+        // Of an older version: it has no table.
+        let mut names = Vec::new();
+        for item in std::fs::read_dir(&self.root)? {
+            names.extend(item?.file_name().into_string().ok());
+        }
+        names.retain(|name| !name.ends_with(".json") && !name.ends_with(".new"));
+        Ok(names)
     }
 
     fn name(&self, path: &Path) -> String {
@@ -88,7 +118,31 @@ impl SealedDirectory {
     /// As [`SealedFile::open`].
     pub fn sealed(&self, path: &Path) -> io::Result<SealedFile> {
         let cache = Arc::clone(&self.cache);
-        SealedFile::open(&self.root.join(path), &self.name(path), &self.key, cache)
+        let opened = SealedFile::open(&self.root.join(path), &self.name(path), &self.key, cache);
+        let opened = opened.inspect_err(|error| self.trouble.note(error))?;
+        Ok(opened.telling(&self.trouble))
+    }
+
+    /// Whether the disk has refused to give something since this was asked last: then what did not open
+    /// is not known to be damaged.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.trouble.take()
+    }
+
+    /// Reads what is known of its files, so that nothing is written without it.
+    ///
+    /// # Errors
+    /// As the file system when the list is there and cannot be read.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        match self.read_all(Path::new(LIST)) {
+            Ok(list) => {
+                self.manifest.get_or_init(|| Arc::new(Mutex::new(Manifest::of(&list))));
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), InvalidData | NotFound | UnexpectedEof) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Everything in one of its files.

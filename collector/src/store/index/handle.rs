@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::partition::{PartitionKey, Partitions, Quarantined, Reach};
 use super::worker::Worker;
 use crate::keyring::Keyring;
+use crate::redaction::{Order, Tombstone};
 use crate::store::figures::{RetentionPolicy, RetentionReport};
 use crate::store::log::checkpoint::{self, Found};
 use crate::store::log::{Handed, Log, Position};
@@ -89,6 +90,7 @@ impl Problems {
 pub(super) enum Command {
     Flush(Sender<Result<(), StoreError>>),
     Retain(RetentionPolicy, Sender<Result<RetentionReport, StoreError>>),
+    Redact(Box<Order>, Sender<Result<Tombstone, StoreError>>),
     Suspect(PartitionKey),
     Stop(Sender<()>),
 }
@@ -178,6 +180,15 @@ impl IndexHandle {
     /// [`StoreError::Stopped`], [`StoreError::Io`].
     pub fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
         self.ask(|reply| Command::Retain(policy.clone(), reply))?
+    }
+
+    /// Carries out a redaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when no event of it is there; any other one says that it is begun and goes
+    /// on by itself, or that it is not begun: the vault's orders tell.
+    pub fn redact(&self, order: Order) -> Result<Tombstone, StoreError> {
+        self.ask(|reply| Command::Redact(Box::new(order), reply))?
     }
 
     /// Asks for a partition to be checked thoroughly.

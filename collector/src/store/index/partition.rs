@@ -4,6 +4,9 @@
 //! future, seen from when they were received, go into partitions of their own by the day of
 //! receipt, so that a wrong clock or a replay cannot scatter partitions over the centuries.
 
+mod rewrite;
+mod unreadable;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -195,6 +198,17 @@ pub struct Partitions {
     vault: Arc<Vault>,
     cache: Arc<PageCache>,
     open: RwLock<BTreeMap<PartitionKey, Arc<Partition>>>,
+    unreadable: unreadable::Unreadable,
+}
+
+/// What looking for damage found.
+enum Looked {
+    /// Segment names and document counts of the segments that do not open.
+    Bad(Vec<(String, u64)>),
+    /// The list of segments does not open.
+    Damaged,
+    /// The disk does not give everything now, so that nothing is known.
+    Unreadable,
 }
 
 /// Something damaged was taken out of service.
@@ -221,6 +235,7 @@ impl Partitions {
     ) -> Result<(Self, Vec<Quarantined>), StoreError> {
         let failed = |action, source| StoreError::io(action, &root, source);
         std::fs::create_dir_all(&root).map_err(|source| failed("make", source))?;
+        rewrite::settle(&root, &vault)?;
         let mut keys = Vec::new();
         for item in std::fs::read_dir(&root).map_err(|source| failed("list", source))? {
             let item = item.map_err(|source| failed("list", source))?;
@@ -238,12 +253,16 @@ impl Partitions {
             }
             keys.push(key);
         }
-        let set = Self { root, quarantine, vault, cache, open: RwLock::default() };
+        let (open, unreadable) = (RwLock::default(), unreadable::Unreadable::default());
+        let set = Self { root, quarantine, vault, cache, open, unreadable };
         let mut damaged = Vec::new();
         for key in keys {
-            match set.load(key, false) {
+            match set.attempt(key) {
                 Ok(partition) => set.insert(partition),
-                Err(error) => damaged.extend(set.salvage(key, &error.to_string(), false)?),
+                Err(refused) if refused.unreadable => set.unreadable.note(key, &refused.error),
+                Err(refused) => {
+                    damaged.extend(set.salvage(key, &refused.error.to_string(), false)?);
+                }
             }
         }
         Ok((set, damaged))
@@ -259,11 +278,23 @@ impl Partitions {
     }
 
     fn load(&self, key: PartitionKey, create: bool) -> tantivy::Result<Partition> {
+        rewrite::settle_one(&self.root, &self.vault.keyring, &key.to_string())
+            .map_err(io::Error::other)?;
         if create {
             let name = partition_key(&key.to_string());
             self.vault.keyring.ensure(&name).map_err(io::Error::other)?;
         }
         let (path, directory) = self.directory(key)?;
+        self.load_from(key, (path, directory), create)
+    }
+
+    fn load_from(
+        &self,
+        key: PartitionKey,
+        (path, directory): (PathBuf, SealedDirectory),
+        create: bool,
+    ) -> tantivy::Result<Partition> {
+        directory.prepare()?;
         let builder = Index::builder().schema(schema()).tokenizers(tokenizers());
         let mut index = if create {
             std::fs::create_dir_all(&path)?;
@@ -320,7 +351,8 @@ impl Partitions {
         }
         let there: BTreeSet<String> = all.iter().map(|one| one.key.to_string()).collect();
         for name in self.vault.noted_partitions() {
-            if !there.contains(&name) {
+            let unreadable = PartitionKey::parse(&name).is_some_and(|key| self.is_unreadable(key));
+            if !there.contains(&name) && !unreadable {
                 self.vault.begin(&partition_key(&name), &self.root.join(&name), None);
             }
         }
@@ -375,20 +407,27 @@ impl Partitions {
         reason: &str,
         thorough: bool,
     ) -> Result<Vec<Quarantined>, StoreError> {
-        let bad = self.bad_segments(key, thorough);
-        let out = match bad {
-            Ok(bad) => {
+        let out = match self.bad_segments(key, thorough) {
+            Looked::Unreadable => {
+                self.unreadable.note(key, &reason);
+                return Ok(Vec::new());
+            }
+            Looked::Bad(bad) => {
                 let mut out = Vec::new();
                 for (segment, documents) in bad {
                     out.push(self.drop_segment(key, &segment, documents, reason)?);
                 }
                 out
             }
-            Err(_) => vec![self.set_aside(key, reason)?],
+            Looked::Damaged => vec![self.set_aside(key, reason)?],
         };
-        match self.load(key, false) {
+        match self.attempt(key) {
             Ok(partition) => {
                 self.insert(partition);
+                Ok(out)
+            }
+            Err(refused) if refused.unreadable => {
+                self.unreadable.note(key, &refused.error);
                 Ok(out)
             }
             Err(_) if self.root.join(key.to_string()).exists() => {
@@ -400,26 +439,29 @@ impl Partitions {
         }
     }
 
-    /// Segment names and document counts of the segments that do not open.
-    fn bad_segments(
-        &self,
-        key: PartitionKey,
-        thorough: bool,
-    ) -> tantivy::Result<Vec<(String, u64)>> {
-        let (path, directory) = self.directory(key)?;
-        let mut index = Index::open(directory.clone())?;
-        index.set_tokenizers(tokenizers());
-        let mut bad = Vec::new();
-        for meta in index.searchable_segment_metas()? {
-            let name = meta.id().uuid_string();
-            let documents = u64::from(meta.max_doc());
-            let opens = complete(&directory, &meta).is_ok()
-                && SegmentReader::open(&index.segment(meta)).is_ok();
-            if !opens || (thorough && !verify(&path, &directory, &name)) {
-                bad.push((name, documents));
+    /// Looks for segments that do not open.
+    fn bad_segments(&self, key: PartitionKey, thorough: bool) -> Looked {
+        let Ok((path, directory)) = self.directory(key) else { return Looked::Damaged };
+        let look = || -> tantivy::Result<Vec<(String, u64)>> {
+            let mut index = Index::open(directory.clone())?;
+            index.set_tokenizers(tokenizers());
+            let mut bad = Vec::new();
+            for meta in index.searchable_segment_metas()? {
+                let name = meta.id().uuid_string();
+                let documents = u64::from(meta.max_doc());
+                let opens = complete(&directory, &meta).is_ok()
+                    && SegmentReader::open(&index.segment(meta)).is_ok();
+                if !opens || (thorough && !verify(&path, &directory, &name)) {
+                    bad.push((name, documents));
+                }
             }
+            Ok(bad)
+        };
+        let found = look();
+        if directory.is_unreadable() {
+            return Looked::Unreadable;
         }
-        Ok(bad)
+        found.map_or(Looked::Damaged, Looked::Bad)
     }
 
     fn drop_segment(
@@ -461,6 +503,8 @@ impl Partitions {
         Ok(quarantined(key, 0, &target, &format!("partition {key}: {reason}")))
     }
 }
+
+pub(super) use rewrite::in_place;
 
 /// Prefix of partitions being deleted.
 const DROPPED: &str = ".dropped-";

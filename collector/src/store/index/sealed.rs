@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
@@ -181,6 +182,26 @@ pub struct SealedFile {
     identity: u64,
     cache: Arc<PageCache>,
     salt: [u8; SALT],
+    trouble: Trouble,
+}
+
+/// Whether the disk has refused to give something that may be there: no sign of damage.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trouble(Arc<AtomicBool>);
+
+impl Trouble {
+    /// Takes notice of an error.
+    pub(super) fn note(&self, error: &io::Error) {
+        use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        if !matches!(error.kind(), InvalidData | NotFound | UnexpectedEof) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there was trouble since this was asked last.
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl SealedFile {
@@ -205,10 +226,16 @@ impl SealedFile {
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let key = derive(key, &salt, name)?;
         let identity = cache.file();
-        let opened =
-            Self { file, key, name: name.to_owned(), pages, length, identity, cache, salt };
+        let (name, trouble) = (name.to_owned(), Trouble::default());
+        let opened = Self { file, key, name, pages, length, identity, cache, salt, trouble };
         opened.page(pages.saturating_sub(1))?;
         Ok(opened)
+    }
+
+    /// Tells of trouble from now on.
+    pub(super) fn telling(mut self, trouble: &Trouble) -> Self {
+        self.trouble = trouble.clone();
+        self
     }
 
     /// Opens every page.
@@ -264,7 +291,8 @@ impl SealedFile {
         let end = pages.end.saturating_mul(SEALED_PAGE).min(body);
         let length = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
         bytes.resize(length, 0);
-        self.file.read_exact_at(bytes, HEADER.saturating_add(start))
+        let read = self.file.read_exact_at(bytes, HEADER.saturating_add(start));
+        read.inspect_err(|error| self.trouble.note(error))
     }
 
     fn page(&self, page: u64) -> io::Result<OwnedBytes> {

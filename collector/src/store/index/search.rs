@@ -101,22 +101,32 @@ fn failure(partition: &Partition, error: &dyn std::fmt::Display) -> PartitionFai
     PartitionFailure { partition: partition.key.to_string(), reason: error.to_string() }
 }
 
-fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError> {
-    let limit = |what, given, limit| {
-        if given > limit { Err(SearchError::Limit { what, given, limit }) } else { Ok(()) }
-    };
-    limit("limit", request.limit, MAX_LIMIT)?;
+/// First and last microsecond that a request is about.
+///
+/// # Errors
+/// [`SearchError::Time`].
+pub fn window(request: &SearchRequest, now: Timestamp) -> Result<(i64, i64), SearchError> {
     let time = |which, text: &Option<String>| {
         let read = |text: &String| timespan::point(text, now);
         text.as_ref().map(read).transpose().map_err(|source| SearchError::Time { which, source })
     };
     let (from, to) = (time("from", &request.from)?, time("to", &request.to)?);
+    let low = from.unwrap_or(value::TIME_BOUNDS.0);
+    Ok((low, to.map_or(value::TIME_BOUNDS.1, |to| to.saturating_sub(1))))
+}
+
+fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError> {
+    let limit = |what, given, limit| {
+        if given > limit { Err(SearchError::Limit { what, given, limit }) } else { Ok(()) }
+    };
+    limit("limit", request.limit, MAX_LIMIT)?;
+    let (low, high) = window(request, now)?;
     let node = both(compile(&request.query, now)?, request.node.as_ref());
     crate::search::aggregate::check(&request.aggregations)?;
     Ok(Checked {
         node,
-        low: from.unwrap_or(value::TIME_BOUNDS.0),
-        high: to.map_or(value::TIME_BOUNDS.1, |to| to.saturating_sub(1)),
+        low,
+        high,
         width: None,
         aggregations: request.aggregations.clone(),
         tree: Aggregations::default(),

@@ -50,8 +50,11 @@ pub fn verify(
     for item in std::fs::read_dir(root).map_err(failed)? {
         names.extend(item.map_err(failed)?.file_name().into_string().ok());
     }
+    // A kill while partitions were written anew: their folders change places at the next start.
+    let elsewhere = super::partition::in_place(root, keys)?;
+    names.extend(elsewhere.keys().cloned());
     for name in names {
-        let path = root.join(&name);
+        let path = elsewhere.get(&name).cloned().unwrap_or_else(|| root.join(&name));
         if PartitionKey::parse(&name).is_none() {
             out.left.push(path.display().to_string());
             continue;

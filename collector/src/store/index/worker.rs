@@ -6,6 +6,8 @@
 //! twice. When the index fails (disk full), writers are dropped, positions are read back from the
 //! last commits and it is tried again; the log keeps everything meanwhile.
 
+mod redact;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
@@ -57,6 +59,7 @@ pub(super) struct Worker {
     held: u32,
     /// Ticks still to wait after a failure.
     waiting: u32,
+    ticks: u32,
     repair: BTreeSet<PartitionKey>,
     counters: Arc<IndexCounters>,
     problems: Arc<Problems>,
@@ -81,6 +84,7 @@ impl Worker {
             turn: 0,
             held: 0,
             waiting: 0,
+            ticks: 0,
             repair: BTreeSet::new(),
             partitions: shared.partitions,
             counters: shared.counters,
@@ -120,10 +124,14 @@ impl Worker {
         match command {
             Command::Flush(reply) => {
                 self.waiting = 0;
-                let done = self.settle();
+                let done = self.settle().and_then(|()| self.go_on());
                 drop(reply.send(done.inspect_err(|error| self.fail(error))));
             }
             Command::Retain(policy, reply) => drop(reply.send(self.retain(&policy))),
+            Command::Redact(order, reply) => {
+                let done = self.redact(*order);
+                drop(reply.send(done.inspect_err(|error| self.fail(error))));
+            }
             Command::Suspect(key) => self.inspect(key),
             Command::Stop(_) => {}
         }
@@ -143,6 +151,10 @@ impl Worker {
     }
 
     fn tick(&mut self) {
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(BACK_OFF) {
+            self.look_again();
+        }
         if self.waiting > 0 {
             self.waiting = self.waiting.saturating_sub(1);
             return;
@@ -153,7 +165,7 @@ impl Worker {
         }
         // What waits in the queue need not be read from the log.
         let done = if self.feed.handed.is_empty() { self.settle() } else { self.finish() };
-        if let Err(error) = done {
+        if let Err(error) = done.and_then(|()| self.go_on()) {
             self.fail(&error);
         }
     }
@@ -251,7 +263,9 @@ impl Worker {
         if !wanted(&partition) {
             return Ok(false);
         }
-        let (document, left_out) = partition.fields.document(entry, item);
+        let vault = self.partitions.vault();
+        let Some((entry, item)) = redact::screened(vault, entry, item) else { return Ok(false) };
+        let (document, left_out) = partition.fields.document(&entry, &item);
         count(&self.counters.values_capped, usize::try_from(left_out).unwrap_or(0));
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn;
@@ -315,6 +329,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Opens what could not be read before, takes what turns out damaged out of service, seals anew what is due.
+    fn look_again(&mut self) {
+        for (key, reason) in self.partitions.retry() {
+            match self.partitions.salvage(key, &reason, false) {
+                Ok(damaged) => self.note(damaged),
+                Err(error) => self.fail(&error),
+            }
+        }
+        if let Err(error) = self.reseal() {
+            self.fail(&error);
+        }
+    }
+
     /// Goes back to the last commits and waits a little.
     fn fail(&mut self, error: &StoreError) {
         let known = self.problems.list().last().is_some_and(|last| last.what == error.to_string());
@@ -354,7 +381,8 @@ impl Worker {
 
     /// Checks a partition thoroughly and takes what is damaged out of service.
     fn inspect(&mut self, key: PartitionKey) {
-        if self.partitions.get(key).is_none() {
+        // Looking through what the disk does not give helps nobody.
+        if self.partitions.get(key).is_none() || self.partitions.is_unreadable(key) {
             return;
         }
         // Nobody may merge or delete files meanwhile.

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::Position;
 use super::record::{Entry, pack};
 use crate::store::{AppendOutcome, SourceKey, StoreError};
+use crate::vault::Head;
 
 /// An entry that has just become durable, on its way to the index.
 #[derive(Debug)]
@@ -62,6 +63,10 @@ pub(super) enum Command {
     Append(Box<Request>),
     Indexed(Position),
     Covered(SourceKey, u64, oneshot::Sender<u64>),
+    /// Go on in a segment that shares its key with none before it; tells where.
+    Roll(oneshot::Sender<Result<Position, StoreError>>),
+    /// Let go of everything before a place, which is indexed; tells how far the log has come.
+    Shed(Position, oneshot::Sender<Result<Head, StoreError>>),
     Stop(oneshot::Sender<()>),
 }
 

@@ -38,6 +38,12 @@ pub fn key_name(number: u64) -> String {
     format!("log/{:020}", number / GROUP)
 }
 
+/// Whether a segment is the first of those that share its key.
+#[must_use]
+pub const fn begins_group(number: u64) -> bool {
+    number.is_multiple_of(GROUP)
+}
+
 /// Whether a key is one of segments that all lie before `number`.
 #[must_use]
 pub fn is_key_before(name: &str, number: u64) -> bool {
@@ -154,8 +160,13 @@ impl Segment {
             what: what.to_owned(),
             advice: "the segment is kept in quarantine; check the disk".to_owned(),
         };
-        if file.read_exact_at(&mut header, 0).is_err() {
-            return Ok(Err(problem("segment is shorter than its header")));
+        match file.read_exact_at(&mut header, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Ok(Err(problem("segment is shorter than its header")));
+            }
+            // What a disk does not give now it may give later: that is no damage.
+            Err(error) => return Err(StoreError::io("read", &path, error)),
         }
         let (magic, rest) = header.split_at(8);
         let (stored_number, rest) = rest.split_at(8);

@@ -117,6 +117,34 @@ impl Log {
         self.head
     }
 
+    /// Goes on in a segment that shares its key with none before it; gives where.
+    ///
+    /// # Errors
+    /// As writing; [`StoreError::Stopped`].
+    pub(crate) fn roll(&self) -> Result<Position, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Roll(reply), answer)
+    }
+
+    /// Lets go of everything before `place`, which must be indexed durably: keys first, then files. Gives
+    /// how far the log has come.
+    ///
+    /// # Errors
+    /// As writing; [`StoreError::Stopped`]. Then it may be tried again.
+    pub(crate) fn shed(&self, place: Position) -> Result<Head, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Shed(place, reply), answer)
+    }
+
+    fn ask<T>(
+        &self,
+        command: Command,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.appender.commands.blocking_send(command).map_err(|_| StoreError::Stopped)?;
+        answer.blocking_recv().map_err(|_| StoreError::Stopped)?
+    }
+
     /// A shared view of the end of what is durable.
     pub(crate) fn durable_shared(&self) -> Arc<Mutex<Position>> {
         Arc::clone(&self.durable)
@@ -201,6 +229,14 @@ impl Owner {
                         if reply.send(length(&ranges)).is_err() {
                             tracing::debug!("nobody waits to hear what is stored");
                         }
+                    }
+                    Command::Roll(reply) => {
+                        self.write_group(&mut group);
+                        drop(reply.send(self.roll()));
+                    }
+                    Command::Shed(place, reply) => {
+                        self.write_group(&mut group);
+                        drop(reply.send(self.shed(place)));
                     }
                     Command::Stop(done) => {
                         self.write_group(&mut group);
@@ -287,7 +323,14 @@ impl Owner {
         }
         self.write_group(group);
         let least = SEGMENT_HEADER.saturating_add(size as u64).saturating_add(END_FRAME as u64);
-        let bytes = self.config.segment_bytes.max(least).next_multiple_of(ALIGN as u64);
+        self.begin_segment(self.config.segment_bytes.max(least))?;
+        self.prune(self.indexed);
+        Ok(())
+    }
+
+    /// Goes on in a new segment of `bytes` bytes; gives its beginning.
+    fn begin_segment(&mut self, bytes: u64) -> Result<Position, StoreError> {
+        let bytes = bytes.next_multiple_of(ALIGN as u64);
         let fresh =
             Segment::create(&self.config.directory, self.next_number, bytes, &self.vault.keyring)?;
         self.next_number = self.next_number.saturating_add(1);
@@ -299,8 +342,7 @@ impl Owner {
         self.current = Some(Tail { segment: fresh, offset: SEGMENT_HEADER, ordinal: 0 });
         self.set_durable(place);
         self.checkpoint();
-        self.prune(self.indexed);
-        Ok(())
+        Ok(place)
     }
 
     fn set_durable(&self, position: Position) {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::super::checkpoint::{self, Found};
 use super::super::dedup::Dedup;
-use super::super::segment::{Segment, is_key_before, list, path};
+use super::super::record::END_FRAME;
+use super::super::segment::{SEGMENT_HEADER, Segment, begins_group, is_key_before, list, path};
 use super::super::verify::begin_of;
 use super::super::{LogConfig, Position};
 use super::Owner;
@@ -110,6 +111,39 @@ impl Owner {
             tracing::warn!(%error, "keys of deleted log segments are not destroyed yet");
         }
         self.measure();
+    }
+
+    /// Goes on in the first segment of a new group, so that the keys of all before it can go. Those that
+    /// would lie between are made small and closed at once: none may be missing.
+    pub(super) fn roll(&mut self) -> Result<Position, StoreError> {
+        while !begins_group(self.next_number) {
+            self.begin_segment(SEGMENT_HEADER.saturating_add(END_FRAME as u64))?;
+        }
+        self.begin_segment(self.config.segment_bytes)
+    }
+
+    /// Lets go of everything before a place that is indexed, however much is to be kept otherwise.
+    pub(super) fn shed(&mut self, place: Position) -> Result<Head, StoreError> {
+        self.indexed = self.indexed.max(place);
+        self.checkpoint();
+        let directory = &self.config.directory;
+        let failed = |what: &str| StoreError::Io {
+            action: "let go of segments in",
+            path: directory.clone(),
+            source: std::io::Error::other(what.to_owned()).into(),
+        };
+        if self.covered.segment < place.segment {
+            return Err(failed("the deduplication state is not written"));
+        }
+        let gone = |number: &u64| *number < place.segment;
+        let numbers: Vec<u64> = list(directory)?.into_iter().filter(gone).collect();
+        self.delete(&numbers, place.segment);
+        let keys = self.vault.keyring.list();
+        let left = keys.iter().any(|key| is_key_before(&key.name, place.segment));
+        if left || list(directory)?.iter().any(gone) {
+            return Err(failed("some are still there"));
+        }
+        Ok(self.head)
     }
 
     /// Notes where the log begins.
