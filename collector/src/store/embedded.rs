@@ -144,10 +144,12 @@ impl Embedded {
         let (partitions, damaged) = Partitions::open(root, quarantine, Arc::clone(&vault), cache)?;
         vault.begin(checkpoint::LOG, &directory.join("log"), Some(log.head()));
         partitions.begin();
-        let (appender, durable) = (log.appender(), log.durable_shared());
+        let durable = log.durable_shared();
         let log = Arc::new(Mutex::new(log));
         let feed = Feed { handed, log: Arc::clone(&log), durable, key, keys };
         let index = IndexHandle::start(index_config, Arc::new(partitions), feed, damaged)?;
+        // Not before: the log's thread ends when nobody can append, and what fails above waits for that.
+        let appender = log.lock().unwrap_or_else(PoisonError::into_inner).appender();
         problems.into_iter().for_each(|problem| index.problems.push(problem));
         Ok(Self {
             index,
