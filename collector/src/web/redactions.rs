@@ -57,7 +57,7 @@ fn fields(asked: &[String]) -> Result<Vec<String>, Failure> {
     let kept = |name: &&String| {
         let below =
             |kept: &&str| kept.strip_prefix(name.as_str()).is_some_and(|r| r.starts_with('.'));
-        name.is_empty() || KEPT.contains(&name.as_str()) || KEPT.iter().any(|one| below(one))
+        name.is_empty() || KEPT.contains(&name.as_str()) || KEPT.iter().any(below)
     };
     if let Some(name) = names.iter().find(kept) {
         let words = format!("{name:?} cannot go by itself: redact the whole event");

@@ -130,8 +130,7 @@ impl Worker {
             self.next = self.next.max(place);
             self.commit()?;
         }
-        let head = log.lock().unwrap_or_else(PoisonError::into_inner).shed(place);
-        head
+        log.lock().unwrap_or_else(PoisonError::into_inner).shed(place)
     }
 
     /// Seals one partition anew, if that was asked for and is due, or in the end the log; one step at a time,
