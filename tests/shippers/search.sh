@@ -25,12 +25,13 @@ console_url = "https://127.0.0.1:$port"
 link_names = ["127.0.0.1:8444"]
 EOT
 "$collector" init --name 127.0.0.1 --data "$work/data" >/dev/null
-token=$("$collector" token --name reader --scope ingest --scope read --config "$work/c.toml")
 "$collector" run --config "$work/c.toml" 2>"$work/c.log" &
 pid=$!
 for _ in $(seq 200); do
   curl -s --cacert "$work/data/authority.pem" "https://127.0.0.1:$port/healthz" >/dev/null && break
   sleep 0.1
 done
+# Beside the running collector: it must work at once.
+token=$("$collector" token --name reader --scope ingest --scope read --config "$work/c.toml")
 PIKETT_URL="https://127.0.0.1:$port" PIKETT_CA="$work/data/authority.pem" PIKETT_TOKEN=$token "$python" "$here/search.py" ||
   { tail -20 "$work/c.log" >&2; exit 1; }
