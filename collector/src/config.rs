@@ -1,5 +1,7 @@
 //! The collector's configuration file, `collector.toml`.
 
+mod storage;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use crate::keys::MasterSource;
 use crate::oncall::deliver::mail::MailConfig;
 use crate::oncall::deliver::webhook::WebhookConfig;
 use crate::receive::ReceiveConfig;
+
+pub use storage::{ClassConfig, RetentionConfig, StorageConfig};
 
 /// Everything the collector can be told.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -44,6 +48,9 @@ pub struct Config {
     /// How long and how much to keep.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// How events lie on disk.
+    #[serde(default)]
+    pub storage: StorageConfig,
     /// Mail server for pages.
     #[serde(default)]
     pub mail: Option<MailConfig>,
@@ -85,40 +92,6 @@ impl Config {
     pub fn master(&self) -> MasterSource {
         let file = || MasterSource::File(Folder::new(&self.data).master_key());
         self.keys.master.clone().unwrap_or_else(file)
-    }
-}
-
-/// How long and how much to keep; the newest partition always stays.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetentionConfig {
-    /// Days.
-    #[schemars(range(min = 1))]
-    pub days: u32,
-    /// Gibibytes of index.
-    #[schemars(range(min = 1))]
-    pub gigabytes: u64,
-    /// Mebibytes of the disk that events leave free: one gibibyte or a twentieth of the disk,
-    /// whichever is less, unless said otherwise.
-    #[schemars(range(min = 1, max = 1_048_576))]
-    pub keep_free_megabytes: Option<u64>,
-    /// Days of audit records.
-    #[schemars(range(min = 1))]
-    pub audit_days: u32,
-    /// Mebibytes of audit records.
-    #[schemars(range(min = 8))]
-    pub audit_megabytes: u64,
-}
-
-impl Default for RetentionConfig {
-    fn default() -> Self {
-        Self {
-            days: 90,
-            gigabytes: 100,
-            keep_free_megabytes: None,
-            audit_days: 400,
-            audit_megabytes: 1024,
-        }
     }
 }
 

@@ -31,7 +31,8 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Check configuration, keys, certificates and channels without running.
+    /// Check configuration, keys, certificates and channels without running, and tell how long stored
+    /// data lasts.
     Check {
         /// Configuration file.
         #[arg(long)]
@@ -69,6 +70,16 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
         /// One JSON array, with the proofs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell how long each class of stored data lasts at the present rate, and what goes next. Drops
+    /// nothing.
+    Retention {
+        /// Configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// One JSON array.
         #[arg(long)]
         json: bool,
     },
@@ -237,8 +248,10 @@ fn execute(command: Command) -> Result<ExitCode> {
             run::run(&service::config::load::<Config>(&config)?)?;
         }
         Command::Check { config } => {
-            run::check(&service::config::load::<Config>(&config)?)?;
+            let loaded = service::config::load::<Config>(&config)?;
+            run::check(&loaded)?;
             println!("{} is good", config.display());
+            run::retention(&loaded)?.iter().for_each(|class| println!("{}", class.line()));
         }
         Command::Init { data, names, mail } => {
             let made = init::init(&data, &names, &mail, &service::Clock::system())?;
@@ -246,6 +259,14 @@ fn execute(command: Command) -> Result<ExitCode> {
         }
         Command::Key { command } => key(command)?,
         Command::Deletions { config, json } => deletions(&config, json)?,
+        Command::Retention { config, json } => {
+            let found = run::retention(&service::config::load::<Config>(&config)?)?;
+            if json {
+                println!("{}", serde_json::to_string(&found)?);
+            } else {
+                found.iter().for_each(|class| println!("{}", class.line()));
+            }
+        }
         Command::EnrolmentToken { config, minutes } => {
             let config = service::config::load::<Config>(&config)?;
             println!("{}", local::enrolment_token(&config, minutes)?.expose());

@@ -40,6 +40,15 @@ fn measure(folder: &Path) -> io::Result<(u64, u64)> {
     Ok((bytes(stat.blocks_available()), bytes(stat.blocks())))
 }
 
+/// Bytes free in a folder above `keep`, which is as in [`Room::new`].
+///
+/// # Errors
+/// When the file system does not say.
+pub(crate) fn above(folder: &Path, keep: Option<u64>) -> io::Result<u64> {
+    let (free, total) = measure(folder)?;
+    Ok(free.saturating_sub(keep.unwrap_or_else(|| MOST.min(total / 20))))
+}
+
 impl Room {
     /// Keeps `keep` bytes free in `folder`: one gibibyte or a twentieth of the disk, whichever is
     /// less, when that is not said.

@@ -35,6 +35,7 @@ use crate::receive;
 use crate::room::Room;
 use crate::searches::Searches;
 use crate::state::State;
+use crate::store::retention::{self, Outlook};
 use crate::store::{self, Embedded, Store};
 use crate::vault::{self, Vault, names};
 use crate::watch::{self, Watch};
@@ -68,6 +69,19 @@ pub fn check(config: &Config) -> Result<()> {
     channels(config)?;
     correlate::detectors(&config.rules, None, &exceptions)?;
     Ok(())
+}
+
+/// How long each class of stored data lasts at the present rate, and what goes next. Also while a collector runs.
+///
+/// # Errors
+/// When the folder of the events cannot be read.
+pub fn retention(config: &Config) -> Result<Vec<Outlook>> {
+    let mut held = retention::held(&Folder::new(&config.data).events().join("index"))?;
+    if let Some(warm) = &config.storage.warm {
+        held.extend(retention::held(warm)?);
+    }
+    let now = Timestamp::from_micros(Clock::system().now_micros());
+    Ok(retention::outlook(&held, &config.retention.policy(now), now))
 }
 
 fn channels(config: &Config) -> Result<Channels> {
@@ -128,8 +142,14 @@ impl Daemon {
         })?;
         let now = clock.clone();
         let now: store::Now = Arc::new(move || Timestamp::from_micros(now.now_micros()));
-        let store = Embedded::open(store::Config::new(folder.events(), Arc::clone(&vault), now))
-            .context("cannot open the event store")?;
+        let store_config = store::Config {
+            classes: config.retention.classes(),
+            part_documents: config.storage.partition_events,
+            part_bytes: config.storage.partition_gigabytes.saturating_mul(1 << 30),
+            warm: config.storage.warm(),
+            ..store::Config::new(folder.events(), Arc::clone(&vault), now)
+        };
+        let store = Embedded::open(store_config).context("cannot open the event store")?;
         let store = Arc::new(store);
         let now = Timestamp::from_micros(clock.now_micros());
         match audit::older::take_over(&vault.audit, store.as_ref(), now) {

@@ -187,8 +187,28 @@ pub struct SearchResponse {
     pub partial: bool,
     /// Partitions that could not be read.
     pub failures: Vec<PartitionFailure>,
-    /// Partitions searched; others were outside the time range.
+    /// Partitions searched; others were outside the time range, or are in [`Self::skipped`].
     pub partitions: usize,
+    /// Partitions that were not looked at because they cannot hold a hit.
+    #[serde(default)]
+    pub skipped: Skipped,
+}
+
+/// Partitions of the days searched that cannot hold a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Because none of their events is of the time.
+    pub by_time: u64,
+    /// Because they lack a term that every hit has.
+    pub by_terms: u64,
+}
+
+impl Skipped {
+    /// Of both kinds.
+    #[must_use]
+    pub const fn all(self) -> u64 {
+        self.by_time.saturating_add(self.by_terms)
+    }
 }
 
 /// A field that events have.

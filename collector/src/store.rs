@@ -6,6 +6,7 @@
 //! Not here: the query language and its meaning, which are store-neutral and live in
 //! [`crate::search`]; users, alerts and schedules, which are state and not events.
 
+pub mod class;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod embedded;
@@ -14,6 +15,7 @@ pub mod figures;
 pub mod index;
 pub mod key;
 pub mod log;
+pub mod retention;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -27,7 +29,7 @@ use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchRespons
 
 pub use embedded::{Config, Embedded};
 pub use error::StoreError;
-pub use figures::{Figures, Problem, RetentionPolicy, RetentionReport};
+pub use figures::{ClassPolicy, Figures, Limits, Problem, RetentionPolicy, RetentionReport};
 pub use key::Key;
 
 /// A future that can be sent between threads; what an object-safe asynchronous method returns.
@@ -136,7 +138,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         count: usize,
     ) -> Result<Vec<ValueSeen>, SearchError>;
 
-    /// Drops whole partitions that are too old or too many, oldest first.
+    /// Drops whole partitions that are too old or too many, of each class of data oldest first.
     ///
     /// # Errors
     /// [`StoreError::Stopped`] when the store has been shut down.

@@ -259,6 +259,13 @@ impl Vault {
         names.filter(there).map(str::to_owned).collect()
     }
 
+    /// Keeps what the checkpoint said of something that cannot be looked at now.
+    pub fn carry(&self, name: &str) {
+        if let Some(noted) = self.noted.heads.get(name) {
+            self.heads.set(name, *noted);
+        }
+    }
+
     /// Notes how far something has come.
     pub fn set_head(&self, name: &str, head: Head) {
         self.heads.set(name, head);

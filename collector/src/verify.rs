@@ -89,6 +89,7 @@ impl Report {
 pub fn size(config: &Config) -> u64 {
     let events = Folder::new(&config.data).events();
     let mut todo = vec![events.join("log"), events.join("index")];
+    todo.extend(config.storage.warm.clone());
     let mut bytes = 0_u64;
     while let Some(folder) = todo.pop() {
         for item in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -130,6 +131,8 @@ pub fn verify(
     let mut looker = Looker {
         data: config.data.clone(),
         public_key,
+        warm: config.storage.warm.clone(),
+        places: BTreeMap::new(),
         wanted: anchor
             .iter()
             .filter_map(|a| a.heads.get(checkpoint::LOG))
@@ -186,6 +189,9 @@ struct Links {
 struct Looker {
     data: PathBuf,
     public_key: String,
+    /// The second folder of partitions, and those that lie there.
+    warm: Option<PathBuf>,
+    places: BTreeMap<String, PathBuf>,
     keyring: Keyring,
     /// Numbers of log records whose digests an anchor asks for.
     wanted: BTreeSet<u64>,
@@ -218,7 +224,15 @@ impl Looker {
         self.report.files = found.files;
         let left = found.left.into_iter().map(|path| format!("{path} belongs to nothing"));
         self.report.notes.extend(left);
-        let heads = found.heads.into_iter();
+        let mut heads = found.heads;
+        if let Some(warm) = self.warm.clone() {
+            let found = index::verify::verify(&warm, &self.keyring, progress)?;
+            self.report.take(found.findings);
+            self.report.files = self.report.files.saturating_add(found.files);
+            self.places.extend(found.heads.keys().map(|name| (name.clone(), warm.join(name))));
+            heads.extend(found.heads);
+        }
+        let heads = heads.into_iter();
         self.heads.extend(heads.map(|(name, head)| (vault::partition_key(&name), head)));
         self.small_files(&events)
     }
@@ -363,6 +377,11 @@ impl Looker {
                 files.push((path, &memory));
             }
         }
+        // Older collectors have none.
+        let routing = events.join("index.routing");
+        if routing.exists() {
+            files.push((routing, &store));
+        }
         let begun = self.heads.get(checkpoint::LOG).is_some_and(|head| head.count > 0);
         for (path, key) in files {
             let name = path.display().to_string();
@@ -378,7 +397,10 @@ impl Looker {
     fn place(&self, name: &str) -> String {
         let events = Folder::new(&self.data).events();
         let path = match name.split_once('/') {
-            Some(("partition", partition)) => events.join("index").join(partition),
+            Some(("partition", partition)) => match self.places.get(partition) {
+                Some(warm) => warm.clone(),
+                None => events.join("index").join(partition),
+            },
             _ => match name {
                 checkpoint::LOG | checkpoint::LOG_BEGIN => events.join("log"),
                 checkpoint::STATE => Folder::new(&self.data).state(),
@@ -459,6 +481,7 @@ pub fn fuzz_files(bytes: &[u8]) {
     journal::fuzz_line(bytes);
     audit::fuzz_line(bytes);
     drop(index::manifest::read(bytes));
+    index::summary::fuzz_table(bytes);
     drop(serde_json::from_slice::<Signed>(bytes).map(|signed| signed.check::<Statement>("00")));
     if let Ok(key) = crate::store::Key::new([0; 32]).derive(&[0; 32], "fuzz", "") {
         drop(log::record::open(&key, log::Position::default(), bytes));

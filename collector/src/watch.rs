@@ -17,7 +17,7 @@ use crate::config::RetentionConfig;
 use crate::correlate::Memory;
 use crate::receive::ReceiveFigures;
 use crate::room::{Level, Room};
-use crate::store::{Figures, RetentionPolicy};
+use crate::store::Figures;
 use crate::vault::VaultError;
 use crate::web::App;
 
@@ -385,10 +385,7 @@ impl Watch {
     }
 
     async fn retain(&self) {
-        let policy = RetentionPolicy {
-            older_than: Some(self.app.now().plus_seconds(-i64::from(self.retention.days) * 86_400)),
-            max_bytes: Some(self.retention.gigabytes.saturating_mul(1024 * 1024 * 1024)),
-        };
+        let policy = self.retention.policy(self.app.now());
         let store = Arc::clone(self.app.pipeline.store());
         match tokio::task::spawn_blocking(move || store.retain(&policy)).await {
             Ok(Ok(report)) => {

@@ -85,3 +85,43 @@ fn wrong_types_and_wrong_toml() {
         assert!(!told.contains("in clear"), "a secret is not repeated: {told}");
     }
 }
+
+#[test]
+fn classes_of_data() {
+    let class = |name: &str, select: &str| {
+        format!("[[retention.class]]\nname = \"{name}\"\ndays = 7\nselect = {{ {select} }}\n")
+    };
+    let flows = class("flows", "event_type = [\"flow\"]");
+    let config: Config = service::config::parse("c", &format!("{SMALL}{flows}")).unwrap();
+    let now = "2026-11-22T00:00:00Z".parse().unwrap();
+    let policy = config.retention.policy(now);
+    let limits = policy.limits(config.retention.class[0].name);
+    assert_eq!(limits.older_than, Some("2026-11-15T00:00:00Z".parse().unwrap()));
+    assert_eq!(limits.max_bytes, None, "no limit of size unless it is given");
+    assert_eq!(policy.max_bytes, Some(100 << 30));
+    for (text, words) in [
+        (class("Flows", "zone = [\"a\"]"), "\"Flows\" is no name of a class"),
+        (flows.repeat(2), "class \"flows\" is there twice"),
+        (class("a", ""), "class \"a\" selects nothing"),
+        (class("a", "message = [\"x\"]"), "retention.class[0].select.message: unknown key"),
+        (flows.replace("days = 7", "days = 0"), "retention.class[0].days: must be at least 1"),
+        (flows.replace("days = 7\n", ""), "days: is required and missing"),
+        ("[storage]\npartition_events = 5\n".to_owned(), "must be at least 100000"),
+    ] {
+        let told = errors(&format!("{SMALL}{text}"));
+        assert!(told.starts_with("collector.toml:") && told.contains(words), "{text}: {told}");
+    }
+}
+
+#[test]
+fn the_classes_of_the_manual_are_good() {
+    let manual = include_str!("../../../docs/operate.md");
+    let (_, rest) = manual.split_once("### How long events are kept").unwrap();
+    let (_, rest) = rest.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let text = format!("{SMALL}{example}");
+    let config: Config = service::config::parse("operate.md", &text).unwrap();
+    let days: Vec<_> =
+        config.retention.class.iter().map(|one| (one.name.as_str(), one.days)).collect();
+    assert_eq!(days, [("alerts", 365), ("audit", 1095), ("flows", 7)]);
+}

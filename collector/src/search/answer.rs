@@ -305,6 +305,7 @@ impl Asker<'_> {
         }
         answer.found.total = pages.total;
         answer.found.partitions = pages.partitions;
+        answer.found.skipped = pages.skipped;
         answer.missing = pages.missing();
         if let Some((reason, why)) = cut {
             let (given, total) = (pages.given, pages.total);

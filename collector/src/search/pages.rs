@@ -6,7 +6,7 @@
 use event::Timestamp;
 
 use super::answer::{Missing, Reason, fixed, unreadable};
-use super::{Cancel, Cursor, Hit, HitOrder, PartitionFailure, SearchError, SearchRequest};
+use super::{Cancel, Cursor, Hit, HitOrder, PartitionFailure, SearchError, SearchRequest, Skipped};
 use crate::store::Store;
 
 /// A search that is read page by page.
@@ -21,6 +21,8 @@ pub struct Pages<'a> {
     pub total: u64,
     /// Partitions searched by the first page.
     pub partitions: usize,
+    /// Partitions that the first page did not look at because they cannot hold a hit.
+    pub skipped: Skipped,
     /// Partitions that could not be read.
     pub failures: Vec<PartitionFailure>,
     /// Whether a page ran out of time.
@@ -48,6 +50,7 @@ impl<'a> Pages<'a> {
             over: false,
             total: 0,
             partitions: 0,
+            skipped: Skipped::default(),
             failures: Vec::new(),
             partial: false,
             given: 0,
@@ -66,6 +69,7 @@ impl<'a> Pages<'a> {
         if !self.begun {
             self.total = found.total;
             self.partitions = found.partitions;
+            self.skipped = found.skipped;
             self.begun = true;
         }
         self.partial |= found.partial;

@@ -349,7 +349,10 @@ pub(crate) fn retention_drops_and_tells(engine: &mut dyn Engine) {
     append(engine.store(), &source, (1, 10), (1..=10).map(one).collect()).unwrap();
     engine.store().flush().unwrap();
     let older_than = Some(now().plus_seconds(-5 * 86_400));
-    let report = engine.store().retain(&RetentionPolicy { older_than, max_bytes: None }).unwrap();
+    let report = engine
+        .store()
+        .retain(&RetentionPolicy { older_than, ..RetentionPolicy::default() })
+        .unwrap();
     let dropped: u64 = report.dropped.iter().map(|dropped| dropped.documents).sum();
     let left = find(engine.store(), "").total;
     assert_eq!(dropped + left, 10);

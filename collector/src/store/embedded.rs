@@ -1,6 +1,7 @@
 //! The embedded store: the durable log and the index over it, in one directory of one machine.
 //!
-//! Layout: `log/`, `index/`, `quarantine/`, `lock`. Its keys lie elsewhere ([`crate::vault`]). One process at a time.
+//! Layout: `log/`, `index/`, `index.position`, `index.routing`, `quarantine/`, `lock`; partitions that are over may lie in a
+//! second folder ([`super::index::mover`]). Its keys lie elsewhere ([`crate::vault`]). One process at a time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,11 +10,14 @@ use std::time::Duration;
 
 use event::{EventId, Ledger};
 
-use super::figures::{Figures, RetentionPolicy, RetentionReport};
+use super::class::Class;
+use super::figures::{Figures, RetentionPolicy, RetentionReport, SummaryFigures, WarmFigures};
 use super::index::cache::PageCache;
 use super::index::dictionary::{self, Known};
 use super::index::handle::{Feed, IndexConfig, IndexHandle};
-use super::index::partition::{Partitions, Reach};
+use super::index::mover::{Mover, Warm};
+use super::index::partition::{Folders, Partition, Partitions, Reach};
+use super::index::summarise::Summaries;
 use super::log::{Entry, Item, Log, LogConfig};
 use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
 use crate::redaction::{Order, Tombstone};
@@ -45,6 +49,14 @@ pub struct Config {
     pub past_days: i64,
     /// Days an event may lie behind its receipt to be filed under its own day.
     pub future_days: i64,
+    /// Classes of data, which have partitions of their own.
+    pub classes: Vec<Class>,
+    /// Documents of a partition from which on a next part of its day is begun.
+    pub part_documents: u64,
+    /// Bytes of a partition from which on a next part of its day is begun.
+    pub part_bytes: u64,
+    /// Where partitions go whose day is over.
+    pub warm: Option<Warm>,
 }
 
 impl std::fmt::Debug for Config {
@@ -68,6 +80,10 @@ impl Config {
             cache_bytes: CACHE_BYTES,
             past_days: 30,
             future_days: 2,
+            classes: Vec::new(),
+            part_documents: PART_DOCUMENTS,
+            part_bytes: PART_BYTES,
+            warm: None,
         }
     }
 }
@@ -78,6 +94,8 @@ impl Config {
 pub struct Embedded {
     // Dropped in this order: the log's thread ends after its appenders and the index are gone.
     appender: super::log::append::Appender,
+    summaries: Summaries,
+    mover: Option<Mover>,
     index: IndexHandle,
     log: Arc<Mutex<Log>>,
     vault: Arc<Vault>,
@@ -104,8 +122,14 @@ const HANDED: usize = 128;
 const QUEUE: usize = 128;
 /// Bytes written with one sync.
 const GROUP_BYTES: usize = 4 << 20;
-/// Index writers kept open.
+/// Index writers kept open, and as many again as there are classes, twice: of today and of yesterday.
 const WRITERS: usize = 4;
+/// Time between two looks whether a partition wants a summary.
+const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+/// Documents of a partition from which on a next part of its day is begun, unless said otherwise.
+pub const PART_DOCUMENTS: u64 = 50_000_000;
+/// Bytes of a partition from which on a next part of its day is begun, unless said otherwise.
+pub const PART_BYTES: u64 = 20 << 30;
 
 impl Embedded {
     /// Opens or makes a store; recovers it first when it was not closed.
@@ -135,13 +159,21 @@ impl Embedded {
             position_file: directory.join("index.position"),
             commit_every: config.commit_every,
             writer_bytes: config.writer_bytes,
-            writers: WRITERS,
+            writers: config.classes.len().saturating_mul(2).saturating_add(WRITERS),
             reach: Reach { past: config.past_days, future: config.future_days },
+            routing_file: directory.join("index.routing"),
+            classes: config.classes.clone(),
+            part_documents: config.part_documents.max(1),
+            part_bytes: config.part_bytes.max(1),
         };
         let (log, problems) = Log::open(log_config, &vault, to_index)?;
         let cache = Arc::new(PageCache::new(config.cache_bytes));
-        let root = directory.join("index");
-        let (partitions, damaged) = Partitions::open(root, quarantine, Arc::clone(&vault), cache)?;
+        let folders = Folders {
+            hot: directory.join("index"),
+            warm: config.warm.as_ref().map(|warm| warm.folder.clone()),
+            quarantine,
+        };
+        let (partitions, damaged) = Partitions::open(folders, Arc::clone(&vault), cache)?;
         vault.begin(checkpoint::LOG, &directory.join("log"), Some(log.head()));
         partitions.begin();
         let durable = log.durable_shared();
@@ -151,7 +183,13 @@ impl Embedded {
         // Not before: the log's thread ends when nobody can append, and what fails above waits for that.
         let appender = log.lock().unwrap_or_else(PoisonError::into_inner).appender();
         problems.into_iter().for_each(|problem| index.problems.push(problem));
+        let summaries = Summaries::start(Arc::clone(&index.partitions), SUMMARY_EVERY)?;
+        let now = Arc::clone(&config.now);
+        let start = |warm| Mover::start(warm, index.shared(), index.asker()?, now);
+        let mover = config.warm.map(start).transpose()?;
         Ok(Self {
+            summaries,
+            mover,
             index,
             log,
             appender,
@@ -172,6 +210,7 @@ impl Embedded {
 
     /// Stops intake, commits the index and the log's state, ends the threads.
     pub fn close(mut self) {
+        drop((self.summaries, self.mover));
         self.index.stop();
         self.log.lock().unwrap_or_else(PoisonError::into_inner).stop();
         if let Err(error) =
@@ -252,15 +291,20 @@ impl Store for Embedded {
         cancel: &Cancel,
     ) -> Result<SearchResponse, SearchError> {
         let partitions = self.index.partitions.all();
-        let mut suspect = |partition: &super::index::partition::Partition| {
+        let mut suspect = |partition: &Partition| {
             self.index.suspect(partition.key);
         };
         let now = (self.now.0)();
-        let mut response =
+        let mut found =
             super::index::search::search(&partitions, request, (cancel, now), &mut suspect)?;
         let (low, high) = super::index::search::window(request, now)?;
-        response.failures.extend(self.index.partitions.lacking(low, high));
-        Ok(response)
+        found.failures.extend(self.index.partitions.lacking(low, high));
+        let add = |counter, skipped: u64| {
+            super::log::append::count(counter, usize::try_from(skipped).unwrap_or(0));
+        };
+        add(&self.index.counters.skipped_by_time, found.skipped.by_time);
+        add(&self.index.counters.skipped_by_terms, found.skipped.by_terms);
+        Ok(found)
     }
 
     fn fields(&self) -> Result<Vec<FieldSeen>, SearchError> {
@@ -304,13 +348,26 @@ impl Store for Embedded {
         intake.pending = seen.saturating_sub(done);
         let (added, committed) = (get(&index.added), get(&index.committed));
         let pending = added.saturating_sub(committed);
+        let classes = self.index.partitions.classes();
+        let summaries = SummaryFigures {
+            skipped_by_time: get(&index.skipped_by_time),
+            skipped_by_terms: get(&index.skipped_by_terms),
+            ..self.index.partitions.summaries()
+        };
         Figures {
             intake,
             index: Ledger { seen: added, processed: committed, pending, ..Ledger::default() },
             documents: partitions.iter().map(|p| p.documents()).sum(),
             partitions: partitions.len() as u64,
             log_bytes: get(&log.disk),
-            index_bytes: partitions.iter().map(|p| p.bytes()).sum(),
+            index_bytes: classes.values().map(|class| class.bytes).sum(),
+            classes,
+            summaries,
+            warm: WarmFigures {
+                moved: get(&index.moved),
+                failed: get(&index.not_moved),
+                ..self.index.partitions.warm()
+            },
             input_bytes: get(&log.bytes),
             syncs: get(&log.syncs),
             commits: get(&index.commits),

@@ -1,7 +1,11 @@
 //! Health and ledger figures of a store, retention policy and report: plain data.
 
+use std::collections::BTreeMap;
+
 use event::{Ledger, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::class::ClassName;
 
 /// Something an operator should know of, with the place and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,15 @@ pub struct Figures {
     pub documents: u64,
     /// Time partitions.
     pub partitions: u64,
+    /// What there is of each class of data, by its name; `default` is what no class picks.
+    #[serde(default)]
+    pub classes: BTreeMap<String, ClassFigures>,
+    /// Summaries of partitions.
+    #[serde(default)]
+    pub summaries: SummaryFigures,
+    /// What lies in the warm folder.
+    #[serde(default)]
+    pub warm: WarmFigures,
     /// Bytes of the log on disk.
     pub log_bytes: u64,
     /// Bytes of the index on disk.
@@ -57,13 +70,94 @@ pub struct Figures {
     pub problems: Vec<Problem>,
 }
 
-/// How long and how much to keep. The newest partition is never dropped for size.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How long and how much to keep, of each class of data. The newest partition of a class is never dropped for size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetentionPolicy {
-    /// Drop partitions whose newest possible event is older than this; `None` keeps all.
+    /// Of the default class, and of classes that are not named here: drop partitions whose newest possible
+    /// event is older than this; `None` keeps all.
     pub older_than: Option<Timestamp>,
-    /// Drop oldest partitions until the index has at most this many bytes; `None` keeps all.
+    /// Of the same: drop oldest partitions until they have at most this many bytes; `None` keeps all.
     pub max_bytes: Option<u64>,
+    /// Of each other class.
+    #[serde(default)]
+    pub classes: Vec<ClassPolicy>,
+}
+
+/// How long and how much to keep of one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassPolicy {
+    /// Its name.
+    pub name: ClassName,
+    /// Its limits.
+    #[serde(flatten)]
+    pub limits: Limits,
+}
+
+/// Limits as in [`RetentionPolicy`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// See [`RetentionPolicy::older_than`].
+    pub older_than: Option<Timestamp>,
+    /// See [`RetentionPolicy::max_bytes`].
+    pub max_bytes: Option<u64>,
+}
+
+impl RetentionPolicy {
+    /// The class whose limits hold for partitions of `class`: itself, or the default class when it is not
+    /// configured (any more).
+    #[must_use]
+    pub fn governs(&self, class: ClassName) -> ClassName {
+        let known = self.classes.iter().any(|one| one.name == class);
+        if known { class } else { ClassName::DEFAULT }
+    }
+
+    /// The limits that hold for partitions of a class.
+    #[must_use]
+    pub fn limits(&self, class: ClassName) -> Limits {
+        let default = Limits { older_than: self.older_than, max_bytes: self.max_bytes };
+        self.classes.iter().find(|one| one.name == class).map_or(default, |one| one.limits)
+    }
+}
+
+/// How the summaries of partitions stand, by which searches skip those that cannot hold what is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SummaryFigures {
+    /// Partitions whose summary can be used.
+    pub current: u64,
+    /// Partitions that have none or one that is older than their commit: they are searched.
+    pub outdated: u64,
+    /// Partitions whose summary does not open: they are searched, and it is made again.
+    pub damaged: u64,
+    /// Partitions that searches have skipped because no event is of the time.
+    pub skipped_by_time: u64,
+    /// Partitions that searches have skipped because they lack a term.
+    pub skipped_by_terms: u64,
+}
+
+/// What lies in the warm folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmFigures {
+    /// Partitions there.
+    pub partitions: u64,
+    /// Bytes they take.
+    pub bytes: u64,
+    /// Partitions that cannot be searched because the folder is not there.
+    pub missing: u64,
+    /// Partitions moved since the opening.
+    pub moved: u64,
+    /// Tries to move one that failed; it stays where it is.
+    pub failed: u64,
+}
+
+/// What there is of one class of data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassFigures {
+    /// Partitions.
+    pub partitions: u64,
+    /// Documents searchable.
+    pub documents: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
 }
 
 /// One dropped partition.

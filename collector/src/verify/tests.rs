@@ -366,7 +366,7 @@ fn a_crash_is_no_tampering() {
     assert_eq!(store.figures().problems, []);
     let policy = RetentionPolicy {
         older_than: Some("2026-11-21T12:00:00Z".parse().unwrap()),
-        max_bytes: None,
+        ..RetentionPolicy::default()
     };
     assert_eq!(store.retain(&policy).unwrap().dropped.len(), 1);
     drop(store);

@@ -4,7 +4,7 @@
 //! The test starts itself again as the process that appends, under `strace`, which kills it at the
 //! n-th sync, write, rename or removal, or lets that call fail. Afterwards the store is opened here,
 //! everything that was not acknowledged is sent again, as an agent does, and each event is found
-//! exactly once. `PIKETT_CRASH_ROUNDS` sets the number of rounds (8), `PIKETT_CRASH_SEED` where the
+//! exactly once. There are two classes of data, parts of days, and a folder to which days that are over move. `PIKETT_CRASH_ROUNDS` sets the number of rounds (8), `PIKETT_CRASH_SEED` where the
 //! choice of calls begins.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -21,15 +21,15 @@ use process::{BATCHES, EACH, append, open};
 
 /// System calls that change what is on disk, and about how many of each a run makes.
 const CALLS: [(&str, u64); 9] = [
-    ("fdatasync", 230),
-    ("fsync", 90),
-    ("rename", 77),
-    ("unlink", 60),
-    ("unlinkat", 15),
-    ("pwrite64", 122),
-    ("write", 490),
-    ("openat", 300),
-    ("mkdir", 5),
+    ("fdatasync", 300),
+    ("fsync", 280),
+    ("rename", 165),
+    ("unlink", 100),
+    ("unlinkat", 45),
+    ("pwrite64", 150),
+    ("write", 740),
+    ("openat", 650),
+    ("mkdir", 17),
 ];
 
 /// What happens at the call.

@@ -8,6 +8,9 @@ use event::{AgentId, Document, EventId, Timestamp};
 use pikett_collector::keys::{MasterKey, MasterSource};
 use pikett_collector::redaction::{Order, Target};
 use pikett_collector::search::{Cancel, SearchRequest};
+use pikett_collector::store::class::{Class, ClassName, Selector};
+use pikett_collector::store::index::mover::Warm;
+use pikett_collector::store::retention::HotPolicy;
 use pikett_collector::store::{
     Append, AppendOutcome, Config, Embedded, RetentionPolicy, SourceKey, Store as _, StoreError,
 };
@@ -20,14 +23,22 @@ pub(crate) const BATCHES: u64 = 120;
 pub(crate) const EACH: u64 = 20;
 /// Batches of a day that retention takes away.
 const OLD: u64 = 20;
+/// The last batch of a day that is over, and is moved.
+const PAST: u64 = 45;
 
 fn now() -> Timestamp {
     "2026-11-22T15:00:00Z".parse().unwrap()
 }
 
-/// Small segments and quick commits: everything happens often.
+/// Small segments and parts, quick commits and moves: everything happens often.
 fn config(folder: &Path) -> anyhow::Result<Config> {
+    let hot = HotPolicy { max_bytes: None, days: Some(0) };
+    let warm = Warm { folder: folder.join("warm"), hot, every: Duration::from_millis(40) };
+    let flows = Selector { event_type: vec!["flow".to_owned()], ..Selector::default() };
     Ok(Config {
+        warm: Some(warm),
+        part_documents: 600,
+        classes: vec![Class { name: ClassName::new("flows")?, select: flows }],
         segment_bytes: 32 << 10,
         keep_log_bytes: 64 << 10,
         writer_bytes: 15_000_000,
@@ -55,11 +66,20 @@ fn source() -> SourceKey {
 
 fn document(seq: u64, batch: u64) -> Document {
     let id = EventId { agent: source().agent, boot: 1, seq };
-    let age = if batch <= OLD { 5 * 86_400 } else { 0 };
+    let days = if batch <= OLD {
+        5
+    } else if batch <= PAST {
+        1
+    } else {
+        0
+    };
+    let age = days * 86_400;
     let time = now().plus_seconds(-age - i64::try_from(seq).unwrap());
     let noise = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut fields = Document::default();
     fields.insert("timestamp".to_owned(), json!(time.to_string()));
+    let event_type = if seq.is_multiple_of(3) { "flow" } else { "log" };
+    fields.insert("event_type".to_owned(), json!(event_type));
     fields.insert("message".to_owned(), json!(format!("event {noise:x} of batch {batch}")));
     event::set(&mut fields, "event.id", json!(id.to_string()));
     fields
@@ -181,11 +201,17 @@ fn appends() {
             println!("redaction {:?}", store.redact(order()).map(|stone| stone.events.len()));
         }
         if batch == BATCHES / 2 {
+            // What is old is indexed, and may be moving, when it is dropped.
+            println!("flushed {:?}", store.flush().is_ok());
             let older_than = Some(now().plus_seconds(-2 * 86_400));
-            let dropped = store.retain(&RetentionPolicy { older_than, max_bytes: None });
+            let dropped =
+                store.retain(&RetentionPolicy { older_than, ..RetentionPolicy::default() });
             println!("retention {:?}", dropped.map(|report| report.dropped.len()));
         }
     }
+    // Days that are over go on moving for a moment.
+    std::thread::sleep(Duration::from_millis(200));
+    println!("moved {}", store.figures().warm.moved);
     for problem in store.figures().problems {
         println!("refused or repaired: {}", problem.what);
     }

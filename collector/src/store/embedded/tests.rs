@@ -17,11 +17,14 @@ mod damage;
 mod figures;
 mod newest;
 mod parsed;
+mod parts;
+mod pruning;
 mod queries;
 mod redact;
 mod stages;
 mod times;
 mod unreadable;
+mod warm;
 
 const NOW: &str = "2026-11-22T15:00:00Z";
 
@@ -343,12 +346,12 @@ fn partitions_are_pruned_and_retention_drops_whole_ones() {
 
     let policy = RetentionPolicy {
         older_than: Some("2026-11-17T00:00:00Z".parse().unwrap()),
-        max_bytes: None,
+        ..RetentionPolicy::default()
     };
     let dropped = store.retain(&policy).unwrap().dropped;
     let names: Vec<_> = dropped.iter().map(|d| (d.partition.as_str(), d.documents)).collect();
     assert_eq!(names, [("2026-11-14", 5), ("2026-11-15", 5), ("2026-11-16", 5)]);
-    let policy = RetentionPolicy { older_than: None, max_bytes: Some(1) };
+    let policy = RetentionPolicy { max_bytes: Some(1), ..RetentionPolicy::default() };
     assert_eq!(store.retain(&policy).unwrap().dropped.len(), 6);
     let figures = store.figures();
     assert_eq!((figures.partitions, figures.retention_dropped), (1, 15 + 26));

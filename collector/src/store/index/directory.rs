@@ -191,15 +191,32 @@ impl SealedDirectory {
     }
 
     fn replace(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        let mut writer = self.begin(path)?;
+        writer.write_all(data)?;
+        writer.finish()?;
+        self.put(path)
+    }
+
+    /// Begins a file that replaces another one when it is [`Self::put`] in its place.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub(super) fn begin(&self, path: &Path) -> io::Result<SealedWriter> {
         let fresh = self.root.join(path).with_extension("new");
         match std::fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut writer = SealedWriter::create(&fresh, &self.name(path), &self.key)?;
-        writer.write_all(data)?;
-        writer.finish()?;
-        std::fs::rename(&fresh, self.root.join(path))?;
+        SealedWriter::create(&fresh, &self.name(path), &self.key)
+    }
+
+    /// Puts a finished file in its place.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub(super) fn put(&self, path: &Path) -> io::Result<()> {
+        let place = self.root.join(path);
+        std::fs::rename(place.with_extension("new"), &place)?;
         // A commit is only finished when its name survives a power cut too.
         self.sync_directory()
     }

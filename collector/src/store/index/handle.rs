@@ -9,13 +9,16 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::partition::{PartitionKey, Partitions, Quarantined, Reach};
+use super::routing::Routing;
 use super::worker::Worker;
 use crate::keyring::Keyring;
 use crate::redaction::{Order, Tombstone};
+use crate::store::class::Class;
 use crate::store::figures::{RetentionPolicy, RetentionReport};
 use crate::store::log::checkpoint::{self, Found};
 use crate::store::log::{Handed, Log, Position};
 use crate::store::{Key, Problem, StoreError};
+use crate::vault::Head;
 
 /// How the index is kept.
 #[derive(Clone, Debug)]
@@ -32,6 +35,14 @@ pub struct IndexConfig {
     pub writers: usize,
     /// How far event times may be from the receipt.
     pub reach: Reach,
+    /// File that notes where events went.
+    pub routing_file: PathBuf,
+    /// Classes of data, in order.
+    pub classes: Vec<Class>,
+    /// Documents of a partition from which on a next part of its day is begun.
+    pub part_documents: u64,
+    /// Bytes of a partition from which on a next part of its day is begun.
+    pub part_bytes: u64,
 }
 
 /// Most problems kept for the figures.
@@ -56,6 +67,14 @@ pub struct IndexCounters {
     pub values_capped: AtomicU64,
     /// Records of the log that could not be read for indexing.
     pub unreadable: AtomicU64,
+    /// Partitions moved to the warm folder.
+    pub moved: AtomicU64,
+    /// Tries to move one that failed.
+    pub not_moved: AtomicU64,
+    /// Partitions that searches skipped because no event is of the time.
+    pub skipped_by_time: AtomicU64,
+    /// Partitions that searches skipped because they lack a term.
+    pub skipped_by_terms: AtomicU64,
 }
 
 /// Problems found, newest last.
@@ -92,6 +111,10 @@ pub(super) enum Command {
     Retain(RetentionPolicy, Sender<Result<RetentionReport, StoreError>>),
     Redact(Box<Order>, Sender<Result<Tombstone, StoreError>>),
     Suspect(PartitionKey),
+    /// Nothing is written to it any more, but to repair it.
+    Close(PartitionKey, Sender<Result<(), StoreError>>),
+    /// A copy of it that has come so far is ready.
+    Moved(PartitionKey, Head, Sender<Result<bool, StoreError>>),
     Stop(Sender<()>),
 }
 
@@ -142,6 +165,17 @@ impl IndexHandle {
                 .unwrap_or_default(),
             Found::Nothing | Found::Damaged => Position::default(),
         };
+        let existing = partitions.keys();
+        let end = *feed.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = (config.routing_file.clone(), feed.key.clone());
+        let (mut routing, problem) =
+            Routing::open(file, config.reach, &config.classes, end, &existing)?;
+        for key in partitions.missing() {
+            // What lies behind a folder that is not there cannot be written to.
+            if routing.is_latest(*key) {
+                routing.begin_part(*key, next, &existing)?;
+            }
+        }
         let (commands, queue) = bounded(64);
         let counters = Arc::new(IndexCounters::default());
         let problems = Arc::new(Problems::default());
@@ -150,7 +184,8 @@ impl IndexHandle {
             counters: Arc::clone(&counters),
             problems: Arc::clone(&problems),
         };
-        let mut worker = Worker::new(config, shared, feed, next);
+        problem.into_iter().for_each(|problem| problems.push(problem));
+        let mut worker = Worker::new(config, shared, (feed, routing), next);
         worker.note(damaged);
         let thread = std::thread::Builder::new()
             .name("index-writer".to_owned())
@@ -160,10 +195,24 @@ impl IndexHandle {
     }
 
     fn ask<T>(&self, make: impl FnOnce(Sender<T>) -> Command) -> Result<T, StoreError> {
-        let (reply, answer) = bounded(1);
-        let commands = self.commands.as_ref().ok_or(StoreError::Stopped)?;
-        commands.send(make(reply)).map_err(|_| StoreError::Stopped)?;
-        answer.recv().map_err(|_| StoreError::Stopped)
+        self.asker()?.ask(make)
+    }
+
+    /// Who may ask the thread too. The thread does not end by itself while there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`].
+    pub(crate) fn asker(&self) -> Result<Asker, StoreError> {
+        Ok(Asker(self.commands.clone().ok_or(StoreError::Stopped)?))
+    }
+
+    /// What the thread shares.
+    pub(crate) fn shared(&self) -> Shared {
+        Shared {
+            partitions: Arc::clone(&self.partitions),
+            counters: Arc::clone(&self.counters),
+            problems: Arc::clone(&self.problems),
+        }
     }
 
     /// Indexes and commits everything that is durable now.
@@ -221,9 +270,25 @@ impl Drop for IndexHandle {
     }
 }
 
+/// Asks the thread.
+#[derive(Debug)]
+pub(crate) struct Asker(Sender<Command>);
+
+impl Asker {
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`].
+    pub(super) fn ask<T>(&self, make: impl FnOnce(Sender<T>) -> Command) -> Result<T, StoreError> {
+        let (reply, answer) = bounded(1);
+        self.0.send(make(reply)).map_err(|_| StoreError::Stopped)?;
+        answer.recv().map_err(|_| StoreError::Stopped)
+    }
+}
+
 /// What the thread shares with its handle.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub partitions: Arc<Partitions>,
     pub counters: Arc<IndexCounters>,
     pub problems: Arc<Problems>,

@@ -1,8 +1,9 @@
-//! Time partitions: names, opening, quarantine of what is damaged, the set searches read.
+//! Time partitions: opening, quarantine of what is damaged, the set searches read.
 //!
-//! A partition holds the events of one UTC day. Events claiming to be from too far in the past or
-//! future, seen from when they were received, go into partitions of their own by the day of
-//! receipt, so that a wrong clock or a replay cannot scatter partitions over the centuries.
+//! What a partition holds is said by its name ([`super::key`]), in which of two folders it lies is the business
+//! of [`places`].
+
+mod places;
 
 mod rewrite;
 mod unreadable;
@@ -12,108 +13,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use event::Timestamp;
 use tantivy::index::{SegmentComponent, SegmentMeta};
 use tantivy::{Directory as _, Index, IndexReader, ReloadPolicy, SegmentReader};
 
 use super::cache::PageCache;
 use super::directory::SealedDirectory;
+pub use super::key::{PartitionKey, Reach, Span};
 use super::schema::{Fields, schema, settings, tokenizers};
+use super::summary::{Slot, State};
 use super::zones::ZoneCache;
 use crate::keyring::Deletion;
+use crate::store::figures::{ClassFigures, SummaryFigures};
 use crate::store::log::Position;
 use crate::store::{Problem, StoreError};
 use crate::vault::{Vault, partition_key};
 
-const DAY: i64 = 86_400_000_000;
-
-/// How the days of a partition relate to its events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Span {
-    /// Events received that day that claim to be much older.
-    Past,
-    /// Events of that day.
-    Day,
-    /// Events received that day that claim to be from the future.
-    Future,
-}
-
-/// Identity of a partition; ordered by day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartitionKey {
-    /// Days since the epoch, UTC.
-    pub day: i64,
-    /// What the day says of the events.
-    pub span: Span,
-}
-
-/// How far event times may be from the time of receipt, days.
-#[derive(Clone, Copy, Debug)]
-pub struct Reach {
-    /// Into the past.
-    pub past: i64,
-    /// Into the future.
-    pub future: i64,
-}
-
-impl PartitionKey {
-    /// Where an event of `time`, received at `received`, belongs (microseconds). Depends on
-    /// nothing else, so that a replay of the log gives the same answer.
-    #[must_use]
-    pub const fn of(time: i64, received: i64, reach: Reach) -> Self {
-        let (day, receipt) = (time.div_euclid(DAY), received.div_euclid(DAY));
-        if day > receipt.saturating_add(reach.future) {
-            Self { day: receipt, span: Span::Future }
-        } else if day < receipt.saturating_sub(reach.past) {
-            Self { day: receipt, span: Span::Past }
-        } else {
-            Self { day, span: Span::Day }
-        }
-    }
-
-    /// First and last microsecond its events can have.
-    #[must_use]
-    pub const fn bounds(self) -> (i64, i64) {
-        match self.span {
-            Span::Day => {
-                let start = self.day.saturating_mul(DAY);
-                (start, start.saturating_add(DAY - 1))
-            }
-            Span::Past | Span::Future => (i64::MIN, i64::MAX),
-        }
-    }
-
-    /// End of its day, microseconds, exclusive: its age counts from here.
-    #[must_use]
-    pub const fn ends(self) -> Timestamp {
-        Timestamp::from_micros(self.day.saturating_add(1).saturating_mul(DAY))
-    }
-
-    /// From the name of its directory.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let (span, day) = match name.split_once('@') {
-            Some(("past", day)) => (Span::Past, day),
-            Some(("future", day)) => (Span::Future, day),
-            Some(_) => return None,
-            None => (Span::Day, name),
-        };
-        let start = format!("{day}T00:00:00Z").parse::<Timestamp>().ok()?;
-        let key = Self { day: start.micros().div_euclid(DAY), span };
-        (key.to_string() == name).then_some(key)
-    }
-}
-
-impl std::fmt::Display for PartitionKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(match self.span {
-            Span::Past => "past@",
-            Span::Day => "",
-            Span::Future => "future@",
-        })?;
-        out.write_str(&Timestamp::from_micros(self.day.saturating_mul(DAY)).day())
-    }
-}
+pub use places::Folders;
+pub(crate) use places::{MARK, MOVING, QUARANTINE};
 
 /// One open partition.
 pub struct Partition {
@@ -131,6 +47,8 @@ pub struct Partition {
     pub reader: IndexReader,
     /// What times its blocks hold.
     pub(super) zones: ZoneCache,
+    /// What it holds, in short.
+    pub(super) summary: Slot,
     indexed: Mutex<Position>,
 }
 
@@ -193,12 +111,15 @@ fn payload(index: &Index) -> tantivy::Result<Position> {
 /// The set of partitions; cheap to snapshot.
 #[derive(Debug)]
 pub struct Partitions {
-    root: PathBuf,
-    quarantine: PathBuf,
+    folders: Folders,
     vault: Arc<Vault>,
     cache: Arc<PageCache>,
     open: RwLock<BTreeMap<PartitionKey, Arc<Partition>>>,
     unreadable: unreadable::Unreadable,
+    /// Those that lie in a folder that is not there.
+    missing: BTreeSet<PartitionKey>,
+    /// What is wrong with where partitions lie.
+    misplaced: Vec<Problem>,
 }
 
 /// What looking for damage found.
@@ -223,40 +144,23 @@ pub struct Quarantined {
 }
 
 impl Partitions {
-    /// Opens all partitions below `root`, taking damaged segments and partitions out of service.
+    /// Opens all partitions of the folders, taking damaged segments and partitions out of service.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the directory itself cannot be read.
+    /// [`StoreError::Io`] when a folder itself cannot be read.
     pub fn open(
-        root: PathBuf,
-        quarantine: PathBuf,
+        folders: Folders,
         vault: Arc<Vault>,
         cache: Arc<PageCache>,
     ) -> Result<(Self, Vec<Quarantined>), StoreError> {
-        let failed = |action, source| StoreError::io(action, &root, source);
-        std::fs::create_dir_all(&root).map_err(|source| failed("make", source))?;
-        rewrite::settle(&root, &vault)?;
-        let mut keys = Vec::new();
-        for item in std::fs::read_dir(&root).map_err(|source| failed("list", source))? {
-            let item = item.map_err(|source| failed("list", source))?;
-            let name = item.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(DROPPED) {
-                drop(std::fs::remove_dir_all(item.path()));
-            }
-            let Some(key) = PartitionKey::parse(&name) else { continue };
-            let sealed = vault.keyring.get(&partition_key(&name)).is_ok();
-            if !sealed && vault.was_deleted(&name) {
-                // Killed between the destruction of its key and the removal of its files.
-                std::fs::remove_dir_all(item.path()).map_err(|source| failed("empty", source))?;
-                continue;
-            }
-            keys.push(key);
-        }
         let (open, unreadable) = (RwLock::default(), unreadable::Unreadable::default());
-        let set = Self { root, quarantine, vault, cache, open, unreadable };
+        let (missing, misplaced) = (BTreeSet::new(), Vec::new());
+        let mut set = Self { folders, vault, cache, open, unreadable, missing, misplaced };
+        let mut found = set.find()?;
+        set.misplaced.append(&mut found.problems);
+        set.miss(&found);
         let mut damaged = Vec::new();
-        for key in keys {
+        for key in found.partitions.into_keys() {
             match set.attempt(key) {
                 Ok(partition) => set.insert(partition),
                 Err(refused) if refused.unreadable => set.unreadable.note(key, &refused.error),
@@ -269,23 +173,38 @@ impl Partitions {
     }
 
     fn directory(&self, key: PartitionKey) -> io::Result<(PathBuf, SealedDirectory)> {
-        let name = key.to_string();
-        let path = self.root.join(&name);
-        let secret =
-            self.vault.keyring.file_key(&partition_key(&name)).map_err(io::Error::other)?;
-        let directory = SealedDirectory::new(path.clone(), &name, secret, Arc::clone(&self.cache));
+        let path = self.folders.place(key);
+        let directory = self.directory_at(key, &path)?;
         Ok((path, directory))
     }
 
+    /// The files of a partition, or of a copy of it, at a path.
+    pub(super) fn directory_at(
+        &self,
+        key: PartitionKey,
+        path: &Path,
+    ) -> io::Result<SealedDirectory> {
+        let name = key.to_string();
+        let secret =
+            self.vault.keyring.file_key(&partition_key(&name)).map_err(io::Error::other)?;
+        Ok(SealedDirectory::new(path.to_owned(), &name, secret, Arc::clone(&self.cache)))
+    }
+
     fn load(&self, key: PartitionKey, create: bool) -> tantivy::Result<Partition> {
-        rewrite::settle_one(&self.root, &self.vault.keyring, &key.to_string())
-            .map_err(io::Error::other)?;
+        for root in self.folders.roots() {
+            rewrite::settle_one(root, &self.vault.keyring, &key.to_string())
+                .map_err(io::Error::other)?;
+        }
+        self.load_at(key, &self.folders.place(key), create)
+    }
+
+    fn load_at(&self, key: PartitionKey, path: &Path, create: bool) -> tantivy::Result<Partition> {
         if create {
             let name = partition_key(&key.to_string());
             self.vault.keyring.ensure(&name).map_err(io::Error::other)?;
         }
-        let (path, directory) = self.directory(key)?;
-        self.load_from(key, (path, directory), create)
+        let directory = self.directory_at(key, path)?;
+        self.load_from(key, (path.to_owned(), directory), create)
     }
 
     fn load_from(
@@ -310,7 +229,8 @@ impl Partitions {
         let fields = Fields::of(&index.schema())?;
         let indexed = Mutex::new(payload(&index)?);
         let zones = ZoneCache::default();
-        Ok(Partition { key, path, directory, index, fields, reader, zones, indexed })
+        let summary = Slot::read(&directory);
+        Ok(Partition { key, path, directory, index, fields, reader, zones, summary, indexed })
     }
 
     fn insert(&self, partition: Partition) {
@@ -342,6 +262,34 @@ impl Partitions {
         self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// How the summaries of partitions stand.
+    #[must_use]
+    pub fn summaries(&self) -> SummaryFigures {
+        let mut out = SummaryFigures::default();
+        for partition in self.all() {
+            let slot = match partition.summary.state(&partition.reader.searcher()) {
+                State::Current => &mut out.current,
+                State::Outdated => &mut out.outdated,
+                State::Damaged => &mut out.damaged,
+            };
+            *slot = slot.saturating_add(1);
+        }
+        out
+    }
+
+    /// What there is of each class of data, by its name.
+    #[must_use]
+    pub fn classes(&self) -> BTreeMap<String, ClassFigures> {
+        let mut out: BTreeMap<String, ClassFigures> = BTreeMap::new();
+        for partition in self.all() {
+            let slot = out.entry(partition.key.class.shown().to_owned()).or_default();
+            slot.partitions = slot.partitions.saturating_add(1);
+            slot.documents = slot.documents.saturating_add(partition.documents());
+            slot.bytes = slot.bytes.saturating_add(partition.bytes());
+        }
+        out
+    }
+
     /// Tells the vault how far each partition has come, and what came less far than it should.
     pub fn begin(&self) {
         let all = self.all();
@@ -350,10 +298,13 @@ impl Partitions {
             self.vault.begin(&name, &partition.path, Some(partition.directory.head()));
         }
         let there: BTreeSet<String> = all.iter().map(|one| one.key.to_string()).collect();
+        let missing: BTreeSet<String> = self.missing.iter().map(ToString::to_string).collect();
         for name in self.vault.noted_partitions() {
             let unreadable = PartitionKey::parse(&name).is_some_and(|key| self.is_unreadable(key));
-            if !there.contains(&name) && !unreadable {
-                self.vault.begin(&partition_key(&name), &self.root.join(&name), None);
+            if missing.contains(&name) {
+                self.vault.carry(&partition_key(&name));
+            } else if !there.contains(&name) && !unreadable {
+                self.vault.begin(&partition_key(&name), &self.folders.hot.join(&name), None);
             }
         }
     }
@@ -389,11 +340,7 @@ impl Partitions {
             ..Deletion::default()
         })?;
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        // Renamed first: a crash while deleting must not leave half a partition in service.
-        let gone = self.root.join(format!("{DROPPED}{key}"));
-        std::fs::rename(&partition.path, &gone)
-            .and_then(|()| std::fs::remove_dir_all(&gone))
-            .map_err(|source| StoreError::io("delete", &partition.path, source))
+        places::discard(&partition.path)
     }
 
     /// Takes the damaged segments of a partition out of service, or the whole partition when its
@@ -430,7 +377,7 @@ impl Partitions {
                 self.unreadable.note(key, &refused.error);
                 Ok(out)
             }
-            Err(_) if self.root.join(key.to_string()).exists() => {
+            Err(_) if self.folders.place(key).exists() => {
                 let mut out = out;
                 out.push(self.set_aside(key, reason)?);
                 Ok(out)
@@ -471,11 +418,10 @@ impl Partitions {
         documents: u64,
         reason: &str,
     ) -> Result<Quarantined, StoreError> {
-        let target = self.quarantine.join(format!("{key}-{segment}"));
+        let place = self.folders.place(key);
+        let target = self.folders.quarantine(&place).join(format!("{key}-{segment}"));
         let meta_path = Path::new("meta.json");
-        let failed = |source| {
-            StoreError::io("take a segment out of", &self.root.join(key.to_string()), source)
-        };
+        let failed = |source| StoreError::io("take a segment out of", &place, source);
         let (path, directory) = self.directory(key).map_err(failed)?;
         let meta = directory.atomic_read(meta_path).map_err(|e| failed(io::Error::other(e)))?;
         let mut meta: serde_json::Value =
@@ -494,10 +440,11 @@ impl Partitions {
 
     fn set_aside(&self, key: PartitionKey, reason: &str) -> Result<Quarantined, StoreError> {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let path = self.root.join(key.to_string());
+        let path = self.folders.place(key);
+        let quarantine = self.folders.quarantine(&path);
         let failed = |source| StoreError::io("move to quarantine", &path, source);
-        std::fs::create_dir_all(&self.quarantine).map_err(failed)?;
-        let free = (0_u32..).map(|n| self.quarantine.join(format!("{key}.{n}")));
+        std::fs::create_dir_all(&quarantine).map_err(failed)?;
+        let free = (0_u32..).map(|n| quarantine.join(format!("{key}.{n}")));
         let target = free.into_iter().find(|path| !path.exists()).unwrap_or_default();
         std::fs::rename(&path, &target).map_err(failed)?;
         Ok(quarantined(key, 0, &target, &format!("partition {key}: {reason}")))
@@ -507,7 +454,7 @@ impl Partitions {
 pub(super) use rewrite::in_place;
 
 /// Prefix of partitions being deleted.
-const DROPPED: &str = ".dropped-";
+pub(crate) const DROPPED: &str = ".dropped-";
 
 fn quarantined(key: PartitionKey, documents: u64, target: &Path, what: &str) -> Quarantined {
     Quarantined {
@@ -551,32 +498,4 @@ fn verify(path: &Path, directory: &SealedDirectory, segment: &str) -> bool {
         let name = Path::new(file.file_name().unwrap_or_default());
         directory.sealed(name).and_then(|sealed| sealed.verify()).is_ok()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn routing_and_names() {
-        let reach = Reach { past: 30, future: 2 };
-        let micros = |text: &str| text.parse::<Timestamp>().unwrap().micros();
-        let received = micros("2026-11-22T12:00:00Z");
-        for (time, expected) in [
-            ("2026-11-22T23:59:59.999999Z", "2026-11-22"),
-            ("2026-11-24T00:00:00Z", "2026-11-24"),
-            ("2026-11-25T00:00:00Z", "future@2026-11-22"),
-            ("2026-10-23T00:00:00Z", "2026-10-23"),
-            ("2026-10-22T23:59:59Z", "past@2026-11-22"),
-            ("1960-01-01T00:00:00Z", "past@2026-11-22"),
-        ] {
-            let key = PartitionKey::of(micros(time), received, reach);
-            assert_eq!(key.to_string(), expected);
-            assert_eq!(PartitionKey::parse(expected), Some(key));
-        }
-        for name in ["", "x", "2026-11-22.0", "other@2026-11-22", "2026-1-2", ".dropped-2026-11-22"]
-        {
-            assert_eq!(PartitionKey::parse(name), None, "{name}");
-        }
-    }
 }

@@ -276,6 +276,12 @@ impl Clone for Careful {
     }
 }
 
+/// The terms of a phrase, when a query is one.
+pub(super) fn phrase(query: &dyn Query) -> Option<Vec<Term>> {
+    let inner = &*query.downcast_ref::<Careful>()?.0;
+    inner.downcast_ref::<PhraseQuery>().map(PhraseQuery::phrase_terms)
+}
+
 struct CarefulWeight(Box<dyn Weight>);
 struct CarefulScorer(Box<dyn Scorer>);
 

@@ -11,7 +11,8 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 use super::aggregate::{self, Answers};
 use super::collect::{Counts, Deadline, merge_counts};
 use super::newest::Best;
-use super::partition::Partition;
+use super::partition::{Partition, PartitionKey};
+use super::prune::{self, Skip};
 use super::scan::{self, Ask, Found};
 use super::schema::{source_of, tokenizers};
 use crate::search::aggregate::TimeBucket;
@@ -47,14 +48,14 @@ pub fn search(
     suspect: &mut dyn FnMut(&Partition),
 ) -> Result<SearchResponse, SearchError> {
     let mut checked = check(request, now)?;
-    let mut chosen: Vec<Arc<Partition>> = partitions
-        .iter()
-        .filter(|partition| {
-            let (first, last) = partition.key.bounds();
-            first <= checked.high && last >= checked.low
-        })
-        .map(Arc::clone)
-        .collect();
+    let (low, high) = (checked.low, checked.high);
+    let within = |key: PartitionKey| {
+        let (first, last) = key.bounds();
+        first <= high && last >= low
+    };
+    let all = partitions.iter();
+    let mut chosen: Vec<Arc<Partition>> =
+        all.filter(|one| within(one.key)).map(Arc::clone).collect();
     // Where the first hits are is looked first: a deadline then cuts off the last ones.
     if request.order == HitOrder::Newest {
         chosen.reverse();
@@ -69,6 +70,10 @@ pub fn search(
     let ask = checked.ask(&deadline);
     let mut response = SearchResponse { partitions: chosen.len(), ..SearchResponse::default() };
     for (index, (partition, searcher)) in chosen.iter().zip(&searchers).enumerate() {
+        if let Some(why) = prune::skip(partition, searcher, ask.node, ask.range) {
+            skipped(&mut response, why);
+            continue;
+        }
         match scan::partition((index, partition), searcher, &ask, &mut best) {
             Ok(found) => merged.take(found)?,
             Err(error) if aggregate::is_limit(&error) => return Err(aggregate::failed(&error)),
@@ -95,6 +100,15 @@ pub fn search(
         return Err(SearchError::Failed { reason });
     }
     Ok(response)
+}
+
+fn skipped(response: &mut SearchResponse, why: Skip) {
+    let slot = match why {
+        Skip::Time => &mut response.skipped.by_time,
+        Skip::Terms => &mut response.skipped.by_terms,
+    };
+    *slot = slot.saturating_add(1);
+    response.partitions = response.partitions.saturating_sub(1);
 }
 
 fn failure(partition: &Partition, error: &dyn std::fmt::Display) -> PartitionFailure {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::cache::PageCache;
 use super::directory::SealedDirectory;
 use super::manifest::{self, Table};
-use super::partition::PartitionKey;
+use super::partition::{MARK, PartitionKey, QUARANTINE};
+use super::summary;
 use crate::keyring::Keyring;
 use crate::store::{Problem, StoreError};
 use crate::vault::{Head, partition_key};
@@ -55,6 +56,9 @@ pub fn verify(
     names.extend(elsewhere.keys().cloned());
     for name in names {
         let path = elsewhere.get(&name).cloned().unwrap_or_else(|| root.join(&name));
+        if name == MARK || name == QUARANTINE {
+            continue;
+        }
         if PartitionKey::parse(&name).is_none() {
             out.left.push(path.display().to_string());
             continue;
@@ -74,7 +78,7 @@ pub fn verify(
 }
 
 /// One partition; gives how far it has come when its list of segments opens.
-fn partition(
+pub(super) fn partition(
     path: &Path,
     directory: &SealedDirectory,
     out: &mut Looked,
@@ -121,6 +125,13 @@ fn files(
     }
     let Ok(items) = std::fs::read_dir(path) else { return };
     for name in items.filter_map(|item| item.ok()?.file_name().into_string().ok()) {
+        if name == summary::NAME {
+            // Made from the files that the table names, and made again when it is missing.
+            if let Err(error) = directory.sealed(Path::new(&name)).and_then(|file| file.check()) {
+                out.findings.push(problem(&path.join(&name), error.to_string()));
+            }
+            continue;
+        }
         let known =
             name == "meta.json" || name == ".managed.json" || table.files.contains_key(&name);
         // A partition of an older version has no table: its files open or do not.

@@ -6,7 +6,9 @@
 //! twice. When the index fails (disk full), writers are dropped, positions are read back from the
 //! last commits and it is tried again; the log keeps everything meanwhile.
 
+mod parts;
 mod redact;
+mod retain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -17,7 +19,7 @@ use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
 use super::partition::{Partition, PartitionKey, Partitions, Quarantined};
-use crate::store::figures::{DroppedPartition, RetentionPolicy, RetentionReport};
+use super::routing::Routing;
 use crate::store::log::append::count;
 use crate::store::log::checkpoint;
 use crate::store::log::reader::{Reader, Step};
@@ -46,6 +48,7 @@ struct Writer {
 pub(super) struct Worker {
     config: IndexConfig,
     partitions: Arc<Partitions>,
+    routing: Routing,
     feed: Feed,
     writers: BTreeMap<PartitionKey, Writer>,
     /// Where the next record to index lies.
@@ -75,8 +78,14 @@ fn index_error((partition, error): Failed) -> StoreError {
 
 impl Worker {
     /// A worker that goes on at `next`.
-    pub(super) fn new(config: IndexConfig, shared: Shared, feed: Feed, next: Position) -> Self {
+    pub(super) fn new(
+        config: IndexConfig,
+        shared: Shared,
+        (feed, routing): (Feed, Routing),
+        next: Position,
+    ) -> Self {
         Self {
+            routing,
             writers: BTreeMap::new(),
             next,
             committed: next,
@@ -133,6 +142,10 @@ impl Worker {
                 drop(reply.send(done.inspect_err(|error| self.fail(error))));
             }
             Command::Suspect(key) => self.inspect(key),
+            Command::Close(key, reply) => drop(reply.send(self.close(key))),
+            Command::Moved(key, head, reply) => {
+                drop(reply.send(self.moved(key, head)));
+            }
             Command::Stop(_) => {}
         }
     }
@@ -230,8 +243,9 @@ impl Worker {
     /// Indexes one entry; afterwards `next` is behind it.
     fn entry(&mut self, at: Position, next: Position, entry: &Entry) -> Work<()> {
         for item in &entry.items {
-            let key = self.route(entry, item);
-            self.add(key, entry, item, |partition| at >= partition.indexed())
+            let key = self.routing.partition(at, entry, item);
+            let doubtful = self.routing.is_doubtful(at) && self.is_known(key, entry, item);
+            self.add(key, entry, item, |partition| at >= partition.indexed() && !doubtful)
                 .map_err(index_error)?;
         }
         self.next = next;
@@ -245,9 +259,11 @@ impl Worker {
         Ok(())
     }
 
-    fn route(&self, entry: &Entry, item: &Item) -> PartitionKey {
-        let time = super::schema::event_time(entry, item);
-        PartitionKey::of(time, entry.received.micros(), self.config.reach)
+    /// Whether a partition of the same day has this document.
+    fn is_known(&self, key: PartitionKey, entry: &Entry, item: &Item) -> bool {
+        let all = self.partitions.all();
+        let mut near = all.iter().filter(|one| (one.key.day, one.key.span) == (key.day, key.span));
+        near.any(|partition| !lacks(partition, entry, item))
     }
 
     /// Adds one item to its partition if `wanted` says so; tells whether it was.
@@ -259,6 +275,10 @@ impl Worker {
         wanted: impl FnOnce(&Partition) -> bool,
     ) -> Result<bool, Failed> {
         let failed = |error| (key.to_string(), error);
+        if self.partitions.missing().contains(&key) {
+            // It is closed, so all that belongs there is there.
+            return Ok(false);
+        }
         let partition = self.partitions.ensure(key).map_err(failed)?;
         if !wanted(&partition) {
             return Ok(false);
@@ -311,7 +331,7 @@ impl Worker {
         checkpoint::write(&self.config.position_file, &self.feed.key, text.as_bytes(), false)?;
         self.partitions.checkpoint()?;
         self.feed.log.lock().unwrap_or_else(PoisonError::into_inner).indexed(self.next);
-        Ok(())
+        self.split()
     }
 
     /// Closes the writers that were used the longest ago; all are committed.
@@ -412,12 +432,13 @@ impl Worker {
         while reader.position() < end {
             let entry = match reader.step()? {
                 Step::Record(at, _, _) if at >= end => break,
-                Step::Record(_, packed, _) => packed.unpack().ok(),
+                Step::Record(at, packed, _) => packed.unpack().ok().map(|entry| (at, entry)),
                 Step::Damage(_) => None,
                 Step::End(_) => break,
             };
-            for (entry, item) in entry.iter().flat_map(|e| e.items.iter().map(move |i| (e, i))) {
-                let key = self.route(entry, item);
+            let items = entry.iter().flat_map(|(at, e)| e.items.iter().map(move |i| (*at, e, i)));
+            for (at, entry, item) in items {
+                let key = self.routing.partition(at, entry, item);
                 if keys.contains(&key) {
                     let again =
                         self.add(key, entry, item, |partition| lacks(partition, entry, item));
@@ -426,51 +447,6 @@ impl Worker {
             }
         }
         self.repair.clear();
-        Ok(())
-    }
-
-    fn retain(&mut self, policy: &RetentionPolicy) -> Work<RetentionReport> {
-        let mut report = RetentionReport::default();
-        let mut kept: Vec<(Arc<Partition>, u64)> =
-            self.partitions.all().into_iter().map(|p| (Arc::clone(&p), p.bytes())).collect();
-        if let Some(oldest) = policy.older_than {
-            let old = |(p, _): &(Arc<Partition>, u64)| p.key.ends() <= oldest;
-            for (partition, bytes) in kept.iter().filter(|item| old(item)) {
-                self.drop_partition(partition, (*bytes, "age"), &mut report)?;
-            }
-            kept.retain(|item| !old(item));
-        }
-        if let Some(most) = policy.max_bytes {
-            let mut total: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
-            let newest = kept.len().saturating_sub(1);
-            for (partition, bytes) in kept.iter().take(newest) {
-                if total <= most {
-                    break;
-                }
-                self.drop_partition(partition, (*bytes, "size"), &mut report)?;
-                total = total.saturating_sub(*bytes);
-            }
-        }
-        Ok(report)
-    }
-
-    fn drop_partition(
-        &mut self,
-        partition: &Partition,
-        (bytes, reason): (u64, &str),
-        report: &mut RetentionReport,
-    ) -> Work<()> {
-        self.writers.remove(&partition.key);
-        let documents = partition.documents();
-        self.partitions.remove(partition.key, (documents, bytes, reason))?;
-        count(&self.counters.dropped, usize::try_from(documents).unwrap_or(usize::MAX));
-        tracing::info!(partition = %partition.key, documents, bytes, reason, "partition dropped");
-        report.dropped.push(DroppedPartition {
-            partition: partition.key.to_string(),
-            documents,
-            bytes,
-            reason: reason.to_owned(),
-        });
         Ok(())
     }
 

@@ -151,8 +151,16 @@ impl Asked {
 
     /// The answer to it.
     pub(super) fn answer(&self, response: SearchResponse, took: u64) -> Value {
-        let SearchResponse { total, hits, aggregations, partial, failures, partitions, .. } =
-            response;
+        let SearchResponse {
+            total,
+            hits,
+            aggregations,
+            partial,
+            failures,
+            partitions,
+            skipped,
+            ..
+        } = response;
         let shown: Vec<Value> = hits.iter().skip(self.skip).map(|hit| self.show.hit(hit)).collect();
         let mut inner = Map::new();
         if self.total_as_number {
@@ -166,10 +174,11 @@ impl Asked {
         let mut out = Map::new();
         out.insert("took".to_owned(), json!(took));
         out.insert("timed_out".to_owned(), json!(partial));
-        let failed = failures.len();
+        let (failed, skipped) = (failures.len(), usize::try_from(skipped.all()).unwrap_or(0));
+        let partitions = partitions.saturating_add(skipped);
         let mut shards = json!({
-            "total": partitions, "successful": partitions.saturating_sub(failed), "skipped": 0,
-            "failed": failed,
+            "total": partitions, "successful": partitions.saturating_sub(failed),
+            "skipped": skipped, "failed": failed,
         });
         if failed > 0 {
             let list = failures.iter().enumerate().map(|(number, failure)| {

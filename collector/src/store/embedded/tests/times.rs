@@ -70,7 +70,7 @@ fn events_of_wrong_clocks_are_kept_apart_and_found() {
     // They age by the day they came in, not by the one they claim.
     let policy = |older: i64| RetentionPolicy {
         older_than: Some(Timestamp::from_micros(older)),
-        max_bytes: None,
+        ..RetentionPolicy::default()
     };
     assert_eq!(store.retain(&policy(now)).unwrap().dropped.len(), 0);
     assert_eq!(store.retain(&policy(now + 2 * DAY * 1_000_000)).unwrap().dropped.len(), 3);
@@ -84,7 +84,7 @@ fn retention_by_age_is_exact_and_counts() {
     append(&store, &source("a"), vec![at(1, midnight.micros() - 1), at(2, midnight.micros())]);
     store.flush().unwrap();
     let retain = |older_than: Timestamp| {
-        let policy = RetentionPolicy { older_than: Some(older_than), max_bytes: None };
+        let policy = RetentionPolicy { older_than: Some(older_than), ..RetentionPolicy::default() };
         store.retain(&policy).unwrap().dropped
     };
     assert_eq!(retain(Timestamp::from_micros(midnight.micros() - 1)), [], "its last second counts");
@@ -111,7 +111,7 @@ fn retention_by_size_drops_the_oldest_until_it_fits_and_keeps_the_newest() {
     store.flush().unwrap();
     let bytes = store.figures().index_bytes;
     let retain = |max_bytes| {
-        let policy = RetentionPolicy { older_than: None, max_bytes: Some(max_bytes) };
+        let policy = RetentionPolicy { max_bytes: Some(max_bytes), ..RetentionPolicy::default() };
         let dropped = store.retain(&policy).unwrap().dropped;
         dropped.into_iter().map(|one| (one.partition, one.reason)).collect::<Vec<_>>()
     };
@@ -120,7 +120,7 @@ fn retention_by_size_drops_the_oldest_until_it_fits_and_keeps_the_newest() {
     assert_eq!(retain(0).len(), 2, "all but the newest");
     assert_eq!(retain(0), []);
     assert_eq!(set(&store, "*").len(), 1);
-    let nothing = RetentionPolicy { older_than: None, max_bytes: None };
+    let nothing = RetentionPolicy::default();
     assert_eq!(store.retain(&nothing).unwrap().dropped, []);
 }
 
@@ -131,7 +131,7 @@ fn events_that_come_late_for_a_dropped_day_open_it_again() {
     let old = now().micros() - 5 * DAY * 1_000_000;
     append(&store, &source("a"), vec![at(1, old)]);
     store.flush().unwrap();
-    let policy = RetentionPolicy { older_than: Some(now()), max_bytes: None };
+    let policy = RetentionPolicy { older_than: Some(now()), ..RetentionPolicy::default() };
     assert_eq!(store.retain(&policy).unwrap().dropped.len(), 1);
     append(&store, &source("a"), vec![at(2, old)]);
     assert_eq!(set(&store, "*").len(), 1, "the new one only");

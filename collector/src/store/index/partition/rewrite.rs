@@ -72,7 +72,8 @@ pub(in super::super) fn in_place(
     Ok(out)
 }
 
-/// Ends or takes back what a kill interrupted.
+/// Ends or takes back what a kill interrupted in one folder. Keys of what was taken back are forgotten by who has looked
+/// through all folders.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -84,8 +85,7 @@ pub(super) fn settle(root: &Path, vault: &Vault) -> Result<(), StoreError> {
             remove(&fresh_folder(root, &name))?;
         }
     }
-    let fresh = |name: &str| name.starts_with(&fresh_key(""));
-    Ok(vault.keyring.forget(fresh)?)
+    Ok(())
 }
 
 /// Puts the fresh folder of a partition in the place of the old one.
@@ -134,7 +134,9 @@ impl Partitions {
     /// Opens a partition that is there and not open.
     pub(in super::super) fn reopen(&self, key: PartitionKey) -> tantivy::Result<()> {
         let name = key.to_string();
-        let there = self.root.join(&name).exists() || fresh_folder(&self.root, &name).exists();
+        let mut roots = self.folders.roots();
+        let there =
+            roots.any(|root| root.join(&name).exists() || fresh_folder(root, &name).exists());
         if there && self.get(key).is_none() {
             self.insert(self.load(key, false)?);
         }
@@ -158,7 +160,8 @@ impl Partitions {
     ) -> Result<Option<Head>, StoreError> {
         let Some(partition) = self.get(key) else { return Ok(None) };
         let name = key.to_string();
-        let folder = fresh_folder(&self.root, &name);
+        let root = partition.path.parent().unwrap_or(&self.folders.hot);
+        let folder = fresh_folder(root, &name);
         let failed = |source| StoreError::io("write anew", &folder, source);
         remove(&folder)?;
         // A key of a try that failed may be half used.
@@ -170,7 +173,7 @@ impl Partitions {
         copy(&partition.directory, &fresh).map_err(failed)?;
         let after = fresh.head();
         self.vault.exchange(&name, order, after)?;
-        if let Err(error) = change_places(&self.root, &name) {
+        if let Err(error) = change_places(root, &name) {
             // Nobody may write to the old folder any more; opening it again puts the fresh one in place.
             self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
             return Err(error);

@@ -90,20 +90,21 @@ impl Partitions {
             partition: key.to_string(),
             reason: format!("cannot be read now: {reason}"),
         };
-        closed.map(failure).collect()
+        self.away(low, high).chain(closed.map(failure)).collect()
     }
 
-    /// What to tell of partitions that cannot be read.
+    /// What to tell of partitions that cannot be read, or that lie where they should not.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let problem = |(key, reason): (PartitionKey, String)| {
             Problem {
-            path: self.root.join(key.to_string()).display().to_string(),
+            path: self.folders.place(key).display().to_string(),
             offset: 0,
             what: format!("partition {key} cannot be read now: {reason}"),
             advice: "check the disk; nothing was moved or given up, and it is tried again every few seconds"
                 .to_owned(),
         }
         };
-        self.unreadable.all().into_iter().map(problem).collect()
+        let unreadable = self.unreadable.all().into_iter().map(problem);
+        self.misplaced.iter().cloned().chain(unreadable).collect()
     }
 }

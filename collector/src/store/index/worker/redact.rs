@@ -73,6 +73,13 @@ impl Worker {
     /// Begins a redaction and carries it out.
     pub(super) fn redact(&mut self, mut order: Order) -> Work<Tombstone> {
         self.waiting = 0;
+        if let Some(key) = self.partitions.missing().first() {
+            let reason = "the folder it lies in is not there, and nobody knows whether it holds the events: mount it first";
+            return Err(StoreError::Index {
+                partition: key.to_string(),
+                reason: reason.to_owned(),
+            });
+        }
         self.settle()?;
         for partition in self.partitions.all() {
             let name = partition.key.to_string();
