@@ -130,7 +130,9 @@ impl Gathered {
                 number.map(Cell::Number).or(other).unwrap_or(Cell::Null)
             }
             Self::Percentile { share, sketch } => {
-                let found = sketch.quantile(f64::from(share) / 10_000.0).ok().flatten();
+                // A share such as 0.29 lies a hair below itself, and its rank would be one too low.
+                let share = (f64::from(share) / 10_000.0 * (1.0 + 1e-12)).min(1.0);
+                let found = sketch.quantile(share).ok().flatten();
                 found.map_or(Cell::Null, Cell::float)
             }
             Self::Distinct(set) => Cell::count(u64::try_from(set.len()).unwrap_or(u64::MAX)),

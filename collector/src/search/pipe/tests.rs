@@ -404,6 +404,16 @@ fn sorted(mut rows: Vec<Value>) -> Vec<String> {
     rows
 }
 
+#[test]
+fn the_rank_of_a_percentile_is_exact() {
+    let hits: Vec<Hit> = (0..=100_i64).map(|n| hit(n, json!({ "n": 1_i64 << (n / 2) }))).collect();
+    for share in 1..100_i64 {
+        let (rows, _) = run(&format!("* | stats percentile(n, {share})"), &hits);
+        let (found, exact) = (rows[0][0].as_f64().unwrap(), (1_i64 << (share / 2)) as f64);
+        assert!((found / exact - 1.0).abs() < 0.011, "p{share} is {found}, not {exact}");
+    }
+}
+
 proptest! {
     #[test]
     fn stats_agree_with_a_plain_model(documents in proptest::collection::vec(some_event(), 0..12), by in 0..4_usize) {
