@@ -338,8 +338,16 @@ mod tests {
         if !setup::in_path("setpriv") {
             return println!("skipped: setpriv is missing");
         }
-        let started = std::thread::spawn(|| bound(Path::new("sleep")).arg("60").spawn());
-        let mut child = started.join().unwrap().unwrap();
+        let started = std::thread::spawn(|| {
+            let child = bound(Path::new("sleep")).arg("60").spawn().unwrap();
+            // It can be asked from when it is no longer `setpriv`.
+            let name = format!("/proc/{}/comm", child.id());
+            while std::fs::read_to_string(&name).unwrap() != "sleep\n" {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            child
+        });
+        let mut child = started.join().unwrap();
         let status = child.wait().unwrap();
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
         assert_eq!(signal, Some(Signal::SIGTERM as i32));
