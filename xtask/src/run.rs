@@ -342,7 +342,7 @@ mod tests {
             let child = bound(Path::new("sleep")).arg("60").spawn().unwrap();
             // It can be asked from when it is no longer `setpriv`.
             let name = format!("/proc/{}/comm", child.id());
-            while std::fs::read_to_string(&name).unwrap() != "sleep\n" {
+            while fs::read_to_string(&name).unwrap() != "sleep\n" {
                 std::thread::sleep(Duration::from_millis(5));
             }
             child
