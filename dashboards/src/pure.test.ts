@@ -53,7 +53,7 @@ test("tables become series, bars and files", () => {
   equal([lines(groups), bars({ ...groups, rows: [["a", 1]] })], [null, null]);
   equal(tableCsv(groups).split("\r\n")[1], "\"'=1+1\",3");
   equal(shown(["a", null, 1]), "a, , 1");
-  equal([ends(600, 660), ends(600, 600), ends(null, null)], [[600, 660], [540, 660], [-60, 60]]);
+  equal([ends([600, 660], 600, 660), ends([600], 600, 86_400_600), ends([], null, null)], [[600, 660], [540, 660], [-60, 60]]);
 });
 
 test("fields are found nested or flat, lists line by line", () => {

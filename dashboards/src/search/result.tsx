@@ -19,10 +19,10 @@ export function shown(value: Json): string {
 
 export interface Lines { times: number[]; series: { title: string; values: (number | null)[] }[]; hidden: number }
 
-/** Ends of the axis of times, seconds: a single span would otherwise have an axis of years. */
-export function ends(first: number | null, last: number | null): [number, number] {
-  const from = first ?? 0;
-  const to = last ?? from;
+/** Ends of the axis of times, seconds, around these as the chart proposes; for a single span it proposes years. */
+export function ends(times: number[], first: number | null, last: number | null): [number, number] {
+  const from = first ?? times[0] ?? 0;
+  const to = times.length > 1 ? last ?? from : from;
   return from < to ? [from, to] : [from - 60, from + 60];
 }
 
@@ -68,7 +68,7 @@ function TimeChart(props: { drawn: Lines }) {
       plot = new uPlot({
         width: element.clientWidth, height: 220, padding: [6, 8, 0, 0],
         tzDate: (ts) => (isUtc() ? uPlot.tzDate(new Date(ts * 1000), "Etc/UTC") : new Date(ts * 1000)),
-        scales: { x: { time: true, range: (_u, min, max) => ends(min, max) }, y: { range: (_u, min, max) => [Math.min(0, min), Math.max(1, max * 1.08)] } },
+        scales: { x: { time: true, range: (_u, min, max) => ends(props.drawn.times, min, max) }, y: { range: (_u, min, max) => [Math.min(0, min), Math.max(1, max * 1.08)] } },
         axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 60 }],
         series: [{ value: (_u, ts) => (ts === null ? "" : stamp(ts * 1000)) }, ...series],
       }, [props.drawn.times, ...props.drawn.series.map((one) => one.values)] as uPlot.AlignedData, element);
