@@ -1,7 +1,7 @@
 //! How complete the events of a window of time are, told with every answer: from the loss ledger of
 //! the agents, of the collector's own inputs and of the store.
 //!
-//! What agents and inputs lost and when they were silent is kept over time ([`history`]), so that a window
+//! What agents and inputs lost and when they were silent is kept over time (`history`), so that a window
 //! of the past is told what happened in it; what may have happened in it or outside is told: rather once
 //! too often than once too little. Not here: what a search itself left out, which its answer says; alerts
 //! about losses, which `watch` raises.

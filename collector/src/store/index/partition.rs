@@ -1,7 +1,7 @@
 //! Time partitions: opening, quarantine of what is damaged, the set searches read.
 //!
 //! What a partition holds is said by its name ([`super::key`]), in which of two folders it lies is the business
-//! of [`places`].
+//! of `places`.
 
 mod places;
 

@@ -5,7 +5,7 @@
 //! The file lies in the partition's folder, sealed as every other there, and is read page by page: only its
 //! table is kept in memory. It names the segments it was made from and counts for a search only while it covers all
 //! that the search sees; after a commit or a merge it is outdated until it is made again
-//! ([`super::summarise`]). Not here: which terms a query needs ([`super::prune`]).
+//! (`summarise`). Not here: which terms a query needs (`prune`).
 //!
 //! Layout: blocks of 64 bytes, field by field; the table as JSON; its length as 8 bytes, little endian. The filters
 //! are Bloom filters of which each term has one block and eight bits in it.
