@@ -5,11 +5,14 @@
 //! where reading goes on after a restart; a cursor that the journal no longer knows is replaced by its time.
 
 use std::io::{BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Event, Kind, Object, Timestamp, set};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 use service::Clock;
 
@@ -25,6 +28,8 @@ use export::Record;
 const KEY: &str = "journald";
 /// Waits before `journalctl` is started again, seconds: longer each time nothing came of it.
 const WAITS: [u64; 6] = [1, 2, 5, 10, 30, 60];
+/// Longest wait for a record before it is looked whether to stop, milliseconds.
+const LOOK: u16 = 200;
 /// Bytes kept of what `journalctl` says when it ends.
 const MAX_WORDS: u64 = 4096;
 
@@ -127,7 +132,9 @@ fn follow(
     let Some(output) = child.stdout.take() else { return Ok(()) };
     let key: Arc<str> = KEY.into();
     let mut reader = BufReader::new(output);
-    while let Some(record) = export::next(&mut reader)? {
+    while comes(&reader, intake)?
+        && let Some(record) = export::next(&mut reader)?
+    {
         let written = record.text("__REALTIME_TIMESTAMP").and_then(|text| text.parse::<i64>().ok());
         if let (From::Time(after), Some(written)) = (&*from, written)
             && written <= *after
@@ -150,6 +157,19 @@ fn follow(
         }
     }
     Ok(())
+}
+
+/// Waits until there is something to read, or its end; false when it is to stop. A journal may be quiet for hours.
+fn comes(reader: &BufReader<ChildStdout>, intake: &Intake) -> std::io::Result<bool> {
+    while reader.buffer().is_empty() && !intake.is_stopping() {
+        let mut wanted = [PollFd::new(reader.get_ref().as_fd(), PollFlags::POLLIN)];
+        match poll(&mut wanted, PollTimeout::from(LOOK)) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(!intake.is_stopping())
 }
 
 /// Fields of the journal and their names in ECS.
@@ -315,6 +335,31 @@ mod tests {
             assert_eq!(last.unwrap().1, Some(Position::Cursor("c9".to_owned())));
             assert_eq!(from, From::Cursor("c9".to_owned()));
         }
+    }
+
+    #[test]
+    fn a_quiet_journal_keeps_nobody_from_stopping() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("fake");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let config = JournaldConfig {
+            quiet_after: None,
+            units: Vec::new(),
+            command: Some(program),
+            parsers: Default::default(),
+        };
+        let (queue, _items) = crossbeam_channel::bounded(8);
+        let shutdown = service::Shutdown::new();
+        let intake = Intake::new(queue, Arc::new(Counters::default()), shutdown.clone());
+        let (done, ended) = crossbeam_channel::bounded(1);
+        std::thread::spawn(move || {
+            run(&config, &Positions::new(), &intake, &Clock::manual(0));
+            done.send(()).unwrap();
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        shutdown.trigger();
+        ended.recv_timeout(Duration::from_secs(60)).expect("it stops");
     }
 
     /// The real program over a journal file of its own is asked only for its manners.
