@@ -250,6 +250,19 @@ mod tests {
         event_of(&record, &parser, Timestamp::from_seconds(1_795_359_845))
     }
 
+    /// Reads what a script writes instead of the journal.
+    fn faked(folder: &std::path::Path, script: &str) -> JournaldConfig {
+        let program = folder.join("fake");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        JournaldConfig {
+            quiet_after: None,
+            units: Vec::new(),
+            command: Some(program),
+            parsers: Default::default(),
+        }
+    }
+
     fn get(event: &Event, name: &str) -> Value {
         event::get(&event.fields, name).cloned().unwrap_or_default()
     }
@@ -299,19 +312,11 @@ mod tests {
     #[test]
     fn the_program_is_started_behind_the_kept_cursor() {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("fake");
         let script = "#!/bin/sh\nfor a in \"$@\"; do last=$a; done\n\
             printf '__REALTIME_TIMESTAMP=5\\nMESSAGE=old\\n\\n'\n\
             printf '__REALTIME_TIMESTAMP=6\\nMESSAGE=%s\\n__CURSOR=c9\\n\\n' \"$last\"\n\
             echo no such thing >&2\n";
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let config = JournaldConfig {
-            quiet_after: None,
-            units: Vec::new(),
-            command: Some(program),
-            parsers: Default::default(),
-        };
+        let config = faked(folder.path(), script);
         let parser = config.parsers.parser(crate::config::Format::Syslog, Zone::utc());
         for (mut from, expected) in [
             (From::Cursor("c8".into()), &["old", "--after-cursor=c8"][..]),
@@ -340,15 +345,7 @@ mod tests {
     #[test]
     fn a_quiet_journal_keeps_nobody_from_stopping() {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("fake");
-        std::fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let config = JournaldConfig {
-            quiet_after: None,
-            units: Vec::new(),
-            command: Some(program),
-            parsers: Default::default(),
-        };
+        let config = faked(folder.path(), "#!/bin/sh\nexec sleep 600\n");
         let (queue, _items) = crossbeam_channel::bounded(8);
         let shutdown = service::Shutdown::new();
         let intake = Intake::new(queue, Arc::new(Counters::default()), shutdown.clone());

@@ -6,7 +6,7 @@ use crate::keys::{MasterKey, MasterSource};
 use std::os::unix::fs::symlink;
 
 /// A closed store with 30 documents on each of two days, and what it must find.
-fn closed(directory: &Path) -> BTreeSet<String> {
+pub(super) fn closed(directory: &Path) -> BTreeSet<String> {
     let source = source("a");
     let store = open(directory);
     append(&store, &source, batch(&source, 1..=30));

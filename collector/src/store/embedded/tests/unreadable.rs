@@ -1,6 +1,7 @@
 //! A disk that does not give files for a while: nothing is moved, what is missing is told by name, and all is
 //! found again when it reads again.
 
+use super::damage::closed;
 use super::*;
 use std::os::unix::fs::symlink;
 
@@ -15,17 +16,6 @@ fn in_the_way(path: &Path) -> PathBuf {
 fn away(path: &Path, aside: &Path) {
     std::fs::remove_file(path).unwrap();
     std::fs::rename(aside, path).unwrap();
-}
-
-fn filled(directory: &Path) -> BTreeSet<String> {
-    let source = source("a");
-    let store = open(directory);
-    append(&store, &source, batch(&source, 1..=30));
-    let yesterday = |seq| document(&source, seq, "2026-11-20T10:00:00Z", json!({"n": seq}));
-    append(&store, &source, (31..=60).map(yesterday).collect());
-    let expected = set(&store, "*");
-    store.close();
-    expected
 }
 
 /// Waits until the store has tried again.
@@ -43,7 +33,7 @@ fn settled(store: &Embedded, done: impl Fn(&Embedded) -> bool) {
 fn a_partition_that_cannot_be_read_is_missing_by_name_and_comes_back() {
     for suffix in ["meta.json", ".store", ".idx", ".fast", ".term", ".pos"] {
         let directory = tempfile::tempdir().unwrap();
-        let expected = filled(directory.path());
+        let expected = closed(directory.path());
         let path = files(&directory.path().join("index"), "2026-11-20", suffix).remove(0);
         let aside = in_the_way(&path);
         let store = open(directory.path());
@@ -75,7 +65,7 @@ fn a_partition_that_cannot_be_read_is_missing_by_name_and_comes_back() {
 fn a_log_that_cannot_be_read_refuses_by_name_and_nothing_is_moved() {
     for name in ["log/dedup.state", "index.position", "log/00000000000000000001.log"] {
         let directory = tempfile::tempdir().unwrap();
-        let expected = filled(directory.path());
+        let expected = closed(directory.path());
         let path = directory.path().join(name);
         let aside = in_the_way(&path);
         let error = Embedded::open(config(directory.path())).unwrap_err().to_string();
