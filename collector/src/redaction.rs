@@ -10,6 +10,7 @@
 //! anew ([`crate::store`]), and who may ask ([`crate::web`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
@@ -113,6 +114,8 @@ struct Known {
 pub struct Redactions {
     key: hmac::Key,
     known: RwLock<Known>,
+    /// How often something was learnt.
+    learned: AtomicU64,
 }
 
 impl std::fmt::Debug for Redactions {
@@ -139,7 +142,7 @@ impl Redactions {
         let root = hmac::Key::new(HMAC_SHA256, &**secret);
         let derived = hmac::sign(&root, b"pikett redaction identities 1");
         let key = hmac::Key::new(HMAC_SHA256, derived.as_ref());
-        Self { key, known: RwLock::default() }
+        Self { key, known: RwLock::default(), learned: AtomicU64::new(0) }
     }
 
     fn hash(&self, id: &str) -> Hash {
@@ -174,6 +177,13 @@ impl Redactions {
             }
         }
         known.times.sort_unstable();
+        self.learned.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often something was learnt: what was screened when this was less must be screened again.
+    #[must_use]
+    pub fn learned(&self) -> u64 {
+        self.learned.load(Ordering::SeqCst)
     }
 
     /// What stays of an order that is done.

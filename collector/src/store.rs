@@ -15,6 +15,7 @@ pub mod figures;
 pub mod index;
 pub mod key;
 pub mod log;
+pub mod ready;
 pub mod retention;
 
 use std::future::Future;

@@ -9,8 +9,9 @@ use pikett_collector::store::Key;
 use pikett_collector::store::SourceKey;
 use pikett_collector::store::index::cache::PageCache;
 use pikett_collector::store::index::directory::SealedDirectory;
-use pikett_collector::store::index::schema::{Fields, schema, settings, tokenizers};
+use pikett_collector::store::index::schema::{Fields, Ties, schema, settings, tokenizers};
 use pikett_collector::store::log::{Entry, Item};
+use pikett_collector::store::ready::indexable;
 use tantivy::directory::MmapDirectory;
 use tantivy::{Index, IndexWriter, TantivyDocument};
 
@@ -69,8 +70,9 @@ impl Writer {
             items: ranges.into_iter().enumerate().map(item).collect(),
             json: Arc::new(json),
         };
-        for item in &entry.items {
-            self.writer.add_document(self.fields.document(&entry, item).0)?;
+        let ties = Ties::new(source);
+        for event in entry.items.iter().filter_map(|item| indexable(&entry, item, ties)) {
+            self.writer.add_document(self.fields.document(&event).0)?;
         }
         Ok(())
     }

@@ -87,13 +87,13 @@ pub(crate) fn run(
     input: Option<PathBuf>,
 ) -> Result<()> {
     let (batches, thread) = batches(events, input)?;
-    let (mut taken, mut bytes) = (0_u64, 0_u64);
+    let (mut taken, mut bytes, mut commits) = (0_u64, 0_u64, 1_u64);
     let mut each = |lines: &Lines| {
         taken = taken.saturating_add(u64::try_from(lines.ranges.len()).unwrap_or(0));
         bytes = bytes.saturating_add(u64::try_from(lines.json.len()).unwrap_or(0));
     };
     if mode == Mode::Store {
-        into_store(directory, (&batches, ahead), &mut each)?;
+        commits = into_store(directory, (&batches, ahead), &mut each)?;
     } else {
         let source = source()?;
         let mut writer = bare::Writer::new(&bare::open(mode, directory)?)?;
@@ -116,18 +116,18 @@ pub(crate) fn run(
         json!({
             "events": taken, "input_bytes": bytes, "cpu_seconds": cpu, "making_seconds": making,
             "events_per_cpu_second": taken as f64 / cpu, "index_bytes": index,
-            "index_of_input": index as f64 / bytes as f64, "peak_bytes": peak_bytes()?,
+            "index_of_input": index as f64 / bytes as f64, "peak_bytes": peak_bytes()?, "commits": commits,
         })
     );
     Ok(())
 }
 
-/// Several appends are under way at a time, as with several agents.
+/// Several appends are under way at a time, as with several agents. Gives how often the index committed.
 fn into_store(
     directory: &Path,
     (batches, ahead): (&Receiver<Lines>, Option<u64>),
     each: &mut dyn FnMut(&Lines),
-) -> Result<()> {
+) -> Result<u64> {
     let store = Arc::new(store(directory)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let source = source()?;
@@ -160,6 +160,7 @@ fn into_store(
         anyhow::Ok(())
     })?;
     store.flush()?;
+    let commits = store.figures().commits;
     Arc::into_inner(store).context("an append is still under way")?.close();
-    Ok(())
+    Ok(commits)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use event::{EventId, Ledger};
+use event::Ledger;
 
 use super::class::Class;
 use super::figures::{Figures, RetentionPolicy, RetentionReport, SummaryFigures, WarmFigures};
@@ -19,6 +19,7 @@ use super::index::mover::{Mover, Warm};
 use super::index::partition::{Folders, Partition, Partitions, Reach};
 use super::index::summarise::Summaries;
 use super::log::{Entry, Item, Log, LogConfig};
+use super::ready::{Maker, Ready, Sequences};
 use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
 use crate::redaction::{Order, Tombstone};
 use crate::search::{
@@ -99,6 +100,7 @@ pub struct Embedded {
     index: IndexHandle,
     log: Arc<Mutex<Log>>,
     vault: Arc<Vault>,
+    maker: Maker,
     now: NowFn,
     known: Known,
     _lock: File,
@@ -179,6 +181,10 @@ impl Embedded {
         let durable = log.durable_shared();
         let log = Arc::new(Mutex::new(log));
         let feed = Feed { handed, log: Arc::clone(&log), durable, key, keys };
+        let maker = Maker::new(&index_config.classes).map_err(|error| StoreError::Index {
+            partition: "of the present schema".to_owned(),
+            reason: error.to_string(),
+        })?;
         let index = IndexHandle::start(index_config, Arc::new(partitions), feed, damaged)?;
         // Not before: the log's thread ends when nobody can append, and what fails above waits for that.
         let appender = log.lock().unwrap_or_else(PoisonError::into_inner).appender();
@@ -194,6 +200,7 @@ impl Embedded {
             log,
             appender,
             vault,
+            maker,
             now: NowFn(config.now),
             known: Known::default(),
             _lock: lock,
@@ -205,7 +212,8 @@ impl Embedded {
     /// # Errors
     /// As [`Store::append`].
     pub fn append_blocking(&self, append: &Append) -> Result<AppendOutcome, StoreError> {
-        self.appender.append_blocking(self.entry(append)?)
+        let (entry, ready) = self.entry(append)?;
+        self.appender.append_blocking(entry, ready)
     }
 
     /// Stops intake, commits the index and the log's state, ends the threads.
@@ -220,8 +228,8 @@ impl Embedded {
         }
     }
 
-    /// Checks and serialises an append.
-    fn entry(&self, append: &Append) -> Result<Entry, StoreError> {
+    /// Checks and serialises an append, and makes its documents ready for the index.
+    fn entry(&self, append: &Append) -> Result<(Entry, Option<Ready>), StoreError> {
         let Append { source, first_seq, last_seq, documents } = append;
         let (first_seq, last_seq) = (*first_seq, *last_seq);
         let batch = |problem| StoreError::Batch { first_seq, last_seq, problem };
@@ -230,19 +238,16 @@ impl Embedded {
         }
         let mut json = Vec::with_capacity(documents.len().saturating_mul(USUAL));
         let (mut items, mut least) = (Vec::with_capacity(documents.len()), first_seq);
+        let learned = self.vault.redactions.learned();
         let screened = self.vault.redactions.screen_all(documents);
+        let sequences = Sequences::new(source);
         for (index, document) in documents.iter().enumerate() {
             let wrong = |problem| StoreError::Document { index, problem };
-            let id = event::get(document, "event.id").and_then(|id| id.as_str());
-            let id: EventId =
-                id.and_then(|id| id.parse().ok()).ok_or_else(|| wrong("has no event.id"))?;
-            if id.agent != source.agent || id.boot != source.boot {
-                return Err(wrong("belongs to another source"));
-            }
-            if id.seq < least || id.seq > last_seq {
+            let seq = sequences.of(document).map_err(wrong)?;
+            if seq < least || seq > last_seq {
                 return Err(wrong("is out of sequence"));
             }
-            least = id.seq.saturating_add(1);
+            least = seq.saturating_add(1);
             // What is redacted does not come back.
             let Some(document) = screened.get(index).filter(|left| !left.is_empty()) else {
                 continue;
@@ -250,9 +255,9 @@ impl Embedded {
             let start = json.len();
             serde_json::to_writer(&mut json, document)
                 .map_err(|_| wrong("cannot be serialised"))?;
-            items.push(Item { seq: id.seq, json: start..json.len(), index });
+            items.push(Item { seq, json: start..json.len(), index });
         }
-        Ok(Entry {
+        let mut entry = Entry {
             source: source.clone(),
             first_seq,
             last_seq,
@@ -260,7 +265,14 @@ impl Embedded {
             documents: screened,
             items,
             json: Arc::new(json),
-        })
+        };
+        // An index that is behind reads from the log, and this would be for nothing.
+        let wanted = self.appender.hands_on(entry.json.len());
+        let ready = wanted.then(|| self.maker.make(&entry, learned)).flatten();
+        if ready.is_some() {
+            entry.documents = Arc::default();
+        }
+        Ok((entry, ready))
     }
 }
 
@@ -278,7 +290,11 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
 
 impl Store for Embedded {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<AppendOutcome, StoreError>> {
-        Box::pin(async move { self.appender.append(self.entry(&append)?).await })
+        Box::pin(async move {
+            let (entry, ready) = self.entry(&append)?;
+            drop(append);
+            self.appender.append(entry, ready).await
+        })
     }
 
     fn covered(&self, source: SourceKey, last: u64) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -133,7 +133,7 @@ impl SealedDirectory {
     ///
     /// # Errors
     /// As the file system when the list is there and cannot be read.
-    pub(super) fn prepare(&self) -> io::Result<()> {
+    pub(in crate::store) fn prepare(&self) -> io::Result<()> {
         use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
         match self.read_all(Path::new(LIST)) {
             Ok(list) => {

@@ -43,6 +43,8 @@ pub struct Partition {
     pub index: Index,
     /// The fields of its schema, which may be older than the program.
     pub fields: Fields,
+    /// Whether its schema is the program's.
+    pub is_current: bool,
     /// The committed state, for searches.
     pub reader: IndexReader,
     /// What times its blocks hold.
@@ -227,10 +229,22 @@ impl Partitions {
         }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let fields = Fields::of(&index.schema())?;
+        let is_current = index.schema() == schema();
         let indexed = Mutex::new(payload(&index)?);
         let zones = ZoneCache::default();
         let summary = Slot::read(&directory);
-        Ok(Partition { key, path, directory, index, fields, reader, zones, summary, indexed })
+        Ok(Partition {
+            key,
+            path,
+            directory,
+            index,
+            fields,
+            is_current,
+            reader,
+            zones,
+            summary,
+            indexed,
+        })
     }
 
     fn insert(&self, partition: Partition) {

@@ -9,13 +9,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use event::Document;
 use serde::{Deserialize, Serialize};
 
 use super::partition::{PartitionKey, Reach};
-use super::schema::event_time;
-use crate::store::class::{self, Class};
+use crate::store::class::{self, Class, ClassName};
+use crate::store::log::Position;
 use crate::store::log::checkpoint::{self, Found};
-use crate::store::log::{Entry, Item, Position};
 use crate::store::{Key, Problem, StoreError};
 
 /// Most changes of the classes that are remembered; the log is kept for far fewer.
@@ -49,7 +49,7 @@ struct Content {
 
 /// Where events go.
 #[derive(Debug)]
-pub(super) struct Routing {
+pub(in crate::store) struct Routing {
     path: PathBuf,
     key: Key,
     reach: Reach,
@@ -64,7 +64,7 @@ impl Routing {
     ///
     /// # Errors
     /// [`StoreError`] when it can be neither read nor written.
-    pub(super) fn open(
+    pub(in crate::store) fn open(
         (path, key): (PathBuf, Key),
         reach: Reach,
         classes: &[Class],
@@ -107,15 +107,23 @@ impl Routing {
         checkpoint::write(&self.path, &self.key, &bytes, true)
     }
 
-    /// Where an item of the entry at this place of the log belongs.
-    pub(super) fn partition(&self, at: Position, entry: &Entry, item: &Item) -> PartitionKey {
-        let time = event_time(entry, item);
-        let mut key = PartitionKey::of(time, entry.received.micros(), self.reach);
+    /// The class of a document at this place of the log.
+    pub(in crate::store) fn class(&self, at: Position, document: &Document) -> ClassName {
         let epochs = &self.content.epochs;
         let epoch = epochs.iter().rev().find(|epoch| epoch.from <= at).or_else(|| epochs.first());
-        if let (Some(epoch), Some(document)) = (epoch, entry.documents.get(item.index)) {
-            key.class = class::of(&epoch.classes, document);
-        }
+        epoch.map_or(ClassName::DEFAULT, |epoch| class::of(&epoch.classes, document))
+    }
+
+    /// Where an event of this time and class belongs that was received then (both in microseconds) and lies
+    /// at this place of the log.
+    pub(super) fn partition(
+        &self,
+        at: Position,
+        (time, received): (i64, i64),
+        class: ClassName,
+    ) -> PartitionKey {
+        let mut key = PartitionKey::of(time, received, self.reach);
+        key.class = class;
         let begun = self.parts.get(&key).and_then(|all| all.iter().rev().find(|b| b.from <= at));
         key.part = begun.map_or(0, |begun| begun.part);
         key

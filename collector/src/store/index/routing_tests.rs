@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::store::SourceKey;
 use crate::store::class::{ClassName, Selector};
+use crate::store::log::{Entry, Item};
 
 const REACH: Reach = Reach { past: 30, future: 2 };
 
@@ -38,7 +39,9 @@ fn entry(event_type: &str) -> Entry {
 
 fn goes(routing: &Routing, at: Position, event_type: &str) -> String {
     let entry = entry(event_type);
-    routing.partition(at, &entry, &entry.items[0]).to_string()
+    let micros = entry.received.micros();
+    let class = routing.class(at, &entry.documents[0]);
+    routing.partition(at, (micros, micros), class).to_string()
 }
 
 struct Folder(tempfile::TempDir);

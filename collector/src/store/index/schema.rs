@@ -20,7 +20,7 @@ use tantivy::{Document as _, TantivyDocument};
 
 use crate::search::value::{self, Number, Value};
 use crate::search::words::{Words, words};
-use crate::store::log::{Entry, Item};
+use crate::store::SourceKey;
 
 /// Name of the dynamic field.
 pub const DYNAMIC: &str = "_x";
@@ -163,14 +163,13 @@ impl Fields {
         })
     }
 
-    /// The index document of one item of an entry, and how many of its values were left out.
+    /// The index document of an event, and how many of its values were left out.
     #[must_use]
-    pub fn document(&self, entry: &Entry, item: &Item) -> (TantivyDocument, u32) {
+    pub fn document(&self, event: &Indexable<'_>) -> (TantivyDocument, u32) {
         let mut out = TantivyDocument::default();
-        let Some(document) = entry.documents.get(item.index) else { return (out, 0) };
         let mut dynamic: Vec<(String, OwnedValue)> = Vec::new();
         let mut bare = String::new();
-        let left_out = value::visit(document, &mut |name, known, value| {
+        let left_out = value::visit(event.document, &mut |name, known, value| {
             value::bare_terms(name, &value, &mut |term| {
                 bare.push_str(term);
                 bare.push(SEPARATOR);
@@ -182,15 +181,13 @@ impl Fields {
                 dynamic.push((name.to_owned(), value));
             }
         });
-        out.add_date(self.time, date(event_time(entry, item)));
-        out.add_u64(self.tie, tie(entry, item.seq));
+        out.add_date(self.time, date(event.time));
+        out.add_u64(self.tie, event.tie);
         out.add_text(self.bare, bare);
         if !dynamic.is_empty() {
             out.add_field_value(self.dynamic, &OwnedValue::Object(dynamic));
         }
-        if let Some(bytes) = entry.json.get(item.json.clone()) {
-            out.add_bytes(self.source, bytes);
-        }
+        out.add_bytes(self.source, event.json);
         (out, left_out)
     }
 
@@ -235,22 +232,47 @@ pub const fn date(micros: i64) -> DateTime {
     DateTime::from_timestamp_micros(micros)
 }
 
-/// When an item happened, microseconds: its `timestamp`, or when it was received.
+/// An event on its way into the index.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexable<'a> {
+    /// The event.
+    pub document: &'a event::Document,
+    /// When it happened: [`event_time`].
+    pub time: i64,
+    /// [`Ties::of`].
+    pub tie: u64,
+    /// The event as it is kept.
+    pub json: &'a [u8],
+}
+
+/// When an event happened, microseconds: its `timestamp`, or when it was received.
 #[must_use]
-pub fn event_time(entry: &Entry, item: &Item) -> i64 {
-    let stamp = entry.documents.get(item.index).and_then(|document| document.get("timestamp"));
-    let parsed = stamp.and_then(|value| value.as_str()?.parse::<Timestamp>().ok());
-    value::clamp(parsed.unwrap_or(entry.received).micros())
+pub fn event_time(document: &event::Document, received: Timestamp) -> i64 {
+    let stamp = document.get("timestamp").and_then(|value| value.as_str());
+    let parsed = stamp.and_then(|stamp| stamp.parse::<Timestamp>().ok());
+    value::clamp(parsed.unwrap_or(received).micros())
 }
 
 /// Breaks ties of the time order: by source, then sequence. Two events of one microsecond share
 /// it only when the CRCs of their sources collide and their sequences are equal modulo 2^32.
-#[must_use]
-pub fn tie(entry: &Entry, seq: u64) -> u64 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(entry.source.agent.as_str().as_bytes());
-    crc.update(&entry.source.boot.to_le_bytes());
-    (u64::from(crc.finalize()) << 32) | (seq & 0xffff_ffff)
+#[derive(Clone, Copy, Debug)]
+pub struct Ties(u64);
+
+impl Ties {
+    /// Those of a source.
+    #[must_use]
+    pub fn new(source: &SourceKey) -> Self {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(source.agent.as_str().as_bytes());
+        crc.update(&source.boot.to_le_bytes());
+        Self(u64::from(crc.finalize()) << 32)
+    }
+
+    /// That of a sequence.
+    #[must_use]
+    pub const fn of(self, seq: u64) -> u64 {
+        self.0 | (seq & 0xffff_ffff)
+    }
 }
 
 /// Bounds mapped through a function.

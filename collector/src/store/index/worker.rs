@@ -20,10 +20,12 @@ use tantivy::{IndexWriter, TantivyDocument, Term};
 use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
 use super::partition::{Partition, PartitionKey, Partitions, Quarantined};
 use super::routing::Routing;
+use super::schema::{Ties, event_time};
 use crate::store::log::append::count;
 use crate::store::log::checkpoint;
 use crate::store::log::reader::{Reader, Step};
 use crate::store::log::{Entry, Handed, Item, Position};
+use crate::store::ready::{Filed, indexable};
 use crate::store::{Problem, StoreError};
 
 /// Documents indexed between two commits while the index is behind.
@@ -33,6 +35,11 @@ const COMMIT_DOCUMENTS: usize = 200_000;
 const BEHIND: u64 = 384 << 10;
 /// Ticks after which there is a commit in any case.
 const BEHIND_TICKS: u32 = 40;
+/// Documents between two ticks from which on commits come every [`BULK_TICKS`]: at more than 10,000 a second a
+/// commit for each tick costs more than being found a second earlier is worth.
+const BULK: usize = 4_000;
+/// See [`BULK`].
+const BULK_TICKS: u32 = 5;
 /// Segments of more documents are not merged: that costs a quarter of indexing, and a search pays for
 /// a segment with some microseconds.
 const MERGED: usize = 100_000;
@@ -121,7 +128,7 @@ impl Worker {
                     Err(_) => return,
                 },
                 recv(handed) -> item => match item {
-                    Ok(item) => self.handed(&item),
+                    Ok(item) => self.handed(item),
                     Err(_) => return,
                 },
                 recv(ticks) -> _ => self.tick(),
@@ -150,13 +157,13 @@ impl Worker {
         }
     }
 
-    fn handed(&mut self, item: &Handed) {
+    fn handed(&mut self, item: Handed) {
         if self.waiting > 0 || item.at < self.next {
             return;
         }
-        let mut work = || {
+        let work = || {
             self.catch_up(item.at)?;
-            self.entry(item.at, item.next, &item.entry)
+            self.take(item)
         };
         if let Err(error) = work() {
             self.fail(&error);
@@ -173,7 +180,7 @@ impl Worker {
             return;
         }
         self.held = self.held.saturating_add(1);
-        if self.is_behind() && self.dirty < COMMIT_DOCUMENTS && self.held < BEHIND_TICKS {
+        if self.holds() {
             return;
         }
         // What waits in the queue need not be read from the log.
@@ -195,6 +202,15 @@ impl Worker {
             self.repair()?;
         }
         self.commit()
+    }
+
+    /// Whether a commit waits for more.
+    fn holds(&self) -> bool {
+        if self.is_behind() {
+            return self.dirty < COMMIT_DOCUMENTS && self.held < BEHIND_TICKS;
+        }
+        let held = usize::try_from(self.held).unwrap_or(usize::MAX);
+        self.held < BULK_TICKS && self.dirty > BULK.saturating_mul(held)
     }
 
     fn is_behind(&self) -> bool {
@@ -240,14 +256,67 @@ impl Worker {
         Ok(())
     }
 
+    /// Indexes what was handed on, as it was made ready unless something has changed since.
+    fn take(&mut self, handed: Handed) -> Work<()> {
+        let Handed { at, next, entry, ready, .. } = handed;
+        let Some(ready) = ready else { return self.entry(at, next, &entry) };
+        let received = entry.received.micros();
+        let filed = ready
+            .documents
+            .into_iter()
+            .map(|filed| (self.routing.partition(at, (filed.time, received), filed.class), filed));
+        let mut by_partition: Vec<(PartitionKey, Vec<Filed>)> = Vec::new();
+        for (key, filed) in filed {
+            match by_partition.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, all)) => all.push(filed),
+                None => by_partition.push((key, vec![filed])),
+            }
+        }
+        let older = |(key, _): &(PartitionKey, _)| {
+            self.partitions.get(*key).is_some_and(|partition| !partition.is_current)
+        };
+        let learned = self.partitions.vault().redactions.learned();
+        let stale = ready.learned != learned || self.routing.is_doubtful(at);
+        if stale || by_partition.iter().any(older) {
+            let Ok(entry) = entry.parsed() else {
+                count(&self.counters.unreadable, 1);
+                self.next = next;
+                return Ok(());
+            };
+            return self.entry(at, next, &entry);
+        }
+        for (key, filed) in by_partition {
+            let failed = |error| index_error((key.to_string(), error));
+            if let Some(partition) = self.open(key).map_err(failed)?
+                && at >= partition.indexed()
+            {
+                let made = filed.into_iter().map(|filed| (filed.document, filed.left_out));
+                self.put(partition, made).map_err(failed)?;
+            }
+        }
+        self.went_on(next)
+    }
+
     /// Indexes one entry; afterwards `next` is behind it.
     fn entry(&mut self, at: Position, next: Position, entry: &Entry) -> Work<()> {
         for item in &entry.items {
-            let key = self.routing.partition(at, entry, item);
+            let Some(key) = self.key(at, entry, item) else { continue };
             let doubtful = self.routing.is_doubtful(at) && self.is_known(key, entry, item);
             self.add(key, entry, item, |partition| at >= partition.indexed() && !doubtful)
                 .map_err(index_error)?;
         }
+        self.went_on(next)
+    }
+
+    /// Where an item of the entry at this place of the log belongs.
+    fn key(&self, at: Position, entry: &Entry, item: &Item) -> Option<PartitionKey> {
+        let document = entry.documents.get(item.index)?;
+        let times = (event_time(document, entry.received), entry.received.micros());
+        Some(self.routing.partition(at, times, self.routing.class(at, document)))
+    }
+
+    /// What comes next in the log is at this place.
+    fn went_on(&mut self, next: Position) -> Work<()> {
         self.next = next;
         if self.dirty >= COMMIT_DOCUMENTS {
             self.commit()?;
@@ -275,27 +344,52 @@ impl Worker {
         wanted: impl FnOnce(&Partition) -> bool,
     ) -> Result<bool, Failed> {
         let failed = |error| (key.to_string(), error);
-        if self.partitions.missing().contains(&key) {
-            // It is closed, so all that belongs there is there.
-            return Ok(false);
-        }
-        let partition = self.partitions.ensure(key).map_err(failed)?;
+        let Some(partition) = self.open(key).map_err(failed)? else { return Ok(false) };
         if !wanted(&partition) {
             return Ok(false);
         }
         let vault = self.partitions.vault();
         let Some((entry, item)) = redact::screened(vault, entry, item) else { return Ok(false) };
-        let (document, left_out) = partition.fields.document(&entry, &item);
-        count(&self.counters.values_capped, usize::try_from(left_out).unwrap_or(0));
+        let Some(event) = indexable(&entry, &item, Ties::new(&entry.source)) else {
+            return Ok(false);
+        };
+        let made = partition.fields.document(&event);
+        self.put(partition, std::iter::once(made)).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// The partition of a key; `None` when it is missing: it is closed, so all that belongs there is there.
+    fn open(&self, key: PartitionKey) -> tantivy::Result<Option<Arc<Partition>>> {
+        if self.partitions.missing().contains(&key) {
+            return Ok(None);
+        }
+        self.partitions.ensure(key).map(Some)
+    }
+
+    /// Adds documents, each with the number of its values that were left out, to a partition.
+    fn put(
+        &mut self,
+        partition: Arc<Partition>,
+        documents: impl Iterator<Item = (TantivyDocument, u32)>,
+    ) -> tantivy::Result<()> {
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn;
-        let writer = self.writer(partition).map_err(failed)?;
+        let counters = Arc::clone(&self.counters);
+        let (mut added, mut done) = (0_usize, Ok(()));
+        let writer = self.writer(partition)?;
         writer.used = turn;
-        writer.dirty = true;
-        writer.writer.add_document(document).map_err(failed)?;
-        self.dirty = self.dirty.saturating_add(1);
-        count(&self.counters.added, 1);
-        Ok(true)
+        for (document, left_out) in documents {
+            writer.dirty = true;
+            if let Err(error) = writer.writer.add_document(document) {
+                done = Err(error);
+                break;
+            }
+            added = added.saturating_add(1);
+            count(&counters.values_capped, usize::try_from(left_out).unwrap_or(0));
+        }
+        self.dirty = self.dirty.saturating_add(added);
+        count(&counters.added, added);
+        done
     }
 
     fn writer(&mut self, partition: Arc<Partition>) -> tantivy::Result<&mut Writer> {
@@ -438,7 +532,7 @@ impl Worker {
             };
             let items = entry.iter().flat_map(|(at, e)| e.items.iter().map(move |i| (*at, e, i)));
             for (at, entry, item) in items {
-                let key = self.routing.partition(at, entry, item);
+                let Some(key) = self.key(at, entry, item) else { continue };
                 if keys.contains(&key) {
                     let again =
                         self.add(key, entry, item, |partition| lacks(partition, entry, item));

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Position;
 use super::record::{Entry, pack};
+use crate::store::ready::Ready;
 use crate::store::{AppendOutcome, SourceKey, StoreError};
 use crate::vault::Head;
 
@@ -20,6 +21,8 @@ pub struct Handed {
     pub next: Position,
     /// What it holds.
     pub entry: Arc<Entry>,
+    /// Its documents made ready; without, they are in the entry.
+    pub ready: Option<Ready>,
     /// Its bytes among those on the way, given back when it is dropped.
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -73,6 +76,7 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Request {
     pub entry: Entry,
+    pub ready: Option<Ready>,
     pub body: Vec<u8>,
     pub reply: oneshot::Sender<Answer>,
     /// Held until it is durable.
@@ -86,6 +90,8 @@ pub struct Appender {
     pub(super) counters: Arc<Counters>,
     /// Kibibytes of documents that may still be taken in.
     pub(super) room: Arc<Semaphore>,
+    /// Kibibytes that may still be handed to the index.
+    pub(super) to_index: Arc<Semaphore>,
 }
 
 /// Kibibytes of documents, as JSON, that wait for the log at most; parsed they take about four times as much.
@@ -104,9 +110,9 @@ impl Appender {
     ///
     /// # Errors
     /// [`StoreError::Batch`], [`StoreError::Full`], [`StoreError::Io`], [`StoreError::Stopped`].
-    pub async fn append(&self, entry: Entry) -> Answer {
+    pub async fn append(&self, entry: Entry, ready: Option<Ready>) -> Answer {
         let room = Arc::clone(&self.room).acquire_many_owned(room_of(&entry, APPEND_ROOM)).await;
-        let (command, answer) = self.request(entry, room.ok())?;
+        let (command, answer) = self.request((entry, ready), room.ok())?;
         self.commands.send(command).await.map_err(|_| StoreError::Stopped)?;
         answer.await.map_err(|_| StoreError::Stopped)?
     }
@@ -116,8 +122,8 @@ impl Appender {
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub fn append_blocking(&self, entry: Entry) -> Answer {
-        let (command, answer) = self.request(entry, None)?;
+    pub fn append_blocking(&self, entry: Entry, ready: Option<Ready>) -> Answer {
+        let (command, answer) = self.request((entry, ready), None)?;
         self.commands.blocking_send(command).map_err(|_| StoreError::Stopped)?;
         answer.blocking_recv().map_err(|_| StoreError::Stopped)?
     }
@@ -135,13 +141,20 @@ impl Appender {
 
     fn request(
         &self,
-        entry: Entry,
+        (entry, ready): (Entry, Option<Ready>),
         room: Option<OwnedSemaphorePermit>,
     ) -> Result<(Command, oneshot::Receiver<Answer>), StoreError> {
         count(&self.counters.seen, entry.items.len());
         let body = pack(&entry).inspect_err(|_| count(&self.counters.failed, entry.items.len()))?;
         let (reply, answer) = oneshot::channel();
-        Ok((Command::Append(Box::new(Request { entry, body, reply, room })), answer))
+        Ok((Command::Append(Box::new(Request { entry, ready, body, reply, room })), answer))
+    }
+
+    /// Whether an entry of so many bytes of documents would be handed to the index now, or is left for
+    /// it to be read from the log.
+    #[must_use]
+    pub fn hands_on(&self, bytes: usize) -> bool {
+        self.to_index.available_permits() > bytes / 1024
     }
 
     /// Counters.

@@ -65,12 +65,35 @@ pub struct Entry {
     pub last_seq: u64,
     /// When the collector took them in.
     pub received: Timestamp,
-    /// The documents; [`Self::items`] tells which of them belong to the entry.
+    /// The documents; [`Self::items`] tells which of them belong to the entry. None when they are made
+    /// ready for the index already ([`crate::store::ready`]).
     pub documents: Arc<Vec<Document>>,
     /// The documents of this entry.
     pub items: Vec<Item>,
     /// Serialised documents, one after the other.
     pub json: Arc<Vec<u8>>,
+}
+
+impl Entry {
+    /// The document of an item and its bytes.
+    #[must_use]
+    pub fn parts(&self, item: &Item) -> Option<(&Document, &[u8])> {
+        Some((self.documents.get(item.index)?, self.json.get(item.json.clone())?))
+    }
+
+    /// The entry with its documents read from its bytes again.
+    ///
+    /// # Errors
+    /// [`Broken::Content`].
+    pub fn parsed(&self) -> Result<Self, Broken> {
+        let (mut documents, mut items) = (Vec::new(), self.items.clone());
+        for (index, item) in items.iter_mut().enumerate() {
+            let bytes = self.json.get(item.json.clone()).ok_or(Broken::Content)?;
+            documents.push(serde_json::from_slice(bytes).map_err(|_| Broken::Content)?);
+            item.index = index;
+        }
+        Ok(Self { documents: Arc::new(documents), items, ..self.clone() })
+    }
 }
 
 /// What a frame held.
@@ -338,24 +361,23 @@ impl Packed {
     /// [`Broken::Content`].
     pub fn unpack(&self) -> Result<Entry, Broken> {
         let json = zstd::bulk::decompress(&self.packed, self.raw).map_err(|_| Broken::Content)?;
-        let (mut documents, mut items, mut start) = (Vec::new(), Vec::new(), 0_usize);
+        let (mut items, mut start) = (Vec::new(), 0_usize);
         for (index, (seq, length)) in self.lengths.iter().enumerate() {
             let length = usize::try_from(*length).map_err(|_| Broken::Content)?;
             let end = start.checked_add(length).ok_or(Broken::Content)?;
-            let bytes = json.get(start..end).ok_or(Broken::Content)?;
-            documents.push(serde_json::from_slice(bytes).map_err(|_| Broken::Content)?);
             items.push(Item { seq: *seq, json: start..end, index });
             start = end;
         }
-        Ok(Entry {
+        let entry = Entry {
             source: self.source.clone(),
             first_seq: self.first_seq,
             last_seq: self.last_seq,
             received: Timestamp::from_micros(self.received),
-            documents: Arc::new(documents),
+            documents: Arc::default(),
             items,
             json: Arc::new(json),
-        })
+        };
+        entry.parsed()
     }
 }
 

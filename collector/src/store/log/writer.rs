@@ -23,6 +23,7 @@ use super::record::{ALIGN, END_FRAME, Entry, end_body, frame_size, pack, seal};
 use super::recovery::{Tail, recover};
 use super::segment::{SEGMENT_HEADER, Segment};
 use super::{LogConfig, Position};
+use crate::store::ready::Ready;
 use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
 use crate::vault::checkpoint::LOG;
 use crate::vault::{Head, Vault, names};
@@ -65,6 +66,7 @@ impl Log {
         counters.lost.store(recovered.lost, Ordering::Relaxed);
         counters.torn.store(recovered.torn, Ordering::Relaxed);
         let (commands, queue) = mpsc::channel(config.queue.max(1));
+        let to_index = Arc::new(Semaphore::new(HANDED_ROOM as usize));
         let owner = Owner {
             indexed: Position::default(),
             covered: from,
@@ -78,7 +80,7 @@ impl Log {
             config,
             dedup,
             index,
-            room: Arc::new(Semaphore::new(HANDED_ROOM as usize)),
+            room: Arc::clone(&to_index),
         };
         owner.measure();
         owner.begins()?;
@@ -88,7 +90,7 @@ impl Log {
             .spawn(move || owner.run(queue))
             .map_err(|source| StoreError::io("start a thread", &PathBuf::from("log"), source))?;
         let room = Arc::new(Semaphore::new(APPEND_ROOM as usize));
-        let appender = Appender { commands, counters, room };
+        let appender = Appender { commands, counters, room, to_index };
         let log = Self { appender, thread: Some(thread), durable, head };
         Ok((log, problems))
     }
@@ -207,6 +209,7 @@ struct Group {
 
 struct Staged {
     entry: Arc<Entry>,
+    ready: Option<Ready>,
     offset: u64,
     next: u64,
     duplicates: Vec<RangeInclusive<u64>>,
@@ -271,6 +274,10 @@ impl Owner {
         if !duplicates.is_empty() {
             let before = request.entry.items.len();
             let new = |seq: &u64| !duplicates.iter().any(|range| range.contains(seq));
+            let keep: Vec<bool> = request.entry.items.iter().map(|item| new(&item.seq)).collect();
+            if let Some(ready) = &mut request.ready {
+                ready.retain(&keep);
+            }
             request.entry.items.retain(|item| new(&item.seq));
             count(&self.counters.duplicates, before.saturating_sub(request.entry.items.len()));
             match pack(&request.entry) {
@@ -297,6 +304,7 @@ impl Owner {
                 group.staged.push(Staged {
                     next: tail.offset.saturating_add(group.bytes.len() as u64),
                     entry: Arc::new(request.entry),
+                    ready: request.ready,
                     reply: request.reply,
                     room: request.room,
                     offset,
@@ -381,7 +389,7 @@ impl Owner {
     }
 
     fn settle(&mut self, staged: Staged, segment: u64) {
-        let Staged { entry, offset, next, duplicates, reply, room } = staged;
+        let Staged { entry, ready, offset, next, duplicates, reply, room } = staged;
         self.dedup.mark(&entry.source, entry.first_seq, entry.last_seq);
         let events = entry.items.len() as u64;
         count(&self.counters.stored, entry.items.len());
@@ -401,6 +409,7 @@ impl Owner {
             at: Position { segment, offset },
             next: Position { segment, offset: next },
             entry,
+            ready,
             _room: room,
         };
         drop(self.index.try_send(handed));

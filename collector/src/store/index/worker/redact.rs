@@ -18,8 +18,9 @@ use tantivy::{DocAddress, IndexWriter, TantivyDocument, Term};
 use super::{Work, Worker, index_error};
 use crate::redaction::{Left, Order, Rewritten, Tombstone, strip};
 use crate::store::index::partition::{Partition, PartitionKey};
-use crate::store::index::schema::source_of;
+use crate::store::index::schema::{Ties, source_of};
 use crate::store::log::{Entry, Item};
+use crate::store::ready::indexable;
 use crate::store::{SourceKey, StoreError};
 use crate::vault::{Head, Vault, partition_key};
 
@@ -232,7 +233,8 @@ fn stripped(
         let (entry, item) = left.ok_or_else(|| {
             tantivy::TantivyError::InternalError("a stored document is unreadable".to_owned())
         })?;
-        out.push(partition.fields.document(&entry, &item).0);
+        let event = indexable(&entry, &item, Ties::new(&entry.source));
+        out.extend(event.map(|event| partition.fields.document(&event).0));
     }
     Ok(out)
 }
