@@ -15,12 +15,14 @@ mod make;
 mod queries;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use pikett_collector::keys::{MasterKey, MasterSource};
-use pikett_collector::store::{Config, Embedded};
+use pikett_collector::store::{Config, Embedded, Store as _};
 use pikett_collector::vault::Vault;
+use serde_json::json;
 
 /// What stands behind the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,6 +58,8 @@ enum Command {
         input: Option<PathBuf>,
         directory: PathBuf,
     },
+    /// Merge what `ingest` left, as when the partition is quiet.
+    Merge { directory: PathBuf },
     /// Ask an index that `ingest` made.
     Queries {
         #[arg(long)]
@@ -80,20 +84,49 @@ fn main() -> Result<()> {
         Command::Ingest { mode, events, ahead, input, directory } => {
             ingest::run(mode, &directory, (events, ahead), input)
         }
+        Command::Merge { directory } => merge(&directory),
         Command::Queries { mode, repeats, directory } => queries::run(mode, &directory, repeats),
         Command::Latency { rate, seconds, directory } => latency::run(&directory, rate, seconds),
     }
 }
 
+/// Waits until a quiet store has nothing more to merge; tells what that took.
+fn merge(directory: &std::path::Path) -> Result<()> {
+    let store = Embedded::open(Config { quiet: Duration::ZERO, ..config(directory)? })?;
+    let before = store.figures();
+    let mut last = (before.merges, 0_u32);
+    // A look is taken every ten seconds; a merge may take longer than that.
+    while last.1 < 120 {
+        std::thread::sleep(Duration::from_secs(1));
+        let merges = store.figures().merges;
+        last = if merges == last.0 { (merges, last.1.saturating_add(1)) } else { (merges, 0) };
+    }
+    let after = store.figures();
+    println!(
+        "{}",
+        json!({
+            "segments_before": before.segments, "segments": after.segments, "merges": after.merges,
+            "cpu_seconds": process_seconds()?, "peak_bytes": peak_bytes()?,
+            "bytes_before": before.index_bytes, "bytes": after.index_bytes,
+        })
+    );
+    store.close();
+    Ok(())
+}
+
 /// The store as the collector has it.
 fn store(directory: &std::path::Path) -> Result<Embedded> {
+    Ok(Embedded::open(config(directory)?)?)
+}
+
+fn config(directory: &std::path::Path) -> Result<Config> {
     let now = std::sync::Arc::new(|| event::Timestamp::from_seconds(make::BEGIN + 7_200));
     let key = directory.join("master.key");
     if !key.exists() {
         MasterKey::create(&key)?;
     }
     let vault = Vault::open(directory, &MasterSource::File(key), service::Clock::system())?;
-    Ok(Embedded::open(Config::new(directory.join("store"), vault, now))?)
+    Ok(Config::new(directory.join("store"), vault, now))
 }
 
 /// CPU seconds of the process, user and system (proc(5), hundredths of a second).
@@ -108,7 +141,7 @@ fn process_seconds() -> Result<f64> {
 /// CPU milliseconds of the calling thread (clock_gettime(2)).
 fn thread_millis() -> Result<f64> {
     let spent = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)?;
-    Ok(std::time::Duration::from(spent).as_secs_f64() * 1e3)
+    Ok(Duration::from(spent).as_secs_f64() * 1e3)
 }
 
 /// Most bytes that were resident.

@@ -42,6 +42,8 @@ pub struct Config {
     pub keep_log_bytes: u64,
     /// Time between commits: how soon events are searchable.
     pub commit_every: Duration,
+    /// Time without an event after which a partition's segments are merged into few.
+    pub quiet: Duration,
     /// Memory of one index writer, bytes.
     pub writer_bytes: usize,
     /// Memory for opened pages of the index, bytes.
@@ -77,6 +79,7 @@ impl Config {
             segment_bytes: 64 << 20,
             keep_log_bytes: 512 << 20,
             commit_every: Duration::from_millis(400),
+            quiet: Duration::from_secs(600),
             writer_bytes: 208 << 20,
             cache_bytes: CACHE_BYTES,
             past_days: 30,
@@ -160,6 +163,7 @@ impl Embedded {
             log: log_config.directory.clone(),
             position_file: directory.join("index.position"),
             commit_every: config.commit_every,
+            quiet: ticks(config.quiet, config.commit_every),
             writer_bytes: config.writer_bytes,
             writers: config.classes.len().saturating_mul(2).saturating_add(WRITERS),
             reach: Reach { past: config.past_days, future: config.future_days },
@@ -276,6 +280,12 @@ impl Embedded {
     }
 }
 
+/// How often something of `each` fits into a time.
+fn ticks(time: Duration, each: Duration) -> u32 {
+    let each = each.as_millis().max(1);
+    u32::try_from(time.as_millis() / each).unwrap_or(u32::MAX)
+}
+
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("lock");
     let file = File::create(&path).map_err(|source| StoreError::io("make", &path, source))?;
@@ -387,6 +397,11 @@ impl Store for Embedded {
             input_bytes: get(&log.bytes),
             syncs: get(&log.syncs),
             commits: get(&index.commits),
+            segments: partitions
+                .iter()
+                .map(|p| p.reader.searcher().segment_readers().len() as u64)
+                .sum(),
+            merges: get(&index.merges),
             log_records_lost: get(&log.lost).saturating_add(get(&index.unreadable)),
             log_torn_tails: get(&log.torn),
             index_quarantined: get(&index.quarantined),

@@ -50,6 +50,12 @@ pub struct Figures {
     pub syncs: u64,
     /// Commits of the index.
     pub commits: u64,
+    /// Segments of all partitions; each keeps six files open.
+    #[serde(default)]
+    pub segments: u64,
+    /// Merges of segments in quiet partitions since the opening.
+    #[serde(default)]
+    pub merges: u64,
     /// Records of the log that could not be read back and are gone.
     pub log_records_lost: u64,
     /// Torn tails dropped at start (never acknowledged).

@@ -12,6 +12,7 @@ pub mod directory;
 pub mod handle;
 pub mod key;
 pub mod manifest;
+mod merge;
 pub mod mover;
 mod newest;
 pub mod partition;

@@ -31,6 +31,8 @@ pub struct IndexConfig {
     pub commit_every: Duration,
     /// Memory of one writer, bytes (at least 15 MB).
     pub writer_bytes: usize,
+    /// Ticks ([`Self::commit_every`]) without an event after which a partition is quiet.
+    pub quiet: u32,
     /// Writers kept open.
     pub writers: usize,
     /// How far event times may be from the receipt.
@@ -65,6 +67,8 @@ pub struct IndexCounters {
     pub dropped: AtomicU64,
     /// Values left out.
     pub values_capped: AtomicU64,
+    /// Merges in quiet partitions.
+    pub merges: AtomicU64,
     /// Records of the log that could not be read for indexing.
     pub unreadable: AtomicU64,
     /// Partitions moved to the warm folder.

@@ -91,6 +91,14 @@ impl Partition {
         Ok(())
     }
 
+    /// The segments of the commit on disk.
+    ///
+    /// # Errors
+    /// The index library's.
+    pub fn segments(&self) -> tantivy::Result<Vec<SegmentMeta>> {
+        self.index.searchable_segment_metas()
+    }
+
     /// Bytes on disk.
     #[must_use]
     pub fn bytes(&self) -> u64 {

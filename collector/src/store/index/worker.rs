@@ -6,6 +6,7 @@
 //! twice. When the index fails (disk full), writers are dropped, positions are read back from the
 //! last commits and it is tried again; the log keeps everything meanwhile.
 
+mod merge;
 mod parts;
 mod redact;
 mod retain;
@@ -14,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::{Receiver, select, tick};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::IndexWriterOptions;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
+use super::merge::WhileWritten;
 use super::partition::{Partition, PartitionKey, Partitions, Quarantined};
 use super::routing::Routing;
 use super::schema::{Ties, event_time};
@@ -40,9 +42,6 @@ const BEHIND_TICKS: u32 = 40;
 const BULK: usize = 4_000;
 /// See [`BULK`].
 const BULK_TICKS: u32 = 5;
-/// Segments of more documents are not merged: that costs a quarter of indexing, and a search pays for
-/// a segment with some microseconds.
-const MERGED: usize = 100_000;
 /// Ticks to wait after a failure.
 const BACK_OFF: u32 = 10;
 struct Writer {
@@ -50,6 +49,8 @@ struct Writer {
     partition: Arc<Partition>,
     dirty: bool,
     used: u64,
+    /// When it was used.
+    tick: u32,
 }
 
 pub(super) struct Worker {
@@ -71,6 +72,7 @@ pub(super) struct Worker {
     waiting: u32,
     ticks: u32,
     repair: BTreeSet<PartitionKey>,
+    merging: merge::Merging,
     counters: Arc<IndexCounters>,
     problems: Arc<Problems>,
 }
@@ -102,6 +104,7 @@ impl Worker {
             waiting: 0,
             ticks: 0,
             repair: BTreeSet::new(),
+            merging: merge::Merging::default(),
             partitions: shared.partitions,
             counters: shared.counters,
             problems: shared.problems,
@@ -185,7 +188,7 @@ impl Worker {
         }
         // What waits in the queue need not be read from the log.
         let done = if self.feed.handed.is_empty() { self.settle() } else { self.finish() };
-        if let Err(error) = done.and_then(|()| self.go_on()) {
+        if let Err(error) = done.and_then(|()| self.go_on()).and_then(|()| self.merge_quiet()) {
             self.fail(&error);
         }
     }
@@ -373,11 +376,11 @@ impl Worker {
         documents: impl Iterator<Item = (TantivyDocument, u32)>,
     ) -> tantivy::Result<()> {
         self.turn = self.turn.wrapping_add(1);
-        let turn = self.turn;
+        let (turn, tick) = (self.turn, self.ticks);
         let counters = Arc::clone(&self.counters);
         let (mut added, mut done) = (0_usize, Ok(()));
         let writer = self.writer(partition)?;
-        writer.used = turn;
+        (writer.used, writer.tick) = (turn, tick);
         for (document, left_out) in documents {
             writer.dirty = true;
             if let Err(error) = writer.writer.add_document(document) {
@@ -393,6 +396,7 @@ impl Worker {
     }
 
     fn writer(&mut self, partition: Arc<Partition>) -> tantivy::Result<&mut Writer> {
+        let tick = self.ticks;
         match self.writers.entry(partition.key) {
             std::collections::btree_map::Entry::Occupied(open) => Ok(open.into_mut()),
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -403,8 +407,8 @@ impl Worker {
                     .build();
                 let writer: IndexWriter<TantivyDocument> =
                     partition.index.writer_with_options(options)?;
-                writer.set_merge_policy(Box::new(merge_policy()));
-                Ok(place.insert(Writer { writer, partition, dirty: false, used: 0 }))
+                writer.set_merge_policy(Box::new(WhileWritten));
+                Ok(place.insert(Writer { writer, partition, dirty: false, used: 0, tick }))
             }
         }
     }
@@ -480,6 +484,7 @@ impl Worker {
     /// Gives up what is not committed; it is read from the log again.
     fn rewind(&mut self) {
         self.writers.clear();
+        self.merging.forget();
         self.next = self.committed;
         self.dirty = 0;
     }
@@ -554,15 +559,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// Few merges: what comes second by second is written again twice until it is large, what comes in
-/// bulk never.
-fn merge_policy() -> LogMergePolicy {
-    let mut policy = LogMergePolicy::default();
-    policy.set_min_num_segments(16);
-    policy.set_max_docs_before_merge(MERGED);
-    policy
 }
 
 fn commit_one(writer: &mut Writer, position: Position) -> tantivy::Result<()> {

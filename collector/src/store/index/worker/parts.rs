@@ -52,7 +52,8 @@ impl Worker {
 
     /// Puts a copy in the place of a partition that has not changed since; tells whether it did.
     pub(super) fn moved(&mut self, key: PartitionKey, head: Head) -> Work<bool> {
-        if self.writers.get(&key).is_some_and(|writer| writer.dirty) {
+        let busy = self.merging.is_busy_with(key);
+        if busy || self.writers.get(&key).is_some_and(|writer| writer.dirty) {
             return Ok(false);
         }
         self.writers.remove(&key);

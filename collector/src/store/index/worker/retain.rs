@@ -29,7 +29,11 @@ impl Worker {
         (bytes, reason): (u64, Reason),
         report: &mut RetentionReport,
     ) -> Work<()> {
-        self.writers.remove(&partition.key);
+        let writer = self.writers.remove(&partition.key);
+        if let Some(writer) = writer.filter(|_| self.merging.is_busy_with(partition.key)) {
+            // Nobody may write files of it any more; how the merge ends is no matter.
+            drop(writer.writer.wait_merging_threads());
+        }
         let documents = partition.documents();
         let reason = reason.as_str();
         self.partitions.remove(partition.key, (documents, bytes, reason))?;
