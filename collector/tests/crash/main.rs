@@ -4,8 +4,9 @@
 //! The test starts itself again as the process that appends, under `strace`, which kills it at the
 //! n-th sync, write, rename or removal, or lets that call fail. Afterwards the store is opened here,
 //! everything that was not acknowledged is sent again, as an agent does, and each event is found
-//! exactly once. There are two classes of data, parts of days, and a folder to which days that are over move. `PIKETT_CRASH_ROUNDS` sets the number of rounds (8), `PIKETT_CRASH_SEED` where the
-//! choice of calls begins.
+//! exactly once. There are two classes of data, parts of days, a folder to which days that are over move, and
+//! pauses in which what is quiet is merged. `PIKETT_CRASH_ROUNDS` sets the number of rounds (8),
+//! `PIKETT_CRASH_SEED` where the choice of calls begins.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod process;
@@ -21,15 +22,15 @@ use process::{BATCHES, EACH, append, open};
 
 /// System calls that change what is on disk, and about how many of each a run makes.
 const CALLS: [(&str, u64); 9] = [
-    ("fdatasync", 300),
-    ("fsync", 280),
-    ("rename", 165),
-    ("unlink", 100),
-    ("unlinkat", 45),
-    ("pwrite64", 150),
-    ("write", 740),
-    ("openat", 650),
-    ("mkdir", 17),
+    ("fdatasync", 430),
+    ("fsync", 430),
+    ("rename", 265),
+    ("unlink", 190),
+    ("unlinkat", 95),
+    ("pwrite64", 165),
+    ("write", 1_150),
+    ("openat", 1_350),
+    ("mkdir", 18),
 ];
 
 /// What happens at the call.

@@ -43,6 +43,7 @@ fn config(folder: &Path) -> anyhow::Result<Config> {
         keep_log_bytes: 64 << 10,
         writer_bytes: 15_000_000,
         commit_every: Duration::from_millis(15),
+        quiet: Duration::from_millis(90),
         ..Config::new(folder.join("store"), vault(folder)?, Arc::new(now))
     })
 }
@@ -197,6 +198,11 @@ fn appends() {
         if batch % 8 == 0 {
             std::thread::sleep(Duration::from_millis(20));
         }
+        if batch == BATCHES * 2 / 3 {
+            // What is quiet is merged, and then written to again.
+            println!("settled {:?}", store.flush().is_ok());
+            std::thread::sleep(Duration::from_millis(400));
+        }
         if batch == BATCHES * 3 / 4 {
             println!("redaction {:?}", store.redact(order()).map(|stone| stone.events.len()));
         }
@@ -209,10 +215,12 @@ fn appends() {
             println!("retention {:?}", dropped.map(|report| report.dropped.len()));
         }
     }
-    // Days that are over go on moving for a moment.
-    std::thread::sleep(Duration::from_millis(200));
-    println!("moved {}", store.figures().warm.moved);
-    for problem in store.figures().problems {
+    // Days that are over go on moving for a moment, and what is quiet now is merged.
+    println!("settled {:?}", store.flush().is_ok());
+    std::thread::sleep(Duration::from_millis(400));
+    let figures = store.figures();
+    println!("moved {} merged {}", figures.warm.moved, figures.merges);
+    for problem in figures.problems {
         println!("refused or repaired: {}", problem.what);
     }
     store.close();

@@ -162,7 +162,8 @@ impl Moving {
             }
             Err(error) => {
                 drop(std::fs::remove_dir_all(&target));
-                Err(error)
+                // Retention has taken it meanwhile: there is nothing to move.
+                if partitions.get(key).is_none() { Ok(false) } else { Err(error) }
             }
         }
     }

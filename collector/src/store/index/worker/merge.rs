@@ -15,8 +15,8 @@ use crate::store::index::merge::when_quiet;
 use crate::store::index::partition::{Partition, PartitionKey};
 use crate::store::log::append::count;
 
-/// Ticks between two looks.
-const LOOK: u32 = 25;
+/// Looks taken in the time after which a partition is quiet.
+const LOOKS: u32 = 60;
 /// Ticks after which a merge that failed is tried again.
 const AGAIN: u32 = 9_000;
 
@@ -43,7 +43,8 @@ impl Merging {
 impl Worker {
     /// Ends a merge that is done and begins the next one, when it is time for that.
     pub(super) fn merge_quiet(&mut self) -> Work<()> {
-        if !self.ticks.is_multiple_of(LOOK) || self.is_behind() {
+        let every = (self.config.quiet / LOOKS).max(1);
+        if !self.ticks.is_multiple_of(every) || self.is_behind() {
             return Ok(());
         }
         if let Some((key, mut done)) = self.merging.now.take() {
