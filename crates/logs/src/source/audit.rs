@@ -11,7 +11,7 @@ use event::{Event, Timestamp};
 use serde_json::Value;
 use service::Clock;
 
-use super::tail::{self, Note, Read, Sink, TailError, Tailer};
+use super::tail::{self, Aside, Asides, Note, Read, Sink, TailError, Tailer};
 use super::{Intake, Item, Moved, Position, Positions, Stopped};
 use crate::config::{AuditConfig, FileConfig, Format};
 use crate::parse::auditd::{Head, joined};
@@ -269,7 +269,8 @@ impl Files {
         let timeout = Duration::from_millis(config.timeout_milliseconds);
         let out = Out::new(intake, clock.clone(), Assembler::new(true, timeout));
         let tailer = Tailer::new(&[file], positions.clone(), clock.clone())?;
-        Ok(Self { tailer, sink: Lines { out, places, stopped: false } })
+        let asides = Asides::default();
+        Ok(Self { tailer, sink: Lines { out, places, asides, stopped: false } })
     }
 
     /// Reads what is there; true when there may be more at once.
@@ -280,8 +281,9 @@ impl Files {
         let Lines { out, .. } = &mut self.sink;
         out.assembler.tick(out.clock.monotonic());
         self.sink.give();
-        let Lines { out, .. } = &self.sink;
+        let Lines { out, asides, .. } = &self.sink;
         out.tell();
+        asides.tell(out.intake.source());
         for progress in self.tailer.progress() {
             out.intake.source().set_place(progress.place, progress.behind);
         }
@@ -294,6 +296,7 @@ impl Files {
 struct Lines {
     out: Out,
     places: Places,
+    asides: Asides,
     stopped: bool,
 }
 
@@ -332,6 +335,10 @@ impl Sink for Lines {
         self.places.read(&file, what, (before, after));
         self.give();
         !self.stopped && !self.out.intake.is_stopping()
+    }
+
+    fn aside(&mut self, _: usize, aside: Aside) {
+        self.asides.add(aside);
     }
 
     fn note(&mut self, note: Note) {

@@ -48,7 +48,7 @@ use group::Group;
 pub use group::TailError;
 pub use print::Print;
 pub use run::run;
-pub(in crate::source) use run::tell;
+pub(in crate::source) use run::{Asides, tell};
 
 /// Most files followed at once.
 const MAX_FILES: usize = 4096;
@@ -117,10 +117,21 @@ pub struct Progress {
     pub place: String,
 }
 
+/// A line that was read and becomes no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// It says how the lines after it are to be read: `#Fields` of W3C, `#separator` of Zeek.
+    Directive,
+    /// Nothing stands in it.
+    Empty,
+}
+
 /// Receives what a poll finds.
 pub trait Sink {
     /// One record. False stops the poll.
     fn record(&mut self, read: Read) -> bool;
+    /// One line of a group of files that becomes no record.
+    fn aside(&mut self, group: usize, aside: Aside);
     /// Something besides.
     fn note(&mut self, note: Note);
 }

@@ -18,7 +18,7 @@ use super::join::{Glue, Joiner, Next, Record};
 use super::lines::{Cut, Line, Splitter, Within};
 use super::packed::{Packed, Packing};
 use super::print::{HEAD, NEAR, Print, filled, head_of};
-use super::{Found, Moved, Position, Sink};
+use super::{Aside, Found, Moved, Position, Sink};
 use crate::parse::{MAX_FIELD, Parser};
 
 /// Most bytes read from one file in one turn, so that a large file does not starve the others.
@@ -446,10 +446,12 @@ impl Followed {
 
     fn emit(&mut self, piece: &Piece<'_>, group: &Group, out: &mut Out<'_>) -> bool {
         if piece.bytes.is_empty() && piece.within.parts == 0 {
+            out.sink.aside(self.group, Aside::Empty);
             return true;
         }
         if group.parser.wants_head() && piece.bytes.starts_with(b"#") {
             learn(&mut self.legend, piece.bytes, group);
+            out.sink.aside(self.group, Aside::Directive);
             return true;
         }
         let parser = self.legend.1.as_ref().unwrap_or(&group.parser);

@@ -14,6 +14,7 @@ pub(super) struct Collected {
     pub(super) messages: Vec<String>,
     pub(super) positions: Positions,
     pub(super) notes: Vec<Note>,
+    pub(super) asides: Vec<Aside>,
     pub(super) events: Vec<Event>,
 }
 
@@ -31,6 +32,10 @@ impl Sink for Collected {
         self.positions.insert(key.to_string(), position);
         self.events.push(event);
         true
+    }
+
+    fn aside(&mut self, _: usize, aside: Aside) {
+        self.asides.push(aside);
     }
 
     fn note(&mut self, note: Note) {
@@ -249,6 +254,7 @@ fn a_stopped_sink_repeats_nothing_after_a_restart() {
             self.1.insert(key.to_string(), position);
             true
         }
+        fn aside(&mut self, _: usize, _: Aside) {}
         fn note(&mut self, _: Note) {}
     }
     let mut fixture = Fixture::new(FileConfig::default());
