@@ -30,7 +30,9 @@ use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchRespons
 
 pub use embedded::{Config, Embedded};
 pub use error::StoreError;
-pub use figures::{ClassPolicy, Figures, Limits, Problem, RetentionPolicy, RetentionReport};
+pub use figures::{
+    ClassPolicy, Figures, Limits, Problem, RetentionPolicy, RetentionReport, SetAside,
+};
 pub use key::Key;
 
 /// A future that can be sent between threads; what an object-safe asynchronous method returns.

@@ -7,7 +7,7 @@ use super::series::{begins, minute};
 use super::{AGENTS, Completeness, Kind, Reason, State, Window};
 use crate::agents::{Agent, Health, SILENT_AFTER};
 use crate::receive::ReceiveFigures;
-use crate::store::Figures;
+use crate::store::{Figures, SetAside};
 
 /// What is known now: agents, inputs, the store.
 pub(super) type Present<'a> = (&'a [Agent], &'a ReceiveFigures, &'a Figures);
@@ -28,7 +28,7 @@ pub(super) fn judge(
     history.subjects.values().for_each(|subject| judge.subject(subject));
     judge.store(figures);
     let words = format!("{redacted} events of this time were redacted, whole or in fields");
-    judge.add((Kind::Redacted, "store"), (None, None), Some(redacted), words);
+    judge.add((Kind::Redacted, STORE), (None, None), Some(redacted), words);
     let mut reasons = judge.reasons;
     reasons.sort_by(|a, b| (a.kind, &a.subject, a.since).cmp(&(b.kind, &b.subject, b.since)));
     let state = match reasons.first().map(|first| first.kind) {
@@ -40,6 +40,9 @@ pub(super) fn judge(
     reasons.truncate(most);
     Completeness { state, reasons, more }
 }
+
+/// The subject of what the store lacks; the agents page tells of it.
+const STORE: &str = "store";
 
 struct Judge {
     window: Window,
@@ -73,7 +76,7 @@ impl Judge {
         words: String,
     ) {
         let link = match (since, until) {
-            (Some(since), Some(until)) => place(subject, since, until),
+            (Some(since), Some(until)) if subject != STORE => place(subject, since, until),
             _ => AGENTS.to_owned(),
         };
         let subject = subject.to_owned();
@@ -154,27 +157,51 @@ impl Judge {
         }
     }
 
+    /// What the store has lost, as far as the window may lack it; of unknown times it is told always.
     fn store(&mut self, figures: &Figures) {
-        let any = (None, None);
-        let mut store = |kind, count: u64, words: &str| {
-            self.add((kind, "store"), any, Some(count), format!("{count} {words}"));
+        let mut store = |kind, until: Option<Timestamp>, count: u64, words: String| {
+            let words = format!("{count} {words}");
+            self.add((kind, STORE), (None, until), Some(count), words);
         };
         // What intake refuses is not acknowledged and comes again; duplicates are there already.
         let (unindexed, why) = unseen(&figures.index);
-        store(Kind::Damaged, unindexed, &format!("stored events cannot be searched: {why}"));
-        store(Kind::Damaged, figures.log_records_lost, "records of the log are damaged");
-        store(
-            Kind::Damaged,
-            figures.index_quarantined,
-            "damaged parts of the index were set aside",
-        );
-        store(
-            Kind::Lost,
-            figures.gaps_closed,
-            "events were declared lost because too many gaps were open",
-        );
-        store(Kind::Late, figures.index.pending, "stored events are not searchable yet");
+        let words = format!("stored events cannot be searched: {why}{UNKNOWN}");
+        store(Kind::Damaged, None, unindexed, words);
+        let until = figures.log_lost_until;
+        let words = format!("records of the log are damaged{}", before(until));
+        store(Kind::Damaged, until, figures.log_records_lost, words);
+        let until = figures.gaps_until;
+        let why = "events were declared lost because too many gaps were open";
+        store(Kind::Lost, until, figures.gaps_closed, format!("{why}{}", before(until)));
+        let words = "stored events are not searchable yet".to_owned();
+        store(Kind::Late, None, figures.index.pending, words);
+        self.set_aside(figures);
     }
+
+    /// Damaged parts of the index, of the days that they are of.
+    fn set_aside(&mut self, figures: &Figures) {
+        let mut rest = figures.index_quarantined;
+        for SetAside { partition, span, count } in &figures.set_aside {
+            rest = rest.saturating_sub(*count);
+            let (span, when) = match span {
+                Some((first, last)) => ((Some(*first), Some(*last)), ""),
+                None => ((None, None), UNKNOWN),
+            };
+            let words =
+                format!("{count} damaged parts of partition {partition} were set aside{when}");
+            self.add((Kind::Damaged, STORE), span, Some(*count), words);
+        }
+        let words = format!("{rest} damaged parts of the index were set aside{UNKNOWN}");
+        self.add((Kind::Damaged, STORE), (None, None), Some(rest), words);
+    }
+}
+
+/// Behind what may be missing from any window.
+const UNKNOWN: &str = "; of what time is not known, so this is told of every window";
+
+/// By when the store had what it lacks, in words.
+fn before(until: Option<Timestamp>) -> String {
+    until.map_or_else(|| UNKNOWN.to_owned(), |until| format!("; they came before {until}"))
 }
 
 /// Where the console tells what happened to a subject in a time.

@@ -4,6 +4,7 @@ use super::judge::judge;
 use super::*;
 use crate::agents::{Agent, Book};
 use crate::receive::ReceiveFigures;
+use crate::store::SetAside;
 use event::{Hop, Ledger, Report, SourceReport};
 use expect_test::{Expect, expect};
 use std::collections::BTreeMap;
@@ -130,12 +131,11 @@ fn the_store_and_the_inputs_have_their_say() {
     figures.intake.shed("duplicate", 6);
     expect![[r#"
         Incomplete
-        Lost store: 4 events were declared lost because too many gaps were open
-        Damaged store: 2 records of the log are damaged
-        Damaged store: 1 damaged parts of the index were set aside
+        Lost store: 4 events were declared lost because too many gaps were open; of what time is not known, so this is told of every window
+        Damaged store: 2 records of the log are damaged; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
         Late store: 9 stored events are not searchable yet
-    "#]]
-    .assert_eq(&told(window(60, 0), agent(), &figures));
+    "#]].assert_eq(&told(window(60, 0), agent(), &figures));
     let mut received = ReceiveFigures::default();
     received.ledger.dropped = 8;
     let mut history = History::default();
@@ -147,6 +147,62 @@ fn the_store_and_the_inputs_have_their_say() {
     "#]].assert_eq(&shown(&judge(window(60, 0), present, 0, &history, MAX_REASONS)));
     let before = judge(window(900, 700), present, 0, &history, MAX_REASONS);
     assert_eq!(before.state, State::Complete, "{before:?}");
+}
+
+/// What the store lacks is told of the windows that may lack it, and of all when nobody knows.
+#[test]
+fn damage_of_the_store_is_told_of_the_time_it_is_of() {
+    let part = |partition: &str, ago: Option<(i64, i64)>, count| SetAside {
+        partition: partition.to_owned(),
+        span: ago.map(|(from, to)| (time(from), time(to))),
+        count,
+    };
+    let figures = Figures {
+        log_records_lost: 2,
+        log_lost_until: Some(time(5_000)),
+        gaps_closed: 4,
+        gaps_until: Some(time(2_000)),
+        index_quarantined: 6,
+        set_aside: vec![
+            part("2026-11-22", Some((4_000, 3_000)), 2),
+            part("past@2026-11-22", None, 3),
+        ],
+        ..Figures::default()
+    };
+    let check = |(from, to), expected: Expect| {
+        expected.assert_eq(&told(window(from, to), agent(), &figures));
+    };
+    check(
+        (60, 0),
+        expect![[r#"
+        Incomplete
+        Damaged store: 3 damaged parts of partition past@2026-11-22 were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+    "#]],
+    );
+    check(
+        (3_500, 2_500),
+        expect![[r#"
+        Incomplete
+        Lost store: 4 events were declared lost because too many gaps were open; they came before 2026-11-22T14:30:45.000000+0000
+        Damaged store: 3 damaged parts of partition past@2026-11-22 were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+        Damaged store: 2 damaged parts of partition 2026-11-22 were set aside
+    "#]],
+    );
+    check(
+        (7_000, 6_000),
+        expect![[r#"
+        Incomplete
+        Lost store: 4 events were declared lost because too many gaps were open; they came before 2026-11-22T14:30:45.000000+0000
+        Damaged store: 2 records of the log are damaged; they came before 2026-11-22T13:40:45.000000+0000
+        Damaged store: 3 damaged parts of partition past@2026-11-22 were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+    "#]],
+    );
+    let known =
+        Figures { set_aside: figures.set_aside[..1].to_vec(), index_quarantined: 2, ..figures };
+    assert_eq!(told(window(1_000, 0), agent(), &known), "Complete\n");
 }
 
 #[test]

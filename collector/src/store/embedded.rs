@@ -5,10 +5,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use event::Ledger;
+use event::{Ledger, Timestamp};
 
 use super::class::Class;
 use super::figures::{Figures, RetentionPolicy, RetentionReport, SummaryFigures, WarmFigures};
@@ -298,6 +299,23 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
     }
 }
 
+impl Embedded {
+    /// By when every record of the log that is gone had been received; `None` when that is not known of one.
+    fn lost_until(&self) -> Option<Timestamp> {
+        let (log, index) = (self.appender.counters(), &self.index.counters);
+        let at_start = log.lost_until.get().copied();
+        let later = index.unreadable_until.lock().unwrap_or_else(PoisonError::into_inner).time();
+        let found = [(&log.lost, at_start), (&index.unreadable, later)];
+        let mut latest = None;
+        for (count, until) in found {
+            if count.load(Ordering::Relaxed) > 0 {
+                latest = latest.max(Some(until?));
+            }
+        }
+        latest
+    }
+}
+
 impl Store for Embedded {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<AppendOutcome, StoreError>> {
         Box::pin(async move {
@@ -360,7 +378,6 @@ impl Store for Embedded {
     }
 
     fn figures(&self) -> Figures {
-        use std::sync::atomic::{AtomicU64, Ordering};
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let log = self.appender.counters();
         let index = &self.index.counters;
@@ -404,10 +421,15 @@ impl Store for Embedded {
             merges: get(&index.merges),
             log_records_lost: get(&log.lost).saturating_add(get(&index.unreadable)),
             log_torn_tails: get(&log.torn),
+            log_lost_until: self.lost_until(),
             index_quarantined: get(&index.quarantined),
+            set_aside: self.index.partitions.set_aside_list(),
             repaired: get(&index.repaired),
             retention_dropped: get(&index.dropped),
             gaps_closed: get(&log.gaps_closed),
+            gaps_until: Some(log.gaps_until.load(Ordering::Relaxed))
+                .filter(|until| *until > 0)
+                .map(Timestamp::from_micros),
             sources_evicted: get(&log.evicted),
             values_capped: get(&index.values_capped),
             problems: [

@@ -58,22 +58,42 @@ pub struct Figures {
     pub merges: u64,
     /// Records of the log that could not be read back and are gone.
     pub log_records_lost: u64,
+    /// By when these had been received; `None` when nothing tells.
+    #[serde(default)]
+    pub log_lost_until: Option<Timestamp>,
     /// Torn tails dropped at start (never acknowledged).
     pub log_torn_tails: u64,
     /// Segments or partitions of the index that were taken out of service as corrupt.
     pub index_quarantined: u64,
+    /// The same by partition.
+    #[serde(default)]
+    pub set_aside: Vec<SetAside>,
     /// Documents indexed again from the log after damage.
     pub repaired: u64,
     /// Documents gone with dropped partitions.
     pub retention_dropped: u64,
     /// Sequences declared lost because too many newer gaps opened in their source.
     pub gaps_closed: u64,
+    /// When the last of them were; `None` when nothing tells.
+    #[serde(default)]
+    pub gaps_until: Option<Timestamp>,
     /// Sources whose deduplication state was forgotten because there were too many.
     pub sources_evicted: u64,
     /// Values or names that could not be indexed as fields (still in the stored document).
     pub values_capped: u64,
     /// Problems found, newest last, at most 100.
     pub problems: Vec<Problem>,
+}
+
+/// Damaged parts of one partition that were taken out of service since the opening.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Its name.
+    pub partition: String,
+    /// First and last time its events can have; `None` when they can be of any time.
+    pub span: Option<(Timestamp, Timestamp)>,
+    /// Segments, or 1 for the whole.
+    pub count: u64,
 }
 
 /// How long and how much to keep, of each class of data. The newest partition of a class is never dropped for size.

@@ -13,6 +13,7 @@ pub mod reader;
 pub mod record;
 pub mod recovery;
 pub mod segment;
+mod until;
 pub mod verify;
 pub mod writer;
 
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use append::{Counters, Handed};
 pub use record::{Entry, Item};
+pub use until::Until;
 pub use writer::Log;
 
 /// A place in the log.

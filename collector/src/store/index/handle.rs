@@ -16,7 +16,7 @@ use crate::redaction::{Order, Tombstone};
 use crate::store::class::Class;
 use crate::store::figures::{RetentionPolicy, RetentionReport};
 use crate::store::log::checkpoint::{self, Found};
-use crate::store::log::{Handed, Log, Position};
+use crate::store::log::{Handed, Log, Position, Until};
 use crate::store::{Key, Problem, StoreError};
 use crate::vault::Head;
 
@@ -71,6 +71,8 @@ pub struct IndexCounters {
     pub merges: AtomicU64,
     /// Records of the log that could not be read for indexing.
     pub unreadable: AtomicU64,
+    /// By when these had been received.
+    pub unreadable_until: Mutex<Until>,
     /// Partitions moved to the warm folder.
     pub moved: AtomicU64,
     /// Tries to move one that failed.

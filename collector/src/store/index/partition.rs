@@ -3,8 +3,8 @@
 //! What a partition holds is said by its name ([`super::key`]), in which of two folders it lies is the business
 //! of `places`.
 
+mod aside;
 mod places;
-
 mod rewrite;
 mod unreadable;
 
@@ -25,7 +25,7 @@ use super::zones::ZoneCache;
 use crate::keyring::Deletion;
 use crate::store::figures::{ClassFigures, SummaryFigures};
 use crate::store::log::Position;
-use crate::store::{Problem, StoreError};
+use crate::store::{Problem, SetAside, StoreError};
 use crate::vault::{Vault, partition_key};
 
 pub use places::Folders;
@@ -126,6 +126,7 @@ pub struct Partitions {
     cache: Arc<PageCache>,
     open: RwLock<BTreeMap<PartitionKey, Arc<Partition>>>,
     unreadable: unreadable::Unreadable,
+    aside: aside::Aside,
     /// Those that lie in a folder that is not there.
     missing: BTreeSet<PartitionKey>,
     /// What is wrong with where partitions lie.
@@ -165,7 +166,8 @@ impl Partitions {
     ) -> Result<(Self, Vec<Quarantined>), StoreError> {
         let (open, unreadable) = (RwLock::default(), unreadable::Unreadable::default());
         let (missing, misplaced) = (BTreeSet::new(), Vec::new());
-        let mut set = Self { folders, vault, cache, open, unreadable, missing, misplaced };
+        let aside = aside::Aside::default();
+        let mut set = Self { folders, vault, cache, open, unreadable, aside, missing, misplaced };
         let mut found = set.find()?;
         set.misplaced.append(&mut found.problems);
         set.miss(&found);
@@ -365,6 +367,12 @@ impl Partitions {
         places::discard(&partition.path)
     }
 
+    /// What was taken out of service as damaged since the opening.
+    #[must_use]
+    pub fn set_aside_list(&self) -> Vec<SetAside> {
+        self.aside.list()
+    }
+
     /// Takes the damaged segments of a partition out of service, or the whole partition when its
     /// directory cannot be read; the rest stays. With `thorough`, every page is opened.
     ///
@@ -457,6 +465,7 @@ impl Partitions {
             let name = file.file_name().unwrap_or_default();
             std::fs::rename(&file, target.join(name)).map_err(failed)?;
         }
+        self.aside.note(key);
         Ok(quarantined(key, documents, &target, &format!("segment {segment}: {reason}")))
     }
 
@@ -469,6 +478,7 @@ impl Partitions {
         let free = (0_u32..).map(|n| quarantine.join(format!("{key}.{n}")));
         let target = free.into_iter().find(|path| !path.exists()).unwrap_or_default();
         std::fs::rename(&path, &target).map_err(failed)?;
+        self.aside.note(key);
         Ok(quarantined(key, 0, &target, &format!("partition {key}: {reason}")))
     }
 }

@@ -12,7 +12,7 @@ mod redact;
 mod retain;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, select, tick};
 use tantivy::indexer::IndexWriterOptions;
@@ -26,7 +26,7 @@ use super::schema::{Ties, event_time};
 use crate::store::log::append::count;
 use crate::store::log::checkpoint;
 use crate::store::log::reader::{Reader, Step};
-use crate::store::log::{Entry, Handed, Item, Position};
+use crate::store::log::{Entry, Handed, Item, Position, Until};
 use crate::store::ready::{Filed, indexable};
 use crate::store::{Problem, StoreError};
 
@@ -241,15 +241,19 @@ impl Worker {
             match reader.step()? {
                 // The first step may lead over a segment's border, right to the end.
                 Step::Record(at, _, _) if at >= end => break,
-                Step::Record(at, packed, next) => match packed.unpack() {
-                    Ok(entry) => self.entry(at, next, &entry)?,
-                    Err(_) => {
-                        count(&self.counters.unreadable, 1);
+                Step::Record(at, packed, next) => {
+                    let entry = packed.unpack();
+                    if entry.is_err() {
+                        self.unreadable();
                         self.next = next;
                     }
-                },
+                    self.until().sound(packed.received());
+                    if let Ok(entry) = entry {
+                        self.entry(at, next, &entry)?;
+                    }
+                }
                 Step::Damage(problem) => {
-                    count(&self.counters.unreadable, 1);
+                    self.unreadable();
                     self.problems.push(problem);
                 }
                 Step::End(_) => break,
@@ -282,7 +286,8 @@ impl Worker {
         let stale = ready.learned != learned || self.routing.is_doubtful(at);
         if stale || by_partition.iter().any(older) {
             let Ok(entry) = entry.parsed() else {
-                count(&self.counters.unreadable, 1);
+                self.unreadable();
+                self.until().sound(entry.received);
                 self.next = next;
                 return Ok(());
             };
@@ -298,6 +303,16 @@ impl Worker {
             }
         }
         self.went_on(next)
+    }
+
+    /// A record of the log is gone.
+    fn unreadable(&self) {
+        count(&self.counters.unreadable, 1);
+        self.until().lost();
+    }
+
+    fn until(&self) -> MutexGuard<'_, Until> {
+        self.counters.unreadable_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Indexes one entry; afterwards `next` is behind it.

@@ -1,9 +1,10 @@
 //! The way into the log: what an appender sends to the log's thread ([`super::writer`]) and waits for,
 //! what is counted, and what is handed on to the index. The bytes that wait are bounded.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use event::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::Position;
@@ -46,10 +47,14 @@ pub struct Counters {
     pub disk: AtomicU64,
     /// Records lost to damage.
     pub lost: AtomicU64,
+    /// By when they had been received.
+    pub lost_until: OnceLock<Timestamp>,
     /// Torn tails dropped.
     pub torn: AtomicU64,
     /// Sequences declared lost.
     pub gaps_closed: AtomicU64,
+    /// When the last of them were, microseconds; 0 when that is not known.
+    pub gaps_until: AtomicI64,
     /// Sources forgotten.
     pub evicted: AtomicU64,
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use event::AgentId;
+use event::{AgentId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::store::SourceKey;
@@ -98,6 +98,9 @@ pub struct Dedup {
     /// Sequences declared lost.
     #[serde(default)]
     pub gaps_closed: u64,
+    /// When the batch was received for which the last of them was.
+    #[serde(default)]
+    pub gaps_until: Option<Timestamp>,
     /// Sources forgotten.
     #[serde(default)]
     pub evicted: u64,
@@ -113,8 +116,8 @@ impl Dedup {
             .map_or_else(Vec::new, |seen| seen.overlap(first, last))
     }
 
-    /// Marks a range as stored.
-    pub fn mark(&mut self, source: &SourceKey, first: u64, last: u64) {
+    /// Marks a range as stored, which was received at a time.
+    pub fn mark(&mut self, source: &SourceKey, (first, last): (u64, u64), received: Timestamp) {
         self.marks = self.marks.saturating_add(1);
         if !self.agents.contains_key(&source.agent) && self.agents.len() >= MAX_AGENTS {
             self.evict_agent();
@@ -131,6 +134,9 @@ impl Dedup {
         seen.touched = self.marks;
         let lost = seen.mark(first, last);
         self.gaps_closed = self.gaps_closed.saturating_add(lost);
+        if lost > 0 {
+            self.gaps_until = self.gaps_until.max(Some(received));
+        }
     }
 
     fn evict_agent(&mut self) {
@@ -169,13 +175,27 @@ mod tests {
     fn boots_are_bounded_and_the_quiet_one_goes() {
         let mut dedup = Dedup::default();
         for boot in 0..MAX_BOOTS as u64 {
-            dedup.mark(&source(boot), 1, 5);
+            dedup.mark(&source(boot), (1, 5), Timestamp::EPOCH);
         }
-        dedup.mark(&source(0), 6, 6);
-        dedup.mark(&source(999), 1, 1);
+        dedup.mark(&source(0), (6, 6), Timestamp::EPOCH);
+        dedup.mark(&source(999), (1, 1), Timestamp::EPOCH);
         assert_eq!(dedup.evicted, 1);
         assert_eq!(dedup.overlap(&source(0), 1, 6), [1..=6]);
         assert!(dedup.overlap(&source(1), 1, 5).is_empty());
+    }
+
+    /// What was lost happened before it was declared so, and that is all that is known of its time.
+    #[test]
+    fn gaps_have_the_time_at_which_the_last_was_declared_lost() {
+        let mut dedup = Dedup::default();
+        let holes = MAX_RANGES as u64 + 2;
+        for n in 0..holes {
+            let received = Timestamp::from_seconds(i64::try_from(n).unwrap());
+            dedup.mark(&source(1), (n * 2 + 2, n * 2 + 2), received);
+        }
+        dedup.mark(&source(2), (1, 1), Timestamp::from_seconds(1_000_000));
+        let last = i64::try_from(holes).unwrap() - 1;
+        assert_eq!((dedup.gaps_closed, dedup.gaps_until), (2, Some(Timestamp::from_seconds(last))));
     }
 
     #[test]

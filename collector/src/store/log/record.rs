@@ -355,6 +355,12 @@ fn batch(mut cursor: Cursor<'_>) -> Result<Packed, Broken> {
 }
 
 impl Packed {
+    /// When the collector took the documents in.
+    #[must_use]
+    pub const fn received(&self) -> Timestamp {
+        Timestamp::from_micros(self.received)
+    }
+
     /// Decompresses and parses the documents.
     ///
     /// # Errors
@@ -372,7 +378,7 @@ impl Packed {
             source: self.source.clone(),
             first_seq: self.first_seq,
             last_seq: self.last_seq,
-            received: Timestamp::from_micros(self.received),
+            received: self.received(),
             documents: Arc::default(),
             items,
             json: Arc::new(json),

@@ -6,6 +6,7 @@ use super::dedup::Dedup;
 use super::reader::next_frame;
 use super::record::{ALIGN, Body, Broken, Frame, HEADER, follow, open};
 use super::segment::{SEGMENT_HEADER, Segment, list};
+use super::until::Until;
 use super::{LogConfig, Position};
 use crate::keyring::Keyring;
 use crate::store::{Problem, StoreError};
@@ -22,6 +23,8 @@ pub struct Recovered {
     pub problems: Vec<Problem>,
     /// Records that are gone, as far as their ordinals tell.
     pub lost: u64,
+    /// By when they had been received.
+    pub until: Until,
     /// Tails or groups that had not become durable.
     pub torn: u64,
     /// Records written so far, and the digest over them; `None` when no record tells.
@@ -124,7 +127,7 @@ fn scan(
                     let end = HEADER.saturating_add(frame.sealed);
                     out.head = Some(follow(before, rest.get(..end).unwrap_or(rest)));
                 }
-                if take(&frame, &mut state, dedup) {
+                if take(&frame, &mut state, dedup, &mut out.until) {
                     return Ok(state);
                 }
             }
@@ -148,11 +151,15 @@ fn scan(
 }
 
 /// Takes a sound frame; true when it ends the segment.
-fn take(frame: &Frame, state: &mut Scan, dedup: &mut Dedup) -> bool {
+fn take(frame: &Frame, state: &mut Scan, dedup: &mut Dedup, until: &mut Until) -> bool {
     state.offset = state.offset.saturating_add(frame.size);
     state.ordinal = frame.ordinal.saturating_add(1);
     match &frame.body {
-        Body::Batch(packed) => dedup.mark(&packed.source, packed.first_seq, packed.last_seq),
+        Body::Batch(packed) => {
+            until.sound(packed.received());
+            let range = (packed.first_seq, packed.last_seq);
+            dedup.mark(&packed.source, range, packed.received());
+        }
         Body::End => state.closed = true,
     }
     state.closed
@@ -185,6 +192,7 @@ fn damaged(
 ) {
     let lost = u64::from(frame.ordinal.saturating_sub(state.ordinal)).max(1);
     out.lost = out.lost.saturating_add(lost);
+    out.until.lost();
     out.problems.push(Problem {
         path: segment.path.display().to_string(),
         offset: state.offset,
@@ -232,6 +240,7 @@ fn set_aside(config: &LogConfig, number: u64, out: &mut Recovered) -> Result<(),
     let path = super::segment::path(&config.directory, number);
     let target = config.quarantine.join(path.file_name().unwrap_or_default());
     out.lost = out.lost.saturating_add(1);
+    out.until.lost();
     std::fs::create_dir_all(&config.quarantine)
         .and_then(|()| std::fs::rename(&path, &target))
         .map_err(|source| StoreError::io("move to quarantine", &path, source))

@@ -64,6 +64,9 @@ impl Log {
         )));
         let counters = Arc::new(Counters::default());
         counters.lost.store(recovered.lost, Ordering::Relaxed);
+        if let Some(until) = recovered.until.time() {
+            counters.lost_until.get_or_init(|| until);
+        }
         counters.torn.store(recovered.torn, Ordering::Relaxed);
         let (commands, queue) = mpsc::channel(config.queue.max(1));
         let to_index = Arc::new(Semaphore::new(HANDED_ROOM as usize));
@@ -385,12 +388,14 @@ impl Owner {
             self.settle(staged, segment);
         }
         self.counters.gaps_closed.store(self.dedup.gaps_closed, Ordering::Relaxed);
+        let until = self.dedup.gaps_until.unwrap_or_default();
+        self.counters.gaps_until.store(until.micros(), Ordering::Relaxed);
         self.counters.evicted.store(self.dedup.evicted, Ordering::Relaxed);
     }
 
     fn settle(&mut self, staged: Staged, segment: u64) {
         let Staged { entry, ready, offset, next, duplicates, reply, room } = staged;
-        self.dedup.mark(&entry.source, entry.first_seq, entry.last_seq);
+        self.dedup.mark(&entry.source, (entry.first_seq, entry.last_seq), entry.received);
         let events = entry.items.len() as u64;
         count(&self.counters.stored, entry.items.len());
         count(&self.counters.bytes, entry.items.iter().map(|item| item.json.len()).sum());
