@@ -439,10 +439,11 @@ impl Worker {
         count(&self.counters.committed, self.dirty);
         count(&self.counters.commits, 1);
         (self.dirty, self.held) = (0, 0);
-        self.committed = self.next;
         let text = self.next.to_string();
         checkpoint::write(&self.config.position_file, &self.feed.key, text.as_bytes(), false)?;
         self.partitions.checkpoint()?;
+        // Only now: a position that could not be written is tried again.
+        self.committed = self.next;
         self.feed.log.lock().unwrap_or_else(PoisonError::into_inner).indexed(self.next);
         self.split()
     }

@@ -55,7 +55,7 @@ fn days(first: u64, count: u64) -> Vec<Document> {
 }
 
 /// Waits, without end, until something holds: the test itself is what ends it.
-fn until(mut holds: impl FnMut() -> bool) {
+pub(super) fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         std::thread::yield_now();
         std::thread::sleep(Duration::from_millis(2));
