@@ -3,7 +3,6 @@
 
 pub mod agents;
 pub mod alert;
-pub mod allocator;
 pub mod audit;
 pub mod auth;
 pub mod completeness;
@@ -21,6 +20,7 @@ pub mod lines;
 pub mod local;
 pub mod oncall;
 pub mod pipeline;
+pub mod process;
 pub mod receive;
 pub mod redaction;
 mod room;

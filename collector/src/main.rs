@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pikett_collector::config::Config;
 use pikett_collector::keyring::Listed;
 use pikett_collector::keys::MasterSource;
-use pikett_collector::{allocator, custody, init, local, run, verify};
+use pikett_collector::{custody, init, local, process, run, verify};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -244,7 +244,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             println!("{}", verify::anchor(&service::config::load::<Config>(&config)?)?);
         }
         Command::Run { config } => {
-            allocator::keep_memory();
+            process::keep_memory();
             run::run(&service::config::load::<Config>(&config)?)?;
         }
         Command::Check { config } => {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use event::{AgentId, Timestamp};
 use link::server::ServerIdentity;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use service::{Clock, Shutdown, Telemetry};
@@ -32,6 +31,7 @@ use crate::oncall::deliver::webhook::Webhook;
 use crate::oncall::link::Signer;
 use crate::oncall::pager::{Channels, Pager, Parts};
 use crate::pipeline::Pipeline;
+use crate::process;
 use crate::receive;
 use crate::room::Room;
 use crate::searches::Searches;
@@ -48,24 +48,13 @@ use crate::web::{self, App};
 /// When something cannot be opened; the error names it.
 pub fn run(config: &Config) -> Result<()> {
     service::init_logging(&config.log, config.log_format).map_err(anyhow::Error::msg)?;
-    permit_files();
+    process::permit_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("io")
         .enable_all()
         .build()
         .context("cannot start the IO threads")?;
     runtime.block_on(Daemon::open(config)?.serve(config))
-}
-
-/// Permits as many open files as the system allows: each segment of the index has six, so that months of
-/// a busy site need more than the usual 1,024. Source: getrlimit(2).
-fn permit_files() {
-    let files = Resource::RLIMIT_NOFILE;
-    let raised = getrlimit(files).and_then(|(_, most)| setrlimit(files, most, most).map(|()| most));
-    match raised {
-        Ok(most) => tracing::info!(most, "open files are permitted"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
-    }
 }
 
 /// Does everything but serve: opens keys, certificates, state and channels.

@@ -79,7 +79,7 @@ enum Command {
 }
 
 fn main() -> Result<()> {
-    pikett_collector::allocator::keep_memory();
+    pikett_collector::process::keep_memory();
     match Options::parse().command {
         Command::Ingest { mode, events, ahead, input, directory } => {
             ingest::run(mode, &directory, (events, ahead), input)
