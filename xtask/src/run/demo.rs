@@ -17,6 +17,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Captures, in order of playing.
 const CAPTURES: [&str; 3] = ["1-scan.pcap", "2-web.pcap", "3-dns-tunnel.pcap"];
 
+/// Time between two questions for alerts: half of what a token may ask, for others ask with it too.
+const PACE: Duration = Duration::from_millis(100);
+/// Time between two looks at the mail.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Says when to ask again.
+#[derive(Default)]
+struct Pace {
+    asked: Option<Duration>,
+}
+
+impl Pace {
+    /// Whether to ask now, so long after the beginning.
+    fn is_due(&mut self, now: Duration) -> bool {
+        let due = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= PACE);
+        if due {
+            self.asked = Some(now);
+        }
+        due
+    }
+}
+
 /// What one round took.
 struct Round {
     alert: Duration,
@@ -70,7 +92,7 @@ fn once(place: &Place, sink: &Sink, stage: Option<&Stage>, number: u32) -> Resul
     if !stage.is_some_and(Stage::has_ssh) {
         play_log(place)?;
     }
-    let (mut alert, mut page) = (None, None);
+    let (mut alert, mut page, mut pace) = (None, None, Pace::default());
     while alert.is_none() || page.is_none() {
         if place.interrupt.load(Ordering::SeqCst) {
             bail!("interrupted");
@@ -79,11 +101,11 @@ fn once(place: &Place, sink: &Sink, stage: Option<&Stage>, number: u32) -> Resul
             let what = if alert.is_none() { "alert" } else { "page" };
             bail!("no {what} within a minute; see {}/*.log", place.data.display());
         }
-        if alert.is_none() && !alerts(place)?.is_empty() {
+        if alert.is_none() && pace.is_due(begun.elapsed()) && !alerts(place)?.is_empty() {
             alert = Some(begun.elapsed());
         }
         page = page.or_else(|| sink.mails().get(mails).map(|mail| mail.arrived - begun));
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(LOOK);
     }
     if attacks.is_some_and(|attacks| attacks.join().is_err()) {
         bail!("the attacks ended early");
@@ -167,4 +189,17 @@ fn show(place: &Place, sink: &Sink) -> Result<()> {
         println!("  {}", mail.subject());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_are_asked_for_less_often_than_a_token_may() {
+        let mut pace = Pace::default();
+        let looks = (0..3_000).step_by(20).map(Duration::from_millis);
+        let asked = looks.filter(|now| pace.is_due(*now)).count();
+        assert_eq!(asked, 30, "10 a second; 20 are permitted");
+    }
 }
