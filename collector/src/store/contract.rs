@@ -214,61 +214,59 @@ pub(crate) fn answers_agree_with_the_matcher(engine: &mut dyn Engine) {
 
 /// Pages go on where the one before ended, also while new events come.
 pub(crate) fn pages_are_newest_first_and_whole(engine: &mut dyn Engine) {
-    let source = source("a");
-    // Three of each second.
-    let one = |seq: u64| document(&source, seq, i64::try_from(seq / 3).unwrap() + 10, json!({}));
-    append(engine.store(), &source, (1, 50), (1..=50).map(one).collect()).unwrap();
-    let whole = ids(&find(engine.store(), ""));
-    assert_eq!(whole.len(), 50);
-    for limit in [1, 7, 50] {
-        let mut request = SearchRequest { limit, ..SearchRequest::default() };
-        let mut found = Vec::new();
-        loop {
-            let response = ask(engine.store(), &request).unwrap();
-            assert!(response.hits.is_sorted_by(|a, b| a.cursor > b.cursor), "limit {limit}");
-            found.extend(ids(&response));
-            let Some(next) = response.next else { break };
-            request.after = Some(next);
-            if limit == 7 && found.len() == 14 {
-                // Newer than all pages to come.
-                let newer = document(&source, 51, 0, json!({}));
-                append(engine.store(), &source, (51, 51), vec![newer]).unwrap();
-            }
-        }
-        let newest = whole.iter().filter(|id| found.contains(id)).count();
-        assert_eq!(newest, 50, "limit {limit}");
-        found.retain(|id| whole.contains(id));
-        assert_eq!(found, whole, "limit {limit}");
-    }
+    pages_are_whole(engine.store(), HitOrder::Newest);
 }
 
 /// The other order is the same turned round, and what comes meanwhile comes last.
 pub(crate) fn pages_are_oldest_first_and_whole(engine: &mut dyn Engine) {
+    pages_are_whole(engine.store(), HitOrder::Oldest);
+}
+
+fn pages_are_whole(store: &dyn Store, order: HitOrder) {
     let source = source("a");
-    let one = |seq: u64| document(&source, seq, 90 - i64::try_from(seq / 3).unwrap(), json!({}));
-    append(engine.store(), &source, (1, 50), (1..=50).map(one).collect()).unwrap();
-    let mut whole = ids(&find(engine.store(), ""));
-    whole.reverse();
-    for limit in [1, 7, 50] {
-        let order = HitOrder::Oldest;
+    // Three of each second.
+    let one = |seq: u64| document(&source, seq, i64::try_from(seq / 3).unwrap() + 10, json!({}));
+    append(store, &source, (1, 50), (1..=50).map(one).collect()).unwrap();
+    let mut whole = ids(&find(store, ""));
+    assert_eq!(whole.len(), 50);
+    if order == HitOrder::Oldest {
+        whole.reverse();
+    }
+    let mut newer = None;
+    for limit in [7, 1, 50] {
         let mut request = SearchRequest { limit, order, ..SearchRequest::default() };
         let mut found = Vec::new();
         loop {
-            let response = ask(engine.store(), &request).unwrap();
-            assert!(response.hits.is_sorted_by(|a, b| a.cursor < b.cursor), "limit {limit}");
+            let response = ask(store, &request).unwrap();
+            let sorted = response.hits.is_sorted_by(|a, b| match order {
+                HitOrder::Newest => a.cursor > b.cursor,
+                HitOrder::Oldest => a.cursor < b.cursor,
+            });
+            assert!(sorted, "limit {limit}");
             found.extend(ids(&response));
             let Some(next) = response.next else { break };
             request.after = Some(next);
-            if limit == 7 && found.len() == 14 {
-                let newer = document(&source, 51, 0, json!({}));
-                append(engine.store(), &source, (51, 51), vec![newer]).unwrap();
+            if found.len() == 14 && newer.is_none() {
+                let one = document(&source, 51, 0, json!({}));
+                append(store, &source, (51, 51), vec![one]).unwrap();
+                newer = ids(&find(store, "")).into_iter().next();
             }
         }
-        assert_eq!(found.get(..50), Some(whole.as_slice()), "limit {limit}");
-        assert_eq!(found.len(), if limit == 1 { 50 } else { 51 }, "limit {limit}");
-        // A page wholly before the range of time is none.
-        request.to = Some(now().plus_seconds(-89).to_string());
-        assert_eq!(ask(engine.store(), &request).unwrap().hits, [], "limit {limit}");
+        // It came before all pages of that search that were still to come, or is the last of all.
+        let mut expected = whole.clone();
+        match order {
+            HitOrder::Newest if limit != 7 => expected.insert(0, newer.clone().unwrap()),
+            HitOrder::Newest => {}
+            HitOrder::Oldest => expected.push(newer.clone().unwrap()),
+        }
+        assert_eq!(found, expected, "limit {limit}");
+        // A page wholly outside of the range of time is none.
+        let (from, to) = (now().plus_seconds(1), now().plus_seconds(-89));
+        match order {
+            HitOrder::Newest => request.from = Some(from.to_string()),
+            HitOrder::Oldest => request.to = Some(to.to_string()),
+        }
+        assert_eq!(ask(store, &request).unwrap().hits, [], "limit {limit}");
     }
 }
 
