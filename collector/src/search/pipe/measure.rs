@@ -130,12 +130,61 @@ impl Gathered {
                 number.map(Cell::Number).or(other).unwrap_or(Cell::Null)
             }
             Self::Percentile { share, sketch } => {
-                // A share such as 0.29 lies a hair below itself, and its rank would be one too low.
-                let share = (f64::from(share) / 10_000.0 * (1.0 + 1e-12)).min(1.0);
-                let found = sketch.quantile(share).ok().flatten();
+                let quantile = quantile(share, u64::try_from(sketch.count()).unwrap_or(u64::MAX));
+                let found = sketch.quantile(quantile).ok().flatten();
                 found.map_or(Cell::Null, Cell::float)
             }
             Self::Distinct(set) => Cell::count(u64::try_from(set.len()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// What a sketch of so many values is asked for a share of ten thousandths: it takes the value whose number from
+/// the smallest, from 0, is the whole part of `quantile * (count - 1)`.
+///
+/// That number is worked out with whole numbers, and asked for in the middle between it and the next: a share such
+/// as 0.29 lies a hair below itself as a float, and its number would be one too low.
+fn quantile(share: u16, count: u64) -> f64 {
+    const WHOLE: u16 = 10_000;
+    let last = u128::from(count.saturating_sub(1));
+    if share == 0 || share >= WHOLE || last == 0 {
+        return f64::from(share.min(WHOLE)) / f64::from(WHOLE);
+    }
+    let number = last.saturating_mul(u128::from(share)) / u128::from(WHOLE);
+    #[expect(clippy::cast_precision_loss, reason = "half a value is enough of a distance")]
+    let quantile = (number as f64 + 0.5) / last as f64;
+    quantile
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_sketch_is_asked_for_the_rank_that_whole_numbers_give(share in 1_u16..10_000, count in 2_u64..1 << 45) {
+            let last = count - 1;
+            let rank = u64::try_from(u128::from(last) * u128::from(share) / 10_000).unwrap();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "as the sketch does it")]
+            let asked = (quantile(share, count) * (last as f64)) as u64;
+            prop_assert_eq!(asked, rank);
+        }
+
+        #[test]
+        fn a_percentile_is_near_the_value_of_its_rank(
+            values in proptest::collection::vec(0_i32..1 << 30, 1..200), share in 0_u16..=10_000,
+        ) {
+            let mut gathered = Gathered::Percentile { share, sketch: Box::new(DDSketch::new(Config::defaults())) };
+            for value in &values {
+                gathered.value(&Cell::float(f64::from(*value)), false).unwrap();
+            }
+            let mut sorted = values;
+            sorted.sort_unstable();
+            let exact = f64::from(sorted[(sorted.len() - 1) * usize::from(share) / 10_000]);
+            let found = gathered.cell().number().unwrap();
+            prop_assert!((found - exact).abs() <= exact * 0.0101, "{} is not {}", found, exact);
         }
     }
 }
