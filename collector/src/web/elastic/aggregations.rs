@@ -2,8 +2,9 @@
 //!
 //! Supported are `terms`, `date_histogram`, `histogram`, `range`, `date_range`, `filters`, `filter`,
 //! `missing` and the metrics `avg`, `sum`, `min`, `max`, `stats`, `extended_stats`, `value_count`,
-//! `cardinality` and `percentiles`; every other type and key is refused by name. `value_count` counts events that have a
-//! value. Source: Elasticsearch reference, Aggregations.
+//! `cardinality` and `percentiles`; below histograms `derivative`, `serial_diff`, `cumulative_sum`, `moving_fn`
+//! and `bucket_script` ([`pipeline`]). Every other type and key is refused by name. `value_count` counts events
+//! that have a value. Source: Elasticsearch reference, Aggregations.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,10 @@ use crate::search::calendar::Unit;
 use crate::search::{Aggregation, Node};
 
 mod answer;
+mod pipeline;
 
 pub(super) use answer::answer;
+use pipeline::Pipeline;
 
 /// Deepest nesting; the search has its own limit, this one keeps reading shallow.
 const MAX_DEPTH: usize = 16;
@@ -49,6 +52,8 @@ pub(super) enum Form {
 pub(super) struct Shape {
     form: Form,
     below: Shapes,
+    /// What is worked out over its buckets.
+    pipelines: Vec<Pipeline>,
 }
 
 /// Shapes by name.
@@ -59,7 +64,14 @@ pub(super) type Shapes = BTreeMap<String, Shape>;
 /// # Errors
 /// [`Wrong`] that names the place.
 pub(super) fn read(json: Value, now: Timestamp) -> Result<(Named, Shapes), Wrong> {
-    Reader { now, depth: 0 }.all("aggs", json)
+    let (named, shapes, pipelines) = Reader { now, depth: 0 }.all("aggs", json)?;
+    match pipelines.first() {
+        None => Ok((named, shapes)),
+        Some(one) => {
+            let words = "must stand below the histogram over whose buckets it goes";
+            Err(Wrong::argument(format!("[aggs.{}] {words}", one.name())))
+        }
+    }
 }
 
 struct Reader {
@@ -67,11 +79,14 @@ struct Reader {
     depth: usize,
 }
 
+/// What stands beside each other in one place.
+type Below = (Named, Shapes, Vec<Pipeline>);
+
 /// An aggregation read, but for what stands below it.
 type Read = (Aggregation, Form);
 
 impl Reader {
-    fn all(&mut self, at: &str, json: Value) -> Result<(Named, Shapes), Wrong> {
+    fn all(&mut self, at: &str, json: Value) -> Result<Below, Wrong> {
         self.depth = self.depth.saturating_add(1);
         if self.depth > MAX_DEPTH {
             return Err(Wrong::argument(format!(
@@ -79,14 +94,20 @@ impl Reader {
             )));
         }
         let (mut named, mut shapes) = (Named::new(), Shapes::new());
+        let mut over_buckets = Vec::new();
         for (name, json) in Keys::of(at, json)?.entries() {
+            if let Some((kind, body)) = over(&json) {
+                over_buckets.push((name, kind.clone(), body.clone()));
+                continue;
+            }
             let at = format!("{at}.{name}");
             let (aggregation, shape) = self.one(&at, json)?;
             named.insert(name.clone(), aggregation);
             shapes.insert(name, shape);
         }
         self.depth = self.depth.saturating_sub(1);
-        Ok((named, shapes))
+        let pipelines = pipeline::read(at, over_buckets, &named)?;
+        Ok((named, shapes, pipelines))
     }
 
     fn one(&mut self, at: &str, json: Value) -> Result<(Aggregation, Shape), Wrong> {
@@ -100,18 +121,15 @@ impl Reader {
         };
         let (kind, body) = keys.only()?;
         let (mut aggregation, form) = self.kind(&kind, &format!("{at}.{kind}"), body)?;
-        match &mut aggregation {
-            Aggregation::Terms { aggregations, .. }
-            | Aggregation::DateHistogram { aggregations, .. }
-            | Aggregation::NumberHistogram { aggregations, .. }
-            | Aggregation::Ranges { aggregations, .. }
-            | Aggregation::Filters { aggregations, .. } => *aggregations = below.0,
-            Aggregation::Histogram { .. } | Aggregation::Metric { .. } if below.0.is_empty() => {}
-            Aggregation::Histogram { .. } | Aggregation::Metric { .. } => {
+        pipeline::allowed(at, &below.2, &aggregation)?;
+        match aggregation.below_mut() {
+            Some(slot) => *slot = below.0,
+            None if below.0.is_empty() => {}
+            None => {
                 return Err(Wrong::parsing(format!("[{at}] cannot have aggregations below it")));
             }
         }
-        Ok((aggregation, Shape { form, below: below.1 }))
+        Ok((aggregation, Shape { form, below: below.1, pipelines: below.2 }))
     }
 
     fn kind(&self, kind: &str, at: &str, body: Value) -> Result<Read, Wrong> {
@@ -256,6 +274,12 @@ impl Reader {
         let read = Aggregation::Filters { filters, aggregations: Named::new() };
         Ok((read, Form::Filters { keyed }))
     }
+}
+
+/// The kind and the body of an aggregation over buckets, which has nothing below it.
+fn over(json: &Value) -> Option<(&String, &Value)> {
+    let map = json.as_object().filter(|map| map.len() == 1)?;
+    map.iter().next().filter(|(kind, _)| pipeline::is_one(kind))
 }
 
 fn single(node: Node) -> Aggregation {

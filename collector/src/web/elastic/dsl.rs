@@ -304,10 +304,18 @@ impl Reader {
         let date = FieldRef::new(&field(name)).kind() == Some(FieldType::Date);
         let format = times::Times::read(&mut keys)?;
         keys.only_text("relation", &["INTERSECTS", "WITHIN"])?;
+        keys.only_flag("include_lower", true)?;
+        keys.only_flag("include_upper", true)?;
         let (mut low, mut high) = (Bound::Unbounded, Bound::Unbounded);
-        for (key, upper, excluded) in
-            [("gte", false, false), ("gt", false, true), ("lte", true, false), ("lt", true, true)]
-        {
+        // `from` and `to` are older names of the inclusive bounds, which Grafana sends for annotations.
+        for (key, upper, excluded) in [
+            ("gte", false, false),
+            ("from", false, false),
+            ("gt", false, true),
+            ("lte", true, false),
+            ("to", true, false),
+            ("lt", true, true),
+        ] {
             let Some(value) = keys.take(key) else { continue };
             let text = if date {
                 // The end of a rounded time belongs to what is up to it, and ends what is above.

@@ -73,8 +73,8 @@ fn files_swapped_between_partitions_do_not_open() {
     assert_eq!((figures.index_quarantined, figures.repaired), (2, 60));
     let days = figures.set_aside.iter().map(|one| (one.partition.as_str(), one.span, one.count));
     let day = |first: &str| {
-        let first: event::Timestamp = first.parse().unwrap();
-        Some((first, event::Timestamp::from_micros(first.plus_seconds(86_400).micros() - 1)))
+        let first: Timestamp = first.parse().unwrap();
+        Some((first, Timestamp::from_micros(first.plus_seconds(86_400).micros() - 1)))
     };
     let expected = [
         ("2026-11-20", day("2026-11-20T00:00:00Z"), 1),

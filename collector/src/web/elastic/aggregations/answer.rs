@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::dsl::times::{Format, Times};
 use super::super::hits::iso;
-use super::{Form, Shape, Shapes};
+use super::{Form, Shape, Shapes, pipeline};
 use crate::search::Aggregated;
 use crate::search::aggregate::{NamedBucket, Results, Squares, TermBucket, ValueKind};
 use crate::search::calendar::{self, Zone};
@@ -32,7 +32,8 @@ fn written(result: &Aggregated, shape: &Shape) -> Value {
     match result {
         Aggregated::Histogram { .. } => Value::Null,
         Aggregated::Terms { buckets, other, error, .. } => {
-            let buckets: Vec<Value> = buckets.iter().map(|one| term(one, shape)).collect();
+            let mut buckets: Vec<Value> = buckets.iter().map(|one| term(one, shape)).collect();
+            pipeline::run(&shape.pipelines, &mut buckets);
             json!({
                 "doc_count_error_upper_bound": error, "sum_other_doc_count": other,
                 "buckets": buckets,
@@ -48,14 +49,14 @@ fn written(result: &Aggregated, shape: &Shape) -> Value {
                 bucket(head, below, shape)
             };
             let all = buckets.iter().map(|b| one(b.start, b.count, &b.aggregations));
-            json!({"buckets": all.collect::<Vec<Value>>()})
+            spans(all.collect(), shape)
         }
         Aggregated::NumberHistogram { buckets, .. } => {
             let one = |start: f64, count: u64, below: &Results| {
                 bucket(json!({"key": start, "doc_count": count}), below, shape)
             };
             let all = buckets.iter().map(|b| one(b.start, b.count, &b.aggregations));
-            json!({"buckets": all.collect::<Vec<Value>>()})
+            spans(all.collect(), shape)
         }
         Aggregated::Ranges { buckets, .. } => ranges(buckets, shape),
         Aggregated::Filters { buckets } => filters(buckets, shape),
@@ -83,6 +84,12 @@ fn written(result: &Aggregated, shape: &Shape) -> Value {
             json!({"values": all.collect::<Map<String, Value>>()})
         }
     }
+}
+
+/// Buckets of a histogram, with what is worked out over them.
+fn spans(mut buckets: Vec<Value>, shape: &Shape) -> Value {
+    pipeline::run(&shape.pipelines, &mut buckets);
+    json!({"buckets": buckets})
 }
 
 /// What `extended_stats` has beside `stats`.
