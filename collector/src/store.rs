@@ -31,7 +31,7 @@ use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchRespons
 pub use embedded::{Config, Embedded};
 pub use error::StoreError;
 pub use figures::{
-    ClassPolicy, Figures, Limits, Problem, RetentionPolicy, RetentionReport, SetAside,
+    ClassPolicy, Figures, Holding, Limits, Problem, RetentionPolicy, RetentionReport, SetAside,
 };
 pub use key::Key;
 
@@ -146,6 +146,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`StoreError::Stopped`] when the store has been shut down.
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError>;
+
+    /// The partitions that hold events, by `event.id`: a redaction of them writes these anew. Oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`] when one cannot be read.
+    fn holding(&self, ids: &[&str]) -> Result<Vec<Holding>, StoreError>;
 
     /// Takes events, or fields of them, out for good, and leaves a tombstone. Once begun it is carried out
     /// whatever happens.

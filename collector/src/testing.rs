@@ -33,7 +33,7 @@ use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchRespons
 use crate::searches::Searches;
 use crate::state::State;
 use crate::store::{
-    self, Append, AppendOutcome, BoxFuture, Embedded, Figures, RetentionPolicy, RetentionReport,
+    self, Append, AppendOutcome, BoxFuture, Embedded, Figures, Holding, RetentionPolicy, RetentionReport,
     SourceKey, Store, StoreError,
 };
 use crate::vault::Vault;
@@ -136,6 +136,10 @@ impl Store for Flaky {
 
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
         self.inner.retain(policy)
+    }
+
+    fn holding(&self, ids: &[&str]) -> Result<Vec<Holding>, StoreError> {
+        self.inner.holding(ids)
     }
 
     fn redact(&self, order: Order) -> Result<Tombstone, StoreError> {

@@ -98,6 +98,10 @@ impl Store for List {
         Err(StoreError::Stopped)
     }
 
+    fn holding(&self, _: &[&str]) -> Result<Vec<crate::store::Holding>, StoreError> {
+        Err(StoreError::Stopped)
+    }
+
     fn redact(
         &self,
         _: crate::redaction::Order,

@@ -21,7 +21,7 @@ use super::index::partition::{Folders, Partition, Partitions, Reach};
 use super::index::summarise::Summaries;
 use super::log::{Entry, Item, Log, LogConfig};
 use super::ready::{Maker, Ready, Sequences};
-use super::{Append, AppendOutcome, BoxFuture, Now, SourceKey, Store, StoreError};
+use super::{Append, AppendOutcome, BoxFuture, Holding, Now, SourceKey, Store, StoreError};
 use crate::redaction::{Order, Tombstone};
 use crate::search::{
     Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen, plan::FieldRef,
@@ -367,6 +367,10 @@ impl Store for Embedded {
 
     fn retain(&self, policy: &RetentionPolicy) -> Result<RetentionReport, StoreError> {
         self.index.retain(policy)
+    }
+
+    fn holding(&self, ids: &[&str]) -> Result<Vec<Holding>, StoreError> {
+        self.index.partitions.holding(ids)
     }
 
     fn redact(&self, order: Order) -> Result<Tombstone, StoreError> {

@@ -205,3 +205,14 @@ pub struct RetentionReport {
     /// Dropped partitions, oldest first.
     pub dropped: Vec<DroppedPartition>,
 }
+
+/// A partition that holds some of the events asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// Its name.
+    pub partition: String,
+    /// How many of them.
+    pub events: u64,
+    /// Bytes it takes.
+    pub bytes: u64,
+}

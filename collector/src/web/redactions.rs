@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::{ErrorCode, RedactionAsked};
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use event::{Detection, Engine, Entity, Severity, Timestamp};
 use serde_json::{Value, json};
@@ -22,8 +23,9 @@ use crate::keyring::hex;
 use crate::keys::random;
 use crate::redaction::{KEPT, MAX_EVENTS, MAX_FIELDS, Order, Target, Tombstone};
 use crate::search::plan::FieldRef;
-use crate::search::{Cancel, SearchRequest, pipe};
-use crate::store::StoreError;
+use crate::search::{Cancel, Hit, SearchRequest, pipe};
+use crate::store::{Holding, StoreError};
+use crate::vault::Vault;
 
 /// Fewest and most characters of a reason.
 const REASON: std::ops::RangeInclusive<usize> = 10..=1_000;
@@ -31,21 +33,53 @@ const REASON: std::ops::RangeInclusive<usize> = 10..=1_000;
 const SHOWN: usize = 20;
 /// Longest time for finding the events, milliseconds.
 const BUDGET: u64 = 60_000;
+/// Time between two looks whether one is begun.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How far one is that is not done yet: only what may stay is told.
+fn pending(order: &Order) -> Value {
+    let rewritten = order.partitions.values().filter(|part| part.after.is_some()).count();
+    json!({
+        "id": order.id, "time": order.time, "who": order.who, "reason": order.reason,
+        "when": Timestamp::from_micros(order.time), "fields": order.fields,
+        "events": order.events.len(), "partitions": order.partitions.len(), "rewritten": rewritten,
+    })
+}
+
+/// Reads journal and keyring beside the runtime.
+async fn look<T: Send + 'static>(
+    app: App,
+    read: impl FnOnce(&Vault) -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(move || read(&app.vault)).await;
+    done.map_err(|error| Failure::internal(&error))?.map_err(|error| Failure::internal(&*error))
+}
 
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Value>, Failure> {
-    let vault = app.vault;
-    let read = move || {
+    let read = |vault: &Vault| {
+        // In this order: one that ends meanwhile is in both rather than in neither.
+        let orders = vault.keyring.orders();
         let list = custody::redactions(vault.journal.path(), &vault.keyring)?;
-        // Of what is not done yet only what may stay is told.
-        let pending = vault.keyring.orders().into_iter().map(|order| {
-            json!({"id": order.id, "time": order.time, "who": order.who, "reason": order.reason,
-                   "events": order.events.len()})
-        });
-        anyhow::Ok(json!({"redactions": list, "pending": pending.collect::<Vec<_>>()}))
+        let pending: Vec<Value> = orders.iter().map(pending).collect();
+        Ok(json!({"redactions": list, "pending": pending}))
     };
-    let read =
-        tokio::task::spawn_blocking(read).await.map_err(|error| Failure::internal(&error))?;
-    read.map(Json).map_err(|error| Failure::internal(&*error))
+    look(app, read).await.map(Json)
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let read = move |vault: &Vault| {
+        if let Some(order) = vault.keyring.orders().iter().find(|order| order.id == id) {
+            return Ok(Some(json!({"done": false, "pending": pending(order)})));
+        }
+        let list = custody::redactions(vault.journal.path(), &vault.keyring)?;
+        let found = list.into_iter().find(|one| one.stone.id == id);
+        Ok(found.map(|one| json!({"done": true, "redaction": one})))
+    };
+    let found = look(app, read).await?;
+    found.map(Json).ok_or_else(|| Failure::new(ErrorCode::NotFound, "no such redaction"))
 }
 
 /// Canonical names of the fields that are to go.
@@ -76,8 +110,33 @@ fn reason(asked: &RedactionAsked) -> Result<String, Failure> {
     }
 }
 
+/// What a redaction would take.
+struct Meant {
+    hits: Vec<Hit>,
+    holding: Vec<Holding>,
+}
+
+impl Meant {
+    fn targets(&self) -> Vec<Target> {
+        let target = |hit: &Hit| Target { id: hit.id.clone(), time: hit.cursor.time };
+        self.hits.iter().map(target).collect()
+    }
+
+    /// As it is shown before it is confirmed by `word`.
+    fn shown(self, fields: &[String], word: &str) -> Value {
+        let events = self.hits.len();
+        let shown = self.hits.into_iter().take(SHOWN).map(|hit| {
+            json!({"id": hit.id, "time": Timestamp::from_micros(hit.cursor.time), "document": hit.document})
+        });
+        json!({
+            "done": false, "events": events, "shown": shown.collect::<Vec<_>>(), "fields": fields,
+            "partitions": self.holding, "confirm": word,
+        })
+    }
+}
+
 /// The events that are meant: all that the query finds, none of which may be beyond reach.
-fn find(app: &App, asked: RedactionAsked) -> Result<Vec<Target>, Failure> {
+fn find(app: &App, asked: RedactionAsked) -> Result<Meant, Failure> {
     let RedactionAsked { query, from, to, .. } = asked;
     if query.trim().is_empty() {
         return Err(Failure::bad("a redaction needs a query, for example event.id:\"…\""));
@@ -102,8 +161,9 @@ fn find(app: &App, asked: RedactionAsked) -> Result<Vec<Target>, Failure> {
         );
         return Err(Failure::bad(words));
     }
-    let targets = found.hits.into_iter().map(|hit| Target { id: hit.id, time: hit.cursor.time });
-    Ok(targets.collect())
+    let ids: Vec<&str> = found.hits.iter().map(|hit| hit.id.as_str()).collect();
+    let holding = store.holding(&ids).map_err(|error| unavailable(&error))?;
+    Ok(Meant { hits: found.hits, holding })
 }
 
 /// What confirms just this.
@@ -124,24 +184,16 @@ pub(super) async fn redact(
     Json(asked): Json<RedactionAsked>,
 ) -> Result<Json<Value>, Failure> {
     let (fields, who) = (fields(&asked.fields)?, caller.name().to_owned());
-    let (reason, confirm) = (reason(&asked)?, asked.confirm.clone());
+    let (reason, confirm, wait) = (reason(&asked)?, asked.confirm.clone(), asked.wait);
     let finder = app.clone();
     let found = tokio::task::spawn_blocking(move || find(&finder, asked)).await;
-    let events = found.map_err(|error| Failure::internal(&error))??;
+    let meant = found.map_err(|error| Failure::internal(&error))??;
+    let events = meant.targets();
     if events.is_empty() {
         return Err(Failure::new(ErrorCode::NotFound, "the query finds no event"));
     }
     let word = word(&events, &fields);
-    let Some(confirm) = confirm else {
-        let shown: Vec<Value> = events
-            .iter()
-            .take(SHOWN)
-            .map(|one| json!({"id": one.id, "time": Timestamp::from_micros(one.time)}))
-            .collect();
-        return Ok(Json(json!({
-            "done": false, "events": events.len(), "shown": shown, "fields": fields, "confirm": word,
-        })));
-    };
+    let Some(confirm) = confirm else { return Ok(Json(meant.shown(&fields, &word))) };
     if confirm != word {
         let words = "this does not confirm what the query finds now: look again what it would take";
         return Err(Failure::new(ErrorCode::Conflict, words));
@@ -149,19 +201,38 @@ pub(super) async fn redact(
     let id = hex(&random::<8>().map_err(|error| Failure::internal(&error))?);
     let time = app.now().micros();
     let order = Order { id: id.clone(), time, who, reason, fields, events, ..Order::default() };
-    let store = Arc::clone(app.pipeline.store());
+    // Goes on, and is told, also when who asked goes away.
+    let mut work = tokio::spawn(carry_out(app.clone(), order));
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        let orders = if wait { Vec::new() } else { app.vault.keyring.orders() };
+        if let Some(order) = orders.iter().find(|order| order.id == id) {
+            return Ok(Json(json!({"done": false, "pending": pending(order)})));
+        }
+    };
+    let stone = done.map_err(|error| Failure::internal(&error))??;
+    Ok(Json(json!({"done": true, "events": stone.events.len(), "redaction": stone})))
+}
+
+/// Carries an order out, and tells everybody.
+async fn carry_out(app: App, order: Order) -> Result<Tombstone, Failure> {
+    let (id, store) = (order.id.clone(), Arc::clone(app.pipeline.store()));
     let done = tokio::task::spawn_blocking(move || store.redact(order)).await;
     match done.map_err(|error| Failure::internal(&error))? {
         Ok(stone) => {
             tell(&app, &stone).await;
-            Ok(Json(json!({"done": true, "events": stone.events.len(), "redaction": stone})))
+            Ok(stone)
         }
         Err(StoreError::Absent) => {
             Err(Failure::new(ErrorCode::NotFound, "the events are gone meanwhile"))
         }
         Err(error) if app.vault.keyring.orders().iter().any(|order| order.id == id) => {
             let failure = unavailable(&error);
-            let words = format!("begun, and goes on by itself as soon as it can: {failure}");
+            let words =
+                format!("redaction {id} is begun, and goes on by itself as soon as it can: {failure}");
             Err(Failure::new(ErrorCode::Unavailable, words))
         }
         Err(error) => Err(unavailable(&error)),

@@ -94,6 +94,7 @@ pub const ROUTES: &[Route] = routes! {
     "DELETE" "/api/v1/tokens/{name}" ADMIN, axum::routing::delete(admin::remove_token), "Remove a token";
     "GET" "/api/v1/deletions" ADMIN, get(admin::deletions), "Partitions whose keys were destroyed, with signed proof";
     "GET" "/api/v1/redactions" ADMIN, get(redactions::list), "What was redacted, with signed proof, and what is not done yet";
+    "GET" "/api/v1/redactions/{id}" ADMIN, get(redactions::show), "One redaction: how far it is, or what stays of it";
     "POST" "/api/v1/redactions" ADMIN, post(redactions::redact), "Redact events or fields of them: without `confirm` says what it would do";
     "GET" "/api/v1/audit" ADMIN, get(audit::list), "What people and programs did and asked for, newest first, and whether the chain is whole";
     "POST" "/api/v1/audit/check" ADMIN, post(audit::check), "Look through the whole audit log now";

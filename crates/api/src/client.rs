@@ -1,4 +1,4 @@
-//! A blocking client for programs that hold a token.
+//! A blocking client for programs that hold a token, and for people who sign in.
 
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use service::Secret;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
 
-use crate::{ErrorBody, ErrorCode};
+use crate::{ErrorBody, ErrorCode, Login, SessionInfo};
 
 /// Most bytes read of one answer.
 const MAX_ANSWER: u64 = 256 * 1024 * 1024;
@@ -46,11 +46,22 @@ pub enum ClientError {
     Authority,
 }
 
+/// How to be let in.
+#[derive(Clone, Debug)]
+enum Pass {
+    /// The `Authorization` header of a program.
+    Token(Secret),
+    /// Cookie, `name=value`, and CSRF value of a person's session.
+    Session(Secret, Secret),
+    /// Not let in yet.
+    Nothing,
+}
+
 /// Where the collector is and how to be let in.
 #[derive(Clone, Debug)]
 pub struct Client {
     url: String,
-    token: Secret,
+    pass: Pass,
     agent: ureq::Agent,
 }
 
@@ -60,6 +71,49 @@ impl Client {
     /// # Errors
     /// [`ClientError::Authority`].
     pub fn new(url: &str, authority: &str, token: Secret) -> Result<Self, ClientError> {
+        let bearer = Secret::new(format!("Bearer {}", token.expose()));
+        Ok(Self { pass: Pass::Token(bearer), ..Self::outside(url, authority)? })
+    }
+
+    /// As [`Client::new`], for a person: begins a session, which [`Client::sign_out`] ends.
+    ///
+    /// # Errors
+    /// [`ClientError`]; name or password wrong is [`ClientError::Refused`].
+    pub fn sign_in(
+        url: &str,
+        authority: &str,
+        (name, password): (&str, &Secret),
+    ) -> Result<Self, ClientError> {
+        Self::outside(url, authority)?.signed_in(name, password)
+    }
+
+    fn signed_in(self, name: &str, password: &Secret) -> Result<Self, ClientError> {
+        let login = Login { name: name.to_owned(), password: password.expose().to_owned() };
+        let answer = self.agent.post(self.address("/api/v1/login")).send_json(&login);
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        let cookie = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
+        let cookie = cookie.and_then(|value| value.split(';').next()).unwrap_or("").to_owned();
+        let session: SessionInfo = self.read(answer)?;
+        if cookie.is_empty() {
+            let reason = "it began a session without a cookie".to_owned();
+            return Err(ClientError::Answer { url: self.url, reason });
+        }
+        let pass = Pass::Session(Secret::new(cookie), Secret::new(session.csrf));
+        Ok(Self { pass, ..self })
+    }
+
+    /// Ends the session of a person.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sign_out(&self) -> Result<(), ClientError> {
+        let done: serde_json::Value = self.post("/api/v1/logout", &serde_json::json!({}))?;
+        drop(done);
+        Ok(())
+    }
+
+    /// A client that is not let in yet.
+    fn outside(url: &str, authority: &str) -> Result<Self, ClientError> {
         let items = ureq::tls::parse_pem(authority.as_bytes()).filter_map(Result::ok);
         let certificates: Vec<Certificate<'static>> = items
             .filter_map(|item| match item {
@@ -85,15 +139,26 @@ impl Client {
             .max_redirects(0)
             .build()
             .new_agent();
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, agent })
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), pass: Pass::Nothing, agent })
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// A request with what lets it in.
+    fn signed<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.pass {
+            Pass::Token(bearer) => request.header("Authorization", bearer.expose()),
+            Pass::Session(cookie, csrf) => {
+                request.header("Cookie", cookie.expose()).header("X-CSRF-Token", csrf.expose())
+            }
+            Pass::Nothing => request,
+        }
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
         ClientError::Unreachable { url: self.url.clone(), reason: error.to_string() }
-    }
-
-    fn bearer(&self) -> String {
-        format!("Bearer {}", self.token.expose())
     }
 
     /// `GET path`.
@@ -101,8 +166,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
-        let url = format!("{}{path}", self.url);
-        let answer = self.agent.get(&url).header("Authorization", self.bearer()).call();
+        let answer = self.signed(self.agent.get(self.address(path))).call();
         self.read(answer.map_err(|error| self.unreachable(&error))?)
     }
 
@@ -115,8 +179,7 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<A, ClientError> {
-        let url = format!("{}{path}", self.url);
-        let answer = self.agent.post(&url).header("Authorization", self.bearer()).send_json(body);
+        let answer = self.signed(self.agent.post(self.address(path))).send_json(body);
         self.read(answer.map_err(|error| self.unreachable(&error))?)
     }
 
@@ -165,8 +228,7 @@ impl Client {
         each: &mut dyn FnMut(&str) -> bool,
         data: fn(&str) -> Option<&str>,
     ) -> Result<(), ClientError> {
-        let url = format!("{}{path}", self.url);
-        let answer = self.agent.get(&url).header("Authorization", self.bearer()).call();
+        let answer = self.signed(self.agent.get(self.address(path))).call();
         let answer = answer.map_err(|error| self.unreachable(&error))?;
         if !answer.status().is_success() {
             return self.read::<serde_json::Value>(answer).map(|_| ());
@@ -186,5 +248,6 @@ impl Client {
         Ok(())
     }
 }
+
 #[cfg(test)]
 mod tests;

@@ -23,4 +23,11 @@ pub struct RedactionAsked {
     /// The word that the same request gave without it: then it is done.
     #[serde(default)]
     pub confirm: Option<String>,
+    /// Whether to answer when it is done, rather than as soon as it is begun and goes on whatever happens.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+const fn yes() -> bool {
+    true
 }

@@ -31,6 +31,10 @@ async fn what_is_shown_first_is_what_is_taken() {
         (StatusCode::OK, &json!(false), &json!(2))
     );
     assert_eq!(site.find("message:secret").await.len(), 2);
+    assert_eq!(shown["shown"][0]["document"]["message"], "secret");
+    let partitions = shown["partitions"].as_array().unwrap();
+    assert_eq!((partitions.len(), &partitions[0]["events"]), (1, &json!(2)), "{shown}");
+    assert!(partitions[0]["bytes"].as_u64().unwrap() > 0, "{shown}");
     body["confirm"] = "0123".into();
     assert_eq!(ask(&site, &admin, body.clone()).await.0, StatusCode::CONFLICT);
     body["confirm"] = shown["confirm"].clone();
@@ -94,4 +98,40 @@ async fn what_is_wrong_is_refused_with_words() {
         assert!(answer["message"].as_str().unwrap().contains(words), "{body}: {answer}");
     }
     assert_eq!(site.find("message:secret").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_begun_is_followed_to_its_tombstone() {
+    let site = filled().await;
+    let admin = site.person(Role::Admin);
+    let mut body = json!({"query": "message:secret", "reason": "a password was logged"});
+    let (_, shown) = ask(&site, &admin, body.clone()).await;
+    body["confirm"] = shown["confirm"].clone();
+    body["wait"] = false.into();
+    let (status, begun) = ask(&site, &admin, body).await;
+    assert_eq!(status, StatusCode::OK, "{begun}");
+    // It may be over before it is seen to be under way.
+    let id = begun["pending"]["id"].as_str().or(begun["redaction"]["id"].as_str());
+    let path = format!("/api/v1/redactions/{}", id.unwrap());
+    let done = loop {
+        let (status, found) = site.ask(&admin, "GET", &path, "").await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+        if found["done"] == true {
+            break found;
+        }
+        let pending = &found["pending"];
+        assert_eq!((&pending["partitions"], &pending["events"]), (&json!(1), &json!(2)));
+        assert!(!found.to_string().contains("t0/"), "{found}");
+    };
+    let stone = &done["redaction"];
+    assert_eq!((&stone["who"], stone["events"].as_array().unwrap().len()), (&json!("admin"), 2));
+    assert!(stone["proof"]["signature"].is_string(), "{done}");
+    let (status, _) = site.ask(&admin, "GET", "/api/v1/redactions/0123", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    // Everybody is told, though nobody waited for its end.
+    let told = || site.app.alerts.list(|alert| alert.rule_id == "pikett-redaction", 10).0;
+    while told().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(site.find("message:secret").await.len(), 0);
 }

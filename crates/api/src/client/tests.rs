@@ -13,7 +13,8 @@ fn client(url: &str) -> Client {
         .max_redirects(0)
         .build()
         .new_agent();
-    Client { url: url.trim_end_matches('/').to_owned(), token: Secret::new("pkt_t".into()), agent }
+    let pass = Pass::Token(Secret::new("Bearer pkt_t".into()));
+    Client { url: url.trim_end_matches('/').to_owned(), pass, agent }
 }
 
 /// A server for one request: gives `answer` and tells what it was asked.
@@ -152,4 +153,45 @@ fn streams_give_the_data_of_each_event_until_told_to_stop() {
 #[test]
 fn the_token_is_not_shown() {
     assert!(!format!("{:?}", client("http://x")).contains("pkt_t"));
+}
+
+/// An answer with a session in it.
+fn session(cookie: &str) -> String {
+    let body = json!({"user": "alice", "role": "admin", "csrf": "c5rf", "must_change": false});
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 200 OK\r\n{cookie}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn people_sign_in_and_every_request_carries_their_session() {
+    let set = "Set-Cookie: __Host-pikett=s3cret; Path=/; Secure; HttpOnly\r\n";
+    let (outside, told) = serve(session(set));
+    let password = Secret::new("correct horse".into());
+    let inside = outside.signed_in("alice", &password).unwrap();
+    let told = told.join().unwrap();
+    assert!(told.starts_with("POST /api/v1/login "), "{told}");
+    assert!(told.contains("\"password\":\"correct horse\""), "{told}");
+    assert!(!format!("{inside:?}").contains("s3cret"), "{inside:?}");
+    let (next, told) = serve(answer("200 OK", "{}"));
+    Client { url: next.url, ..inside }.sign_out().unwrap();
+    let told = told.join().unwrap();
+    assert!(told.starts_with("POST /api/v1/logout "), "{told}");
+    let head = told.to_lowercase();
+    assert!(head.contains("cookie: __host-pikett=s3cret\r\n"), "{told}");
+    assert!(head.contains("x-csrf-token: c5rf\r\n"), "{told}");
+}
+
+#[test]
+fn a_login_that_fails_begins_nothing() {
+    let password = Secret::new("wrong".into());
+    let body = json!({"code": "unauthenticated", "message": "name or password is wrong"});
+    let (client, _told) = serve(answer("401 Unauthorized", &body.to_string()));
+    let refused = client.signed_in("alice", &password).unwrap_err();
+    assert!(matches!(refused, ClientError::Refused { .. }), "{refused}");
+    let (client, _told) = serve(session(""));
+    let refused = client.signed_in("alice", &password).unwrap_err();
+    assert!(refused.to_string().contains("without a cookie"), "{refused}");
 }

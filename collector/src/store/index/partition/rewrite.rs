@@ -9,13 +9,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use tantivy::Directory as _;
+use tantivy::{Directory as _, Term};
 use tantivy::directory::{FileHandle as _, TerminatingWrite as _};
 
 use super::super::directory::SealedDirectory;
-use super::{DROPPED, PartitionKey, Partitions};
+use super::{DROPPED, Partition, PartitionKey, Partitions};
 use crate::keyring::Keyring;
-use crate::store::StoreError;
+use crate::store::{Holding, StoreError};
 use crate::store::log::segment::sync_directory;
 use crate::vault::{Head, Vault, fresh_key};
 
@@ -130,7 +130,58 @@ pub(super) fn settle_one(root: &Path, keyring: &Keyring, name: &str) -> Result<(
     Ok(())
 }
 
+impl Partition {
+    /// The term that an event has by its identity.
+    pub(in super::super) fn term(&self, id: &str) -> Option<Term> {
+        let field = self.fields.known.get("event.id")?;
+        Some(Term::from_field_text(*field, id))
+    }
+
+    fn holds(&self, id: &str) -> tantivy::Result<bool> {
+        let Some(term) = self.term(id) else { return Ok(false) };
+        Ok(self.reader.searcher().doc_freq(&term)? > 0)
+    }
+}
+
 impl Partitions {
+    /// The partitions that hold any of these events, by `event.id`, and how many of them. Oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`].
+    pub(in super::super) fn holders(
+        &self,
+        ids: &[&str],
+    ) -> Result<Vec<(Arc<Partition>, u64)>, StoreError> {
+        let mut out = Vec::new();
+        for partition in self.all() {
+            let mut held = 0_u64;
+            for id in ids {
+                let holds = partition.holds(id).map_err(|error| StoreError::Index {
+                    partition: partition.key.to_string(),
+                    reason: error.to_string(),
+                })?;
+                held = held.saturating_add(u64::from(holds));
+            }
+            if held > 0 {
+                out.push((partition, held));
+            }
+        }
+        Ok(out)
+    }
+
+    /// As [`Self::holders`], as it is told.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`].
+    pub(crate) fn holding(&self, ids: &[&str]) -> Result<Vec<Holding>, StoreError> {
+        let told = |(partition, events): (Arc<Partition>, u64)| Holding {
+            partition: partition.key.to_string(),
+            events,
+            bytes: partition.bytes(),
+        };
+        Ok(self.holders(ids)?.into_iter().map(told).collect())
+    }
+
     /// Opens a partition that is there and not open.
     pub(in super::super) fn reopen(&self, key: PartitionKey) -> tantivy::Result<()> {
         let name = key.to_string();

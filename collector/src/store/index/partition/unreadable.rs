@@ -53,6 +53,12 @@ impl Partitions {
         self.unreadable.all().contains_key(&key)
     }
 
+    /// Whether a partition is there and nobody can say what it holds: it cannot be read now, or lies in a folder
+    /// that is not there.
+    pub(in super::super) fn is_out_of_reach(&self, key: PartitionKey) -> bool {
+        self.get(key).is_none() && (self.is_unreadable(key) || self.missing().contains(&key))
+    }
+
     /// Tries again to read what could not be read. Gives those that can be read and are damaged, and why.
     pub(in super::super) fn retry(&self) -> Vec<(PartitionKey, String)> {
         let mut damaged = Vec::new();

@@ -41,16 +41,6 @@ pub(super) fn screened<'a>(
     }
 }
 
-fn term(partition: &Partition, id: &str) -> Option<Term> {
-    let field = partition.fields.known.get("event.id")?;
-    Some(Term::from_field_text(*field, id))
-}
-
-fn holds(partition: &Partition, id: &str) -> tantivy::Result<bool> {
-    let Some(term) = term(partition, id) else { return Ok(false) };
-    Ok(partition.reader.searcher().doc_freq(&term)? > 0)
-}
-
 /// An event as the only one of an entry.
 fn alone(document: Document) -> Option<(Entry, Item)> {
     let id = event::get(&document, "event.id").and_then(|id| id.as_str())?;
@@ -82,15 +72,11 @@ impl Worker {
             });
         }
         self.settle()?;
-        for partition in self.partitions.all() {
-            let name = partition.key.to_string();
-            let held = order.events.iter().map(|one| holds(&partition, &one.id));
-            let held: Result<Vec<bool>, _> = held.collect();
-            let held = held.map_err(|error| index_error((name.clone(), error)))?;
-            if held.contains(&true) {
-                let before = partition.directory.head();
-                order.partitions.insert(name, Rewritten { before, after: None });
-            }
+        let ids: Vec<&str> = order.events.iter().map(|one| one.id.as_str()).collect();
+        for (partition, _) in self.partitions.holders(&ids)? {
+            let before = partition.directory.head();
+            let part = Rewritten { before, after: None };
+            order.partitions.insert(partition.key.to_string(), part);
         }
         if order.partitions.is_empty() {
             return Err(StoreError::Absent);
@@ -100,9 +86,15 @@ impl Worker {
         self.carry_out(&order)
     }
 
-    /// Goes on with redactions that are begun and not done.
+    /// Goes on with redactions that are begun and not done. One whose partition is out of reach waits for it.
     pub(super) fn go_on(&mut self) -> Work<()> {
-        let orders = self.partitions.vault().keyring.orders();
+        let mut orders = self.partitions.vault().keyring.orders();
+        orders.retain(|order| {
+            let mut left = order.partitions.iter().filter(|(_, part)| part.after.is_none());
+            !left.any(|(name, _)| {
+                PartitionKey::parse(name).is_some_and(|key| self.partitions.is_out_of_reach(key))
+            })
+        });
         orders.iter().try_for_each(|order| self.carry_out(order).map(drop))
     }
 
@@ -191,7 +183,7 @@ fn edit(partition: &Partition, order: &Order) -> tantivy::Result<()> {
     writer.set_merge_policy(Box::new(NoMergePolicy));
     let fields: BTreeSet<String> = order.fields.iter().cloned().collect();
     for one in &order.events {
-        let Some(term) = term(partition, &one.id) else { continue };
+        let Some(term) = partition.term(&one.id) else { continue };
         let left =
             if fields.is_empty() { Vec::new() } else { stripped(partition, &term, &fields)? };
         writer.delete_term(term);
