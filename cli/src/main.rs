@@ -1,4 +1,4 @@
-//! Pikett command line: search, tail, alerts, exceptions, rules, parsers, scan, hunt.
+//! Pikett command line: search, tail, alerts, exceptions, redact, rules, parsers, scan, hunt.
 //!
 //! Reads arguments and hands over to one module per command. Exit codes are a contract: 0 fine, 1 findings,
 //! 2 usage or configuration, 3 unreachable.
@@ -7,6 +7,7 @@
 mod exceptions;
 mod hunt;
 mod parsers;
+mod redact;
 mod remote;
 mod rules;
 mod scan;
@@ -47,6 +48,8 @@ enum Command {
     /// List, test, make and end exceptions of a collector.
     #[command(subcommand)]
     Exceptions(exceptions::Exceptions),
+    /// Take events, or fields of them, out of what a collector has stored, for good; list what was.
+    Redact(Box<redact::Redact>),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Tail(options) => remote::tail(options),
         Command::Alerts(command) => remote::alerts(command),
         Command::Exceptions(command) => exceptions::run(command),
+        Command::Redact(options) => redact::run(options),
     };
     match done {
         Ok(code) => code,

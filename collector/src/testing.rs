@@ -33,8 +33,8 @@ use crate::search::{Cancel, FieldSeen, SearchError, SearchRequest, SearchRespons
 use crate::searches::Searches;
 use crate::state::State;
 use crate::store::{
-    self, Append, AppendOutcome, BoxFuture, Embedded, Figures, Holding, RetentionPolicy, RetentionReport,
-    SourceKey, Store, StoreError,
+    self, Append, AppendOutcome, BoxFuture, Embedded, Figures, Holding, RetentionPolicy,
+    RetentionReport, SourceKey, Store, StoreError,
 };
 use crate::vault::Vault;
 use crate::web::access::{COOKIE, CSRF};

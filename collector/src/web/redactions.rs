@@ -231,8 +231,9 @@ async fn carry_out(app: App, order: Order) -> Result<Tombstone, Failure> {
         }
         Err(error) if app.vault.keyring.orders().iter().any(|order| order.id == id) => {
             let failure = unavailable(&error);
-            let words =
-                format!("redaction {id} is begun, and goes on by itself as soon as it can: {failure}");
+            let words = format!(
+                "redaction {id} is begun, and goes on by itself as soon as it can: {failure}"
+            );
             Err(Failure::new(ErrorCode::Unavailable, words))
         }
         Err(error) => Err(unavailable(&error)),

@@ -49,7 +49,7 @@ pub enum ClientError {
 /// How to be let in.
 #[derive(Clone, Debug)]
 enum Pass {
-    /// The `Authorization` header of a program.
+    /// The token of a program.
     Token(Secret),
     /// Cookie, `name=value`, and CSRF value of a person's session.
     Session(Secret, Secret),
@@ -71,8 +71,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Authority`].
     pub fn new(url: &str, authority: &str, token: Secret) -> Result<Self, ClientError> {
-        let bearer = Secret::new(format!("Bearer {}", token.expose()));
-        Ok(Self { pass: Pass::Token(bearer), ..Self::outside(url, authority)? })
+        Ok(Self { pass: Pass::Token(token), ..Self::outside(url, authority)? })
     }
 
     /// As [`Client::new`], for a person: begins a session, which [`Client::sign_out`] ends.
@@ -149,7 +148,9 @@ impl Client {
     /// A request with what lets it in.
     fn signed<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
         match &self.pass {
-            Pass::Token(bearer) => request.header("Authorization", bearer.expose()),
+            Pass::Token(token) => {
+                request.header("Authorization", format!("Bearer {}", token.expose()))
+            }
             Pass::Session(cookie, csrf) => {
                 request.header("Cookie", cookie.expose()).header("X-CSRF-Token", csrf.expose())
             }
