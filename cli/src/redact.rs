@@ -150,7 +150,7 @@ fn extent(value: &Value) -> String {
     if names.is_empty() {
         return "whole".to_owned();
     }
-    format!("their fields {}", names.join(", "))
+    format!("only the fields {}", names.join(", "))
 }
 
 fn events(count: u64) -> String {

@@ -48,7 +48,7 @@ fn tombstones_and_what_is_under_way_are_lines() {
     expect![[r#"
         redaction a1b2
           2026-11-22T15:04:05.000000+0000 by alice: a password�[2J was logged
-          gone: 1 event, their fields message, event.original
+          gone: 1 event, only the fields message, event.original
             00ff of 2026-11-22T15:04:05.000000+0000
           partition 2026-11-21: gone meanwhile, with its key
           partition 2026-11-22: written anew
@@ -57,7 +57,7 @@ fn tombstones_and_what_is_under_way_are_lines() {
     let pending = json!({"id": "c3", "time": 1_795_359_845_000_000_i64, "who": "bob\u{7}", "events": 2,
         "reason": "not ours to keep", "fields": [], "partitions": 4, "rewritten": 1});
     expect![[r#"
-        a1b2 2026-11-22T15:04:05.000000+0000 by alice: 1 event, their fields message, event.original: a password�[2J was logged
+        a1b2 2026-11-22T15:04:05.000000+0000 by alice: 1 event, only the fields message, event.original: a password�[2J was logged
         under way: c3 2026-11-22T15:04:05.000000+0000 by bob�: 2 events, whole; 1 of 4 partitions are written anew: not ours to keep"#]]
     .assert_eq(&listed(&json!({"redactions": [stone()], "pending": [pending]})).join("\n"));
     assert_eq!(tombstone(&Value::Null).len(), 3, "an answer without anything is no crash");

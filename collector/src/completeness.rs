@@ -29,6 +29,8 @@ pub const MAX_ASKED: usize = 1_000;
 const FRESH: i64 = 1_000_000;
 /// Where the console shows agents, inputs and ledgers.
 const AGENTS: &str = "#/agents";
+/// Where the console shows the storage.
+const STORAGE: &str = "#/storage";
 
 /// Why events may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub enum Kind {
     Rejected,
     /// Stored events that cannot be read any more.
     Damaged,
+    /// Stored events in the warm folder, which is not there.
+    WarmAway,
     /// Events that were redacted.
     Redacted,
     /// An agent that is not heard of.

@@ -31,6 +31,7 @@ pub mod state;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod upkeep;
 pub mod vault;
 pub mod verify;
 mod watch;

@@ -73,13 +73,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Tell how long each class of stored data lasts at the present rate, and what goes next. Drops
-    /// nothing.
+    /// Tell how long each class of stored data lasts at the present rate, where it lies, and what goes
+    /// and moves next. Drops and moves nothing.
     Retention {
         /// Configuration file.
         #[arg(long)]
         config: PathBuf,
-        /// One JSON array.
+        /// One JSON object.
         #[arg(long)]
         json: bool,
     },
@@ -251,7 +251,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             let loaded = service::config::load::<Config>(&config)?;
             run::check(&loaded)?;
             println!("{} is good", config.display());
-            run::retention(&loaded)?.iter().for_each(|class| println!("{}", class.line()));
+            run::retention(&loaded)?.lines().iter().for_each(|line| println!("{line}"));
         }
         Command::Init { data, names, mail } => {
             let made = init::init(&data, &names, &mail, &service::Clock::system())?;
@@ -264,7 +264,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             if json {
                 println!("{}", serde_json::to_string(&found)?);
             } else {
-                found.iter().for_each(|class| println!("{}", class.line()));
+                found.lines().iter().for_each(|line| println!("{line}"));
             }
         }
         Command::EnrolmentToken { config, minutes } => {

@@ -33,7 +33,7 @@ pub(crate) struct Room {
 }
 
 /// Bytes free and bytes in all of the file system a folder is on.
-fn measure(folder: &Path) -> io::Result<(u64, u64)> {
+pub(crate) fn measure(folder: &Path) -> io::Result<(u64, u64)> {
     let stat = nix::sys::statvfs::statvfs(folder)?;
     let fragment = stat.fragment_size();
     let bytes = |blocks: u64| blocks.saturating_mul(fragment);

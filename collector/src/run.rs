@@ -36,8 +36,8 @@ use crate::receive;
 use crate::room::Room;
 use crate::searches::Searches;
 use crate::state::State;
-use crate::store::retention::{self, Outlook};
 use crate::store::{self, Embedded, Store};
+use crate::upkeep::{self, Upkeep};
 use crate::vault::{self, Vault, names};
 use crate::watch::{self, Watch};
 use crate::web::{self, App};
@@ -77,13 +77,8 @@ pub fn check(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// When the folder of the events cannot be read.
-pub fn retention(config: &Config) -> Result<Vec<Outlook>> {
-    let mut held = retention::held(&Folder::new(&config.data).events().join("index"))?;
-    if let Some(warm) = &config.storage.warm {
-        held.extend(retention::held(warm)?);
-    }
-    let now = Timestamp::from_micros(Clock::system().now_micros());
-    Ok(retention::outlook(&held, &config.retention.policy(now), now))
+pub fn retention(config: &Config) -> Result<Upkeep> {
+    upkeep::outside(config, Timestamp::from_micros(Clock::system().now_micros()))
 }
 
 fn channels(config: &Config) -> Result<Channels> {
@@ -108,6 +103,23 @@ fn tls(folder: &Folder) -> Result<rustls::ServerConfig> {
         .context("certificate and key of the server do not fit")?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// How the events are kept.
+fn store_config(
+    config: &Config,
+    folder: &Folder,
+    (vault, clock): (&Arc<Vault>, &Clock),
+) -> store::Config {
+    let clock = clock.clone();
+    let now: store::Now = Arc::new(move || Timestamp::from_micros(clock.now_micros()));
+    store::Config {
+        classes: config.retention.classes(),
+        part_documents: config.storage.partition_events,
+        part_bytes: config.storage.partition_gigabytes.saturating_mul(1 << 30),
+        warm: config.storage.warm(),
+        ..store::Config::new(folder.events(), Arc::clone(vault), now)
+    }
 }
 
 struct Daemon {
@@ -142,15 +154,7 @@ impl Daemon {
             telemetry: telemetry.clone(),
             console: config.console_url.clone(),
         })?;
-        let now = clock.clone();
-        let now: store::Now = Arc::new(move || Timestamp::from_micros(now.now_micros()));
-        let store_config = store::Config {
-            classes: config.retention.classes(),
-            part_documents: config.storage.partition_events,
-            part_bytes: config.storage.partition_gigabytes.saturating_mul(1 << 30),
-            warm: config.storage.warm(),
-            ..store::Config::new(folder.events(), Arc::clone(&vault), now)
-        };
+        let store_config = store_config(config, &folder, (&vault, &clock));
         let store = Embedded::open(store_config).context("cannot open the event store")?;
         let store = Arc::new(store);
         let now = Timestamp::from_micros(clock.now_micros());
@@ -186,6 +190,8 @@ impl Daemon {
             ledgers: Ledgers::load(state, Timestamp::from_micros(clock.now_micros()))?,
             limits: web::Limits::default(),
             refused: web::Refused::default(),
+            retention: Arc::new(config.retention.clone()),
+            storage: Arc::new(config.storage.clone()),
             rules: Arc::new(config.rules.clone()),
             pager,
             pipeline,

@@ -17,6 +17,7 @@ pub mod key;
 pub mod log;
 pub mod ready;
 pub mod retention;
+pub mod storage;
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -34,6 +35,7 @@ pub use figures::{
     ClassPolicy, Figures, Holding, Limits, Problem, RetentionPolicy, RetentionReport, SetAside,
 };
 pub use key::Key;
+pub use storage::StorageFigures;
 
 /// A future that can be sent between threads; what an object-safe asynchronous method returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -168,4 +170,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Health and loss-ledger figures.
     fn figures(&self) -> Figures;
+
+    /// Where everything lies and how it stands. Looks at the disk.
+    fn storage(&self) -> StorageFigures;
 }

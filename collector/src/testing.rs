@@ -20,7 +20,7 @@ use crate::auth::enrolment::Enrolments;
 use crate::auth::token::{Scope, Tokens};
 use crate::auth::{Auth, Role};
 use crate::completeness::Ledgers;
-use crate::config::RulesConfig;
+use crate::config::{RetentionConfig, RulesConfig, StorageConfig};
 use crate::exceptions::Exceptions;
 use crate::hunts::Hunts;
 use crate::keys::MasterSource;
@@ -34,7 +34,7 @@ use crate::searches::Searches;
 use crate::state::State;
 use crate::store::{
     self, Append, AppendOutcome, BoxFuture, Embedded, Figures, Holding, RetentionPolicy,
-    RetentionReport, SourceKey, Store, StoreError,
+    RetentionReport, SourceKey, StorageFigures, Store, StoreError,
 };
 use crate::vault::Vault;
 use crate::web::access::{COOKIE, CSRF};
@@ -148,6 +148,10 @@ impl Store for Flaky {
 
     fn flush(&self) -> Result<(), StoreError> {
         self.inner.flush()
+    }
+
+    fn storage(&self) -> StorageFigures {
+        self.inner.storage()
     }
 
     fn figures(&self) -> Figures {
@@ -275,6 +279,8 @@ impl Site {
             limits: Limits::default(),
             refused: Refused::default(),
             rules: Arc::new(RulesConfig::default()),
+            retention: Arc::new(RetentionConfig::default()),
+            storage: Arc::new(StorageConfig::default()),
             pager,
             pipeline,
             vault,

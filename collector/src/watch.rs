@@ -237,6 +237,15 @@ fn troubles(view: &View<'_>) -> Vec<Trouble> {
     view.agents.iter().for_each(|agent| about_agent(agent, view.now, &mut found));
     about_inputs(view.received, &mut found);
     about_disk(view.room, &mut found);
+    found.extend(view.figures.warm.away.iter().map(|away| Trouble {
+        rule: "warm-away",
+        title: "Warm folder is not there",
+        severity: Severity::High,
+        about: ("file.path", away.folder.clone()),
+        words: format!("{}, and nothing is moved", away.words(away.days.len())),
+        advice: "Mount it: it is used again within seconds, without a restart.",
+        amount: 0,
+    }));
     found.extend(view.figures.problems.iter().map(|problem| Trouble {
         rule: "store-problem",
         title: "Event store is damaged",

@@ -20,7 +20,7 @@ use crate::auth::Auth;
 use crate::auth::enrolment::Enrolments;
 use crate::auth::token::Tokens;
 use crate::completeness::Ledgers;
-use crate::config::RulesConfig;
+use crate::config::{RetentionConfig, RulesConfig, StorageConfig};
 use crate::exceptions::Exceptions;
 use crate::hunts::Hunts;
 use crate::oncall::pager::Pager;
@@ -54,6 +54,7 @@ mod routes;
 mod search;
 mod searches;
 mod session;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -93,6 +94,10 @@ pub struct App {
     pub limits: Limits,
     /// Refused requests that were kept lately.
     pub refused: Refused,
+    /// How long and how much to keep.
+    pub retention: Arc<RetentionConfig>,
+    /// How events lie on disk.
+    pub storage: Arc<StorageConfig>,
     /// Where rules, names of fields and placeholders come from.
     pub rules: Arc<RulesConfig>,
     /// Pager.

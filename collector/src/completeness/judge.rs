@@ -4,9 +4,10 @@ use event::{SourceReport, Timestamp};
 
 use super::history::{COLLECTOR, History, Silence, Subject};
 use super::series::{begins, minute};
-use super::{AGENTS, Completeness, Kind, Reason, State, Window};
+use super::{AGENTS, Completeness, Kind, Reason, STORAGE, State, Window};
 use crate::agents::{Agent, Health, SILENT_AFTER};
 use crate::receive::ReceiveFigures;
+use crate::store::figures::AwayFolder;
 use crate::store::{Figures, SetAside};
 
 /// What is known now: agents, inputs, the store.
@@ -27,6 +28,7 @@ pub(super) fn judge(
     // What a revoked agent lost before is as lost as it was.
     history.subjects.values().for_each(|subject| judge.subject(subject));
     judge.store(figures);
+    figures.warm.away.iter().for_each(|away| judge.away(away));
     let words = format!("{redacted} events of this time were redacted, whole or in fields");
     judge.add((Kind::Redacted, STORE), (None, None), Some(redacted), words);
     let mut reasons = judge.reasons;
@@ -154,6 +156,28 @@ impl Judge {
             let words =
                 format!("{id} was not connected from {away} to {to}; what it saw then came later");
             self.add((Kind::Delayed, id), (Some(away), Some(*to)), None, words);
+        }
+    }
+
+    /// What lies in the warm folder, while that is not there.
+    fn away(&mut self, away: &AwayFolder) {
+        let Window { low, high, .. } = self.window;
+        let within: Vec<&(i64, i64)> =
+            away.days.iter().filter(|(first, last)| *first <= high && *last >= low).collect();
+        // What came too early or too late may be of any time.
+        let known = |micros: &i64| ![i64::MIN, i64::MAX].contains(micros);
+        let since = within.iter().map(|(first, _)| *first).min().filter(known);
+        let until = within.iter().map(|(_, last)| *last).max().filter(known);
+        if !within.is_empty() {
+            self.reasons.push(Reason {
+                kind: Kind::WarmAway,
+                subject: "store".to_owned(),
+                since: since.map(Timestamp::from_micros),
+                until: until.map(Timestamp::from_micros),
+                count: None,
+                words: away.words(within.len()),
+                link: STORAGE.to_owned(),
+            });
         }
     }
 

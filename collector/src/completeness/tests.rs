@@ -5,6 +5,7 @@ use super::*;
 use crate::agents::{Agent, Book};
 use crate::receive::ReceiveFigures;
 use crate::store::SetAside;
+use crate::store::figures::AwayFolder;
 use event::{Hop, Ledger, Report, SourceReport};
 use expect_test::{Expect, expect};
 use std::collections::BTreeMap;
@@ -203,6 +204,25 @@ fn damage_of_the_store_is_told_of_the_time_it_is_of() {
     let known =
         Figures { set_aside: figures.set_aside[..1].to_vec(), index_quarantined: 2, ..figures };
     assert_eq!(told(window(1_000, 0), agent(), &known), "Complete\n");
+}
+
+#[test]
+fn a_warm_folder_that_is_away_matters_to_its_days_alone() {
+    let day = |ago: i64| (time(ago).micros(), time(ago - 99).micros());
+    let mut figures = Figures::default();
+    let days = vec![day(900), day(800), day(200)];
+    figures.warm.away = Some(AwayFolder { folder: "/mnt/big".into(), days });
+    expect![[r#"
+        Incomplete
+        WarmAway store: the warm folder /mnt/big is not there: 2 days are not searched
+    "#]]
+    .assert_eq(&told(window(1_000, 700), agent(), &figures));
+    expect![[r#"
+        Incomplete
+        WarmAway store: the warm folder /mnt/big is not there: 1 day is not searched
+    "#]]
+    .assert_eq(&told(window(150, 0), agent(), &figures));
+    assert_eq!(told(window(60, 0), agent(), &figures), "Complete\n");
 }
 
 #[test]

@@ -113,6 +113,10 @@ impl Store for List {
         Ok(())
     }
 
+    fn storage(&self) -> crate::store::StorageFigures {
+        crate::store::StorageFigures::default()
+    }
+
     fn figures(&self) -> Figures {
         Figures::default()
     }

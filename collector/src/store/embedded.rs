@@ -21,7 +21,9 @@ use super::index::partition::{Folders, Partition, Partitions, Reach};
 use super::index::summarise::Summaries;
 use super::log::{Entry, Item, Log, LogConfig};
 use super::ready::{Maker, Ready, Sequences};
-use super::{Append, AppendOutcome, BoxFuture, Holding, Now, SourceKey, Store, StoreError};
+use super::{
+    Append, AppendOutcome, BoxFuture, Holding, Now, SourceKey, StorageFigures, Store, StoreError,
+};
 use crate::redaction::{Order, Tombstone};
 use crate::search::{
     Cancel, FieldSeen, SearchError, SearchRequest, SearchResponse, ValueSeen, plan::FieldRef,
@@ -379,6 +381,10 @@ impl Store for Embedded {
 
     fn flush(&self) -> Result<(), StoreError> {
         self.index.flush()
+    }
+
+    fn storage(&self) -> StorageFigures {
+        self.index.partitions.storage()
     }
 
     fn figures(&self) -> Figures {

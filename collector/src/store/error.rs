@@ -65,6 +65,12 @@ pub enum StoreError {
     /// None of the events asked for is stored.
     #[error("none of these events is stored")]
     Absent,
+    /// The warm folder is not there, and may hold the events asked for.
+    #[error("the warm folder {path} is not there, and may hold some of the events: mount it first")]
+    Away {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Sealing or random numbers failed, which only a broken machine does.
     #[error("cryptographic operation failed: {action}")]
     Crypto {
@@ -89,6 +95,11 @@ impl From<KeyringError> for StoreError {
 }
 
 impl StoreError {
+    /// Whether nothing went wrong: what was asked for cannot be done as things are.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Absent | Self::Away { .. })
+    }
+
     /// Wraps an IO error, telling a full disk apart.
     pub(crate) fn io(action: &'static str, path: &std::path::Path, source: io::Error) -> Self {
         if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {

@@ -167,12 +167,33 @@ pub struct WarmFigures {
     pub partitions: u64,
     /// Bytes they take.
     pub bytes: u64,
+    /// What is to be told while the folder is not there.
+    #[serde(default)]
+    pub away: Option<AwayFolder>,
     /// Partitions that cannot be searched because the folder is not there.
     pub missing: u64,
     /// Partitions moved since the opening.
     pub moved: u64,
     /// Tries to move one that failed; it stays where it is.
     pub failed: u64,
+}
+
+/// The warm folder, when it is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwayFolder {
+    /// Its path.
+    pub folder: String,
+    /// The times that partitions in it are about, each once: first and last microsecond since the epoch, ascending.
+    pub days: Vec<(i64, i64)>,
+}
+
+impl AwayFolder {
+    /// That it is not there, in words, when so many of its days are asked for.
+    #[must_use]
+    pub fn words(&self, days: usize) -> String {
+        let lack = if days == 1 { "1 day is".to_owned() } else { format!("{days} days are") };
+        format!("the warm folder {} is not there: {lack} not searched", self.folder)
+    }
 }
 
 /// What there is of one class of data.

@@ -114,6 +114,38 @@ pub fn movable(hot: &[Held], policy: &HotPolicy, now: Timestamp) -> Vec<Partitio
     out
 }
 
+/// The partition that moves to the warm folder next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NextMove {
+    /// Its name.
+    pub partition: String,
+    /// Bytes it takes.
+    pub bytes: u64,
+    /// The day on which it moves; not known when size alone decides.
+    pub on: Option<String>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What moves next of the hot folder, and when.
+#[must_use]
+pub fn next_move(hot: &[Held], policy: &HotPolicy, now: Timestamp) -> Option<NextMove> {
+    let due = movable(hot, policy, now).into_iter().next();
+    let oldest = hot.iter().map(|one| one.key).min();
+    let next = hot.iter().find(|one| Some(one.key) == due.or(oldest))?;
+    let wait = policy.days.map(|days| days.saturating_mul(DAY_SECONDS).max(LATE_SECONDS));
+    let by_age = wait.map(|wait| day_of(next.key.ends().plus_seconds(wait)));
+    let today = day_of(now);
+    let (on, reason) = match (due, by_age) {
+        (Some(_), Some(day)) if day <= today => (Some(today), Reason::Age),
+        (Some(_), _) => (Some(today), Reason::Size),
+        (None, Some(day)) => (Some(day.max(today)), Reason::Age),
+        (None, None) => (None, Reason::Size),
+    };
+    let partition = next.key.to_string();
+    Some(NextMove { partition, bytes: next.bytes, on: on.map(day_name), reason })
+}
+
 /// Partitions with their indices, oldest first, by the class whose limits hold for them.
 fn by_class<'a>(
     held: &'a [Held],

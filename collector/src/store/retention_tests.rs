@@ -215,3 +215,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_moves_next_is_foretold() {
+    let check = |days: Option<i64>, max_bytes: Option<u64>, expected: Expect| {
+        let hot: Vec<Held> = ["2026-11-20", "2026-11-21", "2026-11-22"]
+            .map(|name| Held { key: PartitionKey::parse(name).unwrap(), bytes: 100 })
+            .into();
+        let now: Timestamp = "2026-11-22T15:04:05Z".parse().unwrap();
+        let next = next_move(&hot, &HotPolicy { max_bytes, days }, now);
+        let told = next.map(|one| format!("{} {:?} {:?}", one.partition, one.on, one.reason));
+        expected.assert_eq(&told.unwrap_or_default());
+    };
+    check(Some(7), None, expect![[r#"2026-11-20 Some("2026-11-28") Age"#]]);
+    check(Some(0), None, expect![[r#"2026-11-20 Some("2026-11-22") Age"#]]);
+    check(Some(7), Some(250), expect![[r#"2026-11-20 Some("2026-11-22") Size"#]]);
+    check(None, Some(300), expect![[r#"2026-11-20 None Size"#]]);
+    let policy = HotPolicy { max_bytes: None, days: Some(7) };
+    assert_eq!(next_move(&[], &policy, Timestamp::EPOCH), None);
+}

@@ -10,6 +10,7 @@ use expect_test::expect;
 use super::*;
 use crate::agents::Book;
 use crate::store::Problem;
+use crate::store::figures::AwayFolder;
 
 const NOW: i64 = 1_795_359_845;
 
@@ -45,6 +46,17 @@ fn about(agent: Agent) -> String {
 fn nothing_is_wrong_with_a_quiet_house() {
     assert_eq!(about(agent()), "");
     assert_eq!(told(&[], &Figures::default(), (Level::Enough, 0)), "");
+}
+
+#[test]
+fn a_warm_folder_that_is_away_has_an_alarm_of_its_own() {
+    let mut figures = Figures::default();
+    let away = AwayFolder { folder: "/mnt/big".into(), days: vec![(0, 1), (2, 3)] };
+    figures.warm.away = Some(away);
+    expect![[r#"
+        warm-away High ("file.path", "/mnt/big") x0: the warm folder /mnt/big is not there: 2 days are not searched, and nothing is moved
+    "#]]
+    .assert_eq(&told(&[], &figures, (Level::Enough, 1 << 40)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, any, get, post, put};
 use super::access::Need;
 use super::{
     App, acknowledge, admin, agents, alerts, audit, elastic, exceptions, export, hec, hunts,
-    oncall, openapi, otlp, probes, redactions, search, searches, session,
+    oncall, openapi, otlp, probes, redactions, search, searches, session, storage,
 };
 use crate::auth::Role;
 use crate::auth::token::Scope;
@@ -92,6 +92,7 @@ pub const ROUTES: &[Route] = routes! {
     "GET" "/api/v1/tokens" ADMIN, get(admin::tokens), "Tokens";
     "POST" "/api/v1/tokens/add" ADMIN, post(admin::add_token), "Make a token; shown once";
     "DELETE" "/api/v1/tokens/{name}" ADMIN, axum::routing::delete(admin::remove_token), "Remove a token";
+    "GET" "/api/v1/retention" VIEW, get(storage::retention), "How long each class of data lasts, where it lies, what goes and moves next, what was destroyed, with signed proof";
     "GET" "/api/v1/deletions" ADMIN, get(admin::deletions), "Partitions whose keys were destroyed, with signed proof";
     "GET" "/api/v1/redactions" ADMIN, get(redactions::list), "What was redacted, with signed proof, and what is not done yet";
     "GET" "/api/v1/redactions/{id}" ADMIN, get(redactions::show), "One redaction: how far it is, or what stays of it";

@@ -176,7 +176,7 @@ impl IndexHandle {
         let file = (config.routing_file.clone(), feed.key.clone());
         let (mut routing, problem) =
             Routing::open(file, config.reach, &config.classes, end, &existing)?;
-        for key in partitions.missing() {
+        for key in partitions.missing().iter() {
             // What lies behind a folder that is not there cannot be written to.
             if routing.is_latest(*key) {
                 routing.begin_part(*key, next, &existing)?;

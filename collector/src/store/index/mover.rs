@@ -99,7 +99,7 @@ impl Moving {
 
     /// Moves what is to be moved now.
     fn look(&mut self) {
-        if !self.shared.partitions.missing().is_empty() {
+        if self.shared.partitions.is_away() {
             return;
         }
         let hot = self.shared.partitions.hot();
@@ -139,7 +139,7 @@ impl Moving {
         self.owner.ask(|reply| Command::Close(key, reply))??;
         let partitions = &self.shared.partitions;
         let Some(partition) = partitions.get(key) else { return Ok(false) };
-        let Some(warm) = partitions.folders().make_warm()? else { return Ok(false) };
+        let Some(warm) = partitions.make_warm()? else { return Ok(false) };
         let (bytes, free) = (partition.bytes(), self.free(warm)?);
         if free < bytes {
             let source = io::Error::new(

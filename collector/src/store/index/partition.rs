@@ -4,8 +4,10 @@
 //! of `places`.
 
 mod aside;
+mod away;
 mod places;
 mod rewrite;
+mod standing;
 mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +31,8 @@ use crate::store::{Problem, SetAside, StoreError};
 use crate::vault::{Vault, partition_key};
 
 pub use places::Folders;
-pub(crate) use places::{MARK, MOVING, QUARANTINE};
+pub(crate) use places::{MARK, MOVING, QUARANTINE, is_warm_folder};
+pub(crate) use standing::folder;
 
 /// One open partition.
 pub struct Partition {
@@ -127,8 +130,7 @@ pub struct Partitions {
     open: RwLock<BTreeMap<PartitionKey, Arc<Partition>>>,
     unreadable: unreadable::Unreadable,
     aside: aside::Aside,
-    /// Those that lie in a folder that is not there.
-    missing: BTreeSet<PartitionKey>,
+    away: away::Away,
     /// What is wrong with where partitions lie.
     misplaced: Vec<Problem>,
 }
@@ -165,12 +167,12 @@ impl Partitions {
         cache: Arc<PageCache>,
     ) -> Result<(Self, Vec<Quarantined>), StoreError> {
         let (open, unreadable) = (RwLock::default(), unreadable::Unreadable::default());
-        let (missing, misplaced) = (BTreeSet::new(), Vec::new());
+        let (away, misplaced) = (away::Away::default(), Vec::new());
         let aside = aside::Aside::default();
-        let mut set = Self { folders, vault, cache, open, unreadable, aside, missing, misplaced };
+        let mut set = Self { folders, vault, cache, open, unreadable, aside, away, misplaced };
         let mut found = set.find()?;
         set.misplaced.append(&mut found.problems);
-        set.miss(&found);
+        set.miss(&found.partitions.keys().copied().collect());
         let mut damaged = Vec::new();
         for key in found.partitions.into_keys() {
             match set.attempt(key) {
@@ -322,7 +324,7 @@ impl Partitions {
             self.vault.begin(&name, &partition.path, Some(partition.directory.head()));
         }
         let there: BTreeSet<String> = all.iter().map(|one| one.key.to_string()).collect();
-        let missing: BTreeSet<String> = self.missing.iter().map(ToString::to_string).collect();
+        let missing: BTreeSet<String> = self.missing().iter().map(ToString::to_string).collect();
         for name in self.vault.noted_partitions() {
             let unreadable = PartitionKey::parse(&name).is_some_and(|key| self.is_unreadable(key));
             if missing.contains(&name) {
@@ -483,6 +485,7 @@ impl Partitions {
     }
 }
 
+pub(super) use away::Turn;
 pub(super) use rewrite::in_place;
 
 /// Prefix of partitions being deleted.

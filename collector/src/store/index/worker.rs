@@ -10,6 +10,7 @@ mod merge;
 mod parts;
 mod redact;
 mod retain;
+mod warm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -149,7 +150,10 @@ impl Worker {
             Command::Retain(policy, reply) => drop(reply.send(self.retain(&policy))),
             Command::Redact(order, reply) => {
                 let done = self.redact(*order);
-                drop(reply.send(done.inspect_err(|error| self.fail(error))));
+                if let Some(error) = done.as_ref().err().filter(|error| !error.is_refusal()) {
+                    self.fail(error);
+                }
+                drop(reply.send(done));
             }
             Command::Suspect(key) => self.inspect(key),
             Command::Close(key, reply) => drop(reply.send(self.close(key))),
@@ -465,6 +469,7 @@ impl Worker {
 
     /// Opens what could not be read before, takes what turns out damaged out of service, seals anew what is due.
     fn look_again(&mut self) {
+        self.look_for_warm();
         for (key, reason) in self.partitions.retry() {
             match self.partitions.salvage(key, &reason, false) {
                 Ok(damaged) => self.note(damaged),
@@ -516,6 +521,8 @@ impl Worker {
 
     /// Checks a partition thoroughly and takes what is damaged out of service.
     fn inspect(&mut self, key: PartitionKey) {
+        // What is not there is not damaged.
+        self.look_for_warm();
         // Looking through what the disk does not give helps nobody.
         if self.partitions.get(key).is_none() || self.partitions.is_unreadable(key) {
             return;

@@ -111,7 +111,7 @@ async fn one_that_is_begun_is_followed_to_its_tombstone() {
     let (status, begun) = ask(&site, &admin, body).await;
     assert_eq!(status, StatusCode::OK, "{begun}");
     // It may be over before it is seen to be under way.
-    let id = begun["pending"]["id"].as_str().or(begun["redaction"]["id"].as_str());
+    let id = begun["pending"]["id"].as_str().or_else(|| begun["redaction"]["id"].as_str());
     let path = format!("/api/v1/redactions/{}", id.unwrap());
     let done = loop {
         let (status, found) = site.ask(&admin, "GET", &path, "").await;

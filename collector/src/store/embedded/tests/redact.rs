@@ -179,6 +179,7 @@ fn what_is_not_there_is_not_begun() {
     assert!(matches!(refused, StoreError::Absent), "{refused}");
     assert_eq!(store.vault.keyring.generation(), generation);
     assert_eq!(find(&store, "*").total, 60);
+    assert_eq!(store.figures().problems, [], "a refusal is no damage");
 }
 
 /// Opens the store after a kill, which ends what was begun; checks that it is done once.

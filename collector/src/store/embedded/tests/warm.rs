@@ -1,6 +1,7 @@
 //! The warm folder: what is over moves there and is found there, whatever is killed, full or not mounted.
 
 use super::*;
+use crate::redaction::{Order, Rewritten, Target};
 use crate::store::index::PartitionKey;
 use crate::store::index::mover::Warm;
 use crate::store::index::partition::{MARK, MOVING};
@@ -180,14 +181,121 @@ fn a_warm_folder_that_is_not_mounted_is_told_and_the_rest_is_served() {
     assert_eq!(store.search(&today, &Cancel::new()).unwrap().failures, [], "it is not asked there");
     let figures = store.figures();
     assert_eq!((figures.warm.missing, figures.warm.moved), (2, 0), "nothing is moved");
-    assert!(figures.problems[0].what.starts_with("the warm folder is not there"));
-    assert_eq!(figures.problems.len(), 1, "{:?}", figures.problems);
-    store.close();
+    let told = figures.warm.away.unwrap();
+    assert_eq!((told.folder, told.days.len()), (site.warm().display().to_string(), 2));
+    assert_eq!(figures.problems, [], "nothing is damaged");
     assert_eq!(site.names().1, [""; 0]);
+    // Mounted again: found again, by the store that runs.
     std::fs::remove_dir(site.warm()).unwrap();
     std::fs::rename(&away, site.warm()).unwrap();
-    let store = site.open(false);
+    until(|| store.figures().warm.away.is_none());
     assert_eq!(set(&store, "*").len(), 6, "all of it, each once");
+    assert_eq!(find(&store, "*").failures, []);
+    until(|| store.figures().warm.moved == 2);
+    store.close();
+    let store = site.open(false);
+    assert_eq!(set(&store, "*").len(), 6, "and after a start");
+    assert!(store.figures().problems.is_empty(), "{:?}", store.figures().problems);
+}
+
+#[test]
+fn a_warm_folder_that_goes_and_comes_back_while_the_store_runs() {
+    let site = Site::new();
+    let store = site.open(true);
+    append(&store, &source("a"), days(1, 3));
+    store.flush().unwrap();
+    until(|| store.figures().warm.moved == 2);
+    let away = site.folder.path().join("away");
+    for round in 0..3_u64 {
+        std::fs::rename(site.warm(), &away).unwrap();
+        // A search may meet it before it is looked for: that is no damage either.
+        store.index.suspect(PartitionKey::parse("2026-11-21").unwrap());
+        until(|| store.figures().warm.away.is_some());
+        let found = find(&store, "*");
+        assert_eq!((found.failures.len(), found.total), (2, 1 + round));
+        let words = "the warm folder, in which it lies, is not there";
+        assert!(found.failures.iter().all(|one| one.reason == words), "{:?}", found.failures);
+        // Its folder is not made anew where it was, retention drops nothing, and writing goes on.
+        append(&store, &source("a"), days(20 + round, 1));
+        store.flush().unwrap();
+        let policy = RetentionPolicy { older_than: Some(now()), ..RetentionPolicy::default() };
+        assert_eq!(store.retain(&policy).unwrap().dropped, []);
+        assert!(!site.warm().exists());
+        std::fs::rename(&away, site.warm()).unwrap();
+        until(|| store.figures().warm.away.is_none());
+        assert_eq!(set(&store, "*").len() as u64, 4 + round);
+        assert_eq!(find(&store, "*").failures, []);
+    }
+    assert!(store.figures().problems.is_empty(), "{:?}", store.figures().problems);
+    assert!(!site.warm().join("quarantine").exists() && !site.data().join("quarantine").exists());
+}
+
+#[test]
+fn what_was_begun_in_a_warm_folder_that_went_away_leaves_nothing_and_harms_nothing() {
+    let site = Site::new();
+    let store = site.open(true);
+    append(&store, &source("a"), days(1, 3));
+    store.flush().unwrap();
+    until(|| store.figures().warm.moved == 2);
+    store.close();
+    // Killed while a partition was copied under a fresh key.
+    let half = site.warm().join(".fresh-2026-11-21");
+    std::fs::create_dir(&half).unwrap();
+    let keyring = |store: &Embedded| store.vault.keyring.clone();
+    let store = site.open(false);
+    keyring(&store).ensure("fresh/2026-11-21").unwrap();
+    store.close();
+    std::fs::create_dir_all(&half).unwrap();
+    let list = site.warm().join("2026-11-20/meta.json");
+    std::fs::copy(list, half.join("meta.json")).unwrap();
+    let away = site.folder.path().join("away");
+    std::fs::rename(site.warm(), &away).unwrap();
+    let store = site.open(false);
+    let left = keyring(&store).list().into_iter().any(|key| key.name.starts_with("fresh/"));
+    assert!(!left, "no key is kept for ever");
+    std::fs::rename(&away, site.warm()).unwrap();
+    until(|| store.figures().warm.away.is_none());
+    assert_eq!(set(&store, "*").len(), 3);
+    assert!(!half.exists());
+    assert!(store.figures().problems.is_empty(), "{:?}", store.figures().problems);
+    assert!(!site.warm().join("quarantine").exists());
+}
+
+#[test]
+fn a_redaction_waits_for_the_warm_folder() {
+    let site = Site::new();
+    let store = site.open(true);
+    append(&store, &source("a"), days(1, 3));
+    store.flush().unwrap();
+    until(|| store.figures().warm.moved == 2);
+    let event = find(&store, "n:2").hits.remove(0);
+    let order = Order {
+        id: "0123".to_owned(),
+        who: "alice".to_owned(),
+        events: vec![Target { id: event.id.clone(), time: event.cursor.time }],
+        ..Order::default()
+    };
+    let [holding] = <[_; 1]>::try_from(store.holding(&[&event.id]).unwrap()).unwrap();
+    assert_eq!((holding.partition.as_str(), holding.events), ("2026-11-21", 1));
+    let before = store.index.partitions.get(PartitionKey::parse("2026-11-21").unwrap()).unwrap();
+    let part = Rewritten { before: before.directory.head(), after: None };
+    drop((before, store));
+    let away = site.folder.path().join("away");
+    std::fs::rename(site.warm(), &away).unwrap();
+    let store = site.open(false);
+    // Noted before it went away, and nothing was done yet.
+    let partitions = [("2026-11-21".to_owned(), part)].into();
+    store.vault.begin_redaction(&Order { partitions, ..order.clone() }).unwrap();
+    append(&store, &source("a"), days(11, 1));
+    store.flush().unwrap();
+    assert_eq!(store.vault.keyring.orders().len(), 1, "it is not taken for done");
+    assert_eq!(find(&store, "n:11").total, 1, "and holds nothing up");
+    let refused = store.redact(Order { id: "4567".to_owned(), ..order }).unwrap_err();
+    assert!(refused.to_string().contains("mount it first"), "{refused}");
+    std::fs::rename(&away, site.warm()).unwrap();
+    until(|| store.vault.keyring.orders().is_empty());
+    assert_eq!(find(&store, "n:2").total, 0);
+    assert_eq!(set(&store, "*").len(), 3);
     assert!(store.figures().problems.is_empty(), "{:?}", store.figures().problems);
 }
 

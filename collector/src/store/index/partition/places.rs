@@ -5,14 +5,13 @@
 //! commit, and renaming it: from then on the copy counts and the original is removed. A crash leaves an
 //! unfinished copy, which is removed, or two whole ones, of which the original is. What was moved is never written to
 //! again but to repair it. While the warm folder is not there, what lies in it is missing and everything else
-//! is served. Not here: what is moved when ([`crate::store::retention::movable`], [`super::super::mover`]).
+//! is served ([`super::away`]). Not here: what is moved when ([`crate::store::retention::movable`], [`super::super::mover`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{DROPPED, PartitionKey, Partitions};
 use crate::journal::What;
-use crate::search::PartitionFailure;
 use crate::store::figures::WarmFigures;
 use crate::store::log::segment::sync_directory;
 use crate::store::retention::Held;
@@ -44,6 +43,11 @@ pub(super) struct Found {
     pub(super) problems: Vec<Problem>,
 }
 
+/// Whether a folder was made as a warm one, and is there.
+pub(crate) fn is_warm_folder(folder: &Path) -> bool {
+    folder.join(MARK).exists()
+}
+
 impl Folders {
     /// The folders that are there.
     pub(super) fn roots(&self) -> impl Iterator<Item = &Path> {
@@ -68,7 +72,7 @@ impl Folders {
 
     /// Whether the warm folder is one that was made before.
     pub(super) fn has_warm(&self) -> bool {
-        self.warm.as_ref().is_some_and(|warm| warm.join(MARK).exists())
+        self.warm.as_deref().is_some_and(is_warm_folder)
     }
 
     /// Makes the warm folder, and gives it.
@@ -89,7 +93,7 @@ impl Folders {
 }
 
 /// Lists the partitions of a folder; what was being dropped or copied when the process died is removed.
-fn list(
+pub(super) fn list(
     root: &Path,
     vault: &Vault,
     out: &mut Vec<(PartitionKey, PathBuf)>,
@@ -135,10 +139,8 @@ impl Partitions {
         for root in self.folders.roots() {
             super::rewrite::settle(root, &self.vault)?;
         }
-        if self.folders.warm.is_none() || self.folders.has_warm() {
-            // What was begun in a folder that is not there is settled when it is.
-            self.vault.keyring.forget(|name| name.starts_with(&fresh_key("")))?;
-        }
+        // What was begun in a folder that is not there does not open without, and goes when the folder is back.
+        self.vault.keyring.forget(|name| name.starts_with(&fresh_key("")))?;
         list(hot, &self.vault, &mut all)?;
         found.partitions.extend(all.drain(..));
         let Some(warm) = self.folders.warm.as_deref().filter(|_| self.folders.has_warm()) else {
@@ -181,37 +183,10 @@ impl Partitions {
         (head.count > 0).then_some(head)
     }
 
-    /// Notes which partitions are missing because the warm folder is not there.
-    pub(super) fn miss(&mut self, found: &Found) {
-        let Some(warm) = self.folders.warm.as_deref().filter(|_| !self.folders.has_warm()) else {
-            return;
-        };
-        let noted = self.vault.noted_partitions();
-        let keys = noted.iter().filter_map(|name| PartitionKey::parse(name));
-        self.missing = keys.filter(|key| !found.partitions.contains_key(key)).collect();
-        if self.missing.is_empty() {
-            return;
-        }
-        let names: Vec<String> = self.missing.iter().map(ToString::to_string).collect();
-        self.misplaced.push(Problem {
-            path: warm.display().to_string(),
-            offset: 0,
-            what: format!("the warm folder is not there, and with it partitions {}", names.join(", ")),
-            advice: "mount it and start the collector again; answers lack these partitions until then, nothing is moved"
-                .to_owned(),
-        });
-    }
-
-    /// The partitions that are missing because the warm folder is not there.
-    #[must_use]
-    pub const fn missing(&self) -> &std::collections::BTreeSet<PartitionKey> {
-        &self.missing
-    }
-
     /// All partitions by name, also those that are missing.
     #[must_use]
     pub fn keys(&self) -> Vec<PartitionKey> {
-        self.all().iter().map(|one| one.key).chain(self.missing.iter().copied()).collect()
+        self.all().iter().map(|one| one.key).chain(self.missing().iter().copied()).collect()
     }
 
     /// The folders.
@@ -220,19 +195,7 @@ impl Partitions {
         &self.folders
     }
 
-    /// Partitions that answers about a window of time lack because their folder is not there.
-    pub(super) fn away(&self, low: i64, high: i64) -> impl Iterator<Item = PartitionFailure> {
-        let within = move |key: &&PartitionKey| {
-            let (first, last) = key.bounds();
-            first <= high && last >= low
-        };
-        self.missing.iter().filter(within).map(|key| PartitionFailure {
-            partition: key.to_string(),
-            reason: "the folder it lies in is not there".to_owned(),
-        })
-    }
-
-    fn is_warm(&self, path: &Path) -> bool {
+    pub(super) fn is_warm(&self, path: &Path) -> bool {
         self.folders.warm.as_ref().is_some_and(|warm| path.starts_with(warm))
     }
 
@@ -247,7 +210,8 @@ impl Partitions {
     /// What lies in the warm folder.
     #[must_use]
     pub fn warm(&self) -> WarmFigures {
-        let mut out = WarmFigures { missing: self.missing.len() as u64, ..WarmFigures::default() };
+        let (missing, away) = (self.missing().len() as u64, self.away_folder());
+        let mut out = WarmFigures { missing, away, ..WarmFigures::default() };
         for one in self.all().iter().filter(|one| self.is_warm(&one.path)) {
             out.partitions = out.partitions.saturating_add(1);
             out.bytes = out.bytes.saturating_add(one.bytes());

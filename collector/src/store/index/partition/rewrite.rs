@@ -9,22 +9,25 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use tantivy::{Directory as _, Term};
 use tantivy::directory::{FileHandle as _, TerminatingWrite as _};
+use tantivy::{Directory as _, Term};
 
+use super::super::cache::PageCache;
 use super::super::directory::SealedDirectory;
 use super::{DROPPED, Partition, PartitionKey, Partitions};
 use crate::keyring::Keyring;
-use crate::store::{Holding, StoreError};
 use crate::store::log::segment::sync_directory;
-use crate::vault::{Head, Vault, fresh_key};
+use crate::store::{Holding, StoreError};
+use crate::vault::{Head, Vault, fresh_key, partition_key};
 
 /// Prefix of the folder of a partition while it is written anew.
 const FRESH: &str = ".fresh-";
 /// Bytes copied at once.
 const CHUNK: usize = 1 << 20;
 /// Files that are replaced as a whole, in the order in which they are written.
-const LISTS: [&str; 2] = [".managed.json", "meta.json"];
+const LISTS: [&str; 2] = [".managed.json", LIST];
+/// The list of segments.
+const LIST: &str = "meta.json";
 
 fn fresh_folder(root: &Path, name: &str) -> PathBuf {
     root.join(format!("{FRESH}{name}"))
@@ -50,9 +53,24 @@ fn begun(root: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-/// Whether the key of a partition that has a fresh folder is that folder's.
-fn is_exchanged(keyring: &Keyring, name: &str) -> bool {
-    keyring.get(&fresh_key(name)).is_err()
+/// Whether the fresh folder of a partition is the one that counts: its key has taken the place of the old one. That the
+/// fresh key is gone does not say so, for it may have been forgotten while the folder was away; that the
+/// partition's key opens the list of segments, which is written last, does.
+///
+/// # Errors
+/// [`StoreError::Io`] when the disk does not say.
+fn is_exchanged(root: &Path, keyring: &Keyring, name: &str) -> Result<bool, StoreError> {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    if keyring.get(&fresh_key(name)).is_ok() {
+        return Ok(false);
+    }
+    let Ok(key) = keyring.file_key(&partition_key(name)) else { return Ok(false) };
+    let (folder, cache) = (fresh_folder(root, name), Arc::new(PageCache::new(CHUNK)));
+    match SealedDirectory::new(folder.clone(), name, key, cache).read_all(Path::new(LIST)) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), InvalidData | NotFound | UnexpectedEof) => Ok(false),
+        Err(error) => Err(StoreError::io("read", &folder.join(LIST), error)),
+    }
 }
 
 /// Partitions whose folder is not yet where it belongs, for who looks and changes nothing: name and the
@@ -65,9 +83,11 @@ pub(in super::super) fn in_place(
     keyring: &Keyring,
 ) -> Result<BTreeMap<String, PathBuf>, StoreError> {
     let mut out = BTreeMap::new();
-    for name in begun(root)?.into_iter().filter(|name| is_exchanged(keyring, name)) {
-        let folder = fresh_folder(root, &name);
-        out.insert(name, folder);
+    for name in begun(root)? {
+        if is_exchanged(root, keyring, &name)? {
+            let folder = fresh_folder(root, &name);
+            out.insert(name, folder);
+        }
     }
     Ok(out)
 }
@@ -79,9 +99,9 @@ pub(in super::super) fn in_place(
 /// [`StoreError`].
 pub(super) fn settle(root: &Path, vault: &Vault) -> Result<(), StoreError> {
     for name in begun(root)? {
-        if is_exchanged(&vault.keyring, &name) {
+        if is_exchanged(root, &vault.keyring, &name)? {
             change_places(root, &name)?;
-        } else {
+        } else if root.join(&name).exists() || vault.was_deleted(&name) {
             remove(&fresh_folder(root, &name))?;
         }
     }
@@ -124,7 +144,7 @@ fn copy(from: &SealedDirectory, to: &SealedDirectory) -> io::Result<()> {
 
 /// Puts the fresh folder of one partition in place, if its key says that it counts.
 pub(super) fn settle_one(root: &Path, keyring: &Keyring, name: &str) -> Result<(), StoreError> {
-    if fresh_folder(root, name).exists() && is_exchanged(keyring, name) {
+    if fresh_folder(root, name).exists() && is_exchanged(root, keyring, name)? {
         change_places(root, name)?;
     }
     Ok(())

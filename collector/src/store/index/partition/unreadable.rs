@@ -26,7 +26,11 @@ impl Unreadable {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn forget(&self, key: PartitionKey) {
+    pub(super) fn keys(&self) -> Vec<PartitionKey> {
+        self.all().into_keys().collect()
+    }
+
+    pub(super) fn forget(&self, key: PartitionKey) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 }
@@ -96,7 +100,7 @@ impl Partitions {
             partition: key.to_string(),
             reason: format!("cannot be read now: {reason}"),
         };
-        self.away(low, high).chain(closed.map(failure)).collect()
+        self.lost_between(low, high).into_iter().chain(closed.map(failure)).collect()
     }
 
     /// What to tell of partitions that cannot be read, or that lie where they should not.

@@ -64,12 +64,9 @@ impl Worker {
     /// Begins a redaction and carries it out.
     pub(super) fn redact(&mut self, mut order: Order) -> Work<Tombstone> {
         self.waiting = 0;
-        if let Some(key) = self.partitions.missing().first() {
-            let reason = "the folder it lies in is not there, and nobody knows whether it holds the events: mount it first";
-            return Err(StoreError::Index {
-                partition: key.to_string(),
-                reason: reason.to_owned(),
-            });
+        let folders = self.partitions.folders();
+        if let Some(warm) = folders.warm.as_ref().filter(|_| self.partitions.is_away()) {
+            return Err(StoreError::Away { path: warm.clone() });
         }
         self.settle()?;
         let ids: Vec<&str> = order.events.iter().map(|one| one.id.as_str()).collect();
@@ -153,8 +150,8 @@ impl Worker {
             tracing::info!(partition = %partition.key, left, "partition sealed anew");
             return Ok(());
         }
-        if !self.partitions.problems().is_empty() {
-            // One that cannot be read now is sealed anew when it can.
+        if self.partitions.is_away() || !self.partitions.problems().is_empty() {
+            // What cannot be read now is sealed anew when it can.
             return Ok(());
         }
         let head = self.shed_log()?;
