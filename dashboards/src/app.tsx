@@ -11,6 +11,7 @@ import { OnCallPage } from "./oncall";
 import { RulesPage } from "./rules";
 import { SearchPage } from "./search/page";
 import { SettingsPage } from "./settings";
+import { StoragePage } from "./storage";
 import { isUtc, setUtc } from "./text";
 import { applyTheme, theme, type Theme } from "./theme";
 import type { Role, Session } from "./types";
@@ -19,7 +20,7 @@ import { Dialog, Empty, Failure, Loading, Notices, useFetched, useKeys } from ".
 const RANK: Record<Role, number> = { viewer: 0, responder: 1, analyst: 2, admin: 3 };
 export interface Rights { respond: boolean; tune: boolean; admin: boolean; user: string }
 const PAGES = [
-  ["alerts", "Alerts"], ["search", "Search"], ["exceptions", "Exceptions"], ["rules", "Rules"], ["agents", "Agents"], ["oncall", "On call"], ["settings", "Settings"],
+  ["alerts", "Alerts"], ["search", "Search"], ["exceptions", "Exceptions"], ["rules", "Rules"], ["agents", "Agents"], ["storage", "Storage"], ["oncall", "On call"], ["settings", "Settings"],
 ] as const;
 
 function LiveCount() {
@@ -63,7 +64,7 @@ function Header(props: { session: Session; page: string; signOut: () => void; he
 }
 
 const SHORTCUTS: [string, string][] = [
-  ["g then a, s, x, r, n, o, e", "alerts, search, exceptions, rules, agents, on call, settings"],
+  ["g then a, s, x, r, n, t, o, e", "alerts, search, exceptions, rules, agents, storage, on call, settings"],
   ["/", "go to the query or filter"],
   ["j, k", "next, previous row"],
   ["Enter", "open the row"],
@@ -91,6 +92,7 @@ function Page(props: { name: string; id: string; params: URLSearchParams; rights
   if (name === "exceptions") return <ExceptionsPage rights={rights} />;
   if (name === "rules") return rights.tune ? <RulesPage /> : <Empty title="Trying rules needs the role analyst.">Ask an administrator.</Empty>;
   if (name === "agents") return <AgentsPage rights={rights} />;
+  if (name === "storage") return <StoragePage />;
   if (name === "complete") return <CompletePage params={props.params} />;
   if (name === "oncall") return <OnCallPage rights={rights} />;
   if (name === "settings") return <SettingsPage rights={rights} session={props.session} />;
@@ -108,7 +110,7 @@ function Inside(props: { session: Session; set: (s: Session) => void; signOut: (
       waiting.current = false;
       event.preventDefault();
       event.stopImmediatePropagation();
-      const page = { a: "alerts", s: "search", x: "exceptions", r: "rules", n: "agents", o: "oncall", e: "settings" }[event.key];
+      const page = { a: "alerts", s: "search", x: "exceptions", r: "rules", n: "agents", t: "storage", o: "oncall", e: "settings" }[event.key];
       if (page) go(link(page));
     } else if (event.key === "g") waiting.current = true;
     else if (event.key === "?") showHelp(true);

@@ -9,7 +9,7 @@ interface Judged extends Completeness { from: string | null; to: string }
 
 const KINDS: Record<string, string> = {
   lost: "Lost", unseen: "Not looked at", rejected: "Refused", damaged: "Damaged", agent_silent: "Agent silent",
-  source_silent: "Source silent", late: "On its way", delayed: "Came later",
+  source_silent: "Source silent", late: "On its way", delayed: "Came later", redacted: "Redacted", warm_away: "Folder not there",
 };
 const CALM = new Set(["late", "delayed"]);
 

@@ -6,6 +6,9 @@ import { test } from "node:test";
 import { parse, quoteLongIntegers, writeCursor } from "./json";
 import { lost, residue } from "./ledger";
 import { beforeStages, cell, csv, endpoints, field, flatten, narrow, summary, term } from "./query";
+import { choices } from "./redact/dialog";
+import { extent, iso, phrase } from "./redact/shared";
+import { shares } from "./storage";
 import { bars, ends, lines, shown, tableCsv } from "./search/result";
 import type { Table } from "./types";
 import { bytes, millis, plain, seconds } from "./text";
@@ -97,4 +100,19 @@ test("a ledger that balances has no residue, and loss counts all that went missi
   const one = { seen: 100, processed: 80, shed: { full: 5 }, dropped: 10, pending: 2 };
   equal([residue(one), lost(one)], [3, 0.18]);
   equal(lost({ seen: 0, processed: 0, shed: {}, dropped: 0, pending: 0 }), 0);
+});
+
+test("what may be redacted by itself, and the phrase that confirms it", () => {
+  equal(choices([{ timestamp: "t", event: { id: "a/1/1", original: "x" }, message: "m", agent: { id: "a" } }, { user: { name: "b" } }]), ["event.original", "message", "user.name"]);
+  equal([1, 12, 1000].map(phrase), ["redact 1 event", "redact 12 events", "redact 1000 events"]);
+  equal([extent([]), extent(["a", "b"])], ["whole", "only the fields a, b"]);
+  equal(iso("1795359845000000"), "2026-11-22T15:04:05.000Z");
+});
+
+test("shares of a disk add up, and are none of one that is away", () => {
+  const folder = { path: "/x", warm: false, there: true, partitions: 1, bytes: 20, free: 50, size: 100 };
+  equal(shares(folder), [20, 30, 50]);
+  equal(shares({ ...folder, bytes: 500 }), [50, 0, 50]);
+  equal(shares({ ...folder, there: false }), [0, 0, 0]);
+  equal(shares({ ...folder, free: null, size: null }), [0, 0, 0]);
 });

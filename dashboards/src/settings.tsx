@@ -1,9 +1,10 @@
-// Settings: the own password for everybody; users, tokens and the audit log for administrators.
+// Settings: the own password for everybody; users, tokens, redactions and the audit log for administrators.
 import { useState } from "preact/hooks";
 import type { Rights } from "./app";
 import { Audit } from "./audit";
 import { get, post, put, remove, words } from "./api";
 import { PasswordForm } from "./login";
+import { Redactions } from "./redact/list";
 import { plain, Time } from "./text";
 import type { Role, Session, TokenInfo, UserInfo } from "./types";
 import { attempt, Badge, Dialog, Empty, Failure, Loading, Reveal, useFetched } from "./ui";
@@ -122,7 +123,7 @@ export function SettingsPage(props: { rights: Rights; session: (session: Session
       <h1>Settings</h1>
       {props.rights.admin && <><Users me={props.rights.user} reveal={reveal} /><Tokens reveal={reveal} /></>}
       <section class="card password"><h2>Your password</h2><PasswordForm user={props.rights.user} done={props.session} /></section>
-      {props.rights.admin && <Audit />}
+      {props.rights.admin && <><Redactions /><Audit /></>}
       {secret && <Reveal {...secret} close={() => reveal(null)} />}
     </div>
   );

@@ -88,6 +88,8 @@ export interface StoreFigures {
   intake: Ledger; index: Ledger; documents: number; partitions: number; log_bytes: number;
   index_bytes: number; input_bytes: number; log_records_lost: number; index_quarantined: number;
   repaired: number; retention_dropped: number; values_capped: number;
+  summaries: { current: number; outdated: number; damaged: number; skipped_by_time: number; skipped_by_terms: number };
+  warm: { partitions: number; bytes: number; missing: number; moved: number; failed: number; away: { folder: string; days: unknown[] } | null };
   problems: { path: string; offset: number; what: string; advice: string }[];
 }
 
@@ -123,3 +125,20 @@ export interface AuditRecord {
 }
 export interface AuditChecked { time: number; upto: number; from: number; findings: { path: string; offset: number; what: string; advice: string }[] }
 export interface AuditPage { records: AuditRecord[]; next: number | null; upto: number; checked: AuditChecked | null }
+
+export type GoneBy = "age" | "size";
+export interface UpkeepClass {
+  class: string; partitions: number; bytes: number; warm_bytes: number; documents: number | null; days: number; oldest: string | null;
+  bytes_a_day: number | null; keep_days: number | null; keep_bytes: number | null; lasts_days: number | null; limited_by: GoneBy | null;
+  next: { partition: string; bytes: number; on: string; reason: GoneBy } | null;
+}
+export interface Folder { path: string; warm: boolean; there: boolean; partitions: number; bytes: number; free: number | null; size: number | null }
+export interface Destroyed {
+  partitions: number; documents: number; bytes: number;
+  last: { partition: string; when: string; documents: number; bytes: number; reason: string; shredded: boolean; proof: { statement: string; signature: string } }[];
+}
+export interface Upkeep {
+  classes: UpkeepClass[]; folders: Folder[]; destroyed: Destroyed | null;
+  moves: { keep_days: number | null; keep_bytes: number | null; next: { partition: string; bytes: number; on: string | null; reason: GoneBy } | null } | null;
+  lacking: { name: string; warm: boolean; standing: "searched" | "unreadable" | "away" }[];
+}

@@ -123,7 +123,7 @@ test("login refuses a wrong password and takes the right one; a first password m
 for (const [name, hash, words] of [
   ["alerts", "#/alerts", /alerts|No live/], ["search", "#/search?from=now-24h", /events/],
   ["exceptions", "#/exceptions", /no exceptions|Holds when/], ["rules", "#/rules", /Try a rule/],
-  ["agents", "#/agents", /Collector/], ["oncall", "#/oncall", /On call now|Nobody is on call/],
+  ["agents", "#/agents", /Collector/], ["storage", "#/storage", /Classes of data/], ["oncall", "#/oncall", /On call now|Nobody is on call/],
   ["settings", "#/settings", /Tokens of programs/],
 ]) {
   test(`page ${name} renders light, dark and narrow`, async () => {
@@ -368,6 +368,90 @@ test("a rule is tried over the past, and what is none is refused", async () => {
   await page.click("main button.primary");
   await page.waitForSelector("main [role=alert]");
   assert.match(await page.innerText("main [role=alert]"), /not readable as YAML/);
+});
+
+test("the storage is shown: classes, folders with their room, what was destroyed", async () => {
+  await open("#/storage");
+  await page.waitForSelector(".storage .tiles .card");
+  const text = await page.innerText("main");
+  assert.match(text, /Data folder/);
+  assert.match(text, /[\d.]+ [KMGT]iB of [\d.]+ [KMGT]iB free/);
+  assert.match(text, /Partitions that searches skip/);
+  assert.match(await page.innerText(".storage table tbody"), /default/);
+  assert.match(text, /Nothing was destroyed yet|Proof/);
+  await page.locator("body").press("g");
+  await page.locator("body").press("s");
+  await page.waitForFunction(() => location.hash.startsWith("#/search"));
+  await page.locator("body").press("g");
+  await page.locator("body").press("t");
+  await page.waitForFunction(() => location.hash.startsWith("#/storage"));
+});
+
+test("events are redacted from a search: shown first, confirmed by typing, followed to the tombstone", { skip: !process.env.PIKETT_TOKEN && "no PIKETT_TOKEN" }, async () => {
+  const secret = `secret${marker}`;
+  const lines = [1, 2, 3].map((n) => `{"index":{}}\n${JSON.stringify({ event_type: "log", message: secret, host: { name: "<b>h</b>" }, user: { name: `u${n}`, password: "hunter2" } })}`);
+  const sent = await context.request.post(`${url}/_bulk`, { data: `${lines.join("\n")}\n`, headers: { Authorization: `Bearer ${process.env.PIKETT_TOKEN}`, "Content-Type": "application/x-ndjson" } });
+  assert.equal(sent.status(), 200, await sent.text());
+  await page.waitForTimeout(1_500);
+  await open(`#/search?from=now-1h&q=message:${secret}`);
+  await page.waitForFunction(() => document.querySelectorAll(".events tbody tr").length === 3);
+  const redact = async (button, reason, fields) => {
+    await page.click(button);
+    await page.waitForSelector("dialog[open] textarea[name=reason]");
+    assert.ok(await page.isDisabled("dialog button.primary"), "not without a reason");
+    if (fields) {
+      await page.check("dialog input[name=extent] >> nth=1");
+      for (const name of fields) await page.check(`dialog label.choice:has-text("${name}") input`);
+    }
+    await page.fill("dialog textarea[name=reason]", reason);
+    await page.click("dialog button.primary");
+    await page.waitForSelector("dialog input[name=phrase]");
+    assert.ok(await page.isDisabled("dialog footer button.danger"), "not without the phrase");
+  };
+  // Fields of one event, from the event itself.
+  await page.click(".events tbody tr >> nth=0");
+  await page.waitForSelector(".detail .fields");
+  const reason = `<img src=x onerror=window.owned=1> a password was logged ${marker}`;
+  await redact("text=Redact this event", reason, ["user.password"]);
+  assert.match(await page.innerText("dialog section[aria-label='What would go']"), /1 event would go for good, only the fields user\.password/);
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate((name) => { document.documentElement.dataset.theme = name; }, theme);
+    await shot(`redact-dialog-${theme}`);
+  }
+  await page.setViewportSize({ width: 400, height: 800 });
+  const over = await page.evaluate(() => document.querySelector("dialog").scrollWidth - document.querySelector("dialog").clientWidth);
+  await shot("redact-dialog-narrow");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  assert.ok(over <= 1, `${over} pixels wider than the dialog`);
+  await page.fill("dialog input[name=phrase]", "redact 1 event");
+  await page.click("dialog footer button.danger");
+  await page.waitForSelector("dialog >> text=written anew under a new key", { timeout: 60_000 });
+  await shot("tombstone");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => !document.querySelector("dialog[open]"));
+  // All of them, whole. A changed reason wants another look.
+  await redact("text=Redact these events", reason, null);
+  await page.fill("dialog textarea[name=reason]", `${reason} again`);
+  assert.equal(await page.$("dialog input[name=phrase]"), null);
+  await page.click("dialog button.primary");
+  await page.waitForSelector("dialog input[name=phrase]");
+  await page.fill("dialog input[name=phrase]", "redact 3 events");
+  await page.click("dialog footer button.danger");
+  await page.waitForSelector("dialog >> text=3 events, whole", { timeout: 60_000 });
+  await page.waitForSelector("dialog .facts");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => /No event matches/.test(document.querySelector("main").innerText));
+  await page.click(".completeness button, .completeness .linkish");
+  assert.match(await page.innerText(".completeness"), /events of this time were redacted/);
+  await open("#/settings");
+  await page.waitForFunction((text) => document.querySelector(".redactions")?.innerText.includes(text), marker);
+  await page.click(".redactions tbody details summary");
+  assert.equal(await page.evaluate(() => window.owned), undefined);
+  await page.locator(".redactions").scrollIntoViewIfNeeded();
+  for (const theme of ["light", "dark"]) {
+    await page.selectOption("select[aria-label=Theme]", theme);
+    await shot(`redactions-${theme}`);
+  }
 });
 
 test("an administrator adds and removes a user and a token, and enrols an agent", async () => {

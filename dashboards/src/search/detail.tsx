@@ -19,7 +19,7 @@ function pivots(document: Document): [string, string][] {
   return found;
 }
 
-export function Detail(props: { document: Document; close: () => void; narrow?: (field: string, value: string, not: boolean) => void }) {
+export function Detail(props: { document: Document; close: () => void; narrow?: (field: string, value: string, not: boolean) => void; redact?: () => void }) {
   const [raw, setRaw] = useState(false);
   const { document } = props;
   const text = JSON.stringify(document, null, 2);
@@ -36,6 +36,7 @@ export function Detail(props: { document: Document; close: () => void; narrow?: 
         <button type="button" aria-pressed={!raw} onClick={() => setRaw(false)}>Fields</button>
         <button type="button" aria-pressed={raw} onClick={() => setRaw(true)}>JSON</button>
         <button type="button" class="quiet" onClick={() => void copy(text)}>Copy JSON</button>
+        {props.redact && <button type="button" class="quiet danger" onClick={props.redact}>Redact this event</button>}
       </div>
       {raw ? <pre class="raw" tabIndex={0}><Text value={text} lines max={200_000} /></pre> : (
         <table class="fields"><tbody>

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, get, search } from "../api";
 import { go, link } from "../hash";
+import { RedactDialog, type Asked } from "../redact/dialog";
 import { beforeStages, csv, field, narrow, term } from "../query";
 import { number } from "../text";
 import type { Aggregated, Cursor, FieldInfo, Hit, Order, SearchRequest, SearchResponse, Table } from "../types";
@@ -77,6 +78,13 @@ function exported(query: string, range: Range, order: Order): string {
   return `/api/v1/export?${asked}`;
 }
 
+/** What the search finds, of times that stand still while somebody looks at what would go. */
+function frozen(query: string, range: Range): Asked {
+  const both = bounds(range);
+  const [from, to] = both ? both.map((ms) => new Date(ms).toISOString()) : [range.from, range.to || new Date().toISOString()];
+  return { query: query.trim() || "*", ...(from ? { from } : {}), ...(to ? { to } : {}) };
+}
+
 function save(text: string) {
   const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   const anchor = document.createElement("a");
@@ -105,6 +113,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
   const [turn, again] = useState(0);
   const [paused, pause] = useState(false);
   const [saved, showSaved] = useState(false);
+  const [redacting, redact] = useState<{ asked: Asked; documents: Hit["document"][] } | null>(null);
   const [, draw] = useState(0);
   const found = useSearch(query, range, order, turn);
   const live = useTail(tailing, paused, query);
@@ -157,12 +166,14 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
           <button type="button" aria-pressed={tailing} onClick={() => set({ live: tailing ? "" : "1" })}>Live tail</button>
           <button type="button" onClick={() => showSaved(true)}>Kept searches</button>
           <button type="button" disabled={!found.hits.length && !table?.rows.length} onClick={() => void attempt(() => download(query, range, order, table))}>Export CSV</button>
+          {props.rights.admin && !tailing && !table && <button type="button" class="danger" disabled={!found.hits.length} onClick={() => redact({ asked: frozen(beforeStages(query), range), documents: found.hits.map((hit) => hit.document) })}>Redact these events</button>}
           <a class="button" href={exported(query, range, order)} download="pikett-export.ndjson">Export all</a>
         </div>
       </div>
       {found.error && !column && <Failure error={found.error.message} again={() => again((n) => n + 1)} />}
       {!tailing && found.answer && <Notes answer={found.answer} />}
       {saved && <Saved query={query} range={range} may={props.rights.tune} user={props.rights.user} close={() => showSaved(false)} open={(one) => set({ q: one.query, from: one.from ?? "", to: one.to ?? "", live: "" })} />}
+      {redacting && <RedactDialog {...redacting} close={() => redact(null)} done={() => again((n) => n + 1)} />}
       {table && found.answer && <p class="small muted" role="status">Of {number(found.answer.total)} events. <Complete completeness={found.answer.completeness} all={reasons} /></p>}
       {table && <Result table={table} narrow={(name, value, not) => set({ q: narrow(beforeStages(query), term(name, value), not) })} />}
       {!tailing && !table && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
@@ -185,7 +196,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
           )}
           {!tailing && found.next && <button type="button" class="more" onClick={() => void found.more()}>Show {AT_ONCE} more</button>}
         </section>
-        {open && <Detail key={field(open.document, "event.id")} document={open.document} close={() => choose(chosen)} narrow={add} />}
+        {open && <Detail key={field(open.document, "event.id")} document={open.document} close={() => choose(chosen)} narrow={add} {...(props.rights.admin ? { redact: () => redact({ asked: { query: term("event.id", field(open.document, "event.id")) }, documents: [open.document] }) } : {})} />}
       </div>}
     </div>
   );
