@@ -89,6 +89,14 @@ struct About {
 /// Port of the link when the address names none.
 const PORT: u16 = 8444;
 
+impl IdentityError {
+    /// Whether the disk did not give a file, which may be whole.
+    fn is_refused_read(&self) -> bool {
+        let damage = [io::ErrorKind::NotFound, io::ErrorKind::InvalidData];
+        matches!(self, Self::Io { source, .. } if !damage.contains(&source.kind()))
+    }
+}
+
 fn folder(data: &Path) -> PathBuf {
     data.join("identity")
 }
@@ -106,7 +114,7 @@ impl Identity {
     pub fn load(data: &Path) -> Result<Self, IdentityError> {
         let folder = folder(data);
         let about_path = folder.join("about.json");
-        if !about_path.exists() {
+        if !about_path.try_exists().map_err(failed(&about_path))? {
             return Err(IdentityError::NotEnrolled { path: about_path });
         }
         let read = |name: &str| {
@@ -196,8 +204,13 @@ pub async fn enrol(
     token: &str,
     host: &str,
 ) -> Result<String, IdentityError> {
-    if let Ok(known) = Identity::load(data) {
-        return Err(IdentityError::Enrolled { agent: known.agent, path: folder(data) });
+    match Identity::load(data) {
+        Ok(known) => {
+            return Err(IdentityError::Enrolled { agent: known.agent, path: folder(data) });
+        }
+        // What the disk does not give now may be whole: a new identity would cost the spool its key.
+        Err(refused) if refused.is_refused_read() => return Err(refused),
+        Err(_) => {}
     }
     let (name, port) = address(url)?;
     let token: Token = token.parse()?;
@@ -248,6 +261,15 @@ mod tests {
         Identity::keep(data.path(), &enrolled()).unwrap();
         let error = enrol(data.path(), "https://c", "x", "h").await.unwrap_err();
         assert!(error.to_string().starts_with("this host is enrolled already as web-1"), "{error}");
+        // A folder can be looked at and not read, as a file on a bad sector.
+        let key = folder(data.path()).join("spool.key");
+        fs::remove_file(&key).unwrap();
+        fs::create_dir(&key).unwrap();
+        let error = enrol(data.path(), "https://c", "x", "h").await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot use ") && error.contains("spool.key"), "{error}");
+        let nowhere = data.path().join("file");
+        fs::write(&nowhere, "").unwrap();
+        assert!(matches!(Identity::load(&nowhere), Err(IdentityError::Io { .. })));
     }
 
     #[test]

@@ -92,6 +92,9 @@ fn main() -> ExitCode {
             #[expect(clippy::print_stderr, reason = "errors go to standard error")]
             {
                 eprintln!("pikett-agent: {error:#}");
+                if let Some(disk) = service::Disk::of(error.as_ref()) {
+                    eprintln!("pikett-agent: {disk}");
+                }
             }
             ExitCode::from(2)
         }

@@ -2,10 +2,13 @@
 //!
 //! Magic, nonce, content under AES-256-GCM; the detector's name is bound into the seal. A file is
 //! replaced as a whole. One that does not open is set aside with a line in the log, never fatal: the
-//! detector begins anew.
+//! detector begins anew. One that the disk does not give stays as it is: until the next start the
+//! detector goes on without it, and nothing is written over it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 
@@ -34,6 +37,8 @@ impl MemoryKey {
 pub struct Memory {
     folder: PathBuf,
     key: MemoryKey,
+    /// Names of files that could not be read.
+    held: Arc<Mutex<BTreeSet<String>>>,
 }
 
 fn crypto(action: &str) -> io::Error {
@@ -43,8 +48,8 @@ fn crypto(action: &str) -> io::Error {
 impl Memory {
     /// In `folder`, sealed with `key`.
     #[must_use]
-    pub const fn new(folder: PathBuf, key: MemoryKey) -> Self {
-        Self { folder, key }
+    pub fn new(folder: PathBuf, key: MemoryKey) -> Self {
+        Self { folder, key, held: Arc::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -59,8 +64,13 @@ impl Memory {
     /// Keeps what a detector remembers, durably; blocks.
     ///
     /// # Errors
-    /// When the disk refuses; then the older state stays.
+    /// When the disk refuses, or has refused to give the older state; then that stays.
     pub fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        if self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(name) {
+            let what =
+                "what was kept before could not be read and is not written over: start again";
+            return Err(io::Error::other(what));
+        }
         let mut sealed = content.to_vec();
         let nonce = self
             .sealer()?
@@ -69,7 +79,8 @@ impl Memory {
         write_durably(&self.path(name), &[&MAGIC[..], nonce.as_ref(), &sealed].concat())
     }
 
-    /// What was kept under `name`. A file that does not open is set aside and counts as none.
+    /// What was kept under `name`. A file that does not open is set aside and counts as none; so does one that cannot
+    /// be read, which is kept.
     #[must_use]
     pub fn load(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.path(name);
@@ -77,7 +88,9 @@ impl Memory {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::error!(name, %error, "kept memory cannot be read, beginning anew");
+                let path = path.display();
+                tracing::error!(%path, %error, "kept memory cannot be read: doing without it until the next start");
+                self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
                 return None;
             }
         };
@@ -178,6 +191,19 @@ mod tests {
         assert_eq!(memory(&folder, 1).load("b"), None, "moved to another name");
         assert_eq!(memory(&folder, 2).load("a"), None, "another secret");
         assert_eq!(names(&folder), ["a.memory.damaged", "b.memory.damaged"]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_give_is_neither_set_aside_nor_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = memory(&folder, 1);
+        // A folder can be looked at and not read, as a file on a bad sector.
+        std::fs::create_dir(folder.path().join("a.memory")).unwrap();
+        assert_eq!(memory.load("a"), None);
+        let refused = memory.clone().save("a", b"anew").unwrap_err().to_string();
+        assert!(refused.contains("is not written over"), "{refused}");
+        assert_eq!(names(&folder), ["a.memory"]);
+        memory.save("b", b"other").unwrap();
     }
 
     #[test]

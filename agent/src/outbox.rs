@@ -153,14 +153,19 @@ impl Checkpoint {
     /// The positions to go on from: the kept ones, moved on by the notes of the spool.
     ///
     /// # Errors
-    /// When the spool cannot be read. A damaged checkpoint is set aside and told of in the log.
+    /// When the spool or the checkpoint cannot be read: to begin anew would repeat or pass over lines that the disk
+    /// may give again. A damaged checkpoint is set aside and told of in the log.
     pub fn recover(&self, spool: &SharedSpool) -> Result<Positions, SpoolError> {
         let kept = match std::fs::read(&self.path) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                tracing::error!(path = %self.path.display(), %error, "positions are unreadable");
+                self.set_aside(&error);
                 Kept::default()
             }),
-            Err(_) => Kept::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
+            Err(source) => {
+                let (action, path) = ("read", self.path.clone());
+                return Err(SpoolError::Io { action, path, source });
+            }
         };
         let mut positions: Positions = kept.positions;
         for note in spool.lock().notes_after(kept.boot, kept.seq)? {
@@ -170,6 +175,13 @@ impl Checkpoint {
             }
         }
         Ok(positions)
+    }
+
+    fn set_aside(&self, error: &serde_json::Error) {
+        let aside = self.path.with_extension("json.damaged");
+        let moved = std::fs::rename(&self.path, &aside);
+        let (path, aside) = (self.path.display(), aside.display());
+        tracing::error!(%path, %error, %aside, ?moved, "positions are damaged and were set aside");
     }
 
     /// Keeps `positions` durably and lets the spool forget its notes.

@@ -1,16 +1,20 @@
-//! Pikett command line: search, tail, alerts, exceptions, redact, rules, parsers, scan, hunt.
+//! Pikett command line: search, open, tail, alerts, exceptions, redact, rules, parsers, scan, hunt.
 //!
 //! Reads arguments and hands over to one module per command. Exit codes are a contract: 0 fine, 1 findings,
 //! 2 usage or configuration, 3 unreachable.
 #![forbid(unsafe_code)]
 
 mod exceptions;
+mod export;
 mod hunt;
+mod open;
+mod output;
 mod parsers;
 mod redact;
 mod remote;
 mod rules;
 mod scan;
+mod sealing;
 mod search;
 mod terminal;
 
@@ -40,6 +44,8 @@ enum Command {
     Hunt(hunt::Hunt),
     /// Find events on a collector, newest first, or count and group them.
     Search(search::Search),
+    /// Read a sealed export, which `search --output` made.
+    Open(open::Open),
     /// Show events as they arrive at a collector.
     Tail(remote::Tail),
     /// List alerts of a collector, or deal with one.
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
         Command::Scan(scan) => scan::run(scan),
         Command::Hunt(hunt) => hunt::run(hunt),
         Command::Search(options) => search::search(options),
+        Command::Open(options) => open::run(options),
         Command::Tail(options) => remote::tail(options),
         Command::Alerts(command) => remote::alerts(command),
         Command::Exceptions(command) => exceptions::run(command),

@@ -1,5 +1,6 @@
 //! `pikett search`: events, tables of stages, exports; with what is missing from them.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,7 +8,9 @@ use api::client::ClientError;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::export;
 use crate::remote::{Remote, encode, say, summary};
+use crate::sealing::Sealing;
 use crate::terminal::plain;
 
 /// Widest cell of a table that is printed, characters.
@@ -40,6 +43,15 @@ pub(crate) struct Search {
     /// All events or rows there are, one JSON document a line; exit code 1 when some are missing.
     #[arg(long, conflicts_with = "limit")]
     export: bool,
+    /// All events or rows there are, into a new file, sealed: `pikett open` reads it. A passphrase is
+    /// asked for, unless one is kept somewhere or a key is given.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["limit", "json", "export"])]
+    output: Option<PathBuf>,
+    /// With `--output`: as text that whoever gets the file can read.
+    #[arg(long, requires = "output", conflicts_with_all = ["passphrase", "key_file"])]
+    plain: bool,
+    #[command(flatten)]
+    sealing: Sealing,
 }
 
 /// Which events come first.
@@ -61,12 +73,16 @@ impl From<Order> for api::EventOrder {
 }
 
 #[expect(clippy::print_stderr, reason = "remarks do not belong to the answer")]
-fn remark(line: &str) {
+pub(crate) fn remark(line: &str) {
     eprintln!("{}", plain(line));
 }
 
 pub(crate) fn search(options: &Search) -> Result<ExitCode> {
-    let done = if options.export { export(options) } else { ask(options) };
+    if options.output.is_none() && options.sealing.is_given() {
+        anyhow::bail!("a passphrase or key is for a file: give --output PATH");
+    }
+    let whole = options.export || options.output.is_some();
+    let done = if whole { export(options) } else { ask(options) };
     if let Err(error) = &done
         && let Some(ClientError::Refused { message, .. }) = error.downcast_ref::<ClientError>()
         && let Some(column) = column(message)
@@ -175,7 +191,7 @@ fn printed(table: &Value) -> Vec<String> {
 }
 
 /// What is to be known of an answer besides its events or rows.
-fn remarks(answer: &Value) -> Vec<String> {
+pub(crate) fn remarks(answer: &Value) -> Vec<String> {
     let text = |value: &Value, name: &str| {
         value.get(name).and_then(Value::as_str).unwrap_or("").to_owned()
     };
@@ -205,24 +221,14 @@ fn export(options: &Search) -> Result<ExitCode> {
         encode(&options.to),
         api::EventOrder::from(options.order).name()
     );
-    // The last line is the summary: whatever an event may look like, it is not the last.
-    let mut last: Option<String> = None;
-    options.remote.client()?.lines(&path, &mut |line| {
-        if let Some(before) = last.replace(line.to_owned()) {
-            say(&before);
+    let client = options.remote.client()?;
+    match &options.output {
+        Some(target) => {
+            let sealing = (!options.plain).then_some(&options.sealing);
+            export::save(&client, &path, target, sealing)
         }
-        true
-    })?;
-    let summary = last.and_then(|line| serde_json::from_str::<Value>(&line).ok());
-    let Some(summary) = summary.as_ref().and_then(|line| line.get("_summary")) else {
-        anyhow::bail!("the export is torn: its summary is missing");
-    };
-    remarks(summary).iter().for_each(|line| remark(line));
-    if let Some(error) = summary.get("error").and_then(Value::as_str) {
-        remark(&format!("partial: {error}"));
+        None => export::print(&client, &path),
     }
-    let complete = summary.get("complete").and_then(Value::as_bool).unwrap_or(false);
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 #[cfg(test)]

@@ -127,7 +127,8 @@ impl std::fmt::Debug for Made {
 /// When there is one already, or the disk refuses.
 pub fn init(data: &Path, names: &[String], mail: &str, clock: &Clock) -> Result<Made> {
     let folder = Folder::new(data);
-    if folder.master_key().exists() {
+    let key = folder.master_key();
+    if key.try_exists().with_context(|| format!("cannot look for {}", key.display()))? {
         bail!("{} holds a collector already", data.display());
     }
     let keys = data.join("keys");

@@ -168,7 +168,7 @@ impl Keyring {
         clock: Clock,
         keys: Vec<(String, KeyBytes, bool)>,
     ) -> Result<Self, KeyringError> {
-        if path.exists() {
+        if path.try_exists().map_err(|source| KeyringError::io("look for", path, source))? {
             return Err(KeyringError::Exists { path: path.to_owned() });
         }
         let master = source.load()?;

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pikett_collector::config::Config;
 use pikett_collector::keyring::Listed;
 use pikett_collector::keys::MasterSource;
+use pikett_collector::state::StateError;
 use pikett_collector::{custody, init, local, process, run, verify};
 
 #[global_allocator]
@@ -279,6 +280,12 @@ fn execute(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the disk did, if it is to blame; SQLite has its own words for that.
+fn disk(error: &anyhow::Error) -> Option<service::Disk> {
+    let state = error.chain().find_map(|cause| cause.downcast_ref::<StateError>());
+    service::Disk::of(error.as_ref()).or_else(|| state?.disk())
+}
+
 fn main() -> ExitCode {
     match execute(Arguments::parse().command) {
         Ok(code) => code,
@@ -286,6 +293,9 @@ fn main() -> ExitCode {
             #[expect(clippy::print_stderr, reason = "errors go to standard error")]
             {
                 eprintln!("pikett-collector: {error:#}");
+                if let Some(disk) = disk(&error) {
+                    eprintln!("pikett-collector: {disk}");
+                }
             }
             ExitCode::from(2)
         }

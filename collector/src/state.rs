@@ -13,7 +13,9 @@ mod sums;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,6 +68,21 @@ pub enum StateError {
     /// Sealing failed.
     #[error("state record could not be sealed")]
     Crypto,
+}
+
+impl StateError {
+    /// What the disk did, if it is to blame.
+    #[must_use]
+    pub fn disk(&self) -> Option<service::Disk> {
+        let Self::Database { source, .. } = self else { return None };
+        match source.sqlite_error_code()? {
+            // A file that cannot be opened though it is there is one that the disk does not give.
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Some(service::Disk::Fails),
+            ErrorCode::ReadOnly => Some(service::Disk::ReadOnly),
+            ErrorCode::DiskFull => Some(service::Disk::Full),
+            _ => None,
+        }
+    }
 }
 
 /// The state database. One connection; calls are short and serialised.

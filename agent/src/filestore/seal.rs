@@ -1,22 +1,17 @@
-//! Files sealed while they are written: AES-256-GCM in pieces, as age and STREAM do it.
+//! Files sealed while they are written: magic, 32 random bytes, then pieces ([`service::pieces`]).
 //!
-//! Magic, 32 random bytes, then pieces of [`PIECE`] bytes, each with its tag. The key of a file is derived from the
-//! agent's secret and the random bytes; the nonce is the number of the piece and whether it is the last, so that
-//! pieces cannot change places and a file cannot end early unnoticed. (Hoang, Reyhanitabar, Rogaway, Vizár: Online
-//! Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance, CRYPTO 2015.)
+//! The key of a file is derived from the agent's secret and the random bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use service::pieces::{self, PieceError, PieceKey, PieceWriter};
 
 use crate::keys::{self, Derived};
 
 const MAGIC: [u8; 8] = *b"PKTFIL\0\x01";
 const PURPOSE: &[u8] = b"pikett files in transit 1";
-/// Bytes of a piece before it is sealed.
-const PIECE: usize = 1 << 15;
-const TAG: usize = 16;
 const SALT: usize = 32;
 
 /// The key from which those of files are derived; cannot be printed.
@@ -29,35 +24,17 @@ impl FileKey {
         keys::derive(secret, &[], PURPOSE).map(Self)
     }
 
-    fn of_file(&self, salt: &[u8; SALT]) -> io::Result<LessSafeKey> {
+    fn of_file(&self, salt: &[u8; SALT]) -> io::Result<PieceKey> {
         let key = keys::derive(self.0.expose(), salt, PURPOSE);
         let key = key.and_then(|key| UnboundKey::new(&AES_256_GCM, key.expose()).ok());
-        key.map(LessSafeKey::new).ok_or_else(|| io::Error::other("cannot derive the key of a file"))
+        let key = key.ok_or_else(|| io::Error::other("cannot derive the key of a file"))?;
+        Ok(PieceKey::new(LessSafeKey::new(key), MAGIC.to_vec()))
     }
-}
-
-fn nonce(number: u64, last: bool) -> Nonce {
-    let mut bytes = [0; NONCE_LEN];
-    let [.., a, b, c, d, e, f, g, h, end] = &mut bytes;
-    [*a, *b, *c, *d, *e, *f, *g, *h] = number.to_be_bytes();
-    *end = last.into();
-    Nonce::assume_unique_for_key(bytes)
 }
 
 /// A file being written.
-pub(crate) struct SealedFile {
-    file: File,
-    key: LessSafeKey,
-    number: u64,
-    /// What makes no whole piece yet.
-    piece: Vec<u8>,
-}
-
-impl std::fmt::Debug for SealedFile {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("SealedFile").field("number", &self.number).finish_non_exhaustive()
-    }
-}
+#[derive(Debug)]
+pub(crate) struct SealedFile(PieceWriter<File>);
 
 impl SealedFile {
     /// Begins in a file that is empty.
@@ -69,44 +46,23 @@ impl SealedFile {
         aws_lc_rs::rand::fill(&mut salt).map_err(|_| io::Error::other("no random bytes"))?;
         let key = key.of_file(&salt)?;
         file.write_all(&[&MAGIC[..], &salt].concat())?;
-        Ok(Self { file, key, number: 0, piece: Vec::new() })
+        Ok(Self(PieceWriter::new(file, key)))
     }
 
     /// Adds bytes.
     ///
     /// # Errors
     /// When the disk or the library refuses.
-    pub(crate) fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            // A whole piece waits until it is known whether it is the last.
-            if self.piece.len() == PIECE {
-                self.put(false)?;
-            }
-            let room = PIECE.saturating_sub(self.piece.len()).min(bytes.len());
-            let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-            self.piece.extend_from_slice(now);
-            bytes = later;
-        }
-        Ok(())
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
     }
 
     /// Writes what is left. Without it the file cannot be opened.
     ///
     /// # Errors
     /// When the disk or the library refuses.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.put(true)
-    }
-
-    fn put(&mut self, last: bool) -> io::Result<()> {
-        let nonce = nonce(self.number, last);
-        self.number = self.number.saturating_add(1);
-        self.key
-            .seal_in_place_append_tag(nonce, Aad::from(MAGIC), &mut self.piece)
-            .map_err(|_| io::Error::other("cannot seal"))?;
-        self.file.write_all(&self.piece)?;
-        self.piece.clear();
-        Ok(())
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.0.finish().map(drop)
     }
 }
 
@@ -116,34 +72,24 @@ impl SealedFile {
 /// # Errors
 /// When it is not sealed with this key, damaged or cut off; when reading or writing fails.
 pub(crate) fn open(mut file: impl Read, key: &FileKey, mut to: impl Write) -> io::Result<u64> {
-    let damaged = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let damaged = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut head = [0; MAGIC.len() + SALT];
     file.read_exact(&mut head)?;
     let salt = head.strip_prefix(&MAGIC).and_then(|salt| salt.first_chunk());
-    let key = key.of_file(salt.ok_or_else(|| damaged("no sealed file of this agent"))?)?;
-    let mut sealed = Vec::with_capacity(PIECE + TAG + 1);
-    let (mut number, mut total) = (0_u64, 0_u64);
-    loop {
-        // One byte more than a piece tells whether another follows.
-        let room = (PIECE + TAG + 1).saturating_sub(sealed.len());
-        (&mut file).take(u64::try_from(room).unwrap_or(0)).read_to_end(&mut sealed)?;
-        let last = sealed.len() <= PIECE + TAG;
-        let next = (!last).then(|| sealed.split_off(PIECE + TAG));
-        let plain = key
-            .open_in_place(nonce(number, last), Aad::from(MAGIC), &mut sealed)
-            .map_err(|_| damaged("damaged, cut off or sealed for another agent"))?;
-        to.write_all(plain)?;
-        total = total.saturating_add(u64::try_from(plain.len()).unwrap_or(0));
-        number = number.saturating_add(1);
-        match next {
-            Some(next) => sealed = next,
-            None => return Ok(total),
+    let key =
+        key.of_file(salt.ok_or_else(|| damaged("no sealed file of this agent".to_owned()))?)?;
+    pieces::open(file, &key, &mut |plain| to.write_all(plain)).map_err(|error| match error {
+        PieceError::Read(error) | PieceError::Write(error) => error,
+        error @ PieceError::Damaged { .. } => {
+            damaged(format!("{error}; or it was sealed for another agent"))
         }
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use service::pieces::{PIECE, TAG};
+
     use super::*;
 
     fn key() -> FileKey {

@@ -109,8 +109,15 @@ fn after_a_kill_positions_come_from_the_spool() {
     let spool = open(folder.path(), 2, Limits::default());
     let recovered = Checkpoint::new(folder.path()).recover(&spool).unwrap();
     assert_eq!(recovered, moved);
-    std::fs::write(folder.path().join("positions.json"), "garbage").unwrap();
+    let path = folder.path().join("positions.json");
+    std::fs::write(&path, "garbage").unwrap();
     assert_eq!(Checkpoint::new(folder.path()).recover(&spool).unwrap(), moved);
+    assert_eq!(std::fs::read(path.with_extension("json.damaged")).unwrap(), b"garbage");
+    // What the disk does not give may be whole: nothing is begun anew.
+    std::fs::create_dir(&path).unwrap();
+    let refused = Checkpoint::new(folder.path()).recover(&spool).unwrap_err().to_string();
+    assert_eq!(refused, format!("cannot read {}", path.display()));
+    assert!(path.exists());
 }
 
 #[test]

@@ -4,13 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{KeyBytes, KeyError, MasterKey, command};
+use super::{KeyError, MasterKey, command};
 
 /// Most bytes a place may hold.
 const MOST: u64 = 4096;
@@ -81,7 +79,9 @@ impl MasterSource {
             Self::Credential(name) => (credential(name)?, name.clone()),
             Self::Command(argv) => (command::run(argv, command::LIMIT)?, self.to_string()),
         };
-        parse(&bytes).map(MasterKey::new).ok_or(KeyError::Form { place })
+        service::key::parse(&bytes)
+            .map(|key| MasterKey::new(Zeroizing::new(key)))
+            .ok_or(KeyError::Form { place })
     }
 }
 
@@ -100,55 +100,9 @@ pub(super) fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     Ok(Zeroizing::new(std::fs::read(path)?))
 }
 
-/// 32 bytes as they are, as 64 hexadecimal digits or as base64; white space around the text forms
-/// does not count.
-pub(super) fn parse(bytes: &[u8]) -> Option<KeyBytes> {
-    if let Ok(raw) = <[u8; 32]>::try_from(bytes) {
-        return Some(Zeroizing::new(raw));
-    }
-    let text = std::str::from_utf8(bytes).ok()?.trim();
-    let decoded = match text.len() {
-        64 => Zeroizing::new(unhex(text)?),
-        44 => Zeroizing::new(STANDARD.decode(text).ok()?),
-        _ => return None,
-    };
-    Some(Zeroizing::new(<[u8; 32]>::try_from(decoded.as_slice()).ok()?))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut pairs = text.as_bytes().iter();
-    let mut out = Vec::with_capacity(text.len() / 2);
-    while let Some(high) = pairs.next() {
-        out.push((digit(*high)? << 4) | digit(*pairs.next()?)?);
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_three_forms_of_a_key_and_what_is_none() {
-        let key: Vec<u8> = (0..32).collect();
-        let hex: String = key.iter().map(|byte| format!("{byte:02X}")).collect();
-        let base64 = STANDARD.encode(&key);
-        for (bytes, good) in [
-            (key.clone(), true),
-            (hex.clone().into_bytes(), true),
-            (format!(" {hex}\r\n").into_bytes(), true),
-            (format!("{base64}\n").into_bytes(), true),
-            (key[..31].to_vec(), false),
-            ([key.clone(), vec![0]].concat(), false),
-            (hex.as_bytes()[..63].to_vec(), false),
-            (hex.replace('0', "g").into_bytes(), false),
-            (base64.replace('A', "*").into_bytes(), false),
-            (Vec::new(), false),
-        ] {
-            assert_eq!(parse(&bytes).map(|found| found.to_vec() == key), good.then_some(true));
-        }
-    }
 
     #[test]
     fn sources_on_a_command_line() {

@@ -31,10 +31,20 @@ fn failed(error: StoreError) -> VaultError {
 }
 
 /// Names of the partitions of a store.
-fn partitions(data: &Path) -> Vec<String> {
-    let Ok(items) = std::fs::read_dir(data.join("events/index")) else { return Vec::new() };
-    let names = items.filter_map(|item| item.ok()?.file_name().into_string().ok());
-    names.filter(|name| !name.starts_with('.')).collect()
+fn partitions(data: &Path) -> Result<Vec<String>, VaultError> {
+    let folder = data.join("events/index");
+    let failed = |error| VaultError::io("list", &folder, error);
+    let items = match std::fs::read_dir(&folder) {
+        Ok(items) => items,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for item in items {
+        names.extend(item.map_err(failed)?.file_name().into_string().ok());
+    }
+    names.retain(|name| !name.starts_with('.'));
+    Ok(names)
 }
 
 /// Looks what a data folder without a keyring is.
@@ -44,10 +54,15 @@ fn partitions(data: &Path) -> Vec<String> {
 pub(super) fn keys(data: &Path, source: &MasterSource) -> Result<Found, VaultError> {
     let state = data.join("state.db");
     let log = data.join("events/log");
-    let segments = if log.exists() { segment::list(&log).map_err(failed)? } else { Vec::new() };
-    let events = !segments.is_empty() || !partitions(data).is_empty();
+    let there = |path: &Path| {
+        // A folder that cannot be looked at is not an empty one.
+        path.try_exists().map_err(|error| VaultError::io("look for", path, error))
+    };
+    let segments = if there(&log)? { segment::list(&log).map_err(failed)? } else { Vec::new() };
+    let kept = partitions(data)?;
+    let events = !segments.is_empty() || !kept.is_empty();
     let check = check_path(data);
-    if !events && !check.exists() && !state.exists() {
+    if !events && !there(&check)? && !there(&state)? {
         return Ok(Found::Nothing);
     }
     let master = source.load()?;
@@ -69,7 +84,7 @@ pub(super) fn keys(data: &Path, source: &MasterSource) -> Result<Found, VaultErr
     for name in [names::STATE, names::MEMORY, names::LINKS] {
         keys.push((name.to_owned(), master.derive(name)?, false));
     }
-    let partitions = partitions(data).into_iter().map(|name| partition_key(&name));
+    let partitions = kept.into_iter().map(|name| partition_key(&name));
     let groups = segments.into_iter().map(segment::key_name);
     let mut names: Vec<String> = partitions.chain(groups).collect();
     names.dedup();

@@ -8,10 +8,11 @@ use crate::sink::Sink;
 use crate::system::{Options, System};
 
 /// A small file system of our own, gone when dropped.
-struct Disk(tempfile::TempDir);
+pub(crate) struct Disk(tempfile::TempDir);
 
 impl Disk {
-    fn mount(megabytes: u32) -> Option<Self> {
+    /// Mounts it; `None`, said aloud, where that is not permitted.
+    pub(crate) fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={megabytes}m");
         let mut command = Command::new("mount");
@@ -21,6 +22,18 @@ impl Disk {
         }
         println!("skipped: a file system of our own cannot be mounted here (needs root)");
         None
+    }
+
+    /// Where it is mounted.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Mounts it again, `ro` or `rw`; nothing may be open for writing.
+    pub(crate) fn remount(&self, how: &str) {
+        let mut command = Command::new("mount");
+        command.args(["-o", &format!("remount,{how}")]).arg(self.path());
+        assert!(command.status().unwrap().success(), "remount,{how}");
     }
 
     /// Takes all the room there is.

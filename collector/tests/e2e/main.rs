@@ -7,8 +7,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod access;
+mod canary;
 mod clock;
 mod disk;
+mod faults;
 mod hostile;
 mod kill;
 mod live;

@@ -45,6 +45,8 @@ pub(crate) struct System {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) ports: (u16, u16),
     pub(crate) written: u32,
+    /// What was said when the collector was made: its first user.
+    pub(crate) made: String,
     environment: Vec<(String, String)>,
     running: Vec<(&'static str, Child)>,
 }
@@ -114,7 +116,7 @@ impl System {
         );
         std::fs::write(at("a.toml"), text).unwrap();
         let init = ["init", "--name", "127.0.0.1", "--mail", "oncall@example.com", "--data"];
-        output(Command::new(binary("pikett-collector")).args(init).arg(&data));
+        let made = output(Command::new(binary("pikett-collector")).args(init).arg(&data));
         let token = ["token", "--name", "test", "--scope", "read", "--scope", "respond"];
         let token =
             token.into_iter().chain(["--scope", "ingest", "--scope", "metrics", "--config"]);
@@ -127,7 +129,8 @@ impl System {
         let client = Client::new(&url, &authority, Secret::new(token)).unwrap();
         let environment = options.environment;
         let running = Vec::new();
-        let mut system = Self { folder, client, proxy, ports, written: 0, environment, running };
+        let mut system =
+            Self { folder, client, proxy, ports, written: 0, made, environment, running };
         system.run("collector");
         system.wait("the collector answers", |system| system.count().is_some());
         let token = system.enrolment(&[]);
@@ -160,10 +163,7 @@ impl System {
 
     /// Starts `collector` or `agent`.
     pub(crate) fn run(&mut self, name: &'static str) {
-        let (program, config) = match name {
-            "agent" => (binary("pikett-agent"), self.at("a.toml")),
-            _ => (binary("pikett-collector"), self.at("c.toml")),
-        };
+        let (program, config) = self.program(name);
         let log = self.at(&format!("{name}.log"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(program);
@@ -192,6 +192,20 @@ impl System {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         assert!(child.wait().unwrap().success(), "{}", self.log(name));
+    }
+
+    /// The process of a daemon that runs.
+    pub(crate) fn pid(&self, name: &str) -> u32 {
+        let found = self.running.iter().find(|(one, _)| *one == name);
+        found.map(|(_, child)| child.id()).unwrap()
+    }
+
+    /// Program and configuration of `collector` or `agent`.
+    pub(crate) fn program(&self, name: &str) -> (PathBuf, PathBuf) {
+        match name {
+            "agent" => (binary("pikett-agent"), self.at("a.toml")),
+            _ => (binary("pikett-collector"), self.at("c.toml")),
+        }
     }
 
     /// Whether it is still running.

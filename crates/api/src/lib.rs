@@ -1,4 +1,4 @@
-//! Types of the collector's HTTP API and a client for it.
+//! Types of the collector's HTTP API, a client for it, and the sealed form of what it exports.
 //!
 //! The OpenAPI document of the collector is generated from these types; the console, the command
 //! line and every other program speak the same.
@@ -6,6 +6,7 @@
 
 pub mod client;
 mod exceptions;
+pub mod export;
 mod redactions;
 mod rules;
 mod search;

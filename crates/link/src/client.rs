@@ -323,12 +323,12 @@ impl Shipper {
             events = events.saturating_add(count);
             session.flying.pop_front();
         }
-        self.spool.lock().acknowledge(boot, last_seq)?;
+        let deleted = self.spool.lock().acknowledge(boot, last_seq);
         self.status.send_modify(|status| {
             let counter = if rejected { &mut status.rejected } else { &mut status.acknowledged };
             *counter = counter.saturating_add(events);
         });
-        Ok(())
+        Ok(deleted?)
     }
 }
 

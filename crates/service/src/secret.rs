@@ -1,7 +1,7 @@
 //! Values that must not be printed or written.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use zeroize::Zeroize;
@@ -47,6 +47,25 @@ pub enum SecretSource {
     File(PathBuf),
     /// An environment variable.
     Env(String),
+    /// The first line of a credential of the systemd unit (`LoadCredential=`, `LoadCredentialEncrypted=`).
+    Credential(String),
+}
+
+/// Reads a source as it is written on a command line: `file:PATH`, `env:NAME` or `credential:NAME`.
+impl std::str::FromStr for SecretSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            Some(("credential", name)) if !name.is_empty() => Ok(Self::Credential(name.to_owned())),
+            _ => {
+                Err("file:PATH, env:NAME or credential:NAME is wanted, never the secret itself"
+                    .into())
+            }
+        }
+    }
 }
 
 /// Why a secret could not be had.
@@ -73,6 +92,14 @@ pub enum SecretError {
         /// Which.
         name: String,
     },
+    /// There is no such credential of the service.
+    #[error(
+        "credential {name} is not there: name it in the unit with LoadCredentialEncrypted={name}"
+    )]
+    Credential {
+        /// Which.
+        name: String,
+    },
     /// Found, but empty.
     #[error("secret is empty: {place}")]
     Empty {
@@ -88,13 +115,13 @@ impl SecretSource {
     /// [`SecretError`], naming the file or variable.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let (text, place) = match self {
-            Self::File(path) => {
-                let failed = |source| SecretError::File { path: path.clone(), source };
-                if std::fs::metadata(path).map_err(failed)?.len() > MAX_SECRET {
-                    return Err(SecretError::TooLarge { path: path.clone() });
-                }
-                let text = std::fs::read_to_string(path).map_err(failed)?;
-                (text.lines().next().unwrap_or("").to_owned(), path.display().to_string())
+            Self::File(path) => (first_line(path)?, path.display().to_string()),
+            Self::Credential(name) => {
+                let missing = || SecretError::Credential { name: name.clone() };
+                let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| plain);
+                let path = Path::new(&folder.ok_or_else(missing)?).join(name);
+                (first_line(&path)?, name.clone())
             }
             Self::Env(name) => {
                 let text =
@@ -104,6 +131,15 @@ impl SecretSource {
         };
         if text.is_empty() { Err(SecretError::Empty { place }) } else { Ok(Secret(text)) }
     }
+}
+
+fn first_line(path: &Path) -> Result<String, SecretError> {
+    let failed = |source| SecretError::File { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_SECRET {
+        return Err(SecretError::TooLarge { path: path.to_owned() });
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    Ok(text.lines().next().unwrap_or("").to_owned())
 }
 
 #[cfg(test)]
@@ -163,7 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn sources_on_a_command_line() {
+        let check = |text: &str, expected: Option<SecretSource>| {
+            assert_eq!(text.parse::<SecretSource>().ok(), expected, "{text}");
+        };
+        check("file:/k/words", Some(SecretSource::File("/k/words".into())));
+        check("env:WORDS", Some(SecretSource::Env("WORDS".into())));
+        check("credential:words", Some(SecretSource::Credential("words".into())));
+        for text in ["", "file:", "env", "correct horse battery", "command:x"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
     fn errors_name_the_place() {
+        for name in ["", "../../etc/shadow", ".hidden", "none"] {
+            let missing = SecretSource::Credential(name.into()).read().unwrap_err().to_string();
+            assert!(missing.contains("LoadCredentialEncrypted"), "{missing}");
+        }
         let missing = SecretSource::File("/no/such/file".into()).read().unwrap_err();
         assert_eq!(missing.to_string(), "cannot read the secret file /no/such/file");
         let unset = SecretSource::Env("PIKETT_NO_SUCH_VARIABLE".into()).read().unwrap_err();
