@@ -1,6 +1,7 @@
 //! The agent's report on itself: to the collector every few seconds, as an event every minute.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,8 +185,8 @@ impl Reporter {
     async fn keep(&self, watcher: &Watcher) {
         let (memory, Some(bytes)) = (self.memory.clone(), watcher.snapshot()) else { return };
         let kept = tokio::task::spawn_blocking(move || memory.save(SOURCES, &bytes));
-        if !matches!(kept.await, Ok(Ok(()))) {
-            tracing::error!("what is known of log sources could not be kept");
+        if let Err(error) = kept.await.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            tracing::error!(%error, "what is known of log sources could not be kept");
         }
     }
 }

@@ -95,6 +95,12 @@ fn newest(folder: &Path, ending: &str) -> PathBuf {
     files.filter(|path| path.to_str().unwrap().ends_with(ending)).max().unwrap()
 }
 
+/// Bytes in the agent's spool.
+fn spooled(system: &System) -> u64 {
+    let files = std::fs::read_dir(system.at("a/spool")).unwrap().flatten();
+    files.map(|file| file.metadata().map_or(0, |meta| meta.len())).sum()
+}
+
 #[test]
 fn what_cannot_be_read_at_the_start_is_told_and_left_as_it_is() {
     if !traces() {
@@ -104,11 +110,9 @@ fn what_cannot_be_read_at_the_start_is_told_and_left_as_it_is() {
     system.write(300);
     system.settle();
     // What the agent takes while the collector is away stays in its spool.
-    system.kill("collector");
-    system.write(300);
-    system.wait("it is spooled", |system| {
-        std::fs::metadata(newest(&system.at("a/spool"), ".spool")).unwrap().len() > 8_000
-    });
+    system.stop("collector");
+    system.write_bulky(300);
+    system.wait("it is spooled", |system| spooled(system) > 300 << 8);
     system.kill("agent");
     let files = [
         ("collector", system.at("c/state.db")),
@@ -151,10 +155,8 @@ fn a_spool_that_cannot_be_read_for_a_while_is_shipped_afterwards() {
     system.write(100);
     system.settle();
     system.proxy.as_ref().unwrap().cut();
-    system.write(2_000);
-    system.wait("it is spooled", |system| {
-        std::fs::metadata(newest(&system.at("a/spool"), ".spool")).unwrap().len() > 30_000
-    });
+    system.write_bulky(2_000);
+    system.wait("it is spooled", |system| spooled(system) > 2_000 << 8);
     let spool = newest(&system.at("a/spool"), ".spool");
     let fault = format!("{READS},openat:error=EIO");
     let fault = Fault::begin(&system, "agent", std::slice::from_ref(&spool), &fault);
@@ -179,7 +181,8 @@ fn a_collector_whose_files_cannot_be_read_for_a_while_loses_nothing() {
     let Some(mut system) = System::start(Options::default()) else { return };
     system.write(300);
     system.settle();
-    let at = |name: &str| system.at(&format!("c/{name}"));
+    let data = system.at("c");
+    let at = |name: &str| data.join(name);
     let state = [at("state.db"), at("state.db-wal"), at("state.db-shm")];
     let keys = [at("vault/keyring"), at("vault/keyring.copy"), at("keys/master.key")];
     let (fault, part) = (format!("{READS},openat:error=EIO"), 1_000);

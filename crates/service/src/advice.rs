@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 /// errno(3): the device failed. It has no [`ErrorKind`] of its own.
 const EIO: i32 = 5;
@@ -37,7 +38,9 @@ impl Disk {
     pub fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            if let Some(found) = error.downcast_ref().and_then(Self::of_io) {
+            // Errors that are told several times share theirs.
+            let shared = error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref);
+            if let Some(found) = error.downcast_ref().or(shared).and_then(Self::of_io) {
                 return Some(found);
             }
             next = error.source();
@@ -50,7 +53,8 @@ impl Disk {
             ErrorKind::ReadOnlyFilesystem => Some(Self::ReadOnly),
             ErrorKind::StorageFull => Some(Self::Full),
             _ if error.raw_os_error() == Some(EIO) => Some(Self::Fails),
-            _ => None,
+            // One that only wraps another error does not name it as its source.
+            _ => error.get_ref().and_then(|inner| Self::of(inner)),
         }
     }
 }
@@ -73,6 +77,9 @@ mod tests {
         check(30, Some(Disk::ReadOnly));
         check(13, None);
         assert_eq!(Disk::of(&io::Error::other("x")), None);
+        let shared = Arc::new(io::Error::from_raw_os_error(5));
+        assert_eq!(Disk::of(&shared), Some(Disk::Fails));
+        assert_eq!(Disk::of(&io::Error::other(shared)), Some(Disk::Fails));
         for disk in [Disk::Fails, Disk::ReadOnly, Disk::Full] {
             assert!(disk.to_string().contains("start again"));
         }
