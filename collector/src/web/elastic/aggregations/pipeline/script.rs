@@ -314,6 +314,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -382,5 +383,31 @@ mod tests {
         assert!(Script::read(&"1+".repeat(600), &[]).unwrap_err().contains("longer"));
         let long = format!("{}1", "1+".repeat(499));
         assert_eq!(Script::read(&long, &[]).unwrap().run(&[]), 500.0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "([0-9.]|params[.]a|[-+*/%()?:<>=!,; ]|Math[.](abs|max)[(]|[é\u{0}-~]){0,40}",
+        ) {
+            if let Ok(script) = Script::read(&text, &["a".to_owned()]) {
+                script.run(&[2.0]);
+            }
+        }
+
+        #[test]
+        fn sums_and_products_come_in_their_order(a in -9_i32..9, b in 1_i32..9, c in -9_i32..9) {
+            let (x, y, z) = (f64::from(a), f64::from(b), f64::from(c));
+            let names = ["x", "y", "z"].map(str::to_owned);
+            for (text, expected) in [
+                ("params.x - params.y - params.z", x - y - z),
+                ("params.x / params.y * params.z", x / y * z),
+                ("params.x + params.y * -params.z", x + y * -z),
+                ("(params.x + params.y) * params.z", (x + y) * z),
+                ("params.x > params.y ? params.z : params.y", if x > y { z } else { y }),
+            ] {
+                prop_assert_eq!(Script::read(text, &names).unwrap().run(&[x, y, z]), expected);
+            }
+        }
     }
 }
