@@ -91,6 +91,15 @@ def check(client, helpers, refusal, mark):
     months = [(one["key_as_string"], one["doc_count"]) for one in found["month"]["buckets"]]
     same("calendar", months, [("2026-01-01T00:00:00.000+01:00", COUNT)])
     same("extended_stats", (round(found["spread"]["variance"], 9), found["spread"]["std_deviation_bounds"]["lower"] < 1000), (8.25, True))
+    steps = {"histogram": {"field": "own.n", "interval": 1000}, "aggs": {
+        "sum": {"sum": {"field": "own.n"}},
+        "so_far": {"cumulative_sum": {"buckets_path": "sum"}},
+        "rise": {"derivative": {"buckets_path": "_count"}},
+        "mean": {"bucket_script": {"buckets_path": {"a": "sum", "n": "_count"}, "script": "params.a / params.n"}}}}
+    buckets = client.search(body={"size": 0, "query": query, "aggs": {"steps": steps}})["aggregations"]["steps"]["buckets"]
+    same("cumulative_sum", buckets[-1]["so_far"]["value"], COUNT * (COUNT - 1) / 2)
+    same("derivative", ["rise" in buckets[0], buckets[1]["rise"]["value"]], [False, 0])
+    same("bucket_script", buckets[0]["mean"]["value"], 499.5)
     local = {"range": {"@timestamp": {"gte": "2026-01-02T04:10:00", "lt": "2026-01-02T04:11:00", "time_zone": "Europe/Zurich"}}}
     same("time_zone", client.count(body={"query": {"bool": {"filter": [query, local]}}})["count"], 60)
     words = {"query_string": {"query": f"_exists_:own.mark AND own.mark:{mark} AND (own.n:1 own.n:2)"}}
