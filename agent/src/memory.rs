@@ -200,7 +200,7 @@ mod tests {
         // A folder can be looked at and not read, as a file on a bad sector.
         std::fs::create_dir(folder.path().join("a.memory")).unwrap();
         assert_eq!(memory.load("a"), None);
-        let refused = memory.clone().save("a", b"anew").unwrap_err().to_string();
+        let refused = memory.save("a", b"anew").unwrap_err().to_string();
         assert!(refused.contains("is not written over"), "{refused}");
         assert_eq!(names(&folder), ["a.memory"]);
         memory.save("b", b"other").unwrap();
