@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use api::RedactionAsked;
 use api::client::{Client, ClientError};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use serde_json::Value;
 use service::Secret;
 
@@ -173,7 +173,7 @@ fn preview(shown: &Value) -> Vec<String> {
     out.push("Partitions that are written anew under new keys:".to_owned());
     for one in list(shown, "partitions") {
         let (name, held) = (text(one, "partition"), events(number(one, "events")));
-        out.push(format!("  {name}: {held}, {} MiB", number(one, "bytes").div_ceil(1 << 20)));
+        out.push(format!("  {name}: {held}, {}", BinaryBytes(number(one, "bytes"))));
     }
     out.iter().map(|line| plain(line)).collect()
 }

@@ -37,7 +37,7 @@ fn what_it_would_take_is_shown_without_what_drives_a_terminal() {
           web1/1/52 t log                      message=p�w�
           and 2 more
         Partitions that are written anew under new keys:
-          2026-11-22: 3 events, 2 MiB"#]]
+          2026-11-22: 3 events, 1.00 MiB"#]]
     .assert_eq(&preview(&shown()).join("\n"));
     assert_eq!(phrase(&shown()), "redact 3 events");
     assert_eq!(phrase(&json!({"events": 1})), "redact 1 event");
