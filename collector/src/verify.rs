@@ -341,8 +341,11 @@ impl Looker {
         let end = found.begin.map_or_else(Head::default, |_| found.end);
         self.heads.insert(checkpoint::LOG.to_owned(), end);
         if let Some(tail) = found.tail {
-            let known = noted.and_then(|noted| noted.heads.get(checkpoint::LOG));
-            if known.is_some_and(|known| known.count > end.count) {
+            let head = |name| noted.and_then(|noted| noted.heads.get(name));
+            let lacking = head(checkpoint::LOG).is_some_and(|known| known.count > end.count);
+            // Nothing was being written when the collector stopped.
+            let closed = head(checkpoint::LOG_CLOSED).is_some_and(|at| *at == end);
+            if lacking || (closed && end.count > 0) {
                 self.report.take(vec![tail]);
             } else {
                 let Problem { path, offset, what, .. } = tail;
@@ -402,7 +405,9 @@ impl Looker {
                 None => events.join("index").join(partition),
             },
             _ => match name {
-                checkpoint::LOG | checkpoint::LOG_BEGIN => events.join("log"),
+                checkpoint::LOG | checkpoint::LOG_BEGIN | checkpoint::LOG_CLOSED => {
+                    events.join("log")
+                }
                 checkpoint::STATE => Folder::new(&self.data).state(),
                 checkpoint::JOURNAL => vault::journal_path(&self.data),
                 checkpoint::AUDIT => audit::folder(&vault::folder(&self.data)),
@@ -418,7 +423,7 @@ impl Looker {
             let present = self.heads.get(name).copied();
             let deleted = self.deleted.get(name).is_some_and(|time| *time >= noted.time);
             let gone = present.is_none() && deleted;
-            if gone || name == checkpoint::LOG_BEGIN {
+            if gone || [checkpoint::LOG_BEGIN, checkpoint::LOG_CLOSED].contains(&name.as_str()) {
                 continue;
             }
             if let Some(what) = checkpoint::compare(*head, present) {

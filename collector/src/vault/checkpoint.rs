@@ -20,6 +20,8 @@ use crate::store::log::checkpoint::{self as file, Found};
 pub const LOG: &str = "log";
 /// Name of the head at the beginning of the oldest log segment.
 pub const LOG_BEGIN: &str = "log begin";
+/// Name of the head at which the log was closed; it is back at the beginning while the log is open.
+pub const LOG_CLOSED: &str = "log closed";
 /// Name of the journal's head.
 pub const JOURNAL: &str = "journal";
 /// Name of the audit log's head: records ever kept.
@@ -38,7 +40,7 @@ pub struct Statement {
     pub previous: Link,
     /// When, microseconds since the epoch.
     pub time: i64,
-    /// Heads by name: `log`, `log begin`, `journal`, `audit`, `state`, `keyring`, `partition/NAME`.
+    /// Heads by name: `log`, `log begin`, `log closed`, `journal`, `audit`, `state`, `keyring`, `partition/NAME`.
     pub heads: BTreeMap<String, Head>,
 }
 

@@ -25,7 +25,7 @@ use super::segment::{SEGMENT_HEADER, Segment};
 use super::{LogConfig, Position};
 use crate::store::ready::Ready;
 use crate::store::{AppendOutcome, Key, Problem, SourceKey, StoreError};
-use crate::vault::checkpoint::LOG;
+use crate::vault::checkpoint::{LOG, LOG_CLOSED};
 use crate::vault::{Head, Vault, names};
 
 /// Handle of the log; cheap operations only, the work is done by its thread. Dropping it (after
@@ -84,6 +84,7 @@ impl Log {
             dedup,
             index,
             room: Arc::clone(&to_index),
+            closed: true,
         };
         owner.measure();
         owner.begins()?;
@@ -199,6 +200,8 @@ struct Owner {
     index: crossbeam_channel::Sender<Handed>,
     /// Kibibytes that may still be handed to the index.
     room: Arc<Semaphore>,
+    /// The checkpoint on disk may still say that the log is closed.
+    closed: bool,
 }
 
 /// Records written with one sync.
@@ -247,6 +250,7 @@ impl Owner {
                     Command::Stop(done) => {
                         self.write_group(&mut group);
                         self.checkpoint();
+                        self.vault.set_head(LOG_CLOSED, self.head);
                         if done.send(()).is_err() {
                             tracing::debug!("nobody waits for the log to stop");
                         }
@@ -366,6 +370,7 @@ impl Owner {
         if group.staged.is_empty() {
             return;
         }
+        self.say_open();
         let Some(tail) = &mut self.current else { return };
         let written = tail.segment.write_durably(tail.offset, &group.bytes);
         count(&self.counters.syncs, 1);
@@ -391,6 +396,17 @@ impl Owner {
         let until = self.dedup.gaps_until.unwrap_or_default();
         self.counters.gaps_until.store(until.micros(), Ordering::Relaxed);
         self.counters.evicted.store(self.dedup.evicted, Ordering::Relaxed);
+    }
+
+    /// Says before the first record that the log is open: what lies behind its end may be torn from now on.
+    fn say_open(&mut self) {
+        if self.closed {
+            self.vault.set_head(LOG_CLOSED, Head::default());
+            match self.vault.checkpoint(true) {
+                Ok(()) => self.closed = false,
+                Err(error) => tracing::warn!(%error, "the log is not noted as open"),
+            }
+        }
     }
 
     fn settle(&mut self, staged: Staged, segment: u64) {
