@@ -14,8 +14,8 @@ pub(crate) struct Output {
 }
 
 fn folder(path: &Path) -> &Path {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    if parent.as_os_str().is_empty() { Path::new(".") } else { parent }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or_else(|| Path::new("."))
 }
 
 impl Output {
