@@ -87,7 +87,7 @@ fn what_was_changed_is_told_and_only_what_is_genuine_goes_out() {
     ] {
         let folder = folder(file);
         let (code, out, error) = run(folder.path(), &["open", "f", "--key-file", "k"]);
-        assert_eq!((code, out.as_str()), (1, &text[..genuine]), "{error}");
+        assert_eq!((code, out.as_bytes()), (1, &text.as_bytes()[..genuine]), "{error}");
         assert!(error.contains(words) && error.contains(&format!("{genuine} bytes")), "{error}");
         let into = ["open", "f", "--key-file", "k", "--output", "plain"];
         let (code, _, error) = run(folder.path(), &into);
