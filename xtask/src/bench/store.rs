@@ -27,12 +27,15 @@ pub(crate) struct Options {
     /// Seconds at 5,000 events a second until which it is measured how soon they are found; 0 is none.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// What is compared, the yardstick first.
+    #[arg(long, value_delimiter = ',', value_parser = MODES, default_values = MODES)]
+    modes: Vec<String>,
     /// The measuring program; built when absent.
     #[arg(long)]
     program: Option<PathBuf>,
 }
 
-/// What is compared; the first is the yardstick.
+/// What can be compared.
 const MODES: [&str; 4] = ["bare", "sealed", "store", "behind"];
 
 /// The mode of the measuring program, and how many events may wait for the index.
@@ -71,11 +74,12 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let program = program(options.program.as_deref())?;
     let folder = Folder::new()?;
     let at = |mode: &str| folder.at(mode);
-    let mut taken = vec![Vec::new(); MODES.len()];
-    let mut asked = vec![Vec::new(); MODES.len()];
+    let modes = &options.modes;
+    let mut taken = vec![Vec::new(); modes.len()];
+    let mut asked = vec![Vec::new(); modes.len()];
     for round in 1..=options.repeats {
         println!("round {round} of {}: taking in {} events", options.repeats, options.events);
-        for (taken, mode) in taken.iter_mut().zip(MODES) {
+        for (taken, mode) in taken.iter_mut().zip(modes) {
             if at(mode).exists() {
                 std::fs::remove_dir_all(at(mode))?;
             }
@@ -92,14 +96,14 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     }
     for round in 1..=options.repeats {
         println!("round {round} of {}: queries", options.repeats);
-        for (asked, mode) in asked.iter_mut().zip(MODES) {
+        for (asked, mode) in asked.iter_mut().zip(modes) {
             asked.push(figures(
                 Command::new(&program).args(["queries", "--mode", mode_of(mode).0]).arg(at(mode)),
             )?);
         }
     }
-    show_ingest(&taken);
-    show_queries(&asked);
+    show_ingest(modes, &taken);
+    show_queries(modes, &asked);
     if options.seconds > 0 {
         let seconds = options.seconds.to_string();
         let mut command = Command::new(&program);
@@ -112,13 +116,13 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn show_ingest(taken: &[Vec<Value>]) {
+fn show_ingest(modes: &[String], taken: &[Vec<Value>]) {
     println!(
         "{:8} {:>12} {:>9} {:>13} {:>9}",
         "", "events/CPU s", "of bare", "size of input", "peak MB"
     );
     let yardstick = taken.first().map_or(0.0, |rounds| over(rounds, "/events_per_cpu_second"));
-    for (rounds, mode) in taken.iter().zip(MODES) {
+    for (rounds, mode) in taken.iter().zip(modes) {
         let speed = over(rounds, "/events_per_cpu_second");
         println!(
             "{mode:8} {speed:>12.0} {:>8.1}% {:>13.3} {:>9.0}",
@@ -129,13 +133,13 @@ fn show_ingest(taken: &[Vec<Value>]) {
     }
 }
 
-fn show_queries(asked: &[Vec<Value>]) {
-    println!("{:28} {:>9} {:>9} {:>9}  CPU ms, warm", "", MODES[0], MODES[1], MODES[2]);
+fn show_queries(modes: &[String], asked: &[Vec<Value>]) {
+    let heads: String = modes.iter().map(|mode| format!(" {mode:>9}")).collect();
+    println!("{:28}{heads}  CPU ms, warm", "");
     let names = asked.first().and_then(|rounds| rounds.first()).and_then(Value::as_object);
     for name in names.into_iter().flat_map(|names| names.keys()) {
         let pointer = format!("/{name}/cpu_ms");
-        let [bare, sealed, store] =
-            [0, 1, 2].map(|at| asked.get(at).map_or(0.0, |rounds| over(rounds, &pointer)));
-        println!("{name:28} {bare:>9.2} {sealed:>9.2} {store:>9.2}");
+        let cells = asked.iter().map(|rounds| format!(" {:>9.2}", over(rounds, &pointer)));
+        println!("{name:28}{}", cells.collect::<String>());
     }
 }
