@@ -171,6 +171,7 @@ impl Worker {
         }
         let work = || {
             self.catch_up(item.at)?;
+            self.until().sound(item.entry.received);
             self.take(item)
         };
         if let Err(error) = work() {
@@ -292,7 +293,6 @@ impl Worker {
         if stale || by_partition.iter().any(older) {
             let Ok(entry) = entry.parsed() else {
                 self.unreadable();
-                self.until().sound(entry.received);
                 self.next = next;
                 return Ok(());
             };
