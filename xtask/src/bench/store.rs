@@ -106,8 +106,9 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     show_queries(modes, &asked);
     if options.seconds > 0 {
         let seconds = options.seconds.to_string();
+        std::fs::create_dir_all(at("latency"))?;
         let mut command = Command::new(&program);
-        command.args(["latency", "--seconds", &seconds]).arg(folder.at("latency"));
+        command.args(["latency", "--seconds", &seconds]).arg(at("latency"));
         println!(
             "from acknowledgement to found, 5,000 events a second: {}",
             figures(&mut command)?
