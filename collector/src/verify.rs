@@ -485,7 +485,7 @@ pub fn fuzz_files(bytes: &[u8]) {
     crate::keyring::fuzz_open(bytes);
     journal::fuzz_line(bytes);
     audit::fuzz_line(bytes);
-    drop(index::manifest::read(bytes));
+    drop(index::files::manifest::read(bytes));
     index::summary::fuzz_table(bytes);
     drop(serde_json::from_slice::<Signed>(bytes).map(|signed| signed.check::<Statement>("00")));
     if let Ok(key) = crate::store::Key::new([0; 32]).derive(&[0; 32], "fuzz", "") {

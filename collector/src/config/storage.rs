@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::store::class::{self, Class, ClassName, Selector};
 use crate::store::embedded::{PART_BYTES, PART_DOCUMENTS};
-use crate::store::index::mover::Warm;
+use crate::store::index::write::mover::Warm;
 use crate::store::retention::HotPolicy;
 use crate::store::{ClassPolicy, Limits, RetentionPolicy};
 

@@ -4,7 +4,7 @@
 //! An event is of the first class whose selector picks it by what is known when it arrives, else of
 //! the default class, which has no name. Not here: how long a class is kept
 //! ([`super::figures::RetentionPolicy`]), and which partition an event goes to
-//! ([`super::index::routing`]).
+//! ([`super::index::write::routing`]).
 
 use std::fmt;
 

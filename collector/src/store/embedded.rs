@@ -1,7 +1,7 @@
 //! The embedded store: the durable log and the index over it, in one directory of one machine.
 //!
 //! Layout: `log/`, `index/`, `index.position`, `index.routing`, `quarantine/`, `lock`; partitions that are over may lie in a
-//! second folder ([`super::index::mover`]). Its keys lie elsewhere ([`crate::vault`]). One process at a time.
+//! second folder ([`super::index::write::mover`]). Its keys lie elsewhere ([`crate::vault`]). One process at a time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use event::{Ledger, Timestamp};
 
 use super::class::Class;
 use super::figures::{Figures, RetentionPolicy, RetentionReport, SummaryFigures, WarmFigures};
-use super::index::cache::PageCache;
-use super::index::dictionary::{self, Known};
-use super::index::handle::{Feed, IndexConfig, IndexHandle};
-use super::index::mover::{Mover, Warm};
+use super::index::files::cache::PageCache;
 use super::index::partition::{Folders, Partition, Partitions, Reach};
+use super::index::read::dictionary::{self, Known};
 use super::index::summarise::Summaries;
+use super::index::write::handle::{Feed, IndexConfig, IndexHandle};
+use super::index::write::mover::{Mover, Warm};
 use super::log::{Entry, Item, Log, LogConfig};
 use super::ready::{Maker, Ready, Sequences};
 use super::{
@@ -342,8 +342,8 @@ impl Store for Embedded {
         };
         let now = (self.now.0)();
         let mut found =
-            super::index::search::search(&partitions, request, (cancel, now), &mut suspect)?;
-        let (low, high) = super::index::search::window(request, now)?;
+            super::index::read::search::search(&partitions, request, (cancel, now), &mut suspect)?;
+        let (low, high) = super::index::read::search::window(request, now)?;
         found.failures.extend(self.index.partitions.lacking(low, high));
         let add = |counter, skipped: u64| {
             super::log::append::count(counter, usize::try_from(skipped).unwrap_or(0));

@@ -9,7 +9,7 @@ use pikett_collector::keys::{MasterKey, MasterSource};
 use pikett_collector::redaction::{Order, Target};
 use pikett_collector::search::{Cancel, SearchRequest};
 use pikett_collector::store::class::{Class, ClassName, Selector};
-use pikett_collector::store::index::mover::Warm;
+use pikett_collector::store::index::write::mover::Warm;
 use pikett_collector::store::retention::HotPolicy;
 use pikett_collector::store::{
     Append, AppendOutcome, Config, Embedded, RetentionPolicy, SourceKey, Store as _, StoreError,

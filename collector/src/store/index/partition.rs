@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tantivy::index::{SegmentComponent, SegmentMeta};
 use tantivy::{Directory as _, Index, IndexReader, ReloadPolicy, SegmentReader};
 
-use super::cache::PageCache;
-use super::directory::SealedDirectory;
+use super::files::cache::PageCache;
+use super::files::directory::SealedDirectory;
 pub use super::key::{PartitionKey, Reach, Span};
 use super::schema::{Fields, schema, settings, tokenizers};
 use super::summary::{Slot, State};

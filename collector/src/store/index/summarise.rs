@@ -98,7 +98,7 @@ impl Quiet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::index::cache::PageCache;
+    use crate::store::index::files::cache::PageCache;
     use crate::store::index::partition::Folders;
     use crate::testing::vault;
 

@@ -21,9 +21,9 @@ use tantivy::directory::FileHandle as _;
 use tantivy::schema::{Field, FieldType, Schema};
 use tantivy::{HasLen as _, Searcher, Term};
 
-use super::directory::SealedDirectory;
+use super::files::directory::SealedDirectory;
+use super::files::sealed::SealedFile;
 use super::partition::Partition;
-use super::sealed::SealedFile;
 
 /// Name of the file.
 pub(super) const NAME: &str = "summary";

@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cache::PageCache;
-use super::directory::SealedDirectory;
-use super::manifest::{self, Table};
+use super::files::cache::PageCache;
+use super::files::directory::SealedDirectory;
+use super::files::manifest::{self, Table};
 use super::partition::{MARK, PartitionKey, QUARANTINE};
 use super::summary;
 use crate::keyring::Keyring;

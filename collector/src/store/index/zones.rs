@@ -134,7 +134,7 @@ impl ZoneCache {
             return Ok(Arc::clone(zones));
         }
         drop(known);
-        let times = super::collect::time_column(reader)?;
+        let times = super::read::collect::time_column(reader)?;
         let zones = Arc::new(Zones::of(&times, reader.max_doc()));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(reader.segment_id(), Arc::clone(&zones));

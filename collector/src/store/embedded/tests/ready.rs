@@ -4,10 +4,10 @@
 use super::*;
 use crate::redaction::{Order, Target};
 use crate::store::class::{Class, ClassName, Selector};
-use crate::store::index::directory::SealedDirectory;
+use crate::store::index::files::directory::SealedDirectory;
 use crate::store::index::partition::Reach;
-use crate::store::index::routing::Routing;
 use crate::store::index::schema::{Fields, Ties, schema, settings, tokenizers};
+use crate::store::index::write::routing::Routing;
 use crate::store::log::Position;
 use crate::store::ready::indexable;
 use crate::vault::partition_key;

@@ -135,7 +135,7 @@ fn copies_of_the_old_files_do_not_open_any_more() {
         let name = format!("{DAY}/{}", path.file_name().unwrap().to_str().unwrap());
         for key in keyring.list() {
             let (key, cache) = (keyring.file_key(&key.name).unwrap(), PageCache::new(1 << 20));
-            let opened = super::super::super::index::sealed::SealedFile::open(
+            let opened = super::super::super::index::files::sealed::SealedFile::open(
                 &path,
                 &name,
                 &key,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::redaction::{Order, Rewritten, Target};
 use crate::store::index::PartitionKey;
-use crate::store::index::mover::Warm;
 use crate::store::index::partition::{MARK, MOVING};
+use crate::store::index::write::mover::Warm;
 use crate::store::retention::HotPolicy;
 
 struct Site {

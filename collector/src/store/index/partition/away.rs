@@ -3,7 +3,7 @@
 //! What lies in it is missing then: taken out of service, so that the disk can be taken away and mounted again, left
 //! alone by writing, retention and moves, and told with the days that searches lack. When the folder is there again its
 //! partitions are opened again. Not here: the looking itself, which is the owner of writing's
-//! (`index/worker/warm.rs`); partitions that cannot be read one by one ([`super::unreadable`]).
+//! (`index/write/worker/warm.rs`); partitions that cannot be read one by one ([`super::unreadable`]).
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -5,7 +5,7 @@
 //! commit, and renaming it: from then on the copy counts and the original is removed. A crash leaves an
 //! unfinished copy, which is removed, or two whole ones, of which the original is. What was moved is never written to
 //! again but to repair it. While the warm folder is not there, what lies in it is missing and everything else
-//! is served ([`super::away`]). Not here: what is moved when ([`crate::store::retention::movable`], [`super::super::mover`]).
+//! is served ([`super::away`]). Not here: what is moved when ([`crate::store::retention::movable`], [`super::super::write::mover`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

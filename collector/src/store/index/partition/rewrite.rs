@@ -12,8 +12,8 @@ use std::sync::{Arc, PoisonError};
 use tantivy::directory::{FileHandle as _, TerminatingWrite as _};
 use tantivy::{Directory as _, Term};
 
-use super::super::cache::PageCache;
-use super::super::directory::SealedDirectory;
+use super::super::files::cache::PageCache;
+use super::super::files::directory::SealedDirectory;
 use super::{DROPPED, Partition, PartitionKey, Partitions};
 use crate::keyring::Keyring;
 use crate::store::log::segment::sync_directory;

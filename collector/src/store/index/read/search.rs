@@ -11,16 +11,16 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 use super::aggregate::{self, Answers};
 use super::collect::{Counts, Deadline, merge_counts};
 use super::newest::Best;
-use super::partition::{Partition, PartitionKey};
 use super::prune::{self, Skip};
 use super::scan::{self, Ask, Found};
-use super::schema::{source_of, tokenizers};
 use crate::search::aggregate::TimeBucket;
 use crate::search::plan::compile;
 use crate::search::{
     Aggregated, Aggregation, Cancel, Cursor, Hit, HitOrder, MAX_BUCKETS, MAX_LIMIT, Node,
     PartitionFailure, SearchError, SearchRequest, SearchResponse, timespan, value,
 };
+use crate::store::index::partition::{Partition, PartitionKey};
+use crate::store::index::schema::{source_of, tokenizers};
 
 /// Buckets a histogram has when its width is not given, about.
 const BUCKETS: i64 = 60;
@@ -148,7 +148,7 @@ fn check(request: &SearchRequest, now: Timestamp) -> Result<Checked, SearchError
 }
 
 /// A query that holds when both do.
-pub(super) fn both(one: Node, other: Option<&Node>) -> Node {
+pub(in crate::store::index) fn both(one: Node, other: Option<&Node>) -> Node {
     match (one, other) {
         (one, None) => one,
         (Node::All, Some(other)) => other.clone(),

@@ -15,11 +15,11 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, Searcher};
 
 use super::collect::{Counts, Deadline, HistogramSegment, merge_counts};
 use super::newest::{Best, Place};
-use super::partition::Partition;
 use super::query::{build_until, within};
-use super::zones::documents;
 use crate::search::Node;
 use crate::search::plan::Leaf;
+use crate::store::index::partition::Partition;
+use crate::store::index::zones::documents;
 
 type Child = <DistributedAggregationCollector as Collector>::Child;
 
@@ -27,7 +27,7 @@ type Child = <DistributedAggregationCollector as Collector>::Child;
 const LOOK_EVERY: usize = 8192;
 
 /// What is asked of every partition.
-pub(super) struct Ask<'a> {
+pub(in crate::store::index) struct Ask<'a> {
     /// The query.
     pub node: &'a Node,
     /// Event times that count, microseconds, both inclusive.
@@ -42,7 +42,7 @@ pub(super) struct Ask<'a> {
 
 /// What a partition gave besides its newest hits.
 #[derive(Default)]
-pub(super) struct Found {
+pub(in crate::store::index) struct Found {
     /// Number of hits.
     pub total: u64,
     /// Hits by span.
@@ -70,7 +70,7 @@ struct Gathered<'a> {
 ///
 /// # Errors
 /// The index library's.
-pub(super) fn partition(
+pub(in crate::store::index) fn partition(
     (number, partition): (usize, &Partition),
     searcher: &Searcher,
     ask: &Ask<'_>,

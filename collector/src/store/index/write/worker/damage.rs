@@ -23,7 +23,7 @@ impl Worker {
     }
 
     /// Takes notice of damage; it is repaired with the next commit.
-    pub(in super::super) fn note(&mut self, damaged: Vec<Quarantined>) {
+    pub(in crate::store::index) fn note(&mut self, damaged: Vec<Quarantined>) {
         for found in damaged {
             count(&self.counters.quarantined, 1);
             self.repair.insert(found.partition);

@@ -13,19 +13,19 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
 
 use super::collect::Deadline;
-use super::schema::{DYNAMIC, Fields, date, has_column, map_bound, placed};
 use super::terms;
 use crate::search::plan::{FieldRef, Leaf, Node};
 use crate::search::regex::Pattern;
 use crate::search::value::Number;
 use crate::search::wildcard::Wildcard;
+use crate::store::index::schema::{DYNAMIC, Fields, date, has_column, map_bound, placed};
 
 type Boxed = Box<dyn Query>;
 
 /// Most words of one segment that the words of a phrase may stand for.
-pub(super) const MAX_WORDS: u32 = 65_536;
+pub(in crate::store::index) const MAX_WORDS: u32 = 65_536;
 /// How the library begins to say that there are more.
-pub(super) const TOO_MANY_WORDS: &str = "Phrase query exceeded max expansions";
+pub(in crate::store::index) const TOO_MANY_WORDS: &str = "Phrase query exceeded max expansions";
 
 /// Translates a query.
 #[must_use]
@@ -277,7 +277,7 @@ impl Clone for Careful {
 }
 
 /// The terms of a phrase, when a query is one.
-pub(super) fn phrase(query: &dyn Query) -> Option<Vec<Term>> {
+pub(in crate::store::index) fn phrase(query: &dyn Query) -> Option<Vec<Term>> {
     let inner = &*query.downcast_ref::<Careful>()?.0;
     inner.downcast_ref::<PhraseQuery>().map(PhraseQuery::phrase_terms)
 }

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use event::Document;
 use serde::{Deserialize, Serialize};
 
-use super::partition::{PartitionKey, Reach};
 use crate::store::class::{self, Class, ClassName};
+use crate::store::index::partition::{PartitionKey, Reach};
 use crate::store::log::Position;
 use crate::store::log::checkpoint::{self, Found};
 use crate::store::{Key, Problem, StoreError};
@@ -116,7 +116,7 @@ impl Routing {
 
     /// Where an event of this time and class belongs that was received then (both in microseconds) and lies
     /// at this place of the log.
-    pub(super) fn partition(
+    pub(in crate::store::index) fn partition(
         &self,
         at: Position,
         (time, received): (i64, i64),
@@ -130,7 +130,7 @@ impl Routing {
     }
 
     /// Whether what lies at this place must be looked up before it is indexed.
-    pub(super) fn is_doubtful(&self, at: Position) -> bool {
+    pub(in crate::store::index) fn is_doubtful(&self, at: Position) -> bool {
         at < self.content.sure_from
     }
 
@@ -139,7 +139,7 @@ impl Routing {
     ///
     /// # Errors
     /// [`StoreError`]; then nothing has changed.
-    pub(super) fn begin_part(
+    pub(in crate::store::index) fn begin_part(
         &mut self,
         full: PartitionKey,
         at: Position,
@@ -160,7 +160,7 @@ impl Routing {
     }
 
     /// Whether further events of its day go to this part.
-    pub(super) fn is_latest(&self, key: PartitionKey) -> bool {
+    pub(in crate::store::index) fn is_latest(&self, key: PartitionKey) -> bool {
         let last = self.parts.get(&key.first()).and_then(|all| all.last());
         key.part >= last.map_or(0, |begun| begun.part)
     }

@@ -2,7 +2,7 @@
 //!
 //! The owner of writing closes a partition first, so that nothing changes it any more; then it is copied and every page of
 //! the copy is opened and held against the commit; then the owner puts the copy in its place
-//! ([`super::partition`]). Whatever fails is told, and tried again at the next look. Not here: which partitions
+//! ([`crate::store::index::partition`]). Whatever fails is told, and tried again at the next look. Not here: which partitions
 //! ([`crate::store::retention::movable`]).
 
 use std::fs::File;
@@ -15,9 +15,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
 use super::handle::{Asker, Command, Shared};
-use super::partition::{MOVING, Partition, PartitionKey};
-use super::verify::{self, Looked};
 use crate::room;
+use crate::store::index::partition::{MOVING, Partition, PartitionKey};
+use crate::store::index::verify::{self, Looked};
 use crate::store::log::segment::sync_directory;
 use crate::store::retention::{HotPolicy, movable};
 use crate::store::{Now, Problem, StoreError};

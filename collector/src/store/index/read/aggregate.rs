@@ -27,22 +27,22 @@ use tantivy::tokenizer::TokenizerManager;
 
 use super::collect::Deadline;
 use super::query::{TOO_MANY_WORDS, build_until};
-use super::schema::{DYNAMIC, Fields, has_column, placed};
 use super::search::both;
 use crate::search::aggregate::{Filter, MAX_AGGREGATIONS, Metric, Named, Order, OrderBy, Range};
 use crate::search::plan::{FieldRef, Leaf, compile as compile_text, range};
 use crate::search::{Aggregation, MAX_BUCKETS, Node, SearchError, value};
+use crate::store::index::schema::{DYNAMIC, Fields, has_column, placed};
 
 mod answer;
 mod calendar;
 
-pub(super) use answer::Answers;
-pub(super) use calendar::{resolve, times};
+pub(in crate::store::index) use answer::Answers;
+pub(in crate::store::index) use calendar::{resolve, times};
 
 /// Most memory of the groupings of one search, bytes.
 const MEMORY: u64 = 256 << 20;
 /// Most buckets of one search at all levels.
-pub(super) const MAX_ALL_BUCKETS: usize = MAX_BUCKETS * 4;
+pub(in crate::store::index) const MAX_ALL_BUCKETS: usize = MAX_BUCKETS * 4;
 /// Times of events are whole microseconds, but the library divides them as floats of nanoseconds,
 /// which can put the first moment of a span into the one before. Spans that begin this much earlier,
 /// milliseconds, have room for the error and hold the same events.
@@ -53,12 +53,12 @@ const EARLIER_MS: f64 = 0.0005;
 const MISSING: &str = "\u{0}missing";
 
 /// The limits of one search.
-pub(super) fn limits() -> AggregationLimitsGuard {
+pub(in crate::store::index) fn limits() -> AggregationLimitsGuard {
     AggregationLimitsGuard::new(Some(MEMORY), u32::try_from(MAX_ALL_BUCKETS).ok())
 }
 
 /// Whether a search failed because of what was asked and not because of the data.
-pub(super) fn is_limit(error: &tantivy::TantivyError) -> bool {
+pub(in crate::store::index) fn is_limit(error: &tantivy::TantivyError) -> bool {
     matches!(error, tantivy::TantivyError::AggregationError(_)) || too_many_words(error)
 }
 
@@ -67,7 +67,7 @@ fn too_many_words(error: &tantivy::TantivyError) -> bool {
 }
 
 /// Why aggregations could not be answered.
-pub(super) fn failed(error: &tantivy::TantivyError) -> SearchError {
+pub(in crate::store::index) fn failed(error: &tantivy::TantivyError) -> SearchError {
     use tantivy::aggregation::AggregationError as Why;
     if too_many_words(error) {
         return SearchError::TooCostly {
@@ -92,7 +92,7 @@ pub(super) fn failed(error: &tantivy::TantivyError) -> SearchError {
 
 /// The library's request for all aggregations but timelines, which have a collector of their own.
 /// Filters end at the deadline, also within a dictionary.
-pub(super) fn compile(
+pub(in crate::store::index) fn compile(
     list: &[Aggregation],
     now: Timestamp,
     deadline: &Arc<Deadline>,

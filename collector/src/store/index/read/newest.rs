@@ -1,4 +1,4 @@
-//! The first hits of a query, newest or oldest first: blocks of documents ([`super::zones`]) are looked
+//! The first hits of a query, newest or oldest first: blocks of documents ([`crate::store::index::zones`]) are looked
 //! at in that order, until no other can hold a hit that comes before those found.
 //!
 //! Oldest first is newest first with times turned round ([`HitOrder`]): there is one way to look.
@@ -13,12 +13,12 @@ use tantivy::{
 };
 
 use super::collect::{Deadline, micros, time_column};
-use super::schema::TIE;
-use super::zones::{BLOCK, Times, Zones, documents};
 use crate::search::{Cursor, HitOrder};
+use crate::store::index::schema::TIE;
+use crate::store::index::zones::{BLOCK, Times, Zones, documents};
 
 /// The best hits so far, over segments and partitions.
-pub(super) struct Best {
+pub(in crate::store::index) struct Best {
     limit: usize,
     order: HitOrder,
     // Places here are turned: the greatest comes first.
@@ -27,7 +27,7 @@ pub(super) struct Best {
 }
 
 /// Where in a partition is looked.
-pub(super) struct Place<'a> {
+pub(in crate::store::index) struct Place<'a> {
     /// Number of the partition in this search.
     pub partition: usize,
     /// Number of the segment in it.
@@ -39,7 +39,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Best {
-    pub(super) fn new(limit: usize, order: HitOrder, after: Option<Cursor>) -> Self {
+    pub(in crate::store::index) fn new(
+        limit: usize,
+        order: HitOrder,
+        after: Option<Cursor>,
+    ) -> Self {
         let after = after.map(|after| order.place(after));
         Self { limit, order, after, heap: BinaryHeap::new() }
     }
@@ -86,7 +90,7 @@ impl Best {
     }
 
     /// The hits in their order.
-    pub(super) fn into_hits(self) -> Vec<(Cursor, usize, DocAddress)> {
+    pub(in crate::store::index) fn into_hits(self) -> Vec<(Cursor, usize, DocAddress)> {
         let mut hits: Vec<_> = self.heap.into_iter().map(|Reverse(hit)| hit).collect();
         hits.sort_unstable_by(|a, b| b.cmp(a));
         let order = self.order;
@@ -97,7 +101,10 @@ impl Best {
     ///
     /// # Errors
     /// The index library's.
-    pub(super) fn segment<'a>(&'a mut self, place: &'a Place<'a>) -> tantivy::Result<Offers<'a>> {
+    pub(in crate::store::index) fn segment<'a>(
+        &'a mut self,
+        place: &'a Place<'a>,
+    ) -> tantivy::Result<Offers<'a>> {
         Ok(Offers { columns: Columns::of(place)?, best: self, place })
     }
 
@@ -105,7 +112,7 @@ impl Best {
     ///
     /// # Errors
     /// The index library's.
-    pub(super) fn look(
+    pub(in crate::store::index) fn look(
         &mut self,
         weight: &dyn Weight,
         place: &Place<'_>,
@@ -171,7 +178,7 @@ impl Best {
 }
 
 /// Takes all hits of a segment, ascending.
-pub(super) struct Offers<'a> {
+pub(in crate::store::index) struct Offers<'a> {
     best: &'a mut Best,
     place: &'a Place<'a>,
     columns: Columns,
@@ -179,7 +186,7 @@ pub(super) struct Offers<'a> {
 
 impl Offers<'_> {
     /// Some hits.
-    pub(super) fn offer(&mut self, docs: &[DocId]) {
+    pub(in crate::store::index) fn offer(&mut self, docs: &[DocId]) {
         if self.best.limit == 0 {
             return;
         }

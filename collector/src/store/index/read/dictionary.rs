@@ -13,10 +13,12 @@ use tantivy::index::{SegmentComponent, SegmentId};
 use tantivy::schema::Field;
 use tantivy::{SegmentReader, Term};
 
-use super::partition::Partition;
-use super::schema::{BARE, DYNAMIC, Fields, PRESENT, SOURCE, TIE, has_column, placed};
 use crate::search::plan::FieldRef;
 use crate::search::{FieldSeen, SearchError, ValueSeen};
+use crate::store::index::partition::Partition;
+use crate::store::index::schema::{
+    BARE, DYNAMIC, Fields, PRESENT, SOURCE, TIE, has_column, placed,
+};
 
 /// Most terms of one segment looked at for values.
 const MAX_TERMS: usize = 2_000;

@@ -39,9 +39,9 @@ pub struct Table {
 
 /// Files of a partition as far as they are known, and how far it has come.
 #[derive(Debug, Default)]
-pub(super) struct Manifest {
-    pub(super) head: Head,
-    pub(super) files: BTreeMap<String, Written>,
+pub(in crate::store::index) struct Manifest {
+    pub(in crate::store::index) head: Head,
+    pub(in crate::store::index) files: BTreeMap<String, Written>,
 }
 
 /// Digest of a list of segments.
@@ -72,14 +72,14 @@ pub fn read(bytes: &[u8]) -> Option<(Table, Head)> {
 
 impl Manifest {
     /// What a list on disk says.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(in crate::store::index) fn of(bytes: &[u8]) -> Self {
         read(bytes).map_or_else(Self::default, |(table, head)| Self { head, files: table.files })
     }
 
     /// Puts the table into a list that is about to be written; `missing` gives the files of a
     /// segment that were written by an older version. Gives the list and how far the partition
     /// has come with it.
-    pub(super) fn amend(
+    pub(in crate::store::index) fn amend(
         &mut self,
         list: &[u8],
         missing: impl Fn(&str) -> Vec<(String, Written)>,

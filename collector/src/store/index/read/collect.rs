@@ -7,8 +7,8 @@ use std::time::Duration;
 use tantivy::columnar::Column;
 use tantivy::{DateTime, DocId, SegmentReader};
 
-use super::zones::Times;
 use crate::search::{Cancel, MAX_BUCKETS};
+use crate::store::index::zones::Times;
 
 /// The end of a search: by time budget or by the caller.
 #[derive(Debug)]
@@ -38,16 +38,18 @@ impl Deadline {
     }
 }
 
-pub(super) fn time_column(reader: &SegmentReader) -> tantivy::Result<Column<DateTime>> {
+pub(in crate::store::index) fn time_column(
+    reader: &SegmentReader,
+) -> tantivy::Result<Column<DateTime>> {
     reader.fast_fields().date("timestamp")
 }
 
-pub(super) fn micros(column: &Column<DateTime>, doc: DocId) -> i64 {
+pub(in crate::store::index) fn micros(column: &Column<DateTime>, doc: DocId) -> i64 {
     column.first(doc).map_or(0, DateTime::into_timestamp_micros)
 }
 
 /// Number of hits per span of time, in one segment.
-pub(super) struct HistogramSegment {
+pub(in crate::store::index) struct HistogramSegment {
     time: Column<DateTime>,
     width: i64,
     counts: Counts,
@@ -56,10 +58,10 @@ pub(super) struct HistogramSegment {
 }
 
 /// Counts by number of the span.
-pub(super) type Counts = BTreeMap<i64, u64>;
+pub(in crate::store::index) type Counts = BTreeMap<i64, u64>;
 
 /// Adds up counts.
-pub(super) fn merge_counts(all: &mut Counts, more: Counts) {
+pub(in crate::store::index) fn merge_counts(all: &mut Counts, more: Counts) {
     for (span, count) in more {
         let slot = all.entry(span).or_default();
         *slot = slot.saturating_add(count);
@@ -71,7 +73,10 @@ impl HistogramSegment {
     ///
     /// # Errors
     /// The index library's.
-    pub(super) fn new(reader: &SegmentReader, width: i64) -> tantivy::Result<Self> {
+    pub(in crate::store::index) fn new(
+        reader: &SegmentReader,
+        width: i64,
+    ) -> tantivy::Result<Self> {
         let time = time_column(reader)?;
         let width = width.max(1);
         Ok(Self { time, width, counts: Counts::new(), last: (0, 0), times: Vec::new() })
@@ -95,7 +100,7 @@ impl HistogramSegment {
     }
 
     /// Some hits.
-    pub(super) fn collect(&mut self, docs: &[DocId]) {
+    pub(in crate::store::index) fn collect(&mut self, docs: &[DocId]) {
         let mut times = std::mem::take(&mut self.times);
         times.clear();
         times.resize(docs.len(), None);
@@ -108,7 +113,7 @@ impl HistogramSegment {
     }
 
     /// A run of `count` hits between two times, if they lie in one span; false when they do not.
-    pub(super) fn add_all(&mut self, times: Times, count: u32) -> bool {
+    pub(in crate::store::index) fn add_all(&mut self, times: Times, count: u32) -> bool {
         let span = times.first.div_euclid(self.width);
         let one = times.last.div_euclid(self.width) == span;
         if one {
@@ -118,7 +123,7 @@ impl HistogramSegment {
     }
 
     /// The counts.
-    pub(super) fn harvest(mut self) -> Counts {
+    pub(in crate::store::index) fn harvest(mut self) -> Counts {
         self.settle();
         self.counts
     }

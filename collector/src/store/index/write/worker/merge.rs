@@ -11,8 +11,8 @@ use tantivy::index::SegmentMeta;
 
 use super::{Work, Worker, index_error};
 use crate::room;
-use crate::store::index::merge::when_quiet;
 use crate::store::index::partition::{Partition, PartitionKey};
+use crate::store::index::write::merge::when_quiet;
 use crate::store::log::append::count;
 
 /// Looks taken in the time after which a partition is quiet.

@@ -22,9 +22,9 @@ use tantivy::{IndexWriter, TantivyDocument, Term};
 
 use super::handle::{Command, Feed, IndexConfig, IndexCounters, Problems, Shared};
 use super::merge::WhileWritten;
-use super::partition::{Partition, PartitionKey, Partitions};
 use super::routing::Routing;
-use super::schema::{Ties, event_time};
+use crate::store::index::partition::{Partition, PartitionKey, Partitions};
+use crate::store::index::schema::{Ties, event_time};
 use crate::store::log::append::count;
 use crate::store::log::checkpoint;
 use crate::store::log::reader::{Reader, Step};
@@ -55,7 +55,7 @@ struct Writer {
     tick: u32,
 }
 
-pub(super) struct Worker {
+pub(in crate::store::index) struct Worker {
     config: IndexConfig,
     partitions: Arc<Partitions>,
     routing: Routing,
@@ -89,7 +89,7 @@ fn index_error((partition, error): Failed) -> StoreError {
 
 impl Worker {
     /// A worker that goes on at `next`.
-    pub(super) fn new(
+    pub(in crate::store::index) fn new(
         config: IndexConfig,
         shared: Shared,
         (feed, routing): (Feed, Routing),
@@ -116,7 +116,7 @@ impl Worker {
     }
 
     /// Works until the handle is gone.
-    pub(super) fn run(&mut self, commands: &Receiver<Command>) {
+    pub(in crate::store::index) fn run(&mut self, commands: &Receiver<Command>) {
         let ticks = tick(self.config.commit_every);
         let handed = self.feed.handed.clone();
         loop {

@@ -116,7 +116,11 @@ impl SealedWriter {
     }
 
     /// Tells `manifest` of the file under `name` when it is complete.
-    pub(super) fn announce(&mut self, name: String, manifest: Arc<Mutex<Manifest>>) {
+    pub(in crate::store::index) fn announce(
+        &mut self,
+        name: String,
+        manifest: Arc<Mutex<Manifest>>,
+    ) {
         self.manifest = Some((name, manifest));
     }
 
@@ -187,11 +191,11 @@ pub struct SealedFile {
 
 /// Whether the disk has refused to give something that may be there: no sign of damage.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trouble(Arc<AtomicBool>);
+pub(in crate::store::index) struct Trouble(Arc<AtomicBool>);
 
 impl Trouble {
     /// Takes notice of an error.
-    pub(super) fn note(&self, error: &io::Error) {
+    pub(in crate::store::index) fn note(&self, error: &io::Error) {
         use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
         if !matches!(error.kind(), InvalidData | NotFound | UnexpectedEof) {
             self.0.store(true, Ordering::Relaxed);
@@ -199,7 +203,7 @@ impl Trouble {
     }
 
     /// Whether there was trouble since this was asked last.
-    pub(super) fn take(&self) -> bool {
+    pub(in crate::store::index) fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
     }
 }
@@ -233,7 +237,7 @@ impl SealedFile {
     }
 
     /// Tells of trouble from now on.
-    pub(super) fn telling(mut self, trouble: &Trouble) -> Self {
+    pub(in crate::store::index) fn telling(mut self, trouble: &Trouble) -> Self {
         self.trouble = trouble.clone();
         self
     }
@@ -247,7 +251,7 @@ impl SealedFile {
     }
 
     /// What the file is, by the tags of its pages alone.
-    pub(super) fn written(&self) -> io::Result<Written> {
+    pub(in crate::store::index) fn written(&self) -> io::Result<Written> {
         let mut root = Root::new(&self.name, &self.salt);
         for page in 0..self.pages {
             root.take(&self.sealed_page(page)?);
@@ -259,7 +263,7 @@ impl SealedFile {
     ///
     /// # Errors
     /// `InvalidData` at the first damaged one.
-    pub(super) fn check(&self) -> io::Result<Written> {
+    pub(in crate::store::index) fn check(&self) -> io::Result<Written> {
         self.verify()?;
         self.written()
     }

@@ -15,7 +15,7 @@ use tantivy::directory::OwnedBytes;
 const MOST_SEEN: usize = 8192;
 
 /// What is kept: a number drawn per opened file, offset and length.
-pub(super) type Stretch = (u64, usize, usize);
+pub(in crate::store::index) type Stretch = (u64, usize, usize);
 
 /// Opened pages and stretches: two generations, the older one is dropped when the younger is full.
 #[derive(Debug)]
@@ -62,13 +62,13 @@ impl PageCache {
     }
 
     /// A number for a file that was opened.
-    pub(super) fn file(&self) -> u64 {
+    pub(in crate::store::index) fn file(&self) -> u64 {
         let mut state = self.state();
         state.files = state.files.wrapping_add(1);
         state.files
     }
 
-    pub(super) fn get(&self, key: Stretch) -> Option<OwnedBytes> {
+    pub(in crate::store::index) fn get(&self, key: Stretch) -> Option<OwnedBytes> {
         let mut state = self.state();
         if let Some(found) = state.young.get(&key) {
             return Some(found.clone());
@@ -78,12 +78,12 @@ impl PageCache {
         Some(found)
     }
 
-    pub(super) fn put(&self, key: Stretch, bytes: OwnedBytes) {
+    pub(in crate::store::index) fn put(&self, key: Stretch, bytes: OwnedBytes) {
         self.state().put(key, bytes, self.most);
     }
 
     /// Keeps a long stretch if it was read before and leaves room for others.
-    pub(super) fn put_again(&self, key: Stretch, bytes: &OwnedBytes) {
+    pub(in crate::store::index) fn put_again(&self, key: Stretch, bytes: &OwnedBytes) {
         if bytes.len() > self.most / 4 {
             return;
         }

@@ -82,7 +82,7 @@ impl SealedDirectory {
 
     /// The same, new, with lists of segments that follow from `head`.
     #[must_use]
-    pub(super) fn following(self, head: Head) -> Self {
+    pub(in crate::store::index) fn following(self, head: Head) -> Self {
         let manifest = Manifest { head, ..Manifest::default() };
         let manifest = OnceLock::from(Arc::new(Mutex::new(manifest)));
         Self { manifest: Arc::new(manifest), ..self }
@@ -92,7 +92,7 @@ impl SealedDirectory {
     ///
     /// # Errors
     /// As the file system; `InvalidData` when the list does not open.
-    pub(super) fn files(&self) -> io::Result<Vec<String>> {
+    pub(in crate::store::index) fn files(&self) -> io::Result<Vec<String>> {
         let list = self.read_all(Path::new(LIST))?;
         let (table, head) = super::manifest::read(&list)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "is no list of segments"))?;
@@ -125,7 +125,7 @@ impl SealedDirectory {
 
     /// Whether the disk has refused to give something since this was asked last: then what did not open
     /// is not known to be damaged.
-    pub(super) fn is_unreadable(&self) -> bool {
+    pub(in crate::store::index) fn is_unreadable(&self) -> bool {
         self.trouble.take()
     }
 
@@ -149,7 +149,7 @@ impl SealedDirectory {
     ///
     /// # Errors
     /// As [`SealedFile::open`].
-    pub(super) fn read_all(&self, path: &Path) -> io::Result<Vec<u8>> {
+    pub(in crate::store::index) fn read_all(&self, path: &Path) -> io::Result<Vec<u8>> {
         let file = self.sealed(path)?;
         let length = tantivy::HasLen::len(&file);
         Ok(file.read_bytes(0..length)?.as_slice().to_vec())
@@ -201,7 +201,7 @@ impl SealedDirectory {
     ///
     /// # Errors
     /// As the file system.
-    pub(super) fn begin(&self, path: &Path) -> io::Result<SealedWriter> {
+    pub(in crate::store::index) fn begin(&self, path: &Path) -> io::Result<SealedWriter> {
         let fresh = self.root.join(path).with_extension("new");
         match std::fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -214,7 +214,7 @@ impl SealedDirectory {
     ///
     /// # Errors
     /// As the file system.
-    pub(super) fn put(&self, path: &Path) -> io::Result<()> {
+    pub(in crate::store::index) fn put(&self, path: &Path) -> io::Result<()> {
         let place = self.root.join(path);
         std::fs::rename(place.with_extension("new"), &place)?;
         // A commit is only finished when its name survives a power cut too.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::partition::{PartitionKey, Partitions, Quarantined, Reach};
 use super::routing::Routing;
 use super::worker::Worker;
 use crate::keyring::Keyring;
 use crate::redaction::{Order, Tombstone};
 use crate::store::class::Class;
 use crate::store::figures::{RetentionPolicy, RetentionReport};
+use crate::store::index::partition::{PartitionKey, Partitions, Quarantined, Reach};
 use crate::store::log::checkpoint::{self, Found};
 use crate::store::log::{Handed, Log, Position, Until};
 use crate::store::{Key, Problem, StoreError};
@@ -112,7 +112,7 @@ impl Problems {
 }
 
 #[derive(Debug)]
-pub(super) enum Command {
+pub(in crate::store::index) enum Command {
     Flush(Sender<Result<(), StoreError>>),
     Retain(RetentionPolicy, Sender<Result<RetentionReport, StoreError>>),
     Redact(Box<Order>, Sender<Result<Tombstone, StoreError>>),
@@ -285,7 +285,10 @@ impl Asker {
     ///
     /// # Errors
     /// [`StoreError::Stopped`].
-    pub(super) fn ask<T>(&self, make: impl FnOnce(Sender<T>) -> Command) -> Result<T, StoreError> {
+    pub(in crate::store::index) fn ask<T>(
+        &self,
+        make: impl FnOnce(Sender<T>) -> Command,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = bounded(1);
         self.0.send(make(reply)).map_err(|_| StoreError::Stopped)?;
         answer.recv().map_err(|_| StoreError::Stopped)

@@ -21,7 +21,7 @@ const LOOK_EVERY: u32 = 1 << 14;
 
 /// Terms of a field that fit a wildcard pattern; `prefix` stands before all of them in the
 /// dictionary. `None` when the pattern is too long.
-pub(super) fn like(
+pub(in crate::store::index) fn like(
     field: Field,
     prefix: &[u8],
     wild: &Wildcard,
@@ -31,7 +31,7 @@ pub(super) fn like(
 }
 
 /// Terms of a field that fit a regular expression; as [`like`].
-pub(super) fn matching(
+pub(in crate::store::index) fn matching(
     field: Field,
     prefix: &[u8],
     pattern: &Pattern,

@@ -1,4 +1,4 @@
-//! Which partitions a search need not look at: their summary ([`super::summary`]) says that they hold no event of
+//! Which partitions a search need not look at: their summary ([`crate::store::index::summary`]) says that they hold no event of
 //! its time, or not a term that every hit must have.
 //!
 //! What a query needs is taken from the very query that the partition would be asked, so that it means the same.
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use tantivy::query::{BooleanQuery, EmptyQuery, Occur, Query, TermQuery};
 use tantivy::{Searcher, Term};
 
-use super::partition::Partition;
 use super::query::{build, phrase};
 use crate::search::Node;
+use crate::store::index::partition::Partition;
 
 /// Why a partition is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Skip {
+pub(in crate::store::index) enum Skip {
     /// None of its events is of the time.
     Time,
     /// It lacks a term.
@@ -24,7 +24,7 @@ pub(super) enum Skip {
 }
 
 /// Whether a partition can be skipped for a query over the times `low..=high`.
-pub(super) fn skip(
+pub(in crate::store::index) fn skip(
     partition: &Partition,
     searcher: &Searcher,
     node: &Node,

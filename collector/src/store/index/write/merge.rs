@@ -23,7 +23,7 @@ const QUIET_LEAST: usize = 4;
 
 /// The policy for a partition that is written to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WhileWritten;
+pub(in crate::store::index) struct WhileWritten;
 
 impl MergePolicy for WhileWritten {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
@@ -62,7 +62,7 @@ fn while_written(sizes: &[u32]) -> Vec<Vec<usize>> {
 }
 
 /// Segments of a quiet partition to merge into one, smallest first; none when they are few enough.
-pub(super) fn when_quiet(segments: &[SegmentMeta]) -> Vec<SegmentId> {
+pub(in crate::store::index) fn when_quiet(segments: &[SegmentMeta]) -> Vec<SegmentId> {
     let sizes: Vec<u32> = segments.iter().map(SegmentMeta::num_docs).collect();
     let group = quiet(&sizes);
     group.iter().filter_map(|at| Some(segments.get(*at)?.id())).collect()
