@@ -1,6 +1,6 @@
 //! The searchable index: sealed tantivy indexes, one per time partition, fed from the log.
 //!
-//! One thread owns all writing ([`write`]); searches read snapshots ([`read`]). The position in
+//! One thread owns all writing ([`mod@write`]); searches read snapshots ([`mod@read`]). The position in
 //! the log up to which a partition is complete is part of its commit, so that every record is
 //! indexed exactly once across crashes. Only this module and its children name tantivy.
 

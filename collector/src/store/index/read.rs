@@ -1,6 +1,6 @@
 //! Answers: which partitions and blocks may hold what is wanted, and the cheapest exact way through them.
 //!
-//! Everything here reads snapshots of commits and changes nothing. Queries arrive planned ([`crate::search::plan`]).
+//! Everything here reads snapshots of commits and changes nothing. Queries arrive planned ([`mod@crate::search::plan`]).
 
 pub(super) mod aggregate;
 pub mod collect;
