@@ -16,7 +16,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// events instead of 13,599 with 150 ms. Source: mimalloc, `MIMALLOC_PURGE_DELAY`.
 const KEPT: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "200");
 
-/// Begins the program anew, in the same process, with [`KEPT`], unless it is set already: mimalloc reads its
+/// Begins the program anew, in the same process, with `KEPT`, unless it is set already: mimalloc reads its
 /// settings before `main`.
 ///
 /// Where that is impossible (no `/proc`, a program that was replaced) it goes on as it is: slower, not wrong.
