@@ -63,6 +63,15 @@ pub(super) fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A store with an event on each of three days, two of which have moved.
+fn moved(site: &Site) -> Embedded {
+    let store = site.open(true);
+    append(&store, &source("a"), days(1, 3));
+    store.flush().unwrap();
+    until(|| store.figures().warm.moved == 2);
+    store
+}
+
 #[test]
 fn what_is_over_moves_and_is_found_dropped_and_written_beside() {
     let site = Site::new();
@@ -161,10 +170,7 @@ fn a_move_before_the_log_is_read_again_doubles_nothing() {
 #[test]
 fn a_warm_folder_that_is_not_mounted_is_told_and_the_rest_is_served() {
     let site = Site::new();
-    let store = site.open(true);
-    append(&store, &source("a"), days(1, 3));
-    store.flush().unwrap();
-    until(|| store.figures().warm.moved == 2);
+    let store = moved(&site);
     store.close();
     let away = site.folder.path().join("away");
     std::fs::rename(site.warm(), &away).unwrap();
@@ -201,10 +207,7 @@ fn a_warm_folder_that_is_not_mounted_is_told_and_the_rest_is_served() {
 #[test]
 fn a_warm_folder_that_goes_and_comes_back_while_the_store_runs() {
     let site = Site::new();
-    let store = site.open(true);
-    append(&store, &source("a"), days(1, 3));
-    store.flush().unwrap();
-    until(|| store.figures().warm.moved == 2);
+    let store = moved(&site);
     let away = site.folder.path().join("away");
     for round in 0..3_u64 {
         std::fs::rename(site.warm(), &away).unwrap();
@@ -233,10 +236,7 @@ fn a_warm_folder_that_goes_and_comes_back_while_the_store_runs() {
 #[test]
 fn what_was_begun_in_a_warm_folder_that_went_away_leaves_nothing_and_harms_nothing() {
     let site = Site::new();
-    let store = site.open(true);
-    append(&store, &source("a"), days(1, 3));
-    store.flush().unwrap();
-    until(|| store.figures().warm.moved == 2);
+    let store = moved(&site);
     store.close();
     // Killed while a partition was copied under a fresh key.
     let half = site.warm().join(".fresh-2026-11-21");
@@ -264,10 +264,7 @@ fn what_was_begun_in_a_warm_folder_that_went_away_leaves_nothing_and_harms_nothi
 #[test]
 fn a_redaction_waits_for_the_warm_folder() {
     let site = Site::new();
-    let store = site.open(true);
-    append(&store, &source("a"), days(1, 3));
-    store.flush().unwrap();
-    until(|| store.figures().warm.moved == 2);
+    let store = moved(&site);
     let event = find(&store, "n:2").hits.remove(0);
     let order = Order {
         id: "0123".to_owned(),
