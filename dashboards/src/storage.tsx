@@ -108,6 +108,17 @@ function Skips(props: { store: StoreFigures }) {
   );
 }
 
+function Segments(props: { store: StoreFigures }) {
+  const { segments, merges, merges_failed } = props.store;
+  return (
+    <section class="card">
+      <h3>Segments of the index</h3>
+      <p><span class="big">{number(segments)}</span> in all partitions</p>
+      <p class="small">{number(merges)} merges in quiet partitions since the start{merges_failed > 0 && <span class="warn">, {number(merges_failed)} failed</span>}</p>
+    </section>
+  );
+}
+
 function Gone(props: { destroyed: Destroyed }) {
   const { destroyed } = props;
   return (
@@ -139,7 +150,7 @@ export function StoragePage() {
       {away && <Failure error={`The warm folder ${away.folder} is not there: ${away.days.length === 1 ? "1 day is" : `${number(away.days.length)} days are`} not searched, and nothing is moved.`} />}
       {store && store.problems.length > 0 && <ul class="problems">{store.problems.map((one) => <li><strong>{plain(one.what)}</strong> <span class="mono small">{plain(one.path)}</span> {plain(one.advice)}</li>)}</ul>}
       {upkeep && <>
-        <div class="tiles">{upkeep.folders.map((one) => <Room folder={one} />)}<Moves upkeep={upkeep} store={store} />{store && <Skips store={store} />}</div>
+        <div class="tiles">{upkeep.folders.map((one) => <Room folder={one} />)}<Moves upkeep={upkeep} store={store} />{store && <Skips store={store} />}{store && <Segments store={store} />}</div>
         <Lacking upkeep={upkeep} />
         <Classes classes={upkeep.classes} />
         {upkeep.destroyed && <Gone destroyed={upkeep.destroyed} />}

@@ -87,7 +87,7 @@ export interface AgentRow {
 export interface StoreFigures {
   intake: Ledger; index: Ledger; documents: number; partitions: number; log_bytes: number;
   index_bytes: number; input_bytes: number; log_records_lost: number; index_quarantined: number;
-  repaired: number; retention_dropped: number; values_capped: number;
+  segments: number; merges: number; merges_failed: number; repaired: number; retention_dropped: number; values_capped: number;
   summaries: { current: number; outdated: number; damaged: number; skipped_by_time: number; skipped_by_terms: number };
   warm: { partitions: number; bytes: number; missing: number; moved: number; failed: number; away: { folder: string; days: unknown[] } | null };
   problems: { path: string; offset: number; what: string; advice: string }[];

@@ -211,17 +211,22 @@ impl Judge {
                 Some((first, last)) => ((Some(*first), Some(*last)), ""),
                 None => ((None, None), UNKNOWN),
             };
-            let words =
-                format!("{count} damaged parts of partition {partition} were set aside{when}");
+            let words = parts(*count, &format!("partition {partition}"), when);
             self.add((Kind::Damaged, STORE), span, Some(*count), words);
         }
-        let words = format!("{rest} damaged parts of the index were set aside{UNKNOWN}");
+        let words = parts(rest, "the index", UNKNOWN);
         self.add((Kind::Damaged, STORE), (None, None), Some(rest), words);
     }
 }
 
 /// Behind what may be missing from any window.
 const UNKNOWN: &str = "; of what time is not known, so this is told of every window";
+
+/// What was set aside, in words.
+fn parts(count: u64, whose: &str, when: &str) -> String {
+    let (parts, were) = if count == 1 { ("part", "was") } else { ("parts", "were") };
+    format!("{count} damaged {parts} of {whose} {were} set aside{when}")
+}
 
 /// By when the store had what it lacks, in words.
 fn before(until: Option<Timestamp>) -> String {

@@ -134,7 +134,7 @@ fn the_store_and_the_inputs_have_their_say() {
         Incomplete
         Lost store: 4 events were declared lost because too many gaps were open; of what time is not known, so this is told of every window
         Damaged store: 2 records of the log are damaged; of what time is not known, so this is told of every window
-        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged part of the index was set aside; of what time is not known, so this is told of every window
         Late store: 9 stored events are not searchable yet
     "#]].assert_eq(&told(window(60, 0), agent(), &figures));
     let mut received = ReceiveFigures::default();
@@ -178,7 +178,7 @@ fn damage_of_the_store_is_told_of_the_time_it_is_of() {
         expect![[r#"
         Incomplete
         Damaged store: 3 damaged parts of partition past@2026-11-22 were set aside; of what time is not known, so this is told of every window
-        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged part of the index was set aside; of what time is not known, so this is told of every window
     "#]],
     );
     check(
@@ -187,7 +187,7 @@ fn damage_of_the_store_is_told_of_the_time_it_is_of() {
         Incomplete
         Lost store: 4 events were declared lost because too many gaps were open; they came before 2026-11-22T14:30:45.000000+0000
         Damaged store: 3 damaged parts of partition past@2026-11-22 were set aside; of what time is not known, so this is told of every window
-        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged part of the index was set aside; of what time is not known, so this is told of every window
         Damaged store: 2 damaged parts of partition 2026-11-22 were set aside
     "#]],
     );
@@ -198,7 +198,7 @@ fn damage_of_the_store_is_told_of_the_time_it_is_of() {
         Lost store: 4 events were declared lost because too many gaps were open; they came before 2026-11-22T14:30:45.000000+0000
         Damaged store: 2 records of the log are damaged; they came before 2026-11-22T13:40:45.000000+0000
         Damaged store: 3 damaged parts of partition past@2026-11-22 were set aside; of what time is not known, so this is told of every window
-        Damaged store: 1 damaged parts of the index were set aside; of what time is not known, so this is told of every window
+        Damaged store: 1 damaged part of the index was set aside; of what time is not known, so this is told of every window
     "#]],
     );
     let known =

@@ -130,8 +130,6 @@ const HANDED: usize = 128;
 const QUEUE: usize = 128;
 /// Bytes written with one sync.
 const GROUP_BYTES: usize = 4 << 20;
-/// How often a search begins again whose partitions changed under it.
-const AGAIN: u32 = 3;
 /// Index writers kept open, and as many again as there are classes, twice: of today and of yesterday.
 const WRITERS: usize = 4;
 /// Time between two looks whether a partition wants a summary.
@@ -237,12 +235,6 @@ impl Embedded {
         }
     }
 
-    /// Whether one of these partitions is not the one any more that stands for its key.
-    fn has_changed(&self, partitions: &[Arc<Partition>]) -> bool {
-        let present = |one: &Arc<Partition>| self.index.partitions.get(one.key);
-        partitions.iter().any(|one| present(one).is_none_or(|now| !Arc::ptr_eq(&now, one)))
-    }
-
     /// Checks and serialises an append, and makes its documents ready for the index.
     fn entry(&self, append: &Append) -> Result<(Entry, Option<Ready>), StoreError> {
         let Append { source, first_seq, last_seq, documents } = append;
@@ -344,24 +336,13 @@ impl Store for Embedded {
         request: &SearchRequest,
         cancel: &Cancel,
     ) -> Result<SearchResponse, SearchError> {
-        let now = (self.now.0)();
-        let mut tries = 0_u32;
-        let mut found = loop {
-            let partitions = self.index.partitions.all();
-            let mut suspect = |partition: &Partition| {
-                self.index.suspect(partition.key);
-            };
-            let time = (cancel, now);
-            match super::index::read::search::search(&partitions, request, time, &mut suspect) {
-                // One that was written anew, moved or dropped meanwhile lost its files under the search.
-                Err(SearchError::Failed { .. })
-                    if tries < AGAIN && self.has_changed(&partitions) =>
-                {
-                    tries = tries.saturating_add(1);
-                }
-                done => break done?,
-            }
+        let partitions = self.index.partitions.all();
+        let mut suspect = |partition: &Partition| {
+            self.index.suspect(partition.key);
         };
+        let now = (self.now.0)();
+        let mut found =
+            super::index::read::search::search(&partitions, request, (cancel, now), &mut suspect)?;
         let (low, high) = super::index::read::search::window(request, now)?;
         found.failures.extend(self.index.partitions.lacking(low, high));
         let add = |counter, skipped: u64| {
@@ -448,6 +429,7 @@ impl Store for Embedded {
                 .map(|p| p.reader.searcher().segment_readers().len() as u64)
                 .sum(),
             merges: get(&index.merges),
+            merges_failed: get(&index.merges_failed),
             log_records_lost: get(&log.lost).saturating_add(get(&index.unreadable)),
             log_torn_tails: get(&log.torn),
             log_lost_until: self.lost_until(),

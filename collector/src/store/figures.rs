@@ -56,6 +56,9 @@ pub struct Figures {
     /// Merges of segments in quiet partitions since the opening.
     #[serde(default)]
     pub merges: u64,
+    /// Tries to merge such segments that failed; the partition stays as it was.
+    #[serde(default)]
+    pub merges_failed: u64,
     /// Records of the log that could not be read back and are gone.
     pub log_records_lost: u64,
     /// By when these had been received; `None` when nothing tells.

@@ -15,6 +15,7 @@ mod aggregates;
 mod contract;
 mod damage;
 mod figures;
+mod held;
 mod merge;
 mod newest;
 mod parsed;

@@ -5,4 +5,5 @@
 pub mod cache;
 pub mod directory;
 pub mod manifest;
+mod opened;
 pub mod sealed;

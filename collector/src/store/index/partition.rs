@@ -366,6 +366,7 @@ impl Partitions {
             ..Deletion::default()
         })?;
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        partition.directory.leave();
         places::discard(&partition.path)
     }
 

@@ -16,6 +16,7 @@ use tantivy::directory::{
 
 use super::cache::PageCache;
 use super::manifest::{Manifest, Written};
+use super::opened::Opened;
 use super::sealed::{SealedFile, SealedWriter, Trouble};
 use crate::store::Key;
 use crate::vault::Head;
@@ -29,6 +30,7 @@ pub struct SealedDirectory {
     cache: Arc<PageCache>,
     watchers: Arc<WatchCallbackList>,
     segments: Arc<SegmentsLock>,
+    opened: Arc<Opened>,
     /// What is known of its files; read with the first need.
     manifest: Arc<OnceLock<Arc<Mutex<Manifest>>>>,
     trouble: Trouble,
@@ -75,9 +77,9 @@ impl SealedDirectory {
     #[must_use]
     pub fn new(root: PathBuf, partition: &str, key: Key, cache: Arc<PageCache>) -> Self {
         let partition = partition.to_owned();
-        let (watchers, segments) = (Arc::default(), Arc::default());
+        let (watchers, segments, opened) = (Arc::default(), Arc::default(), Arc::default());
         let (manifest, trouble) = (Arc::default(), Trouble::default());
-        Self { root, partition, key, cache, watchers, segments, manifest, trouble }
+        Self { root, partition, key, cache, watchers, segments, opened, manifest, trouble }
     }
 
     /// The same, new, with lists of segments that follow from `head`.
@@ -121,6 +123,11 @@ impl SealedDirectory {
         let opened = SealedFile::open(&self.root.join(path), &self.name(path), &self.key, cache);
         let opened = opened.inspect_err(|error| self.trouble.note(error))?;
         Ok(opened.telling(&self.trouble))
+    }
+
+    /// Its files are about to be removed, or to lie elsewhere: whoever has them open reads on.
+    pub(in crate::store::index) fn leave(&self) {
+        self.opened.remove_all();
     }
 
     /// Whether the disk has refused to give something since this was asked last: then what did not open
@@ -232,8 +239,11 @@ fn read_error(path: &Path, error: io::Error) -> OpenReadError {
 impl Directory for SealedDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         match self.sealed(path) {
-            Ok(file) => Ok(Arc::new(file)),
-            Err(error) => Err(read_error(path, error)),
+            Ok(file) => Ok(self.opened.share(path, file)),
+            Err(error) => match self.opened.gone(path) {
+                Some(file) => Ok(file),
+                None => Err(read_error(path, error)),
+            },
         }
     }
 
@@ -242,6 +252,7 @@ impl Directory for SealedDirectory {
             let mut manifest = self.manifest().lock().unwrap_or_else(PoisonError::into_inner);
             manifest.files.remove(name);
         }
+        self.opened.remove(path);
         std::fs::remove_file(self.root.join(path)).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 return DeleteError::FileDoesNotExist(path.to_owned());

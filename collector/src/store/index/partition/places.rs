@@ -246,6 +246,7 @@ impl Partitions {
             action: "partition-moved".to_owned(),
             about: about.map(|(name, text)| (name.to_owned(), text)).into(),
         })?;
+        old.directory.leave();
         discard(&old.path)?;
         tracing::info!(partition = %key, bytes, to = %place.display(), "partition moved");
         Ok(true)

@@ -224,7 +224,7 @@ impl Partitions {
     ///
     /// # Errors
     /// [`StoreError`]; the partition is as it was then, or is put right at the next start.
-    pub(in super::super) fn rewrite(
+    pub(in crate::store) fn rewrite(
         &self,
         key: PartitionKey,
         order: Option<&str>,
@@ -244,6 +244,7 @@ impl Partitions {
         copy(&partition.directory, &fresh).map_err(failed)?;
         let after = fresh.head();
         self.vault.exchange(&name, order, after)?;
+        partition.directory.leave();
         if let Err(error) = change_places(root, &name) {
             // Nobody may write to the old folder any more; opening it again puts the fresh one in place.
             self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&key);

@@ -69,6 +69,8 @@ pub struct IndexCounters {
     pub values_capped: AtomicU64,
     /// Merges in quiet partitions.
     pub merges: AtomicU64,
+    /// Tries to merge them that failed.
+    pub merges_failed: AtomicU64,
     /// Records of the log that could not be read for indexing.
     pub unreadable: AtomicU64,
     /// By when these had been received.

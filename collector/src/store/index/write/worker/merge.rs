@@ -11,6 +11,7 @@ use tantivy::index::SegmentMeta;
 
 use super::{Work, Worker, index_error};
 use crate::room;
+use crate::store::Problem;
 use crate::store::index::partition::{Partition, PartitionKey};
 use crate::store::index::write::merge::when_quiet;
 use crate::store::log::append::count;
@@ -99,7 +100,13 @@ impl Worker {
 
     fn merged(&mut self, key: PartitionKey, done: tantivy::Result<()>) -> Work<()> {
         if let Err(error) = done {
-            tracing::warn!(partition = %key, %error, "segments were not merged");
+            count(&self.counters.merges_failed, 1);
+            self.problems.push(Problem {
+                path: self.partitions.get(key).map_or_else(String::new, |one| one.path.display().to_string()),
+                offset: 0,
+                what: format!("segments of partition {key} were not merged: {error}"),
+                advice: "they stay as they are and are searched; it is tried again in an hour, or after the next start; check the disk and its room".to_owned(),
+            });
             self.merging.failed.insert(key, self.ticks.saturating_add(AGAIN));
             self.inspect(key);
             return Ok(());
