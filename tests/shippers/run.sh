@@ -12,12 +12,13 @@ finish() {
 }
 trap finish EXIT
 command -v rsyslogd >/dev/null || { echo "missing: rsyslog, rsyslog-elasticsearch" >&2; exit 2; }
-python3 -c 'import elasticsearch; assert elasticsearch.__version__[0] == 9' || {
+python=${PYTHON:-python3}
+$python -c 'import elasticsearch; assert elasticsearch.__version__[0] == 9' || {
   echo "missing: python3 -m pip install 'elasticsearch>=9,<10'" >&2
   exit 2
 }
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$($python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 cat >"$work/c.toml" <<EOF
 data = "$work/data"
 web = "127.0.0.1:$port"
@@ -35,7 +36,7 @@ for _ in $(seq 100); do
 done
 
 echo "elasticsearch-py:"
-PIKETT_URL="https://127.0.0.1:$port" PIKETT_CA="$work/data/authority.pem" PIKETT_TOKEN=$token python3 "$here/client.py"
+PIKETT_URL="https://127.0.0.1:$port" PIKETT_CA="$work/data/authority.pem" PIKETT_TOKEN=$token $python "$here/client.py"
 
 echo "rsyslog omelasticsearch:"
 cat >"$work/rsyslog.conf" <<EOF
@@ -58,4 +59,26 @@ rsyslogd -n -f "$work/rsyslog.conf" -i "$work/rsyslog.pid" >"$work/rsyslog.log" 
 pids+=($!)
 sleep 1
 PIKETT_URL="https://127.0.0.1:$port" PIKETT_CA="$work/data/authority.pem" PIKETT_TOKEN=$token \
-  python3 "$here/client.py" --file "$work/app.log" || { cat "$work/rsyslog.log" "$work/errors.json" >&2; exit 1; }
+  $python "$here/client.py" --file "$work/app.log" rsyline || { cat "$work/rsyslog.log" "$work/errors.json" >&2; exit 1; }
+
+if command -v syslog-ng >/dev/null && [ -e /etc/syslog-ng/scl.conf ]; then
+  echo "syslog-ng elasticsearch-http:"
+  cat >"$work/ng.conf" <<EOF
+@version: current
+@include "scl.conf"
+source lines { file("$work/ng.log" follow-freq(0.2) flags(no-parse) program-override("app")); };
+destination collector {
+  elasticsearch-http(url("https://127.0.0.1:$port/_bulk") index("logs") type("") user("shipper") password("$token")
+    tls(ca-file("$work/data/authority.pem") peer-verify(yes)));
+};
+log { source(lines); destination(collector); };
+EOF
+  : >"$work/ng.log"
+  syslog-ng -F -f "$work/ng.conf" -R "$work/ng.persist" -p "$work/ng.pid" -c "$work/ng.ctl" >"$work/ng.out" 2>&1 &
+  pids+=($!)
+  sleep 1
+  PIKETT_URL="https://127.0.0.1:$port" PIKETT_CA="$work/data/authority.pem" PIKETT_TOKEN=$token \
+    $python "$here/client.py" --file "$work/ng.log" ngline || { cat "$work/ng.out" >&2; exit 1; }
+else
+  echo "skipped: no syslog-ng (apt: syslog-ng-core syslog-ng-scl syslog-ng-mod-http)"
+fi
