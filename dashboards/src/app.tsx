@@ -32,10 +32,18 @@ function LiveCount() {
 function Header(props: { session: Session; page: string; signOut: () => void; help: () => void }) {
   const [chosen, choose] = useState<Theme>(theme());
   const [, again] = useState(0);
+  const pages = useRef<HTMLElement>(null);
+  // On a narrow screen the list of pages is scrolled.
+  useEffect(() => {
+    const show = () => pages.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    show();
+    addEventListener("resize", show);
+    return () => removeEventListener("resize", show);
+  }, [props.page]);
   return (
     <header class="top">
       <a class="brand" href="#/alerts"><img src="/icon.svg" alt="" width="22" height="22" />Pikett</a>
-      <nav aria-label="Pages">
+      <nav aria-label="Pages" ref={pages}>
         {PAGES.map(([page, title]) => (
           <a href={link(page)} aria-current={props.page === page ? "page" : undefined}>
             {title}{page === "alerts" && <LiveCount />}

@@ -23,7 +23,7 @@ export function CompletePage(props: { params: URLSearchParams }) {
   const hidden = (value?.reasons.length ?? 0) - reasons.length;
   const events = (since: string | null, until: string | null) => link("search", { from: since ?? from, to: until ?? to });
   return (
-    <div>
+    <div class="page">
       <h1>What is missing</h1>
       {value && <p class="lead">{value.from ? stamp(millis(value.from)) : "The beginning"} to {stamp(millis(value.to))}{subject && <>, {plain(subject)} only{hidden > 0 && <> (<button type="button" class="linkish" onClick={() => go(link("complete", { from, to }))}>{number(hidden)} reasons of others</button>)</>}</>}</p>}
       {error && <Failure error={error} />}

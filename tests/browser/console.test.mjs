@@ -124,7 +124,7 @@ for (const [name, hash, words] of [
   ["alerts", "#/alerts", /alerts|No live/], ["search", "#/search?from=now-24h", /events/],
   ["exceptions", "#/exceptions", /no exceptions|Holds when/], ["rules", "#/rules", /Try a rule/],
   ["agents", "#/agents", /Collector/], ["storage", "#/storage", /Classes of data/], ["oncall", "#/oncall", /On call now|Nobody is on call/],
-  ["settings", "#/settings", /Tokens of programs/],
+  ["settings", "#/settings", /Tokens of programs/], ["complete", "#/complete", /What is missing/],
 ]) {
   test(`page ${name} renders light, dark and narrow`, async () => {
     await open(hash);
@@ -136,9 +136,11 @@ for (const [name, hash, words] of [
     }
     await page.setViewportSize({ width: 400, height: 800 });
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    const hidden = await page.$$eval("nav [aria-current]", (all) => all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.innerText));
     await shot(`${name}-narrow`);
     await page.setViewportSize({ width: 1280, height: 800 });
     assert.ok(over <= 1, `${over} pixels wider than the window`);
+    assert.deepEqual(hidden, [], "the present page is seen among the pages");
     const nameless = await page.$$eval("button, input:not(.hide), select, textarea, a", (all) => all.filter((one) => {
       const label = one.getAttribute("aria-label") || one.textContent.trim() || one.getAttribute("title") || one.closest("label")?.textContent.trim();
       return !label;
@@ -265,6 +267,8 @@ test("live tail shows what arrives", { skip: !process.env.PIKETT_TOKEN && "no PI
   await page.waitForFunction(() => /live/.test(document.querySelector(".results [role=status]")?.innerText ?? ""));
   await send();
   await page.waitForFunction((count) => document.querySelectorAll(".events tbody tr").length >= count, HOSTILE.length);
+  const [line, whole] = await page.$eval(".events tbody td.line", (cell) => [cell.clientWidth, document.body.clientWidth]);
+  assert.ok(line > whole / 3, `what happened has ${line} of ${whole} pixels`);
   await shot("tail");
 });
 

@@ -39,7 +39,7 @@ export function Saved(props: { query: string; range: Range; may: boolean; user: 
           <h3>Keep the present search</h3>
           <p class="mono">{plain(props.query) || "everything"}</p>
           <label>Name<input value={name} maxLength={100} required onInput={(e) => setName(e.currentTarget.value)} /></label>
-          <label class="row"><input type="checkbox" checked={shared} onChange={(e) => share(e.currentTarget.checked)} /> Everybody sees it</label>
+          <label class="choice"><input type="checkbox" checked={shared} onChange={(e) => share(e.currentTarget.checked)} />Everybody sees it</label>
           <footer><button class="primary">Keep</button></footer>
         </form>
       )}
