@@ -136,11 +136,11 @@ for (const [name, hash, words] of [
     }
     await page.setViewportSize({ width: 400, height: 800 });
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    const hidden = await page.$$eval("nav [aria-current]", (all) => all.filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.innerText));
+    // The list of pages follows with the next frame.
+    await page.waitForFunction(() => [...document.querySelectorAll("nav [aria-current]")].every((one) => one.getBoundingClientRect().right <= innerWidth));
     await shot(`${name}-narrow`);
     await page.setViewportSize({ width: 1280, height: 800 });
     assert.ok(over <= 1, `${over} pixels wider than the window`);
-    assert.deepEqual(hidden, [], "the present page is seen among the pages");
     const nameless = await page.$$eval("button, input:not(.hide), select, textarea, a", (all) => all.filter((one) => {
       const label = one.getAttribute("aria-label") || one.textContent.trim() || one.getAttribute("title") || one.closest("label")?.textContent.trim();
       return !label;
