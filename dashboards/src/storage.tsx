@@ -114,7 +114,7 @@ function Segments(props: { store: StoreFigures }) {
     <section class="card">
       <h3>Segments of the index</h3>
       <p><span class="big">{number(segments)}</span> in all partitions</p>
-      <p class="small">{number(merges)} merges in quiet partitions since the start{merges_failed > 0 && <span class="warn">, {number(merges_failed)} failed</span>}</p>
+      <p class="small">{merges === 1 ? "1 merge" : `${number(merges)} merges`} in quiet partitions since the start{merges_failed > 0 && <span class="warn">, {number(merges_failed)} failed</span>}</p>
     </section>
   );
 }

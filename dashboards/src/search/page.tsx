@@ -177,7 +177,7 @@ export function SearchPage(props: { params: URLSearchParams; rights: Rights }) {
       {table && found.answer && <p class="small muted" role="status">Of {number(found.answer.total)} events. <Complete completeness={found.answer.completeness} all={reasons} /></p>}
       {table && <Result table={table} narrow={(name, value, not) => set({ q: narrow(beforeStages(query), term(name, value), not) })} />}
       {!tailing && !table && histogram && histogram.buckets.length > 0 && <Chart histogram={histogram} range={found.shown} brushed={(from, to) => set({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })} />}
-      {!table && <div class={tailing ? "columns tailing" : "columns"}>
+      {!table && <div class="columns">
         {!tailing && <Facets found={groups} total={found.answer?.total ?? 0} narrow={add} />}
         <section class="results" aria-label="Events">
           {tailing ? (

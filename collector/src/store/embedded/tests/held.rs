@@ -2,6 +2,7 @@
 //! the partition anew, by retention. What somebody else removed is damage.
 
 use super::*;
+use crate::store::index::read::search::search;
 use tantivy::IndexWriter;
 use tantivy::TantivyDocument;
 
@@ -33,7 +34,7 @@ fn reads(partition: &Arc<Partition>) {
     let request = SearchRequest { query: "number*".into(), limit: 10, ..SearchRequest::default() };
     let time = (&Cancel::default(), now());
     let suspect = &mut |_: &Partition| panic!("damage is suspected");
-    let found = super::super::super::index::read::search::search(&held, &request, time, suspect);
+    let found = search(&held, &request, time, suspect);
     assert_eq!(found.unwrap().hits.len(), 3);
 }
 

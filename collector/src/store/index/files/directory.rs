@@ -238,6 +238,7 @@ fn read_error(path: &Path, error: io::Error) -> OpenReadError {
 
 impl Directory for SealedDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        // From the disk also when somebody has it open: what others removed or changed is to be met.
         match self.sealed(path) {
             Ok(file) => Ok(self.opened.share(path, file)),
             Err(error) => match self.opened.gone(path) {

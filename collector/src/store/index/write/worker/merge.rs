@@ -101,11 +101,14 @@ impl Worker {
     fn merged(&mut self, key: PartitionKey, done: tantivy::Result<()>) -> Work<()> {
         if let Err(error) = done {
             count(&self.counters.merges_failed, 1);
+            let partition = self.partitions.get(key);
             self.problems.push(Problem {
-                path: self.partitions.get(key).map_or_else(String::new, |one| one.path.display().to_string()),
+                path: partition.map(|one| one.path.display().to_string()).unwrap_or_default(),
                 offset: 0,
                 what: format!("segments of partition {key} were not merged: {error}"),
-                advice: "they stay as they are and are searched; it is tried again in an hour, or after the next start; check the disk and its room".to_owned(),
+                advice: "they stay as they are and are searched; it is tried again later; check \
+                         the disk and its room"
+                    .to_owned(),
             });
             self.merging.failed.insert(key, self.ticks.saturating_add(AGAIN));
             self.inspect(key);
